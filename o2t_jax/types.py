@@ -1,0 +1,97 @@
+"""Shared vocabulary: array aliases and the protocols that one part asks of another.
+
+Conventions used everywhere:
+
+- World frame: right-handed, z up, ground at z = 0; metres, seconds, kilograms. Azimuth 0 looks along +x,
+  90 along +y; elevation is positive upwards; angles are in degrees at every public border.
+- PARA of a picture: `[t, x, y, z, azimuth, elevation]` (s, m, m, m, deg, deg).
+- Pictures are RGB, `uint8[H, W, 3]`; the centre of pixel (row i, column j) lies at (u, v) = (j + 0.5, i + 0.5).
+- A sample's five pictures: 0, 1 left and right eye at t1; 2, 3 left and right eye at t2; 4 the target.
+- Gravity g(z) > 0 points down: vertical acceleration is -g(z).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+
+Array = jax.Array | np.ndarray
+PyTree = Any
+Batch = Mapping[str, Array]
+Metrics = Mapping[str, Array]
+
+PARA_FIELDS = ("t", "x", "y", "z", "azimuth", "elevation")
+NUM_PICTURES = 5
+LEFT_1, RIGHT_1, LEFT_2, RIGHT_2, TARGET = range(NUM_PICTURES)
+MODES = ("DIS", "VIEW", "FUTURE")
+DIS, VIEW, FUTURE = range(len(MODES))
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Makes pictures of one world: the project's own scenes and plugged-in modules look the same from outside."""
+
+    def render(
+        self,
+        setup_seed: int,
+        times: np.ndarray,
+        angles: np.ndarray,
+        observer_positions: np.ndarray,
+        image_size: tuple[int, int],
+    ) -> np.ndarray:
+        """`times` [T] s, `angles` [T, 2] (azimuth, elevation) deg, `observer_positions` [T, 3] m -> uint8 [T, H, W, 3].
+
+        `setup_seed` picks the initial conditions; the same arguments give the same bytes. `image_size` is (H, W).
+        """
+        ...
+
+
+class Source(Protocol):
+    """A data set as a pure function: (split, index) -> one sample, a mapping of numpy arrays of fixed shapes."""
+
+    def element(self, split: str, index: int) -> Mapping[str, np.ndarray]: ...
+
+
+class BatchIterator(Protocol):
+    """Endless batches with a small, JSON-serialisable position."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __next__(self) -> Batch: ...
+
+    def get_state(self) -> dict[str, Any]: ...
+
+    def set_state(self, state: Mapping[str, Any]) -> None: ...
+
+
+class Evaluator(Protocol):
+    """Measures a model on fixed held-out data. Yields (name, value): scalar, picture uint8 [H, W, 3], or table rows."""
+
+    def __call__(self, state: PyTree) -> Iterator[tuple[str, Any]]: ...
+
+
+__all__ = [
+    "DIS",
+    "FUTURE",
+    "LEFT_1",
+    "LEFT_2",
+    "MODES",
+    "NUM_PICTURES",
+    "PARA_FIELDS",
+    "RIGHT_1",
+    "RIGHT_2",
+    "TARGET",
+    "VIEW",
+    "Array",
+    "Batch",
+    "BatchIterator",
+    "Evaluator",
+    "Metrics",
+    "PyTree",
+    "Renderer",
+    "Sequence",
+    "Source",
+]

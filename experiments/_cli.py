@@ -1,0 +1,177 @@
+"""What all entry points share: flags and config, one line and exit code 2 for what the user can mend.
+
+JAX is not imported before the flags are known to be right, so `--help` and a mistyped field are answered at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.metadata
+import io
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training.workdir import Config, flatten
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "experiments" / "configs"
+DEFAULT_CONFIG = "cpu"
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What the user typed. `config` is locked; it and its name are None where an entry point takes no config."""
+
+    flags: flags.FlagValues
+    config: Config | None = None
+    config_name: str | None = None
+    argv: tuple[str, ...] = ()
+
+
+def run(
+    main: Callable[[Arguments], int | None],
+    argv: list[str] | None = None,
+    *,
+    doc: str,
+    define: Callable[[flags.FlagValues], None],
+    with_config: bool = True,
+) -> int:
+    """Parses flags, calls `main(arguments)` and returns the process' exit code.
+
+    Args:
+        main: the entry point's own work; raises UsageError for what the user can mend.
+        argv: arguments without the program's name; the process' own by default.
+        doc: the entry point's docstring, shown by --help.
+        define: declares the entry point's own flags, with `flag_values=values`.
+        with_config: whether `--config=FILE` and `--config.field=value` are understood.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to stop
+    try:
+        values = flags.FlagValues()
+        define(values)
+        wants_help = any(item in ("--help", "-help", "-h", "--helpfull", "--helpshort") for item in argv)
+        typed = [item for item in argv if item.startswith("--config")] if wants_help else argv
+        arguments, rest = _parse(values, typed, with_config)
+        if wants_help:
+            print(_help(doc, arguments))
+            return 0
+        if rest:
+            raise UsageError(f"unknown argument {rest[0]!r}: flags are written --name=value; see --help")
+        _quiet_and_fast()
+        return main(arguments) or 0
+    except UsageError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+
+
+def fail(message: str, code: int = 2) -> int:
+    """One line on standard error, whatever the message holds; returns the exit code."""
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def load_config(path: str) -> tuple[str, Config]:
+    """Name and config of a file with `get_config()`, or of a name in experiments/configs.
+
+    Raises:
+        UsageError: no such file, or one without `get_config`.
+    """
+    candidates = [Path(path), ROOT / path, CONFIGS / f"{path}.py"]
+    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if file is None:
+        names = sorted(p.stem for p in CONFIGS.glob("*.py") if p.stem != "__init__")
+        near = difflib.get_close_matches(Path(path).stem, names, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"--config={path}: no such file; {hint}configs here are {', '.join(names)}")
+    get_config = runpy.run_path(str(file)).get("get_config")
+    if get_config is None:
+        raise UsageError(f"--config={path}: the file has no function get_config()")
+    return file.stem, get_config()
+
+
+def config_overrides(argv: list[str]) -> list[str]:
+    """The arguments that belong to the config, joined as --config=... and --config.field=value."""
+    return [item for item in _joined(argv) if item.lstrip("-").startswith(("config=", "config."))]
+
+
+def check_field(config: Config, name: str) -> None:
+    """Raises UsageError, with the nearest name, where the config has no field of that (dotted) name."""
+    names = list(flatten(config.to_dict()))
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+    raise UsageError(f"the config has no field {name!r}{hint}")
+
+
+def _parse(values: flags.FlagValues, argv: list[str], with_config: bool) -> tuple[Arguments, list[str]]:
+    """What was typed, and what of it no flag takes."""
+    config, name, typed = None, None, tuple(argv)
+    if with_config:
+        argv = _joined(argv)
+        paths = [item.partition("=")[2] for item in argv if item.lstrip("-").startswith("config=")]
+        name, config = load_config(paths[-1] if paths else DEFAULT_CONFIG)
+        argv = [item for item in argv if not item.lstrip("-").startswith("config=")]
+        for item in argv:
+            if item.lstrip("-").startswith(("config.", "noconfig.")):
+                check_field(config, item.partition("=")[0].partition("config.")[2])
+    try:
+        if config is not None:
+            config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv, lock_config=True)
+        rest = values(["", *argv])[1:]
+        return Arguments(values, values.config if config is not None else None, name, typed), rest
+    except (flags.Error, ValueError, TypeError) as error:
+        raise UsageError(f"{error}; see --help") from error
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """["--config", "x.py"] -> ["--config=x.py"], and the same for fields."""
+    out: list[str] = []
+    items = iter(argv)
+    for item in items:
+        name = item.lstrip("-")
+        if item.startswith("-") and "=" not in item and (name == "config" or name.startswith("config.")):
+            item = f"{item}={next(items, '')}"
+        out.append(item)
+    return out
+
+
+def _help(doc: str, arguments: Arguments) -> str:
+    values = arguments.flags
+    lines = [doc.strip(), "", "Flags:"]
+    for name in sorted(values):
+        if name.partition(".")[0] != "config":
+            lines.append(f"  --{name}: {values[name].help} (default: {values[name].default})")
+    if arguments.config is not None:
+        names = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.py") if p.stem != "__init__"))
+        lines += [f"  --config: a file with get_config(), or one of {names} (default: {DEFAULT_CONFIG})"]
+        lines += ["", f"Fields of the config {arguments.config_name!r}, set by --config.NAME=VALUE:"]
+        lines += [f"  {name} = {value!r}" for name, value in flatten(arguments.config.to_dict()).items()]
+    return "\n".join(lines)
+
+
+def _quiet_and_fast() -> None:
+    """Settings that must be in place before JAX is imported; what the user set wins."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    from absl import logging
+
+    logging.set_verbosity(logging.ERROR)  # Orbax tells every file it touches
+    # jaxlib 0.10 sends convolutions to kernels that are 2.5-3 times slower than Eigen's for weight gradients, and
+    # reductions to ones that are 15 times faster: keep the second half. An unknown flag would end the process, so
+    # check at each upgrade.
+    flag = "--xla_cpu_experimental_ynn_fusion_type"
+    current = os.environ.get("XLA_FLAGS", "")
+    if importlib.metadata.version("jaxlib").startswith("0.10.") and flag not in current:
+        os.environ["XLA_FLAGS"] = f"{current} {flag}=LIBRARY_FUSION_TYPE_REDUCE".strip()

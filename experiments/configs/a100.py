@@ -1,0 +1,23 @@
+"""The guide's recipe for four A100 and 128 GB (its pool, workers, batch, width), in the camera gauge, bfloat16.
+
+Command: python -m experiments.train --config=experiments/configs/a100.py
+Time: not measured on that machine. It starts anywhere: a laptop shrinks the pool and the micro-batch to its memory, says
+so, and prints the cost first.
+Expect: as `cpu`, at 512 px.
+"""
+
+from o2t_jax.systems import o2t_config
+
+
+def get_config():
+    config = o2t_config.default()
+    config.render_size = 512
+    config.base_ch = 64
+    config.batch = 64
+    config.dtype = "bfloat16"
+    config.train_steps = 5_000
+    config.lr = 3e-4
+    config.pool_size = 5_000
+    config.initial_fill = 500
+    config.render_workers = 30
+    return config

@@ -1,0 +1,80 @@
+"""Reads the law from a run: python -m experiments.law --workdir=DIR [--step=STEP] [--json=FILE|-] [--plot=FILE]
+
+Prints g0, alpha, the curve g(z) over the heights that training met, and how well each form fits it; plots g0 over
+training and g(z). With --json=- standard output is the JSON alone, and the rest goes to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import _cli
+from o2t_jax.errors import UsageError
+
+# A step's own g0 is logged while training, the read-out's with every checkpoint.
+HISTORY = ("train/g0", "law/g0_weight", "law/g0")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run(show_law, argv, doc=__doc__ or "", define=_define, with_config=False)
+
+
+def show_law(arguments: _cli.Arguments) -> int:
+    """Reads, prints, plots and writes as the arguments say."""
+    values = arguments.flags
+    if not values.workdir:
+        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
+    workdir = Path(values.workdir)
+    from o2t_jax.evaluation.law import LAW_KEYS, format_law
+    from o2t_jax.evaluation.plots import history_of, plot_law
+    from o2t_jax.evaluation.report import write_json
+    from o2t_jax.systems.base import build_system
+    from o2t_jax.training.checkpoint import open_workdir
+    from o2t_jax.training.metrics import read_metrics
+    from o2t_jax.training.parallel import start_devices
+
+    # A few numbers: no device is worth waiting for, and the run's own may not be there.
+    start_devices("cpu")
+    opened = open_workdir(workdir, values.step)
+    law = build_system(opened.config).read_law(opened.state)
+    if law is None or not set(LAW_KEYS) <= set(law):
+        raise UsageError(f"{workdir} is a run of system {opened.config.system!r}, which reads out no law g(z)")
+    text_to = sys.stderr if values.json == "-" else sys.stdout
+    print(format_law(law), file=text_to)
+    if values.json:
+        write_json({key: law[key] for key in LAW_KEYS}, values.json)
+    plot = Path(values.plot) if values.plot else workdir / "law.png"
+    try:
+        plot_law(history_of(read_metrics(workdir), HISTORY), law, plot, _truth(workdir))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--plot={plot} cannot be written ({error}): give a .png, .pdf or .svg file") from error
+    print(f"plot: {plot}", file=text_to)
+    return 0
+
+
+def _truth(workdir: Path) -> Any:
+    """The world's own law, for the plot's dashed line; None where the run's world keeps it secret."""
+    from o2t_jax.physics.laws import law_for
+    from o2t_jax.training.workdir import TRUTH, read_json
+
+    path = workdir / TRUTH
+    truth = read_json(path) if path.exists() else {}
+    return law_for(truth["g0"], truth.get("alpha", 0.0)).g if "g0" in truth else None
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("workdir", None, "the run's folder", flag_values=values)
+    flags.DEFINE_string(
+        "step", None, "a step that was kept, 'latest' or 'best'; latest if left out", flag_values=values
+    )
+    flags.DEFINE_string("json", None, "file for the read-out; - is standard output", flag_values=values)
+    flags.DEFINE_string("plot", None, "file for the plot; DIR/law.png if left out", flag_values=values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""When and from where a sample's five pictures are taken.
+
+Left and right eye at t1, the same pair at t2 = t1 + k dt, the target at t1 + n dt from a third view.
+DIS (n = 0): the target view is view 1. VIEW (n = 0) and FUTURE (n > k): the target camera is shifted against camera 1,
+by the guide's ranges unless the config says otherwise. Camera 1 comes from the scene's `view_prior`, which knows the
+distribution of initial conditions only: neither this sample's ball nor the law may aim a camera, or PARA5 would tell
+the answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from o2t_jax.data.curriculum import Stage
+from o2t_jax.errors import UsageError
+from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
+from o2t_jax.types import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
+
+T = TypeVar("T")
+_MAX_ELEVATION_DEG = 85.0
+
+
+class ViewPrior(Protocol):
+    """What the sampler asks of a scene (or of the stand-in for a plugged-in module)."""
+
+    name: str
+    t_max: float
+
+    def view_prior(self, rng: np.random.Generator, view_config: ViewConfig) -> tuple[np.ndarray, float, float]:
+        """Camera 1: position [3] m, azimuth deg, elevation deg."""
+        ...
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """Times and cameras of a sample; the field names are those of the flat config. Lengths m, times s, angles deg.
+
+    `dt`: one step of n and k. `k_min`..`k_max`: steps from the first to the second pair. `n_max`: the longest
+    prediction in steps from t1. `t1_max`: t1 is uniform in [0, t1_max]. `stereo_gap`: distance of the eyes;
+    `convergence`: where their axes meet, None for parallel axes. `view_*` and `future_*`: half ranges of the target
+    camera's shift in azimuth, elevation, and in x and y (metres along and across camera 1's heading).
+    `focus`: None turns the target camera by the drawn angles alone (the guide); a distance makes it first look at the
+    point that far along camera 1's axis, so that a wide shift keeps the scene in sight.
+    `distance_min`, `distance_max`: horizontal distance of camera 1 from the scene, None leaves it to the scene.
+    """
+
+    dt: float = 0.02
+    k_min: int = 1
+    k_max: int = 1
+    n_max: int = 20
+    t1_max: float = 0.2
+    stereo_gap: float = 0.2
+    convergence: float | None = None
+    view_azimuth: float = 15.0
+    view_elevation: float = 5.0
+    view_shift: float = 1.0
+    future_azimuth: float = 10.0
+    future_elevation: float = 3.0
+    future_shift: float = 0.5
+    focus: float | None = None
+    distance_min: float | None = None
+    distance_max: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not math.isfinite(value):
+                raise UsageError(f"{field.name}={value} is not a finite number")
+        for name in ("dt", "stereo_gap"):
+            if getattr(self, name) <= 0.0:
+                raise UsageError(f"{name}={getattr(self, name)} must be above 0")
+        self._at_least("t1_max", 0.0)
+        for name in ("convergence", "focus", "distance_min", "distance_max"):
+            self._at_least(name, 0.1)
+        for quantity in ("azimuth", "elevation", "shift"):
+            self._at_least(f"view_{quantity}", 0.0)
+            self._at_least(f"future_{quantity}", 0.0)
+        if not 1 <= self.k_min <= self.k_max:
+            raise UsageError(
+                f"k_min={self.k_min}, k_max={self.k_max}: need 1 <= k_min <= k_max, at k = 0 no velocity can be seen"
+            )
+        if self.n_max <= self.k_max:
+            raise UsageError(f"n_max={self.n_max} must exceed k_max={self.k_max}, or nothing is left to predict")
+        near, far = self.distance_min, self.distance_max
+        if (near is None) != (far is None) or (near is not None and far is not None and far < near):
+            raise UsageError(
+                f"distance_min={near}, distance_max={far}: set both, the first not above the second, or neither"
+            )
+
+    def _at_least(self, name: str, low: float) -> None:
+        value = getattr(self, name)
+        if value is not None and value < low:
+            raise UsageError(f"{name}={value} must be at least {low:g}")
+
+    @classmethod
+    def from_config(cls, config: Any) -> ViewConfig:
+        """Picks the fields that `config` (a mapping or an object with attributes) has; the rest keep their defaults."""
+        return from_flat(cls, config)
+
+    @property
+    def horizon(self) -> float:
+        """The latest time (s) that a target picture can need."""
+        return self.t1_max + self.n_max * self.dt
+
+    def check_against(self, prior: ViewPrior) -> None:
+        """Raises UsageError when the longest prediction ends after the scene does."""
+        if self.horizon > prior.t_max + 1e-9:
+            fit = int((prior.t_max - self.t1_max + 1e-9) / self.dt)
+            cure = f"lower n_max to {fit}" if fit > self.k_max else "lower dt or t1_max"
+            raise UsageError(
+                f"t1_max + n_max * dt = {self.horizon:.3g} s, but scene '{prior.name}' ends at {prior.t_max:.3g} s: "
+                f"{cure}"
+            )
+
+
+def from_flat(cls: type[T], config: Any) -> T:
+    """Builds the dataclass `cls` from the fields of the same names in a flat config, where they are there."""
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    if isinstance(config, Mapping):
+        return cls(**{name: config[name] for name in names if name in config})
+    return cls(**{name: getattr(config, name) for name in names if hasattr(config, name)})
+
+
+class Shot(NamedTuple):
+    """The plan of one sample: poses and times of its five pictures, in the world frame.
+
+    `times` [5] s, `angles` [5, 2] (azimuth, elevation) deg, `positions` [5, 3] m, all float64; `reference_time` s is
+    the third moment that motion is judged against (`o2t_jax.data.visibility`): the target's own in FUTURE.
+    """
+
+    times: np.ndarray
+    angles: np.ndarray
+    positions: np.ndarray
+    k: int
+    n: int
+    mode: int
+    reference_time: float
+
+    def para(self) -> np.ndarray:
+        """PARA [5, 6] of the pictures, in the world frame (s, m, m, m, deg, deg)."""
+        return np.concatenate([self.times[:, None], self.positions, self.angles], axis=1)
+
+
+def draw_steps(rng: np.random.Generator, mode: int, stage: Stage, config: ViewConfig) -> tuple[int, int]:
+    """(k, n): n = 0 except in FUTURE, where k < n <= n_max."""
+    if mode != FUTURE:
+        return int(rng.integers(config.k_min, config.k_max + 1)), 0
+    k, n = stage.draw_steps(rng, config.k_min, config.k_max)
+    return k, min(n, config.n_max)
+
+
+def sample_shot(
+    rng: np.random.Generator,
+    prior: ViewPrior,
+    mode: int,
+    stage: Stage,
+    config: ViewConfig,
+    steps: tuple[int, int] | None = None,
+) -> Shot:
+    """Draws times and cameras of one sample of the given mode; `steps` = (k, n) fixes those two."""
+    k, n = draw_steps(rng, mode, stage, config) if steps is None else steps
+    t1 = rng.uniform(0.0, config.t1_max)
+    t2 = t1 + k * config.dt
+    position, azimuth, elevation = prior.view_prior(rng, config)
+    position = np.asarray(position, np.float64)
+    eye, eye_azimuth, eye_elevation = right_eye(
+        position, np.float64(azimuth), np.float64(elevation), config.stereo_gap, config.convergence
+    )
+    target = _target_camera(rng, mode, config, position, float(azimuth), float(elevation))
+
+    times = np.empty(NUM_PICTURES)
+    times[[LEFT_1, RIGHT_1]], times[[LEFT_2, RIGHT_2]], times[TARGET] = t1, t2, t1 + n * config.dt
+    positions = np.stack([position, eye, position, eye, target[0]])
+    left, right = (azimuth, elevation), (eye_azimuth, eye_elevation)
+    angles = np.array([left, right, left, right, target[1:]], np.float64)
+    reference = times[TARGET] if mode == FUTURE else min(t1 + 2 * k * config.dt, prior.t_max)
+    return Shot(times, angles, positions, k, n, mode, float(reference))
+
+
+def _target_camera(
+    rng: np.random.Generator, mode: int, config: ViewConfig, position: np.ndarray, azimuth: float, elevation: float
+) -> tuple[np.ndarray, float, float]:
+    """Position [3], azimuth, elevation of the third view: camera 1's, shifted in VIEW and FUTURE."""
+    if mode == VIEW:
+        ranges = (config.view_azimuth, config.view_elevation, config.view_shift)
+    elif mode == FUTURE:
+        ranges = (config.future_azimuth, config.future_elevation, config.future_shift)
+    else:
+        return position, azimuth, elevation
+    turn, raise_, ahead, aside = rng.uniform(-1.0, 1.0, size=4) * np.array([*ranges[:2], ranges[2], ranges[2]])
+    heading = np.radians(azimuth)
+    # Along camera 1's own axes, not the world's: turning the whole scene then turns every sample with it.
+    forward = np.array([np.cos(heading), np.sin(heading), 0.0])
+    left = np.array([-np.sin(heading), np.cos(heading), 0.0])
+    moved = position + ahead * forward + aside * left
+    if config.focus is not None:
+        axis = world_to_camera(azimuth, elevation)[2]
+        aimed = look_at(moved, position + config.focus * axis)
+        azimuth, elevation = float(aimed[0]), float(aimed[1])
+    return moved, azimuth + turn, float(np.clip(elevation + raise_, -_MAX_ELEVATION_DEG, _MAX_ELEVATION_DEG))

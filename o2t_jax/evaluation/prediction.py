@@ -1,0 +1,247 @@
+"""How good predicted pictures are: over the picture, over the ball, and by the ball's place.
+
+Definitions, for pictures in 0..1:
+
+- mse, l1: mean over pixels and channels of a sample, then over samples; `loss` = 0.7 mse + 0.3 l1.
+- psnr = -10 log10(mse), of the mean mse (a mean of logarithms would be ruled by single samples); infinite at mse = 0.
+- ball_mse, ball_l1, ball_psnr: the same over the pixels of a sample's regions (`heldout`), where it has any.
+- centroid_px: distance between a region's centroid in the prediction and in the target, both measured alike: where
+  |picture - background| (largest channel) exceeds half its median over the region in the target, within a square
+  window round the region (half its side: a quarter of the picture's longer side, or the region's own reach where that
+  is more) and nearer to this region than to any other, the connected patch with the largest sum; the centroid of it
+  and a rim of one pixel, weighted by the difference up to that half, so that a line of the background behind the ball
+  changes little. A region whose median is within `heldout.CONTRAST` cannot be judged. A perfect
+  prediction has 0 px by construction. The table gives the median over balls, one that is missed (no patch of at least
+  `least_area` pixels: drawn elsewhere, or at less than half its contrast) counting as the picture's diagonal;
+  `missed` is their share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.baselines import BASELINES
+from o2t_jax.evaluation.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
+from o2t_jax.evaluation.report import picture_grid
+from o2t_jax.types import DIS, FUTURE, MODES, VIEW, PyTree
+
+MSE_WEIGHT, L1_WEIGHT = 0.7, 0.3
+SCALARS = ("loss", "psnr", "ball_psnr", "centroid_px", "missed")
+Records = dict[str, np.ndarray]
+
+
+def measure(held_out: HeldOut, prediction: np.ndarray) -> Records:
+    """Per-sample measures of `prediction` float [N, H, W, 3] in 0..1.
+
+    Returns: `mse`, `l1`, `ball_mse`, `ball_l1` [N] (NaN where a sample has no region), and `centroid_px` [N, R]: px of
+    each region, infinite where missed, NaN where there is no such region.
+    Raises: ValueError where the shape is wrong, UsageError where a pixel is not finite.
+    """
+    prediction = np.asarray(prediction, np.float32)
+    if prediction.shape != held_out.target.shape:
+        raise ValueError(f"prediction {prediction.shape} must have the target's shape {held_out.target.shape}")
+    if not np.all(np.isfinite(prediction)):
+        raise UsageError("the predicted pictures hold NaN: the run diverged; read an earlier step, or lower lr")
+    count = len(prediction)
+    mse, l1, ball_mse, ball_l1 = np.full((4, count), np.nan)
+    px = np.full((count, max(MAX_REGIONS, int(held_out.regions.max()))), np.nan)
+    for i in range(count):
+        target = held_out.target[i].astype(np.float32) / 255.0
+        error = np.abs(prediction[i] - target).astype(np.float64)
+        ball = held_out.regions[i] > 0
+        mse[i], l1[i] = np.mean(error**2), np.mean(error)
+        if np.any(ball):
+            ball_mse[i], ball_l1[i] = np.mean(error[ball] ** 2), np.mean(error[ball])
+            background = held_out.background[i].astype(np.float32) / 255.0
+            moved = difference(prediction[i], background), difference(target, background)
+            errors = centroid_errors(*moved, held_out.regions[i])
+            px[i, : len(errors)] = errors
+    return {"mse": mse, "l1": l1, "ball_mse": ball_mse, "ball_l1": ball_l1, "centroid_px": px}
+
+
+def centroid_errors(predicted: np.ndarray, target: np.ndarray, regions: np.ndarray) -> list[float]:
+    """Distance in px of each region's centroids (module docstring), infinite where the prediction has none.
+
+    Args: `predicted`, `target` [H, W]: differences from the background; `regions` int [H, W]. A region in which the
+    target itself shows no contrast (behind a ramp, say) cannot be judged and is left out.
+    """
+    height, width = regions.shape
+    v, u = np.mgrid[0:height, 0:width] + 0.5
+    labels = [int(label) for label in np.unique(regions[regions > 0])]
+    centres = np.array([[u[regions == label].mean(), v[regions == label].mean()] for label in labels])
+    distance = np.hypot(u[..., None] - centres[:, 0], v[..., None] - centres[:, 1])
+    nearest = np.argmin(distance, axis=-1)
+    errors = []
+    for j, label in enumerate(labels):
+        here = regions == label
+        reach = max(0.25 * max(height, width), float(distance[here, j].max()))
+        window = (np.abs(u - centres[j, 0]) <= reach) & (np.abs(v - centres[j, 1]) <= reach) & (nearest == j)
+        contrast = float(np.median(target[here]))
+        if contrast <= CONTRAST / 255.0:
+            continue
+        true = _patch_centroid(np.where(window, target, 0.0), 0.5 * contrast)
+        if true is not None:
+            found = _patch_centroid(np.where(window, predicted, 0.0), 0.5 * contrast)
+            errors.append(float("inf") if found is None else float(np.hypot(*(found - true))))
+    return errors
+
+
+def _patch_centroid(weight: np.ndarray, threshold: float) -> np.ndarray | None:
+    count, labels = cv2.connectedComponents((weight > threshold).astype(np.uint8), connectivity=8)
+    areas = np.bincount(labels.ravel(), minlength=count)
+    sums = np.bincount(labels.ravel(), weights=weight.ravel(), minlength=count)
+    sums[(areas < least_area(*weight.shape)) | (np.arange(count) == 0)] = 0.0
+    best = int(np.argmax(sums))
+    if sums[best] <= 0:
+        return None
+    patch = cv2.dilate((labels == best).astype(np.uint8), np.ones((3, 3), np.uint8))
+    rows, columns = np.nonzero(patch)
+    w = np.minimum(weight[rows, columns], threshold).astype(np.float64)
+    return np.array([w @ (columns + 0.5), w @ (rows + 0.5)]) / w.sum()
+
+
+def summarise(records: Records, chosen: np.ndarray, diagonal: float) -> dict[str, Any]:
+    """One row of numbers over the samples `chosen` bool [N]; the ball's are None where none has a ball."""
+    mse, l1 = float(np.mean(records["mse"][chosen])), float(np.mean(records["l1"][chosen]))
+    ball_mse, ball_l1 = _mean(records["ball_mse"][chosen]), _mean(records["ball_l1"][chosen])
+    px = records["centroid_px"][chosen]
+    px = px[~np.isnan(px)]
+    return {
+        "samples": int(np.count_nonzero(chosen)),
+        "loss": MSE_WEIGHT * mse + L1_WEIGHT * l1,
+        "mse": mse,
+        "l1": l1,
+        "psnr": psnr(mse),
+        "ball_mse": ball_mse,
+        "ball_l1": ball_l1,
+        "ball_psnr": psnr(ball_mse),
+        "centroid_px": float(np.median(np.minimum(px, diagonal))) if len(px) else None,
+        "missed": float(np.mean(np.isinf(px))) if len(px) else None,
+        "balls": len(px),
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(np.mean(known)) if len(known) else None
+
+
+def psnr(mse: float | None) -> float | None:
+    """Peak signal-to-noise ratio in dB of pictures in 0..1: infinite at 0, None of None."""
+    if mse is None:
+        return None
+    return float("inf") if mse == 0 else float(-10.0 * np.log10(mse))
+
+
+def tidy_rows(
+    held_out: HeldOut, records: Mapping[str, Records], bins: Sequence[tuple[int, int]] | None = None
+) -> list[dict[str, Any]]:
+    """One row per mode, range of n and method, in this order, `n` = 'all' first.
+
+    Args: `records` method -> `measure`'s; `bins` inclusive ranges of n, None for every n that occurs.
+    """
+    diagonal = float(np.hypot(*held_out.target.shape[1:3]))
+    rows = []
+    for mode in (FUTURE, VIEW, DIS):
+        members = held_out.mode == mode
+        present = sorted({int(n) for n in held_out.n[members]})
+        groups = [("all", members)] if present else []
+        if len(present) > 1:
+            for low, high in bins or [(n, n) for n in present]:
+                chosen = members & (held_out.n >= low) & (held_out.n <= high)
+                if np.any(chosen):
+                    groups.append((str(low) if low == high else f"{low}-{high}", chosen))
+        for label, chosen in groups:
+            for method, record in records.items():
+                rows.append({"mode": MODES[mode], "n": label, "method": method, **summarise(record, chosen, diagonal)})
+    return rows
+
+
+def few_bins(n: np.ndarray, most: int = 5) -> list[tuple[int, int]]:
+    """At most `most` inclusive ranges that hold about equally many of the distinct values of `n` each."""
+    parts = np.array_split(np.unique(n), max(1, min(most, len(np.unique(n)))))
+    return [(int(part[0]), int(part[-1])) for part in parts if len(part)]
+
+
+class PredictionEvaluator:
+    """`types.Evaluator` over a fixed held-out set: yields scalars, table rows and a sheet of pictures.
+
+    Names: `loss` (over all samples: "best" is chosen by it), `<mode>/<measure>/<method>`, `table` (rows by mode and
+    range of n), `per_n` (by mode and every n), `pictures`.
+    """
+
+    def __init__(
+        self,
+        held_out: HeldOut,
+        predict: Callable[[PyTree, Mapping[str, np.ndarray]], Any],
+        *,
+        method: str = "O2T",
+        batch: int = 16,
+        num_pictures: int = 6,
+    ) -> None:
+        """`predict(state, batch)` -> pictures [B, H, W, 3] in 0..1; every call gets exactly `batch` samples."""
+        self.held_out, self.method = held_out, method
+        self._predict, self._batch, self._num_pictures = predict, batch, num_pictures
+        self._still = {name: measure(held_out, make(held_out)) for name, make in BASELINES.items()}
+
+    def predictions(self, state: PyTree) -> np.ndarray:
+        """float32 [N, H, W, 3] in 0..1."""
+        count, parts = len(self.held_out.n), []
+        for start in range(0, count, self._batch):
+            # The last batch is filled up with its last sample: one shape, so one compilation.
+            index = np.minimum(np.arange(start, start + self._batch), count - 1)
+            parts.append(np.asarray(self._predict(state, self.held_out.batch(index)), np.float32))
+        return np.concatenate(parts)[:count]
+
+    def __call__(self, state: PyTree) -> Iterator[tuple[str, Any]]:
+        prediction = self.predictions(state)
+        records = {self.method: measure(self.held_out, prediction), **self._still}
+        own = records[self.method]
+        yield "loss", float(MSE_WEIGHT * np.mean(own["mse"]) + L1_WEIGHT * np.mean(own["l1"]))
+        rows = tidy_rows(self.held_out, records)
+        for row in rows:
+            if row["n"] == "all":
+                for name in (s for s in SCALARS if row[s] is not None and np.isfinite(row[s])):
+                    yield f"{row['mode']}/{name}/{row['method']}", row[name]
+        future = self.held_out.n[self.held_out.mode == FUTURE]
+        yield "table", tidy_rows(self.held_out, records, few_bins(future))
+        yield "per_n", rows
+        chosen = pick_samples(self.held_out, self._num_pictures)
+        yield "pictures", sheet(self.held_out, prediction, chosen)
+
+
+def pick_samples(held_out: HeldOut, count: int) -> np.ndarray:
+    """Indices of at most `count` samples: the modes in turn (FUTURE first), each spread over its n."""
+    queues = []
+    for mode in (FUTURE, VIEW, DIS):
+        members = np.flatnonzero(held_out.mode == mode)
+        members = members[np.argsort(held_out.n[members], kind="stable")]
+        if len(members):
+            spread = np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(int)
+            # Every other one first, so that a short list still reaches from the smallest n to the largest.
+            queues.append([int(m) for m in members[np.concatenate([spread[::-1][::2], spread[::-1][1::2]])]])
+    chosen: list[int] = []
+    while len(chosen) < count and any(queues):
+        for queue in queues:
+            if queue and len(chosen) < count:
+                chosen.append(queue.pop(0))
+    modes = held_out.mode[chosen]
+    return np.array(chosen)[np.lexsort((held_out.n[chosen], -modes))] if chosen else np.array([], int)
+
+
+def sheet(held_out: HeldOut, prediction: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """input | target | prediction | difference of the `chosen` samples: uint8 [h, w, 3]."""
+    captions = [f"{MODES[held_out.mode[i]]}  k={held_out.k[i]}  n={held_out.n[i]}" for i in chosen]
+    columns = {
+        "PIC1": held_out.pictures[chosen, 0],
+        "PIC3": held_out.pictures[chosen, 2],
+        "target": held_out.target[chosen],
+        "prediction": prediction[chosen],
+        "|difference|": np.abs(prediction[chosen] - held_out.target[chosen].astype(np.float32) / 255.0),
+    }
+    return picture_grid(columns, captions)

@@ -1,0 +1,168 @@
+"""The law from measured tracks, with intervals: bundle adjustment, every ball's state unknown beside the law.
+
+A track is one ball's contact-free flight seen in a few pictures: pixels, times, cameras. Fitting the law to
+triangulated states would take their noise for motion (errors in variables: g comes out low); here the states are
+unknowns of their own, so the fit is maximum likelihood for pixel noise, and the inverse of its normal matrix, the
+states eliminated (Schur complement), is the covariance of the law.
+Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., A6.3 (sparse least squares).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from o2t_jax.evaluation.law import FORMS
+from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, triangulate, world_to_camera
+from o2t_jax.physics.integrators import rkn4_step
+from o2t_jax.physics.laws import LAWS
+
+STATE = 6  # position (x, y, z) in m and velocity in m/s at the track's first time
+FLIGHT_STEPS = 8  # of fourth order between two pictures: 1e-8 m for the laws of `FORMS` over a second
+_STATE_STEP, _LAW_STEP = 1e-4, 1e-3  # of the central differences, whose error is of order step^2
+_MIN_SHARE = 0.1
+
+
+class Tracks(NamedTuple):
+    """S tracks of P pictures each, at rising times; picture 1 and 2 are a stereo pair at one time.
+
+    `pixels` [S, P, 2] (u, v); `times` [S, P] s; the cameras' `position` [S, P, 3] m, `azimuth`, `elevation` [S, P] deg.
+    """
+
+    pixels: np.ndarray
+    times: np.ndarray
+    position: np.ndarray
+    azimuth: np.ndarray
+    elevation: np.ndarray
+
+
+class TrackFit(NamedTuple):
+    """A law fitted to tracks. `half_width` is that of the intervals at `level`; `noise` in px, one axis."""
+
+    form: str
+    values: np.ndarray  # [P]
+    covariance: np.ndarray  # [P, P]
+    half_width: np.ndarray  # [P]
+    level: float
+    noise: float
+    squared_sum: float  # px^2, of all residuals
+    freedom: int  # residuals less unknowns
+    states: np.ndarray  # [S, 6]
+    converged: bool
+
+
+def fly(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Positions [S, P, 3] m at `times` [S, P] s, rising, of `states` [S, 6] at each row's first time.
+
+    `values`: the law's parameters, [L] or [L, S].
+    """
+    law = LAWS[form]
+    elapsed = times - times[:, :1]
+    z, v = states[:, 2], states[:, 5]
+    heights = [z]
+    for picture in range(1, times.shape[1]):
+        h = (times[:, picture] - times[:, picture - 1]) / FLIGHT_STEPS
+        for _ in range(FLIGHT_STEPS if np.any(h > 0) else 0):
+            # A wild first guess may dive below the law's pole; it need only be finite there.
+            z, v = rkn4_step(lambda x: law.g(np.maximum(x, law.z_min + 1.0), values), z, v, h)
+        heights.append(z)
+    level = states[:, None, :2] + states[:, None, 3:5] * elapsed[..., None]
+    return np.concatenate([level, np.stack(heights, axis=1)[..., None]], axis=-1)
+
+
+def fit_tracks(
+    tracks: Tracks,
+    intrinsics: Intrinsics,
+    form: str = "hyperbolic",
+    *,
+    noise: float | None = None,
+    level: float = 0.95,
+    max_rounds: int = 30,
+) -> TrackFit:
+    """Fits a law of `evaluation.law.FORMS` to tracks by Gauss-Newton, from g = 0.
+
+    Args:
+      noise: standard deviation of a pixel coordinate; None estimates it from the residuals (Student's t then).
+    Raises: ValueError where there are not more measurements than unknowns.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
+    count, pictures = tracks.times.shape
+    num_params = len(LAWS[form].names)
+    freedom = count * (2 * pictures - STATE) - num_params
+    if freedom < 1:
+        raise ValueError(f"{count} tracks of {pictures} pictures cannot fix {STATE} unknowns each and {form}")
+    states, values = first_states(tracks, intrinsics), np.zeros(num_params)
+    squares, converged, normal = np.inf, False, np.eye(num_params)
+    for _ in range(max_rounds):
+        residual = _residual(tracks, intrinsics, form, states, values)
+        by_state, by_law = _jacobians(tracks, intrinsics, form, states, values)
+        state_step, law_step, normal = _gauss_newton(residual, by_state, by_law)
+        share, previous = 1.0, float(np.sum(residual**2))
+        while True:
+            squares = float(
+                np.sum(_residual(tracks, intrinsics, form, states + share * state_step, values + share * law_step) ** 2)
+            )
+            if squares <= previous * (1 + 1e-9) or share < _MIN_SHARE:
+                break
+            share *= 0.5
+        states, values = states + share * state_step, values + share * law_step
+        if previous - squares <= 1e-8 * (squares + 1e-12) and np.all(np.abs(law_step) < 1e-4):
+            converged = True
+            break
+    sigma = np.sqrt(squares / freedom) if noise is None else noise
+    tail = 0.5 * (1.0 + level)
+    quantile = stats.t.ppf(tail, freedom) if noise is None else stats.norm.ppf(tail)
+    covariance = sigma**2 * np.linalg.inv(normal)
+    half_width = quantile * np.sqrt(np.diag(covariance))
+    return TrackFit(form, values, covariance, half_width, level, float(sigma), squares, freedom, states, converged)
+
+
+def first_states(tracks: Tracks, intrinsics: Intrinsics) -> np.ndarray:
+    """States [S, 6] from the stereo pair and the later pictures: a straight flight, good enough to start from."""
+    rotation = world_to_camera(tracks.azimuth, tracks.elevation)
+    rays = pixel_directions(tracks.pixels, rotation, intrinsics)
+    at = tracks.position
+    start, _ = triangulate(at[:, 0], rays[:, 0], at[:, 1], rays[:, 1])
+    # The point of each later ray at the start's depth gives a velocity across the view: enough for a first guess.
+    reach = np.linalg.norm(start - at[:, 0], axis=-1, keepdims=True)
+    seen = at[:, -1] + rays[:, -1] * reach
+    duration = (tracks.times[:, -1] - tracks.times[:, 0])[:, None]
+    return np.concatenate([start, (seen - start) / duration], axis=-1)
+
+
+def _residual(tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndarray, values: np.ndarray) -> np.ndarray:
+    points = fly(states, form, values, tracks.times)
+    seen, _ = project(points, tracks.position, world_to_camera(tracks.azimuth, tracks.elevation), intrinsics)
+    return (tracks.pixels - seen).reshape(len(states), -1)
+
+
+def _jacobians(
+    tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of the predicted pixels [S, 2P]: by the track's state [S, 2P, 6] and by the law [S, 2P, L]."""
+    sizes = np.array([_STATE_STEP] * STATE + [_LAW_STEP] * len(values))
+    count, unknowns = len(states), len(sizes)
+    steps = np.concatenate([np.diag(sizes), -np.diag(sizes)])
+    # All copies, one for each unknown and sign, fly at once: numpy's cost is in the number of calls.
+    moved = (states + steps[:, None, :STATE]).reshape(-1, STATE)
+    laws = (values + steps[:, STATE:]).repeat(count, axis=0).T
+    copies = Tracks(*(np.tile(field, (2 * unknowns,) + (1,) * (field.ndim - 1)) for field in tracks))
+    residual = _residual(copies, intrinsics, form, moved, laws).reshape(2, unknowns, count, -1)
+    slopes = np.moveaxis((residual[1] - residual[0]) / (2.0 * sizes[:, None, None]), 0, -1)
+    return slopes[..., :STATE], slopes[..., STATE:]
+
+
+def _gauss_newton(
+    residual: np.ndarray, by_state: np.ndarray, by_law: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps of the states [S, 6] and the law [L], and the law's normal matrix with the states eliminated."""
+    inverse = np.linalg.pinv(by_state)
+    rest = residual - np.einsum("sri,si->sr", by_state, np.einsum("sir,sr->si", inverse, residual))
+    law_rest = by_law - by_state @ (inverse @ by_law)
+    normal = np.einsum("srp,srq->pq", law_rest, law_rest)
+    law_step = np.linalg.solve(normal, np.einsum("srp,sr->p", law_rest, rest))
+    state_step = np.einsum("sir,sr->si", inverse, residual - by_law @ law_step)
+    return state_step, law_step, normal

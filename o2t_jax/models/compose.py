@@ -1,0 +1,163 @@
+"""What the camera gauge shows the decoder: the slots drawn through the known target camera, over a warped background.
+
+Two named priors, both switchable: `ground and sky` (the background is the plane z = 0 and a far sky, so the inputs can
+be warped to the target view) and `spheres` (a slot is drawn as a solid sphere that keeps the inputs' colours). They
+speed the picture up; the law is measured with and without them in the ablations.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics, pixel_directions, pixel_grid, project
+from o2t_jax.models.metric import Metric, camera_poses
+
+SKY_DISTANCE_M = 1e4
+LOGIT_MARGIN = 0.005
+
+
+def bilinear(maps: jax.Array, pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Samples `maps` [B, H, W, C] at `pixels` [B, ..., 2] (u, v).
+
+    Returns: values [B, ..., C] (clamped at the border) and `inside` [B, ...], False where a neighbour is missing.
+    """
+    b, h, w, c = maps.shape
+    flat = pixels.reshape(b, -1, 2) - 0.5
+    inside = (flat[..., 0] > -0.5) & (flat[..., 0] < w - 0.5) & (flat[..., 1] > -0.5) & (flat[..., 1] < h - 0.5)
+    x, y = jnp.clip(flat[..., 0], 0.0, w - 1.0), jnp.clip(flat[..., 1], 0.0, h - 1.0)
+    x0 = jnp.clip(jnp.floor(x), 0, w - 2).astype(jnp.int32)
+    y0 = jnp.clip(jnp.floor(y), 0, h - 2).astype(jnp.int32)
+    fx, fy = (x - x0)[..., None], (y - y0)[..., None]
+    table = maps.reshape(b, h * w, c)
+
+    def at(row: jax.Array, column: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(table, (row * w + column)[..., None], axis=1)
+
+    top = at(y0, x0) * (1 - fx) + at(y0, x0 + 1) * fx
+    bottom = at(y0 + 1, x0) * (1 - fx) + at(y0 + 1, x0 + 1) * fx
+    values = top * (1 - fy) + bottom * fy
+    return values.reshape(*pixels.shape[:-1], c), inside.reshape(pixels.shape[:-1])
+
+
+def view_rays(para: jax.Array, intrinsics: Intrinsics) -> jax.Array:
+    """Unit world rays [B, H, W, 3] of the cameras of `para` [B, 6]."""
+    _, rotation = camera_poses(para)
+    return pixel_directions(jnp.asarray(pixel_grid(intrinsics), jnp.float32), rotation[:, None, None], intrinsics)
+
+
+def spread(mask: jax.Array, reach: int = 2) -> jax.Array:
+    """Largest value of `mask` [B, S, H, W] within `reach` pixels along both axes: what covers also the blurred rim."""
+    for axis in (-2, -1):
+        size = mask.shape[axis]
+        pad = [(0, 0)] * mask.ndim
+        pad[axis] = (reach, reach)
+        padded = jnp.pad(mask, pad)
+        shifted = [jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(2 * reach + 1)]
+        mask = functools.reduce(jnp.maximum, shifted)
+    return mask
+
+
+def warp_background(
+    pictures: jax.Array, mask: jax.Array, para: jax.Array, target: jax.Array, intrinsics: Intrinsics
+) -> jax.Array:
+    """The target view's background out of the four inputs, by the ground plane and a far sky.
+
+    Args: `pictures` [B, 4, H, W, 3], `mask` [B, 4, H, W] (what moves, left out), `para` [B, 4, 6], `target` [B, 6].
+    Returns: [B, H, W, 3]; mean of the unmasked sources that see the point (the first one, clamped, where none does).
+    """
+    b, s, h, w, _ = pictures.shape
+    rays = view_rays(target, intrinsics)
+    origin = target[:, None, None, 1:4]
+    slope = -rays[..., 2]
+    reach = jnp.where(slope > 1e-4, origin[..., 2] / jnp.where(slope > 1e-4, slope, 1.0), SKY_DISTANCE_M)
+    points = origin + rays * jnp.clip(reach, 0.0, SKY_DISTANCE_M)[..., None]
+    position, rotation = camera_poses(para)
+    pixels, depth = project(points[:, None], position[:, :, None, None], rotation[:, :, None, None], intrinsics)
+    layers = jnp.concatenate([pictures, spread(mask)[..., None]], axis=-1).reshape(b * s, h, w, 4)
+    values, inside = bilinear(layers, pixels.reshape(b * s, h, w, 2))
+    values = values.reshape(b, s, h, w, 4)
+    seen = inside.reshape(b, s, h, w) & (depth > MIN_DEPTH_M)
+    weight = seen * jnp.square(1.0 - jnp.clip(values[..., 3], 0.0, 1.0)) + 1e-6
+    weight = weight.at[:, 0].add(1e-4)
+    weight = weight / jnp.sum(weight, axis=1, keepdims=True)
+    return jnp.einsum("bshw,bshwc->bhwc", weight, values[..., :3])
+
+
+class Drawn(NamedTuple):
+    """Slots as pictures in the target view."""
+
+    coverage: jax.Array
+    """[B, K, H, W] in 0..1: the sphere's outline with a one-pixel rim."""
+    colour: jax.Array
+    """[B, K, H, W, 3]."""
+    distance: jax.Array
+    """[B, K] from the target camera, m."""
+
+
+def draw_spheres(
+    centre: jax.Array, metric: Metric, pictures: jax.Array, para: jax.Array, target: jax.Array, intrinsics: Intrinsics
+) -> Drawn:
+    """Draws spheres of radius `metric.radius` at `centre` [B, K, 3] m (x, y, z) through the camera of `target` [B, 6].
+
+    A target ray meets the sphere at a point with some normal; the colour is what the inputs `pictures` [B, 4, H, W, 3]
+    show at the same normal of the measured sphere (`para` [B, 4, 6]), weighted by how squarely each camera sees it.
+    Coverage is differentiable by `centre`; colours are data.
+    """
+    rays = view_rays(target, intrinsics)[:, None]
+    origin = target[:, None, None, None, 1:4]
+    offset = centre[:, :, None, None, :] - origin
+    along = jnp.sum(rays * offset, axis=-1)
+    squared = jnp.sum(offset * offset, axis=-1) - along**2
+    impact = jnp.sqrt(jnp.maximum(squared, 1e-9))
+    radius = metric.radius[:, :, None, None]
+    distance = jnp.linalg.norm(offset[:, :, 0, 0], axis=-1)
+    pixels_per_m = intrinsics.focal / jnp.maximum(along, MIN_DEPTH_M)
+    coverage = jnp.clip((radius - impact) * pixels_per_m + 0.5, 0.0, 1.0) * (along > MIN_DEPTH_M)
+    coverage = coverage * metric.present[:, :, None, None]
+
+    depth = along - jnp.sqrt(jnp.maximum(radius**2 - squared, 1e-9))
+    normal = jax.lax.stop_gradient((depth[..., None] * rays - offset) / jnp.maximum(radius, 1e-3)[..., None])
+    normal = normal / jnp.maximum(jnp.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    return Drawn(coverage, _sphere_colours(normal, metric, pictures, para, intrinsics), distance)
+
+
+def _sphere_colours(
+    normal: jax.Array, metric: Metric, pictures: jax.Array, para: jax.Array, intrinsics: Intrinsics
+) -> jax.Array:
+    """Colours [B, K, H, W, 3] of the measured spheres at world normals [B, K, H, W, 3], from the inputs."""
+    position, rotation = camera_poses(para)
+    total, weights = 0.0, 1e-6
+    for i in range(pictures.shape[1]):
+        centre = jax.lax.stop_gradient(metric.first if i < 2 else metric.second)
+        to_eye = position[:, i, None] - centre
+        to_eye = to_eye / jnp.maximum(jnp.linalg.norm(to_eye, axis=-1, keepdims=True), 1e-6)
+        # Slightly inside the surface: at the limb a source pixel is half background.
+        points = centre[:, :, None, None] + 0.9 * metric.radius[:, :, None, None, None] * normal
+        pixels, _ = project(points, position[:, i, None, None, None], rotation[:, i, None, None, None], intrinsics)
+        values, inside = bilinear(pictures[:, i], pixels)
+        facing = jnp.einsum("bkhwc,bkc->bkhw", normal, to_eye)
+        weight = (inside * (jnp.maximum(facing - 0.15, 0.0) ** 2 + 1e-4))[..., None]
+        total, weights = total + weight * values, weights + weight
+    return jax.lax.stop_gradient(total / weights)
+
+
+def compose(background: jax.Array, drawn: Drawn) -> jax.Array:
+    """Lays the slots over `background` [B, H, W, 3], the farthest first."""
+    order = jnp.argsort(-drawn.distance, axis=1)[:, :, None, None]
+    coverage = jnp.take_along_axis(drawn.coverage, order, axis=1)
+    colour = jnp.take_along_axis(drawn.colour, order[..., None], axis=1)
+    picture = background
+    for k in range(coverage.shape[1]):
+        alpha = coverage[:, k, ..., None]
+        picture = picture * (1.0 - alpha) + colour[:, k] * alpha
+    return picture
+
+
+def to_logit(picture: jax.Array) -> jax.Array:
+    """The logit of a picture in 0..1, kept finite."""
+    clipped = jnp.clip(picture, LOGIT_MARGIN, 1.0 - LOGIT_MARGIN)
+    return jnp.log(clipped) - jnp.log1p(-clipped)

@@ -1,0 +1,50 @@
+"""Encoder: 23 channels at full resolution -> h (48 numbers) and five skips (O2T guide, 'Encoder')."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.models.layers import Attention, Conv, NormAct, ResBlock, level_widths
+
+LEVELS = 5
+STRIDE = 2**LEVELS
+
+
+class Encoder(nn.Module):
+    """3x3 conv, five levels of [ResBlock, ResBlock, downsample], bottleneck, global average, two linear layers.
+
+    Attention stands in level 5 (maps of 1/16 of the picture) and in the bottleneck (1/32): by depth, so that the
+    parameters do not depend on the picture's size.
+    """
+
+    base_ch: int
+    latent_dim: int
+    remat: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        """`x` [B, H, W, 23] -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i], i = 0..4."""
+        block = nn.remat(ResBlock) if self.remat else ResBlock
+        attention = nn.remat(Attention) if self.remat else Attention
+        widths = level_widths(self.base_ch)
+        x = Conv(widths[0], dtype=self.dtype, name="stem")(x)
+        skips = []
+        for level, width in enumerate(widths):
+            for i in range(2):
+                x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
+            if level == LEVELS - 1:
+                x = attention(self.dtype, name=f"level{level + 1}_attention")(x)
+            skips.append(x)
+            x = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down")(x)
+        x = block(self.dtype, name="bottleneck_res1")(x)
+        x = attention(self.dtype, name="bottleneck_attention")(x)
+        x = block(self.dtype, name="bottleneck_res2")(x)
+        x = NormAct(self.dtype, name="head_norm")(x)
+        pooled = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+        hidden = nn.silu(nn.Dense(widths[-1], name="head1")(pooled))
+        return nn.Dense(self.latent_dim, name="head2")(hidden), skips

@@ -1,0 +1,199 @@
+"""The metric block of the camera gauge: from the four pictures and their cameras to metres and metres per second.
+
+A small convolutional tower, shared by the pictures and seeing one picture at a time, marks the pixels of what moves
+(a coverage mask). Everything after it is geometry, without parameters: the mask's centroid over solid angle is the
+direction to the ball's centre (exact for a sphere: its outline is a circular cone of rays), its solid angle gives the
+angular radius, two eyes triangulate to metres, and shooting through the physics layer gives the velocity.
+
+Nothing here sees PARA5, the target's time or the target.
+
+Named prior (`moving, one colour`): the tower is trained to explain each input picture as the other picture of the same
+camera with one coloured thing laid over it (`swap_loss`). No true state enters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
+from o2t_jax.models.layers import Conv
+
+# The picture of the same camera at the other time: PIC1 <-> PIC3, PIC2 <-> PIC4.
+SWAP = (2, 3, 0, 1)
+MIN_MASK_PIXELS = 4.0
+SHIFT_ROUNDS = 4
+
+
+class MaskTower(nn.Module):
+    """One picture -> coverage logits of what moves; convolutions at half resolution (space-to-depth), float32."""
+
+    features: int = 16
+
+    @nn.compact
+    def __call__(self, pictures: jax.Array) -> jax.Array:
+        """`pictures` float32 [N, H, W, 3] in 0..1 -> logits [N, H, W]."""
+        n, h, w, _ = pictures.shape
+        x = (pictures - 0.5).reshape(n, h // 2, 2, w // 2, 2, 3)
+        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, h // 2, w // 2, 12)
+        for i, dilation in enumerate((1, 2, 4)):
+            size = (3, 3)
+            y = nn.Conv(self.features, size, kernel_dilation=(dilation, dilation), name=f"conv{i + 1}")(x)
+            x = nn.silu(y) if i == 0 else x + nn.silu(y)
+        x = nn.silu(Conv(self.features, name="conv4")(x))
+        logits = nn.Conv(4, (1, 1), bias_init=nn.initializers.constant(-2.0), name="out")(x)
+        logits = logits.reshape(n, h // 2, w // 2, 2, 2).transpose(0, 1, 3, 2, 4)
+        return logits.reshape(n, h, w)
+
+
+class Sighting(NamedTuple):
+    """What the masks say about one thing in each picture ([...] = batch and picture axes)."""
+
+    direction: jax.Array
+    """Unit direction [..., 3] in the world frame of camera 1, towards the thing's centre."""
+    sin_radius: jax.Array
+    """Sine of the angular radius [...]."""
+    pixels: jax.Array
+    """Mask mass [...] in pixels inside the window; small when nothing is seen."""
+    seen: jax.Array
+    """True [...] where the mask has enough pixels and its window lies inside the picture."""
+
+
+def _solid_angle(intrinsics: Intrinsics) -> np.ndarray:
+    """Solid angle [H, W] of every pixel, sr: cos^3 / f^2."""
+    grid = pixel_grid(intrinsics)
+    x = (grid[..., 0] - intrinsics.cx) / intrinsics.focal
+    y = (grid[..., 1] - intrinsics.cy) / intrinsics.focal
+    return ((1 + x * x + y * y) ** -1.5 / intrinsics.focal**2).astype(np.float32)
+
+
+def _box_blur(mask: jax.Array, width: int) -> jax.Array:
+    """Box sum of `width` along both axes by cumulative sums (a `reduce_window` this wide would dominate the step)."""
+    for axis in (-2, -1):
+        pad = [(0, 0)] * mask.ndim
+        pad[axis] = (width // 2 + 1, width // 2)
+        total = jnp.cumsum(jnp.pad(mask, pad), axis=axis)
+        size = mask.shape[axis]
+        upper = jax.lax.slice_in_dim(total, width, width + size, axis=axis)
+        lower = jax.lax.slice_in_dim(total, 0, size, axis=axis)
+        mask = upper - lower
+    return mask
+
+
+def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sighting:
+    """Finds the heaviest blob of each mask and measures it.
+
+    Args: `mask` [..., H, W] in 0..1; `rotation` [..., 3, 3] of each picture's camera.
+    The window is placed by the densest box of the mask, then by mean shift, without gradient; it is a disc of 1.5 times
+    the blob's radius plus two pixels with a soft rim, so that stray mask far away does not pull the centroid.
+    """
+    h, w = mask.shape[-2:]
+    grid = jnp.asarray(pixel_grid(intrinsics), jnp.float32)
+    fixed = jax.lax.stop_gradient(mask)
+    blurred = _box_blur(fixed, max(3, h // 8) | 1)
+    peak = jnp.argmax(blurred.reshape(*mask.shape[:-2], h * w), axis=-1)
+    centre = jnp.stack([peak % w, peak // w], axis=-1) + 0.5
+    radius = jnp.full(centre.shape[:-1], h / 8.0)
+
+    def window(centre: jax.Array, radius: jax.Array) -> jax.Array:
+        distance = jnp.sqrt(jnp.sum((grid - centre[..., None, None, :]) ** 2, axis=-1) + 1e-6)
+        return jnp.clip(1.5 * radius[..., None, None] + 2.0 - distance + 0.5, 0.0, 1.0)
+
+    for _ in range(SHIFT_ROUNDS):
+        weight = fixed * window(centre, radius)
+        mass = jnp.maximum(jnp.sum(weight, axis=(-2, -1)), 1e-3)
+        centre = jnp.einsum("...hw,hwc->...c", weight, grid) / mass[..., None]
+        radius = jnp.sqrt(mass / jnp.pi)
+    inside = mask * window(centre, radius)
+    weight = inside * jnp.asarray(_solid_angle(intrinsics))
+    rays = jnp.asarray(pixel_directions(pixel_grid(intrinsics), np.eye(3), intrinsics), jnp.float32)
+    local = jnp.einsum("...hw,hwc->...c", weight, rays, precision=jax.lax.Precision.HIGHEST)
+    solid = jnp.sum(weight, axis=(-2, -1))
+    local = local / jnp.maximum(jnp.linalg.norm(local + 1e-20, axis=-1, keepdims=True), 1e-12)
+    direction = jnp.einsum("...ji,...j->...i", rotation, local, precision=jax.lax.Precision.HIGHEST)
+    cos_radius = 1.0 - jnp.clip(solid / (2.0 * jnp.pi), 0.0, 1.0)
+    mass = jnp.sum(jax.lax.stop_gradient(inside), axis=(-2, -1))
+    reach = radius + 0.5
+    u, v = centre[..., 0], centre[..., 1]
+    whole = (u > reach) & (u < w - reach) & (v > reach) & (v < h - reach)
+    return Sighting(
+        direction, jnp.sqrt(jnp.maximum(1.0 - cos_radius**2, 1e-12)), mass, whole & (mass > MIN_MASK_PIXELS)
+    )
+
+
+def swap_loss(mask: jax.Array, pictures: jax.Array) -> jax.Array:
+    """How badly each picture is explained as its swap partner with one coloured thing laid over it.
+
+    Args: `mask` [B, 4, H, W]; `pictures` float32 [B, 4, H, W, 3] in 0..1.
+    Returns: [B], mean squared error over pictures, pixels and channels. The colour is the mask's own mean, weighted by
+    how much a pixel changed: it needs no start value and no true colour.
+    """
+    other = pictures[:, SWAP, ...]
+    change = jnp.sum(jnp.square(pictures - other), axis=-1)
+    weight = jax.lax.stop_gradient(mask * change) + 1e-8
+    colour = jnp.einsum("bphw,bphwc->bpc", weight, pictures) / jnp.sum(weight, axis=(-2, -1))[..., None]
+    colour = colour[:, :, None, None, :]
+    error = other + mask[..., None] * (colour - other) - pictures
+    return jnp.mean(jnp.square(error), axis=(1, 2, 3, 4))
+
+
+class Metric(NamedTuple):
+    """Metric slots, positions as (x, y, z) in the frame of camera 1, m."""
+
+    first: jax.Array
+    """Position [B, K, 3] at t1."""
+    second: jax.Array
+    """Position [B, K, 3] at t2."""
+    radius: jax.Array
+    """Radius [B, K], m; no gradient."""
+    present: jax.Array
+    """1.0 [B, K] where the slot was seen in all four pictures and its rays met; 0.0 elsewhere; no gradient."""
+
+
+def camera_poses(para: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Positions [..., 3] m and rotations [..., 3, 3] of the cameras of PARA [..., 6]."""
+    return para[..., 1:4], world_to_camera(para[..., 4], para[..., 5])
+
+
+def measure(sighting: Sighting, para: jax.Array) -> Metric:
+    """Triangulates both times. `sighting` over [B, 4] (one slot), `para` [B, 4, 6]."""
+    position, _ = camera_poses(para)
+    points, valid = [], []
+    for left, right in ((0, 1), (2, 3)):
+        point, crossed = triangulate(
+            position[:, left], sighting.direction[:, left], position[:, right], sighting.direction[:, right]
+        )
+        points.append(point)
+        valid.append(crossed)
+    distance = [jnp.linalg.norm(points[i // 2] - position[:, i], axis=-1) for i in range(4)]
+    radius = jnp.mean(jnp.stack([d * sighting.sin_radius[:, i] for i, d in enumerate(distance)]), axis=0)
+    present = (valid[0] & valid[1] & jnp.all(sighting.seen, axis=1)).astype(jnp.float32)
+    first, second = (p[:, None] for p in points)
+    return Metric(first, second, jax.lax.stop_gradient(radius)[:, None], present[:, None])
+
+
+def height_first(points: jax.Array) -> jax.Array:
+    """(x, y, z) -> (z, x, y): the latent's axis order."""
+    return jnp.concatenate([points[..., 2:], points[..., :2]], axis=-1)
+
+
+def height_last(points: jax.Array) -> jax.Array:
+    """(z, x, y) -> (x, y, z)."""
+    return jnp.concatenate([points[..., 1:], points[..., :1]], axis=-1)
+
+
+__all__: list[Any] = [
+    "MaskTower",
+    "Metric",
+    "Sighting",
+    "camera_poses",
+    "height_first",
+    "height_last",
+    "locate",
+    "measure",
+    "swap_loss",
+]

@@ -1,0 +1,181 @@
+"""The O2T network: pictures -> h48 -> W_ROT -> PhysLayer -> blend -> W_ROT^T -> + h_PARA -> decoder -> picture.
+
+Two gauges. `free` is the guide's model to the letter: nothing ties the latent to metres, and g0 has no reason to be the
+world's. `camera` overwrites the latent's used slots by what the metric block measures, evolves them by the learned
+law, and draws them through the known target camera: g0 and alpha get gradient only that way.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.geometry.camera import Intrinsics, intrinsics_for
+from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.compose import compose, draw_spheres, to_logit, warp_background
+from o2t_jax.models.decoder import Decoder
+from o2t_jax.models.encoder import Encoder
+from o2t_jax.models.inputs import InputChannels, scale_para
+from o2t_jax.models.layers import MLP
+from o2t_jax.models.metric import (
+    MaskTower,
+    Metric,
+    Sighting,
+    camera_poses,
+    height_first,
+    height_last,
+    locate,
+    measure,
+)
+from o2t_jax.models.rotation import CayleyRotation, rotate
+
+Gauge = Literal["camera", "free"]
+
+
+class MetricOutputs(NamedTuple):
+    """What the camera gauge adds (all in the frame of camera 1)."""
+
+    mask: jax.Array
+    """Coverage masks [B, 4, H, W] of the inputs, with gradient; what follows them uses them as data."""
+    metric: Metric
+    velocity: jax.Array
+    """[B, K, 3] m/s at t1, (x, y, z)."""
+    predicted: jax.Array
+    """Positions [B, K, 3] m at the target's time by the physics branch: the law's only way to the loss."""
+    departure: jax.Array
+    """[B]: mean square of what the NN branch adds to used slots in the blend."""
+
+
+class Outputs(NamedTuple):
+    """`prediction` float32 [B, H, W, 3] in 0..1; `metric` is None in the free gauge."""
+
+    prediction: jax.Array
+    metric: MetricOutputs | None
+
+
+class O2TModel(nn.Module):
+    """All parts of the guide; see the module's docstring for the two gauges.
+
+    Shapes: any height and width divisible by 32. `n` counts from t1, 0..n_max; t = n dt.
+    """
+
+    base_ch: int = 32
+    latent_dim: int = 48
+    gauge: Gauge = "camera"
+    used_slots: int = 1
+    dt: float = 0.02
+    n_max: int = 20
+    k_max: int = 1
+    shoot_rounds: int = 2
+    compose: bool = True
+    remat: bool = False
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        used = self.used_slots if self.gauge == "camera" else 0
+        self.inputs = InputChannels(self.dtype)
+        self.encoder = Encoder(self.base_ch, self.latent_dim, self.remat, self.dtype)
+        self.rotation = CayleyRotation(self.latent_dim)
+        self.layer = phys.PhysLayer(self.latent_dim, self.dt, self.n_max, used)
+        self.h_para = MLP((64, self.latent_dim))
+        drawn = self.gauge == "camera" and self.compose
+        self.decoder = Decoder(self.base_ch, self.remat, zero_last=drawn, dtype=self.dtype)
+        if self.gauge == "camera":
+            self.tower = MaskTower()
+
+    def sight(self, pictures: jax.Array, para: jax.Array) -> tuple[jax.Array, Sighting]:
+        """Masks and sightings of `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""
+        b, p, h, w, c = pictures.shape
+        mask = jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
+        _, rotation = camera_poses(para)
+        return mask, locate(mask, rotation, intrinsics_for(h, w))
+
+    def __call__(
+        self, pictures: jax.Array, para: jax.Array, k: jax.Array, n: jax.Array, visited: jax.Array
+    ) -> Outputs:
+        """Predicts the target picture.
+
+        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1; `para` float32 [B, 5, 6], relative to camera 1;
+        `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the state.
+        """
+        h48, skips = self.encoder(self.inputs(pictures, para))
+        matrix = self.rotation()
+        r = rotate(matrix, h48)
+        if self.gauge == "free":
+            evolved = self.layer(r, n, visited)
+            latent = self._blend(evolved, n)
+            return Outputs(nn.sigmoid(self.decoder(self._unrotate(matrix, latent, para), skips)), None)
+        return self._camera_gauge(pictures, para, k, n, visited, r, matrix, skips)
+
+    def _camera_gauge(
+        self,
+        pictures: jax.Array,
+        para: jax.Array,
+        k: jax.Array,
+        n: jax.Array,
+        visited: jax.Array,
+        r: jax.Array,
+        matrix: jax.Array,
+        skips: list[jax.Array],
+    ) -> Outputs:
+        intrinsics = intrinsics_for(*pictures.shape[2:4])
+        live_mask, sighting = self.sight(pictures, para[:, :4])
+        # The tower answers to the inputs alone (`metric.swap_loss`): no error of the law may move a sighting.
+        mask, sighting = jax.lax.stop_gradient((live_mask, sighting))
+        metric = measure(sighting, para[:, :4])
+        particle = self._particle(metric, k, visited)
+        values, rows = phys.to_latent(particle, self.layer.slots)
+        present = jnp.any(metric.present > 0, axis=-1)[:, None]
+        state = jnp.where(rows & present, values, r)
+        evolved = self.layer(state, n, visited)
+        predicted = phys.from_latent(evolved.phys, self.layer.slots, self.used_slots).position
+        # Past this point the law is data: only the projected positions may carry its gradient.
+        held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))
+        latent = self._blend(held, n)
+        weight = phys.blend_weight(n.astype(jnp.float32))[:, None]
+        departure = jnp.mean(jnp.square(weight * (held.nn - held.phys)) * rows, axis=-1) * present[:, 0]
+        h = self._unrotate(matrix, latent, para)
+        centre = height_last(predicted)
+        prediction = self._show(centre, metric, mask, pictures, para, intrinsics, h, skips)
+        velocity = height_last(particle.velocity)
+        return Outputs(prediction, MetricOutputs(live_mask, metric, velocity, centre, departure))
+
+    def _particle(self, metric: Metric, k: jax.Array, visited: jax.Array) -> phys.Particle:
+        law = self.layer.law()
+
+        def gravity(z: jax.Array) -> jax.Array:
+            return phys.learned_gravity(law, z, visited)
+
+        first, second = height_first(metric.first), height_first(metric.second)
+        velocity = phys.shoot(first, second, k, self.k_max, gravity, self.dt, self.shoot_rounds)
+        return phys.Particle(first, velocity)
+
+    def _show(
+        self,
+        centre: jax.Array,
+        metric: Metric,
+        mask: jax.Array,
+        pictures: jax.Array,
+        para: jax.Array,
+        intrinsics: Intrinsics,
+        h: jax.Array,
+        skips: list[jax.Array],
+    ) -> jax.Array:
+        drawn = draw_spheres(centre, metric, pictures, para[:, :4], para[:, 4], intrinsics)
+        channels = jnp.moveaxis(drawn.coverage, 1, -1)
+        if not self.compose:
+            return nn.sigmoid(self.decoder(h, skips, channels))
+        background = warp_background(pictures, mask, para[:, :4], para[:, 4], intrinsics)
+        picture = compose(background, drawn)
+        extra = jnp.concatenate([channels, picture, background], axis=-1)
+        return nn.sigmoid(self.decoder(h, skips, extra) + to_logit(picture))
+
+    def _blend(self, evolved: phys.Evolved, n: jax.Array) -> jax.Array:
+        weight = phys.blend_weight(n.astype(jnp.float32))[:, None]
+        return weight * evolved.nn + (1.0 - weight) * evolved.phys
+
+    def _unrotate(self, matrix: jax.Array, latent: jax.Array, para: jax.Array) -> jax.Array:
+        return rotate(matrix.T, latent) + self.h_para(scale_para(para[:, 4]))

@@ -1,0 +1,149 @@
+"""The O2T loss: pictures for the network, point-to-ray distances for the law. Pictures, cameras and times only.
+
+- picture: w (0.7 MSE + 0.3 L1) on the target (O2T guide, 'Training'); w is 1, or larger where the target differs from
+  the first picture (`motion_weight`).
+- swap: trains the mask tower on the four inputs (`metric.swap_loss`).
+- law: the physics branch's predicted position must lie on the ray through what the tower sees in the *target* picture;
+  the distance is in metres, so near and far balls weigh alike and noisy depths do not bias g0 (identifiability.md calls
+  it the residual times depth). Huber, so that a wrong sighting pulls with bounded force.
+- departure: what the NN branch adds to used slots; alpha: L2 on the height term's weights.
+
+Every term is a mean over samples of a per-sample number: micro-batches and devices average to the same value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.models.metric import camera_poses, swap_loss
+from o2t_jax.models.o2t import O2TModel, Outputs
+from o2t_jax.models.phys_layer import HEIGHT_BINS, height_counts
+from o2t_jax.types import FUTURE, MODES, TARGET
+
+MSE_SHARE, L1_SHARE = 0.7, 0.3
+
+
+class LossWeights(NamedTuple):
+    """Weights of the terms (see the module's docstring); `huber` in m; `alpha_start` a share of the run."""
+
+    swap: float = 100.0
+    law: float = 1.0
+    departure: float = 0.1
+    alpha: float = 1e-3
+    huber: float = 0.1
+    motion: float = 0.0
+    alpha_start: float = 0.4
+    visited_rate: float = 0.02
+
+
+def initial_extra() -> dict[str, jax.Array]:
+    """The state's collections without gradient: the step count and the visited heights (`phys_layer.bin_centres`)."""
+    return {"step": jnp.zeros((), jnp.float32), "visited": jnp.zeros((HEIGHT_BINS,), jnp.float32)}
+
+
+def to_float(pictures: jax.Array) -> jax.Array:
+    """uint8 -> float32 in 0..1."""
+    return pictures.astype(jnp.float32) * (1.0 / 255.0)
+
+
+def picture_loss(prediction: jax.Array, target: jax.Array, first: jax.Array, motion: float) -> jax.Array:
+    """[B]: weighted 0.7 MSE + 0.3 L1 over pixels and channels; weights have mean one per sample."""
+    error = prediction - target
+    per_pixel = jnp.mean(MSE_SHARE * jnp.square(error) + L1_SHARE * jnp.abs(error), axis=-1)
+    if motion <= 0.0:
+        return jnp.mean(per_pixel, axis=(1, 2))
+    weight = 1.0 + motion * jnp.clip(2.0 * jnp.sum(jnp.abs(target - first), axis=-1), 0.0, 1.0)
+    return jnp.sum(weight * per_pixel, axis=(1, 2)) / jnp.sum(weight, axis=(1, 2))
+
+
+def ray_distance(points: jax.Array, origin: jax.Array, direction: jax.Array) -> jax.Array:
+    """Distance [...] in m of `points` [..., 3] from the rays (`origin`, unit `direction`) [..., 3]."""
+    offset = points - origin
+    across = offset - direction * jnp.sum(offset * direction, axis=-1, keepdims=True)
+    return jnp.sqrt(jnp.sum(across * across, axis=-1) + 1e-12)
+
+
+def huber(distance: jax.Array, delta: float) -> jax.Array:
+    """Quadratic to `delta`, linear beyond; slope one at infinity times delta."""
+    inside = jnp.minimum(distance, delta)
+    return 0.5 * inside**2 + delta * (distance - inside)
+
+
+def law_loss(model: O2TModel, params: Any, batch: Any, pictures: jax.Array, outputs: Outputs, delta: float) -> Any:
+    """[B] Huber distance of the predicted positions from the target's sighting, and the 0/1 weight [B] of each sample.
+
+    Weighs FUTURE samples in which every slot was seen in all five pictures. The sighting is data.
+    """
+    target = batch["para"][:, TARGET:]
+    _, sighting = model.apply({"params": params}, pictures[:, TARGET:], target, method="sight")
+    sighting = jax.lax.stop_gradient(sighting)
+    origin, _ = camera_poses(target)
+    assert outputs.metric is not None
+    distance = ray_distance(outputs.metric.predicted[:, 0], origin[:, 0], sighting.direction[:, 0])
+    present = outputs.metric.metric.present[:, 0] * sighting.seen[:, 0]
+    weight = present * (batch["mode"] == FUTURE)
+    return huber(distance, delta) * weight, weight, distance
+
+
+def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
+    """Builds `loss(params, extra, batch, keys) -> (loss, (metrics, extra))` (contract of `o2t_jax.training.step`)."""
+
+    def loss(params: Any, extra: Any, batch: Any, keys: jax.Array) -> Any:
+        del keys
+        params = _hold_alpha(params, extra["step"] >= weights.alpha_start * train_steps)
+        pictures = to_float(batch["pictures"])
+        outputs = model.apply(
+            {"params": params}, pictures[:, :TARGET], batch["para"], batch["k"], batch["n"], extra["visited"]
+        )
+        picture = picture_loss(outputs.prediction, pictures[:, TARGET], pictures[:, 0], weights.motion)
+        total = jnp.mean(picture)
+        metrics = {"picture_loss": total, **_by_mode("loss", picture, batch["mode"])}
+        extra = {**extra, "step": extra["step"] + 1.0}
+        layer = params["layer"]
+        metrics["g0"] = layer["g0"]
+        if outputs.metric is not None:
+            swap = swap_loss(outputs.metric.mask, pictures[:, :TARGET])
+            law, seen, distance = law_loss(model, params, batch, pictures, outputs, weights.huber)
+            departure = jnp.mean(outputs.metric.departure)
+            total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)
+            total = total + weights.departure * departure
+            extra["visited"] = _visit(extra["visited"], outputs, seen, weights.visited_rate)
+            metrics |= {
+                "swap_loss": jnp.mean(swap),
+                "law_loss": (jnp.sum(law), jnp.sum(seen)),
+                "law_distance_m": (jnp.sum(distance * seen), jnp.sum(seen)),
+                "present": jnp.mean(outputs.metric.metric.present),
+                "nn_departure": departure,
+            }
+        total = total + weights.alpha * jnp.sum(jnp.square(layer["alpha"]))
+        metrics["loss"] = total
+        return total, (metrics, extra)
+
+    return loss
+
+
+def _hold_alpha(params: Any, active: jax.Array) -> Any:
+    layer = dict(params["layer"])
+    layer["alpha"] = jnp.where(active, layer["alpha"], 0.0)
+    return {**params, "layer": layer}
+
+
+def _by_mode(name: str, values: jax.Array, mode: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+    chosen = {label: (mode == i).astype(jnp.float32) for i, label in enumerate(MODES)}
+    return {f"{name}_{label}": (jnp.sum(values * m), jnp.sum(m)) for label, m in chosen.items()}
+
+
+def _visit(visited: jax.Array, outputs: Outputs, seen: jax.Array, rate: float) -> jax.Array:
+    """Moving average of the heights met at t1, t2 and the target, per sample that trains the law.
+
+    Linear in means over samples, so that shares of a batch average exactly; normalised only where it is used.
+    """
+    assert outputs.metric is not None
+    metric = outputs.metric
+    heights = jnp.stack([metric.metric.first[..., 2], metric.metric.second[..., 2], metric.predicted[..., 2]])
+    weight = jnp.broadcast_to(metric.metric.present * seen[:, None], heights.shape) / heights.shape[1]
+    heights, weight = jax.lax.stop_gradient((heights, weight))
+    return (1.0 - rate) * visited + rate * height_counts(heights.reshape(-1), weight.reshape(-1))

@@ -1,0 +1,271 @@
+"""Anti-aliased shapes on a pixel grid: ellipses, conics, polygons. Knows no camera and no world.
+
+Pixel coordinates are those of `o2t_jax.types`: the centre of pixel (row i, column j) lies at (u, v) = (j + 0.5, i + 0.5).
+Coverage is the area of the shape inside the pixel's square, 0..1.
+
+A large ellipse's coverage is exact for the straight edge that is tangent to it in each border pixel; a small one is
+first drawn on a finer grid and averaged, so that both stay within about 1% (tests/render/test_draw.py).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+# Below this half width (px) an ellipse is drawn on a finer grid: a straight edge is no longer a good picture of an arc.
+_SMOOTH_RADIUS_PX = 4.0
+_MAX_SUPERSAMPLING = 32
+# cv2's integers: 8 fractional bits, and no coordinate so far out that it overflows.
+_SHIFT = 8
+_FAR_PX = 1.0e6
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels: rows `top`..`bottom`, columns `left`..`right`, ends excluded."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the rectangle in a picture."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def meet(self, other: Box) -> Box | None:
+        """The common part of two boxes, None when there is none."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Box(top, left, bottom, right) if top < bottom and left < right else None
+
+
+def box_around(u_min: float, v_min: float, u_max: float, v_max: float, height: int, width: int) -> Box | None:
+    """Pixels of a `height` x `width` picture that a region touches; None when it lies outside or is not finite."""
+    if not (u_max > 0.0 and v_max > 0.0 and u_min < width and v_min < height):  # False for NaN too
+        return None
+    left, top = int(max(u_min, 0.0)), int(max(v_min, 0.0))
+    right, bottom = math.ceil(min(u_max, width)), math.ceil(min(v_max, height))
+    return Box(top, left, bottom, right) if top < bottom and left < right else None
+
+
+class Ellipse(NamedTuple):
+    """The region a du^2 + 2 b du dv + c dv^2 <= 1 around the centre (`u`, `v`) px; `a`, `b`, `c` in 1/px^2."""
+
+    u: float
+    v: float
+    a: float
+    b: float
+    c: float
+
+    @property
+    def half_extent(self) -> tuple[float, float]:
+        """Half width and half height (px) of the upright rectangle around the ellipse."""
+        det = self.a * self.c - self.b * self.b
+        return math.sqrt(self.c / det), math.sqrt(self.a / det)
+
+    def box(self, height: int, width: int) -> Box | None:
+        """Pixels of a `height` x `width` picture that the ellipse touches, None when there is none."""
+        hu, hv = self.half_extent
+        return box_around(self.u - hu, self.v - hv, self.u + hu, self.v + hv, height, width)
+
+
+def ellipse_from_conic(conic: np.ndarray) -> tuple[Ellipse, float] | None:
+    """The ellipse where p^T M p >= 0 for p = (u, v, 1), and the form's value at its centre.
+
+    Args: `conic` M [3, 3] symmetric, float64. Returns None when that region is no ellipse.
+    """
+    (m00, m01, m02), (_, m11, m12), (_, _, m22) = conic.tolist()
+    det = m00 * m11 - m01 * m01
+    if not (det > 0.0 and m00 < 0.0):
+        return None
+    u, v = (m01 * m12 - m11 * m02) / det, (m01 * m02 - m00 * m12) / det
+    peak = m02 * u + m12 * v + m22
+    if not (peak > 0.0 and math.isfinite(peak)):
+        return None
+    return Ellipse(u, v, -m00 / peak, -m01 / peak, -m11 / peak), peak
+
+
+class Grid(NamedTuple):
+    """Sample points over a box, `per_u` x `per_v` in each pixel.
+
+    Attributes: `du` [w * per_u], `dv` [h * per_v]: the points' px from the origin given to `grid_for`, float64.
+    """
+
+    box: Box
+    per_u: int
+    per_v: int
+    du: np.ndarray
+    dv: np.ndarray
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is one point in each pixel, its centre."""
+        return self.per_u == 1 and self.per_v == 1
+
+    def shrink(self, field: np.ndarray) -> np.ndarray:
+        """Means [h, w] over the pixels of a field [h * per_v, w * per_u] of float32."""
+        if self.plain:
+            return field
+        height, width = self.box.shape
+        return cv2.resize(field, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def grid_for(ellipse: Ellipse, box: Box) -> Grid:
+    """Sample points over `box` relative to the ellipse's centre, as fine as the ellipse's size asks for."""
+    per_u, per_v = (
+        min(_MAX_SUPERSAMPLING, math.ceil(_SMOOTH_RADIUS_PX / max(half, 1e-3))) if half < _SMOOTH_RADIUS_PX else 1
+        for half in ellipse.half_extent
+    )
+    height, width = box.shape
+    du = np.arange(0.5, width * per_u) / per_u + (box.left - ellipse.u)
+    dv = np.arange(0.5, height * per_v) / per_v + (box.top - ellipse.v)
+    return Grid(box, per_u, per_v, du, dv)
+
+
+def quadratic(x: np.ndarray, y: np.ndarray, xx: float, xy: float, yy: float, x1: float, y1: float, one: float) -> np.ndarray:
+    """xx x^2 + xy x y + yy y^2 + x1 x + y1 y + one on the grid of `x` [w] and `y` [h]: float32 [h, w].
+
+    One matrix product of rank 3: much faster than the sum of outer products.
+    """
+    rows = np.empty((len(y), 3), np.float32)
+    rows[:, 0] = xx
+    rows[:, 1] = xy * y + x1
+    rows[:, 2] = (yy * y + y1) * y + one
+    columns = np.empty((3, len(x)), np.float32)
+    columns[0] = x * x
+    columns[1] = x
+    columns[2] = 1.0
+    return rows @ columns
+
+
+def ellipse_coverage(ellipse: Ellipse, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage of the grid's cells by an ellipse, float32, and 1 - q (q the ellipse's form, 1 on its outline).
+
+    Both have the grid's own fineness: average the coverage with `grid.shrink`.
+    """
+    # In units of the grid's cells.
+    du, dv = grid.du * grid.per_u, grid.dv * grid.per_v
+    a = ellipse.a / (grid.per_u * grid.per_u)
+    b = ellipse.b / (grid.per_u * grid.per_v)
+    c = ellipse.c / (grid.per_v * grid.per_v)
+    inside = quadratic(du, dv, -a, -2.0 * b, -c, 0.0, 0.0, 1.0)
+    # The arc bends away from its tangent by curvature / 24 on the average over a cell's width.
+    bend = math.sqrt(math.sqrt(a * c - b * b)) / 24.0
+    if grid.plain:
+        return _plain_coverage(inside, du, dv, a, b, c, bend), inside
+    # Distance to the outline, exact for circles: (1 - s) / |grad s| with s = sqrt(q).
+    tiny = 1e-6
+    form = 1.0 + tiny - inside
+    np.maximum(form, tiny, out=form)
+    slope = quadratic(du, dv, a * a + b * b, 2.0 * b * (a + c), b * b + c * c, 0.0, 0.0, tiny * math.sqrt(a * c - b * b))
+    np.sqrt(form, out=form)
+    np.sqrt(slope, out=slope)
+    np.divide(form, slope, out=slope)
+    np.subtract(1.0, form, out=form)
+    np.multiply(form, slope, out=slope)
+    slope += 0.5 - bend
+    np.maximum(slope, 0.0, out=slope)
+    np.minimum(slope, 1.0, out=slope)
+    return slope, inside
+
+
+def _plain_coverage(
+    inside: np.ndarray, du: np.ndarray, dv: np.ndarray, a: float, b: float, c: float, bend: float
+) -> np.ndarray:
+    """Coverage of whole pixels: 0 or 1, except near the outline, where each pixel is cut by its own tangent."""
+    coverage = (inside > 0.0).astype(np.float32)
+    # Only pixels whose centre is within 0.8 px of the outline can be cut; q changes by at most 2 / r_min per px there.
+    half_trace = 0.5 * (a + c)
+    steepest = math.sqrt(half_trace + math.sqrt(max(half_trace * half_trace - (a * c - b * b), 0.0)))
+    reach = 0.8 * steepest
+    border = np.flatnonzero(np.abs(inside + reach * reach) <= 2.0 * reach + 1e-5)
+    if not border.size:
+        return coverage
+    row, column = np.divmod(border, len(du))
+    x, y = du[column], dv[row]
+    gx, gy = a * x + b * y, b * x + c * y
+    q = gx * x + gy * y
+    slope = np.sqrt(gx * gx + gy * gy)
+    s = np.sqrt(q)
+    distance = (1.0 - s) * s / slope - bend
+    coverage.reshape(-1)[border] = half_plane_coverage(gx / slope, gy / slope, distance)
+    return coverage
+
+
+def half_plane_coverage(nx: np.ndarray, ny: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Area of the unit square that lies on the inner side of a straight edge; exact.
+
+    Args: (`nx`, `ny`) the edge's unit normal, `distance` from the square's centre to the edge, positive when the
+    centre is inside; arrays of one shape.
+    """
+    nx, ny = np.abs(nx), np.abs(ny)
+    wide, narrow = np.maximum(nx, ny), np.maximum(np.minimum(nx, ny), 1e-9)
+    # The area cut off: a triangle while the edge passes one corner, then a strip for what goes beyond it.
+    depth = np.maximum(0.5 * (wide + narrow) - np.abs(distance), 0.0)
+    corner = np.minimum(depth, narrow)
+    cut = (0.5 * corner * corner / narrow + depth - corner) / wide
+    return np.where(distance >= 0.0, 1.0 - cut, cut)
+
+
+def conic_coverage(conic: np.ndarray, line: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Coverage [H, W] of a whole picture by {p^T M p >= 0 and line . p > 0}, p = (u, v, 1); the conic may be open.
+
+    First order in the distance to the outline (a few per cent): for the rare shape that reaches behind the camera.
+    """
+    u, v = np.arange(0.5, width), np.arange(0.5, height)[:, None]
+    m = conic
+    gu = m[0, 0] * u + m[0, 1] * v + m[0, 2]
+    gv = m[0, 1] * u + m[1, 1] * v + m[1, 2]
+    value = gu * u + gv * v + m[0, 2] * u + m[1, 2] * v + m[2, 2]
+    distance = value / (2.0 * np.hypot(gu, gv) + 1e-30)
+    coverage = np.clip(0.5 + distance, 0.0, 1.0)
+    coverage[line[0] * u + line[1] * v + line[2] <= 0.0] = 0.0
+    return coverage.astype(np.float32)
+
+
+def fill_polygon(canvas: np.ndarray, points: np.ndarray, colour: tuple[float, ...]) -> None:
+    """Fills a convex polygon, `points` [N, 2] px as (u, v), on a uint8 canvas [H, W] or [H, W, 3]; anti-aliased by cv2."""
+    cv2.fillConvexPoly(canvas, _fixed_point(points), colour, cv2.LINE_AA, _SHIFT)
+
+
+def stroke(canvas: np.ndarray, points: np.ndarray, colour: tuple[float, ...], thickness: int = 1) -> None:
+    """Draws the closed outline through `points` [N, 2] px as (u, v), anti-aliased by cv2."""
+    cv2.polylines(canvas, [_fixed_point(points)], True, colour, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed_point(points: np.ndarray) -> np.ndarray:
+    # cv2 puts pixel centres on integers, this project on halves.
+    limited = np.clip(points - 0.5, -_FAR_PX, _FAR_PX)
+    return np.rint(limited * (1 << _SHIFT)).astype(np.int32)
+
+
+def blend(picture: np.ndarray, box: Box, paint: np.ndarray, coverage: np.ndarray) -> None:
+    """Lays `paint` (uint8 [h, w, 3]) over the box of a picture (uint8 [H, W, 3]) with `coverage` float32 [h, w]."""
+    region = picture[box.slices]
+    region[...] = cv2.blendLinear(region, paint, 1.0 - coverage, coverage)
+
+
+__all__ = [
+    "Box",
+    "Ellipse",
+    "Grid",
+    "blend",
+    "box_around",
+    "conic_coverage",
+    "ellipse_coverage",
+    "ellipse_from_conic",
+    "fill_polygon",
+    "grid_for",
+    "half_plane_coverage",
+    "quadratic",
+    "stroke",
+]

@@ -1,0 +1,17 @@
+"""The contract of a system, where its authors look for it. The definitions live with the loop that calls them."""
+
+from __future__ import annotations
+
+from o2t_jax.systems import get_builder
+from o2t_jax.training.contract import DataRequest, LossFn, Plan, System
+from o2t_jax.training.iterator import BatchesByStep
+from o2t_jax.training.state import TrainState
+from o2t_jax.training.workdir import Config
+
+
+def build_system(config: Config) -> System:
+    """The system that `config.system` names. Raises UsageError for an unknown one or for fields it refuses."""
+    return get_builder(config.system)(config)
+
+
+__all__ = ["BatchesByStep", "DataRequest", "LossFn", "Plan", "System", "TrainState", "build_system"]

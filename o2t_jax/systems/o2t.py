@@ -1,0 +1,271 @@
+"""The O2T system: renderer, samples, model, loss, optimiser and measurements, wired from a config."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from o2t_jax.data.curriculum import Curriculum, Stage
+from o2t_jax.data.pipeline import Pipeline, render_pipeline
+from o2t_jax.data.replay import BufferConfig
+from o2t_jax.data.samples import RenderSource
+from o2t_jax.data.views import ViewConfig
+from o2t_jax.data.visibility import VisibilityRule
+from o2t_jax.evaluation.heldout import Balls, HeldOut, collect
+from o2t_jax.evaluation.law import read_out
+from o2t_jax.evaluation.prediction import PredictionEvaluator
+from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.o2t import O2TModel
+from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
+from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
+from o2t_jax.physics.laws import law_for
+from o2t_jax.systems import base_config, o2t_config
+from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
+from o2t_jax.types import DIS, FUTURE, TARGET, VIEW, Array, Batch, Evaluator, PyTree, Renderer
+
+MODULE_CACHE = "runs/module_cache"
+
+
+def build(config: ConfigDict) -> System:
+    """The O2T system of a config. Raises UsageError for fields that cannot work."""
+    base_config.validate(config)
+    o2t_config.validate(config)
+    return O2TSystem(config)
+
+
+def make_model(config: ConfigDict) -> O2TModel:
+    """The network that a config describes."""
+    return O2TModel(
+        base_ch=config.base_ch,
+        latent_dim=config.latent_dim,
+        gauge=config.gauge,
+        used_slots=config.used_slots,
+        dt=config.dt,
+        n_max=config.n_max,
+        k_max=config.k_max,
+        shoot_rounds=config.shoot_rounds,
+        compose=config.compose,
+        remat=config.remat,
+        dtype=jnp.dtype(config.dtype),
+    )
+
+
+def make_rates(config: ConfigDict) -> Rates:
+    """Learning rates; in the free gauge g0 and alpha train with the network, as in the guide."""
+    own = (config.lr_tower, config.lr_g0, config.lr_alpha) if config.gauge == "camera" else (None, None, None)
+    return Rates(config.lr, config.weight_decay, config.clip, *own)
+
+
+def make_renderer(config: ConfigDict) -> tuple[Renderer, Any]:
+    """The renderer and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
+    from o2t_jax.render.scenes import get_scene
+
+    if config.module:
+        from o2t_jax.render.plugin import PluginRenderer
+
+        cache = {"auto": Path(MODULE_CACHE), "off": None}.get(config.module_cache, Path(config.module_cache))
+        renderer = PluginRenderer(
+            config.module, config.module_python or None, cache_dir=cache, workers=config.render_workers
+        )
+        return renderer, get_scene("room")
+    from o2t_jax.render.renderer import SceneRenderer
+
+    scene = get_scene(config.scene or config.default_scene)
+    return SceneRenderer(scene, law_for(config.world.g0, config.world.alpha), config.integrator), scene
+
+
+class O2TSystem(System):
+    """See `o2t_jax.training.contract.System`."""
+
+    name = "o2t"
+    size_fields = ("render_size", "base_ch")
+
+    def __init__(self, config: ConfigDict) -> None:
+        self.config = config
+        self.model = make_model(config)
+        self.tx = make_optimiser(make_rates(config), config.train_steps)
+        self.pool_size = config.pool_size
+        views = {**config.to_dict(), "convergence": config.convergence or None}
+        self.views = ViewConfig.from_config(views)
+        self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
+        self._buffer(config.pool_size)
+        weights = LossWeights(
+            swap=config.swap_weight,
+            law=config.law_weight,
+            departure=config.departure_weight,
+            alpha=config.alpha_l2,
+            huber=config.huber,
+            motion=config.motion_weight,
+            alpha_start=config.alpha_start,
+        )
+        self._loss = make_loss(self.model, weights, config.train_steps)
+        size = config.render_size
+        self.sample_spec = {
+            "pictures": jax.ShapeDtypeStruct((5, size, size, 3), jnp.uint8),
+            "para": jax.ShapeDtypeStruct((5, 6), jnp.float32),
+            **{name: jax.ShapeDtypeStruct((), jnp.int32) for name in ("k", "n", "mode")},
+        }
+
+    @functools.cached_property
+    def source(self) -> RenderSource:
+        """Samples by (split, index). Made at first use: a module's process starts with it."""
+        renderer, scene = make_renderer(self.config)
+        size = self.config.render_size
+        return RenderSource(
+            renderer,
+            scene,
+            self.views,
+            self.curriculum,
+            self.config.seed,
+            image_size=(size, size),
+            visibility=VisibilityRule.from_config(
+                {**self.config.to_dict(), "min_pixels": self.config.min_pixels or None}
+            ),
+            max_attempts=self.config.max_attempts,
+        )
+
+    def _buffer(self, pool_size: int) -> BufferConfig:
+        sizes = {"pool_size": pool_size, "initial_fill": min(self.config.initial_fill, pool_size)}
+        if pool_size == self.config.pool_size:  # as asked: refuse what does not fit together
+            sizes["initial_fill"] = self.config.initial_fill
+        return BufferConfig.from_config({**self.config.to_dict(), **sizes})
+
+    def init(self, key: Array) -> TrainState:
+        """Parameters by Flax' initialisers; g0 and alpha start at zero."""
+        spec = self.sample_spec
+        one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in spec.items()}
+        extra = initial_extra()
+        variables = self.model.init(
+            key, to_float(one["pictures"][:, :TARGET]), one["para"], one["k"], one["n"], extra["visited"]
+        )
+        return TrainState.create(params=variables["params"], tx=self.tx, key=key, extra=extra)
+
+    def loss_fn(
+        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array
+    ) -> tuple[Array, tuple[dict[str, Any], PyTree]]:
+        """`o2t_jax.models.o2t_loss`."""
+        return self._loss(params, extra, batch, keys)
+
+    def train_iterator(self, request: DataRequest) -> Pipeline:
+        """The replay ring, its batches placed a step ahead."""
+        pipeline = render_pipeline(
+            self.source,
+            self._buffer(request.plan.pool_size),
+            place=request.put,
+            progress=lambda done, total, per_second: request.progress(done, total),
+        )
+        if request.position is not None:
+            pipeline.set_state(request.position)
+        pipeline.start()
+        return pipeline
+
+    @functools.cached_property
+    def held_out(self) -> HeldOut:
+        """The fixed held-out samples: a third DIS, VIEW and FUTURE each, FUTURE's n spread over its whole range."""
+        config = self.config
+        each = max(1, config.eval_samples // 3)
+        n = np.unique(np.linspace(config.k_max + 1, config.n_max, min(each, 8)).round().astype(int))
+        per_n = max(1, round(each / len(n)))
+        batch, truth, _ = self.source.held_out([Stage.only(DIS), Stage.only(VIEW)], each, references=True)
+        future, future_truth, _ = self.source.held_out(
+            [Stage.only(FUTURE, int(steps)) for steps in n], per_n, references=True
+        )
+        balls = None
+        if truth is not None and future_truth is not None:
+            joined = type(truth)(*(np.concatenate(pair) for pair in zip(truth, future_truth, strict=True)))
+            balls = Balls.at_target(joined)
+        return collect({key: np.concatenate([batch[key], future[key]]) for key in batch}, balls)
+
+    @functools.cached_property
+    def evaluators(self) -> Mapping[str, Evaluator]:  # type: ignore[override]
+        """`test`: prediction on the held-out samples."""
+        return {"test": _LazyEvaluator(self)}
+
+    @functools.cached_property
+    def predict(self) -> Any:
+        """Jitted (params, visited, batch) -> predicted pictures [B, H, W, 3]; the batch's target is not used."""
+
+        @jax.jit
+        def predict(params: PyTree, visited: Array, batch: Batch) -> Array:
+            pictures = to_float(batch["pictures"][:, :TARGET])
+            return self.model.apply(
+                {"params": params}, pictures, batch["para"], batch["k"], batch["n"], visited
+            ).prediction
+
+        return predict
+
+    def read_law(self, state: TrainState) -> dict[str, Any]:
+        """The read-out of `o2t_jax.evaluation.law.read_out`, from the weights alone."""
+        layer = state.params["layer"]
+        visited = np.asarray(state.extra["visited"])
+        g0, alpha = float(layer["g0"]), np.asarray(layer["alpha"])
+
+        def curve(z: np.ndarray) -> np.ndarray:
+            if self.config.gauge == "free":  # its gravity is no function of a height in metres
+                return np.full(np.shape(z), g0)
+            law = phys.LawParams(layer["g0"], layer["alpha"], layer["gravity_mlp"])
+            return np.asarray(phys.learned_gravity(law, jnp.asarray(z, jnp.float32), jnp.asarray(visited)))
+
+        visits = (phys.bin_centres(), visited) if visited.sum() > 0 else None
+        return read_out(
+            curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits
+        )
+
+    def truth(self) -> dict[str, Any] | None:
+        """The scene's hidden law; a module keeps its own."""
+        return None if self.config.module else self.config.world.to_dict()
+
+    def scalars(self, step: int) -> Mapping[str, float]:
+        """The network's learning rate."""
+        return {"lr": float(schedule(self.config.lr, self.config.train_steps)(step))}
+
+    def summary(self, metrics: Mapping[str, float]) -> str:
+        """Loss and g0; in the camera gauge also how far predictions miss the ball, in m."""
+        text = f"loss {metrics['picture_loss']:.4f}  g0 {metrics['g0']:.3f} m/s^2"
+        miss = metrics.get("law_distance_m", float("nan"))
+        return text if not np.isfinite(miss) else f"{text}  miss {100 * miss:.1f} cm"
+
+    def activation_bytes(self, batch: int) -> int:
+        """Rough, from compiled steps on CPU (BENCHMARKS.md): proportional to pixels and base width."""
+        config = self.config
+        per_pixel = 900.0 * config.base_ch / 32 * (0.6 if config.dtype == "bfloat16" else 1.0)
+        if config.gauge == "camera":
+            per_pixel += 2500.0
+        return int(batch * config.render_size**2 * per_pixel * (0.6 if config.remat else 1.0))
+
+    def notes(self, plan: Plan) -> list[str]:
+        """The curriculum, what it never reaches, and what g0 cannot reach."""
+        config, notes = self.config, self.curriculum.describe().splitlines()
+        if self.curriculum.warning():
+            notes.append(f"warning: {self.curriculum.warning()}")
+        if config.gauge == "free":
+            reach = 0.5 * config.lr * config.train_steps
+            notes.append(
+                f"free gauge: g0 moves by at most about {reach:.2g} m/s^2 in this run (the sum of the learning rates), "
+                "and nothing ties it to metres"
+            )
+        return notes
+
+
+class _LazyEvaluator:
+    """Builds the held-out set at its first call: rendering it takes seconds that a short command need not spend."""
+
+    def __init__(self, system: O2TSystem) -> None:
+        self._system = system
+
+    @functools.cached_property
+    def _evaluator(self) -> PredictionEvaluator:
+        def predict(state: PyTree, batch: Mapping[str, np.ndarray]) -> Any:
+            return self._system.predict(state.params, state.extra["visited"], dict(batch))
+
+        return PredictionEvaluator(self._system.held_out, predict)
+
+    def __call__(self, state: PyTree) -> Any:
+        return self._evaluator(state)

@@ -1,0 +1,273 @@
+"""Checkpoints of a run by Orbax: written in the background, kept by step and by best held-out loss, checked by SHA-256.
+
+    checkpoints/<step>/params      the parameters, nested dicts of plain arrays: readable without this library
+                       opt_state, extra
+                       law         numbers of the system's law read-out, where it has one
+                       config      the resolved config (JSON)
+                       meta        step, system, random key, data position, plan, law (JSON)
+                       metrics     held-out loss, where it was measured (JSON)
+                       manifest.json  SHA-256 of every file above
+
+Only host arrays of one copy of the state are saved. So a checkpoint knows nothing of devices, and
+`orbax.checkpoint.StandardCheckpointer().restore(<step>/params)` gives numpy arrays back on any machine.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import serialization, traverse_util
+from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training import manifest
+from o2t_jax.training import workdir as folders
+from o2t_jax.training.state import TrainState
+from o2t_jax.training.workdir import Config
+from o2t_jax.types import PyTree
+
+SCHEMA = 1
+HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
+
+
+class Opened(NamedTuple):
+    """A saved run. `state` holds numpy arrays; its params and extra are nested dicts and its opt_state is None."""
+
+    config: Config
+    step: int
+    state: TrainState
+    meta: dict[str, Any]
+
+
+def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
+    """Reads a run back, verified: everything but the optimiser's state, needing no model.
+
+    Args:
+        workdir: the run's folder.
+        step: a step that was kept, "latest" (also None) or "best" (smallest held-out loss).
+
+    Raises:
+        UsageError: no such folder, checkpoint or step; a damaged or foreign checkpoint.
+    """
+    folder = find_step(workdir, step)
+    meta = read_meta(folder)
+    state = TrainState(
+        step=np.array(meta["step"], np.int32),
+        params=_read_tree(folder, "params"),
+        opt_state=None,
+        extra=_read_tree(folder, "extra"),
+        key=np.array(meta["key"], np.uint32),
+    )
+    return Opened(folders.config_from_json(_read_json(folder, "config")), meta["step"], state, meta)
+
+
+def restore_params(workdir: str | Path, step: int | str | None = None) -> PyTree:
+    """The verified parameters of a run as nested dicts of numpy arrays. Arguments and errors as `open_workdir`."""
+    folder = find_step(workdir, step)
+    read_meta(folder)
+    return _read_tree(folder, "params")
+
+
+def restore_state(folder: Path, like: TrainState) -> TrainState:
+    """A whole state as numpy arrays, in the structure of `like` (arrays or `jax.ShapeDtypeStruct`s); verified.
+
+    Raises:
+        UsageError: a damaged or foreign checkpoint, or one whose arrays do not fit `like`.
+    """
+    meta = read_meta(folder)
+    parts = {name: graft(_read_tree(folder, name), getattr(like, name), f"{name} of {folder}") for name in _TREES}
+    return TrainState(step=np.array(meta["step"], np.int32), key=np.array(meta["key"], np.uint32), **parts)
+
+
+def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
+    """The folder of a kept step: a number, "latest" (None) or "best". Raises UsageError where there is none."""
+    root = Path(workdir).resolve() / folders.CHECKPOINTS
+    steps = saved_steps(workdir)
+    if not steps:
+        raise UsageError(f"{workdir} holds no checkpoint: check --workdir, or train with python -m experiments.train")
+    if step in (None, "latest"):
+        return root / str(steps[-1])
+    if step == "best":
+        return root / str(best_step(workdir) or steps[-1])
+    if not str(step).isdigit() or int(step) not in steps:
+        raise UsageError(f"{workdir} has no checkpoint of step {step}; kept are {steps}, 'latest' and 'best'")
+    return root / str(int(step))
+
+
+def saved_steps(workdir: str | Path) -> list[int]:
+    """Steps with a complete checkpoint, rising. What a killed process left half written has another name."""
+    root = Path(workdir) / folders.CHECKPOINTS
+    return sorted(int(path.name) for path in root.iterdir() if path.name.isdigit()) if root.is_dir() else []
+
+
+def best_step(workdir: str | Path) -> int | None:
+    """The kept step of the smallest held-out loss; None where none was measured."""
+    root = Path(workdir).resolve() / folders.CHECKPOINTS
+    losses = {}
+    for step in saved_steps(workdir):
+        if (root / str(step) / "metrics").is_dir():
+            losses[step] = _read_json(root / str(step), "metrics").get(HELD_OUT, np.inf)
+    return min(losses, key=losses.__getitem__) if losses else None
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Verifies a checkpoint and reads its small facts."""
+    manifest.verify_manifest(folder)
+    meta = _read_json(folder, "meta")
+    if meta.get("schema") != SCHEMA:
+        raise UsageError(f"{folder} has checkpoint schema {meta.get('schema')}, this version reads {SCHEMA}")
+    return meta
+
+
+class Checkpoints:
+    """Writes a run's checkpoints. One process writes; use as a context manager, so that the last save is completed."""
+
+    def __init__(self, workdir: Path, keep_latest: int):
+        self._workdir = workdir
+        self._root = workdir.resolve() / folders.CHECKPOINTS
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._saving: int | None = None
+        policies = [
+            keep.LatestN(keep_latest),
+            keep.BestN(get_metric_fn=_held_out, reverse=True, n=1, keep_checkpoints_without_metrics=False),
+        ]
+        self._manager = ocp.CheckpointManager(
+            self._root,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=keep.AnyPreservationPolicy(policies),
+                best_fn=_held_out,
+                best_mode="min",
+                create=False,
+                enable_async_checkpointing=True,
+                async_options=ocp.AsyncOptions(post_finalization_callback=self._write_manifest),
+                multiprocessing_options=_alone("save"),
+            ),
+        )
+
+    def save(
+        self, state: TrainState, *, config: Config, meta: Mapping[str, Any], held_out: float | None = None
+    ) -> bool:
+        """Starts to write a host copy of the state (numpy arrays that nobody will change) and returns.
+
+        `meta` holds JSON types. Waits for the save before it. False where this step is saved already.
+        """
+        step = int(state.step)
+        if step in saved_steps(self._workdir):
+            return False
+        self.wait()
+        self._saving = step
+        trees = {name: _to_nested(getattr(state, name)) for name in _TREES}
+        trees["law"] = {k: np.asarray(v, np.float64) for k, v in (meta.get("law") or {}).items() if _is_number(v)}
+        items: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in trees.items() if tree}
+        facts = {"schema": SCHEMA, "step": step, "key": np.asarray(state.key).tolist(), **meta}
+        items["meta"] = ocp.args.JsonSave(facts)
+        items["config"] = ocp.args.JsonSave(config.to_dict())
+        metrics = None if held_out is None or not np.isfinite(held_out) else {HELD_OUT: float(held_out)}
+        return self._manager.save(step, args=ocp.args.Composite(**items), metrics=metrics)
+
+    def wait(self) -> None:
+        """Returns when what was saved is on disk; raises what went wrong on the way."""
+        self._manager.wait_until_finished()
+        self._manager.check_for_errors()
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    def _write_manifest(self) -> None:
+        """Orbax calls this when all items are on disk, just before it gives the folder its final name.
+
+        So no checkpoint ever bears its final name without a manifest, not even after a SIGKILL.
+        """
+        for folder in (self._root / f"{self._saving}.orbax-checkpoint-tmp", self._root / str(self._saving)):
+            if folder.is_dir():
+                manifest.write_manifest(folder)
+                return
+        raise RuntimeError(f"the checkpoint of step {self._saving} is not where Orbax keeps unfinished ones")
+
+
+def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
+    """The saved arrays (nested dicts) in the structure of `like`. Raises UsageError where they do not fit."""
+    want = traverse_util.flatten_dict(serialization.to_state_dict(like), keep_empty_nodes=True)
+    have = traverse_util.flatten_dict(saved)
+    need = {path: leaf for path, leaf in want.items() if _is_array(leaf)}
+    for path in sorted(need.keys() | have.keys()):
+        name, found, wanted = "/".join(path), _shape(have.get(path)), _shape(need.get(path))
+        if found != wanted:
+            raise UsageError(f"{what} does not fit this config: {name} is {found} there, {wanted} here")
+    filled = {path: have.get(path, leaf) for path, leaf in want.items()}
+    return serialization.from_state_dict(like, traverse_util.unflatten_dict(filled))
+
+
+_TREES = ("params", "opt_state", "extra")
+
+
+def _to_nested(tree: PyTree) -> dict[str, Any]:
+    """Nested dicts of arrays, without the empty nodes that an optimiser's state is full of."""
+    flat = traverse_util.flatten_dict(serialization.to_state_dict(tree))
+    return traverse_util.unflatten_dict({path: np.asarray(leaf) for path, leaf in flat.items() if leaf is not None})
+
+
+def _read_tree(folder: Path, item: str) -> dict[str, Any]:
+    if not (folder / item).is_dir():
+        return {}
+    return _read(folder, item, ocp.StandardCheckpointHandler)
+
+
+def _read_json(folder: Path, item: str) -> Any:
+    # Orbax's manager names the file inside "metrics" as the item, and inside all other JSON items "metadata".
+    filename = item if item == "metrics" else None
+    return _read(folder, item, functools.partial(ocp.JsonCheckpointHandler, filename))
+
+
+def _read(folder: Path, item: str, handler: Callable[..., ocp.CheckpointHandler]) -> Any:
+    """One item, by this process alone: nobody waits for another process to read."""
+    options = _alone("read")
+    try:
+        with ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as reader:
+            return reader.restore(folder / item)
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{folder / item} is not a checkpoint of this library ({reason})") from error
+
+
+def _alone(what: str) -> ocp.options.MultiprocessingOptions:
+    index = jax.process_index()
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"{what}{index}"
+    )
+
+
+def _held_out(metrics: Mapping[str, float]) -> float:
+    return metrics[HELD_OUT]
+
+
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+
+
+def _shape(leaf: Any) -> str:
+    return "absent" if leaf is None else f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+
+
+def _is_number(value: Any) -> bool:
+    """A number, a rectangular list of numbers, or None (kept as NaN)."""
+    if value is None:
+        return True
+    try:
+        return np.asarray(value).dtype.kind in "iuf" and np.asarray(value).size > 0
+    except ValueError:
+        return False

@@ -1,0 +1,179 @@
+"""The training loop: which step follows which, and when to look, measure, save and stop. It knows no model.
+
+The device never waits for the host: a step is dispatched, the next batch is drawn while it runs, and only then are
+the metrics of the step *before* read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import jax
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training.contract import StepFn
+from o2t_jax.training.metrics import Window, mean_of
+from o2t_jax.training.parallel import Parallel
+from o2t_jax.training.state import TrainState
+from o2t_jax.types import Batch, BatchIterator
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """When things happen, in steps. Whatever is due at a step is due after it, with the state that it made."""
+
+    train_steps: int
+    log_every: int
+    eval_every: int
+    checkpoint_every: int
+
+    def logs(self, step: int) -> bool:
+        return step % self.log_every == 0 or step == self.train_steps
+
+    def evaluates(self, step: int) -> bool:
+        return step % self.eval_every == 0 or step == self.train_steps
+
+    def saves(self, step: int) -> bool:
+        """Every evaluated state is saved too, so that the best one can be kept."""
+        return step % self.checkpoint_every == 0 or self.evaluates(step)
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Since the last log line: samples made use of a second, and seconds that the loop waited for data."""
+
+    samples_per_second: float
+    data_wait_seconds: float
+
+
+class Hooks(Protocol):
+    """What happens beside training."""
+
+    def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """After every step, once its own metrics are known."""
+
+    def on_log(self, step: int, means: Mapping[str, float], timing: Timing) -> None:
+        """`means` over the steps since the last log line."""
+
+    def on_eval(self, step: int, state: TrainState) -> None: ...
+
+    def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Window) -> None:
+        """`position`: the iterator's, for the batch after this step; `window`: what the next log line has so far."""
+
+
+def train(
+    step_fn: StepFn,
+    state: TrainState,
+    data: BatchIterator,
+    *,
+    start: int,
+    schedule: Schedule,
+    hooks: Hooks,
+    parallel: Parallel,
+    batch_size: int,
+    stop: Callable[[int], bool] = lambda step: False,
+    window: Window | None = None,
+) -> tuple[TrainState, int]:
+    """Trains from step `start` to the end of the schedule, or until `stop(step)`; saves before it leaves.
+
+    Args:
+        step_fn: compiled step; uses up the state it is given.
+        parallel: sends batches to the devices and metrics back.
+        batch_size: samples in a global batch.
+        stop: asked after every step; every process of a run must get the same answer.
+        window: averages of a log interval that a resumed run is in the middle of.
+
+    Returns:
+        The state and its step.
+
+    Raises:
+        UsageError: the loss or gradient is not finite. Nothing is saved after the step it happened in.
+    """
+    if start >= schedule.train_steps:
+        return state, start
+    reader = _Reader(schedule, hooks, parallel, batch_size, window or Window())
+    batch, position = reader.draw(data)
+    reader.waited = 0.0  # filling a buffer is not waiting
+    step = start
+    for step in range(start + 1, schedule.train_steps + 1):
+        state, metrics = step_fn(state, batch)
+        if step < schedule.train_steps:
+            batch, position = reader.draw(data)
+        else:
+            position = data.get_state()
+        reader.read()  # the step before: the device has this one to work on meanwhile
+        reader.pending = (step, metrics)
+        stopping = stop(step)
+        if stopping or schedule.saves(step):
+            reader.read()
+            if schedule.evaluates(step):
+                hooks.on_eval(step, state)
+            hooks.on_save(step, state, position, reader.window)
+            reader.restart_clock()
+        if stopping:
+            break
+    return state, step
+
+
+class _Reader:
+    """Draws batches, reads metrics one step late, and keeps the averages and times for the next log line."""
+
+    def __init__(self, schedule: Schedule, hooks: Hooks, parallel: Parallel, batch_size: int, window: Window):
+        self.window = window
+        self.pending: tuple[int, Mapping[str, Any]] | None = None
+        self.waited = 0.0
+        self._schedule, self._hooks, self._parallel, self._batch_size = schedule, hooks, parallel, batch_size
+        self._samples, self._busy = 0, 0.0
+        self._since: float | None = None  # the first step compiles: no pace until it is done
+
+    def draw(self, data: BatchIterator) -> tuple[Batch, Mapping[str, Any]]:
+        """The next batch, on its way to the devices, and the position it was drawn from."""
+        position = data.get_state()
+        before = time.monotonic()
+        batch = next(data)
+        self.waited += time.monotonic() - before
+        if all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(batch)):  # the iterator has put it itself
+            return batch, position
+        return self._parallel.put(dict(batch) if isinstance(batch, Mapping) else batch), position
+
+    def read(self) -> None:
+        """Reads the pending metrics, refuses what is not finite, and logs if a line is due."""
+        if self.pending is None:
+            return
+        step, metrics = self.pending
+        self.pending = None
+        metrics = self._parallel.to_host(metrics)
+        _check_finite(step, metrics)
+        self.window.add(metrics)
+        self._count()
+        self._hooks.on_step(step, {name: mean_of(value) for name, value in metrics.items()})
+        if self._schedule.logs(step):
+            timing = Timing(self._samples / self._busy if self._busy else math.nan, self.waited)
+            self._hooks.on_log(step, self.window.means(), timing)
+            self.window = Window()
+            self.waited, self._samples, self._busy = 0.0, 0, 0.0
+
+    def restart_clock(self) -> None:
+        """Time spent on evaluating and saving is not time spent on training."""
+        self._since = time.monotonic()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if self._since is not None:
+            self._busy += now - self._since
+            self._samples += self._batch_size
+        self._since = now
+
+
+def _check_finite(step: int, metrics: Mapping[str, Any]) -> None:
+    for name in ("loss", "grad_norm"):
+        value = mean_of(metrics[name])
+        if not math.isfinite(value):
+            raise UsageError(
+                f"{name} is {value} at step {step}: training stopped, earlier checkpoints are untouched; "
+                "lower --config.lr or look at the samples, then start in a new --workdir"
+            )

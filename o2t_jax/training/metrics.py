@@ -1,0 +1,169 @@
+"""Averaging metrics between two log lines, and where they are written: console, TensorBoard files, JSON lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.training import workdir as folders
+from o2t_jax.training.clu_writers import MetricWriter, MultiWriter
+from o2t_jax.training.progress import Progress
+
+
+class Window:
+    """Exact means over the steps since the last log line: every metric is kept as a sum and a count.
+
+    Its state goes into checkpoints, so that a resumed run logs what the uninterrupted one would.
+    """
+
+    def __init__(self, state: Mapping[str, Sequence[float]] | None = None):
+        self._sums = {name: (float(total), float(count)) for name, (total, count) in (state or {}).items()}
+
+    def add(self, metrics: Mapping[str, Any]) -> None:
+        """Adds one step's metrics: scalars, or (sum, count) pairs."""
+        for name, value in metrics.items():
+            total, count = value if isinstance(value, tuple) else (value, 1)
+            old = self._sums.get(name, (0.0, 0.0))
+            self._sums[name] = (old[0] + float(total), old[1] + float(count))
+
+    def means(self) -> dict[str, float]:
+        """The means; a metric that nothing was counted for is left out."""
+        return {name: total / count for name, (total, count) in self._sums.items() if count}
+
+    def get_state(self) -> dict[str, list[float]]:
+        return {name: list(pair) for name, pair in self._sums.items()}
+
+
+def mean_of(value: Any) -> float:
+    """One step's metric as a number: a scalar, or the mean of a (sum, count) pair (NaN without a count)."""
+    if isinstance(value, tuple):
+        return float(value[0]) / float(value[1]) if float(value[1]) else math.nan
+    return float(value)
+
+
+def make_writer(workdir: Path, progress: Progress, *, resume_step: int = 0) -> MetricWriter:
+    """CLU's MultiWriter over the run's three outputs.
+
+    What an earlier process logged after `resume_step`, the step that training goes on from, is dropped: those
+    steps are about to be made again.
+    """
+    return MultiWriter(
+        [
+            ConsoleWriter(progress),
+            JsonLinesWriter(workdir / folders.METRICS, resume_step),
+            TensorBoardWriter(workdir / "tensorboard", resume_step),
+        ]
+    )
+
+
+class _Writer(MetricWriter):
+    """A CLU writer that ignores what its output cannot hold."""
+
+    def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None: ...
+    def write_images(self, step: int, images: Mapping[str, Any]) -> None: ...
+    def write_texts(self, step: int, texts: Mapping[str, str]) -> None: ...
+    def write_histograms(self, step: int, arrays: Mapping[str, Any], num_buckets: Any = None) -> None: ...
+    def write_hparams(self, hparams: Mapping[str, Any]) -> None: ...
+    def write_summaries(self, step: int, values: Mapping[str, Any], metadata: Any = None) -> None: ...
+    def write_videos(self, step: int, videos: Mapping[str, Any]) -> None: ...
+    def write_audios(self, step: int, audios: Mapping[str, Any], *, sample_rate: int) -> None: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class ConsoleWriter(_Writer):
+    """Prints what evaluators measure, a line each; training's own numbers are on the progress line."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+
+    def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+        groups: dict[str, list[str]] = {}
+        for name, value in scalars.items():
+            group, _, short = name.rpartition("/")
+            groups.setdefault(group, []).append(f"{short} {float(value):.4g}")
+        for group, items in groups.items():
+            if group not in ("train", "data"):
+                self._progress.line(f"step {step} · {group} · {' · '.join(items)}")
+
+    def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
+        for name, text in texts.items():
+            self._progress.line(f"step {step} · {name}\n{text}")
+
+
+class JsonLinesWriter(_Writer):
+    """One object a call: {"step": n, name: number, ...}. NaN and infinities become null, as JSON has neither."""
+
+    def __init__(self, path: Path, resume_step: int = 0):
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= resume_step]
+            temporary = path.with_name(path.name + ".tmp")
+            temporary.write_text("".join(line + "\n" for line in kept))
+            temporary.replace(path)
+        self._file = path.open("a")
+
+    def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+        numbers = {name: float(value) for name, value in scalars.items()}
+        row = {"step": int(step)} | {name: x if math.isfinite(x) else None for name, x in numbers.items()}
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TensorBoardWriter(_Writer):
+    """TensorBoard event files through tensorboardX: no TensorFlow."""
+
+    def __init__(self, folder: Path, resume_step: int = 0):
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=resume_step + 1 if resume_step else None)
+
+    def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, float(value), step)
+
+    def write_images(self, step: int, images: Mapping[str, Any]) -> None:
+        for name, value in images.items():
+            pictures = np.asarray(value)
+            self._writer.add_image(name, pictures, step, dataformats="NHWC" if pictures.ndim == 4 else "HWC")
+
+    def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
+        for name, value in texts.items():
+            self._writer.add_text(name, value, step)
+
+    def write_histograms(self, step: int, arrays: Mapping[str, Any], num_buckets: Any = None) -> None:
+        for name, value in arrays.items():
+            self._writer.add_histogram(name, np.asarray(value), step)
+
+    def write_hparams(self, hparams: Mapping[str, Any]) -> None:
+        table = "\n".join(f"| {name} | {value} |" for name, value in hparams.items())
+        self._writer.add_text("config", f"| field | value |\n|---|---|\n{table}", 0)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
+    """The rows of a run's metrics.jsonl; a last line that a killed process left half written is skipped."""
+    path = Path(workdir) / folders.METRICS
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines() if not math.isinf(_step_of(line))]
+
+
+def _step_of(line: str) -> float:
+    """The step of a row; infinity for a line that is no row."""
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -1,0 +1,198 @@
+"""The one place that knows about devices: which ones are used, and how the pure step is spread over them.
+
+One device takes plain `jax.jit`. Several take `jax.pmap`: each holds a copy of the state and an equal share of the
+batch, and the step averages over the axis "batch", which spans all devices of all processes. To replace `pmap`
+(by `shard_map`, say) change `Parallel.compile` alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training.contract import StepFn
+from o2t_jax.types import Batch, PyTree
+
+AXIS = "batch"
+DEVICE_CHOICES = ("auto", "cpu", "gpu", "cuda", "rocm", "tpu", "mps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel:
+    """The devices of a run: `devices` are this process's; every process has equally many."""
+
+    devices: tuple[Any, ...]
+    process_index: int = 0
+    process_count: int = 1
+
+    @property
+    def num_devices(self) -> int:
+        """Devices over all processes."""
+        return len(self.devices) * self.process_count
+
+    @property
+    def mapped(self) -> bool:
+        return self.num_devices > 1
+
+    @property
+    def axis_name(self) -> str | None:
+        """Name of the device axis inside the step; None on a single device."""
+        return AXIS if self.mapped else None
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process writes files and speaks to the user."""
+        return self.process_index == 0
+
+    def check_batch(self, batch: int) -> None:
+        """Raises UsageError where the devices cannot share `batch` samples equally."""
+        if batch % self.num_devices:
+            near = max(self.num_devices, batch - batch % self.num_devices)
+            raise UsageError(
+                f"batch={batch} cannot be shared equally by {self.num_devices} devices: "
+                f"set --config.batch={near} or use fewer devices with --config.parallel=N"
+            )
+
+    def compile(self, make_step: Callable[[str | None], StepFn], *, donate: bool = True) -> Any:
+        """Compiles `make_step(axis_name)`. With `donate` the state passed in is used up: keep no reference to it."""
+        donated = 0 if donate else ()
+        if not self.mapped:
+            return jax.jit(make_step(None), donate_argnums=donated)
+        step = jax.pmap(make_step(AXIS), axis_name=AXIS, donate_argnums=donated, devices=self._pmap_devices())
+        if self.devices[0].platform == "cpu":
+            return _one_at_a_time(step)
+        return step
+
+    def replicate(self, tree: PyTree) -> PyTree:
+        """A host tree as every device needs it; with several devices each leaf gains a leading axis."""
+        if not self.mapped:
+            return jax.tree.map(lambda x: jax.device_put(x, self.devices[0], may_alias=False), tree)
+        count = len(self.devices)
+        return jax.tree.map(
+            lambda x: jax.device_put(np.broadcast_to(np.asarray(x), (count, *np.shape(x))), self._sharding()), tree
+        )
+
+    def unreplicate(self, tree: PyTree) -> PyTree:
+        """The first device's copy, on that device."""
+        return jax.tree.map(lambda x: x[0], tree) if self.mapped else tree
+
+    def to_host(self, tree: PyTree) -> PyTree:
+        """The first device's copy as numpy arrays that own their memory.
+
+        `np.asarray` may return a view of device memory on CPU, which the next (donating) step overwrites.
+        """
+        if not self.mapped:
+            return jax.tree.map(lambda x: np.array(x, copy=True), jax.device_get(tree))
+        return jax.tree.map(lambda x: np.array(x.addressable_data(0), copy=True)[0], tree)
+
+    def put(self, batch: Batch) -> Batch:
+        """This process's share of the batch, sent to its devices without waiting."""
+        if not self.mapped:
+            return jax.tree.map(lambda x: jax.device_put(x, self.devices[0], may_alias=False), batch)
+        count = len(self.devices)
+
+        def share(x: Any) -> jax.Array:
+            x = np.asarray(x)
+            x = x.reshape(count, x.shape[0] // count, *x.shape[1:])
+            return jax.device_put(x, self._sharding(), may_alias=False)
+
+        return jax.tree.map(share, batch)
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process raises the flag. All processes must ask at the same step."""
+        if self.process_count == 1:
+            return flag
+        from jax.experimental import multihost_utils
+
+        return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+    def _sharding(self) -> NamedSharding:
+        return NamedSharding(Mesh(np.array(self.devices), (AXIS,)), PartitionSpec(AXIS))
+
+    def _pmap_devices(self) -> list[Any] | None:
+        return list(self.devices) if self.process_count == 1 else None  # several processes: pmap takes them all
+
+
+def _one_at_a_time(step: Callable) -> Callable:
+    """Waits for each step: simulated devices share one thread pool, where two steps' collectives can lock up."""
+
+    @functools.wraps(step)
+    def wrapped(*args):
+        return jax.block_until_ready(step(*args))
+
+    return wrapped
+
+
+def make_parallel(count: int = 0) -> Parallel:
+    """The devices to use: all that JAX sees (0), or the first `count` of this process.
+
+    Raises:
+        UsageError: fewer than `count` are there, or a choice is asked for where several processes run.
+    """
+    local = jax.local_devices()
+    processes = jax.process_count()
+    if not 0 <= count <= len(local):
+        raise UsageError(
+            f"parallel={count}, but this process has {len(local)} devices: set --config.parallel=0 for all"
+        )
+    if count and count < len(local) and processes > 1:
+        raise UsageError(f"parallel={count} with {processes} processes: every process uses all its devices; set 0")
+    return Parallel(tuple(local[: count or len(local)]), jax.process_index(), processes)
+
+
+def start_devices(
+    device: str = "auto",
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> None:
+    """Makes JAX use one kind of device and joins other processes; call it before anything else of JAX runs.
+
+    Args:
+        device: one of `DEVICE_CHOICES`; "auto" takes JAX's own choice (TPU or GPU before CPU).
+        coordinator: "host:port" of process 0, the same everywhere, for a run over several processes; "auto" lets
+            JAX ask the cluster (SLURM, Open MPI, a TPU pod); None or "" for a run of one process.
+        num_processes: processes in all.
+        process_id: this one, from 0.
+
+    Raises:
+        UsageError: an unknown kind of device, one that is not there, or incomplete arguments for several processes.
+    """
+    if device not in DEVICE_CHOICES:
+        near = difflib.get_close_matches(device, DEVICE_CHOICES, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"device={device!r} is unknown: {hint}choose one of {', '.join(DEVICE_CHOICES)}")
+    if device not in ("auto", "gpu"):  # "gpu" as a platform name would insist on CUDA and ROCm both
+        jax.config.update("jax_platforms", device if device == "cpu" else f"{device},cpu")
+    if coordinator == "auto":
+        jax.distributed.initialize()
+    elif coordinator:
+        if num_processes is None or process_id is None or not 0 <= process_id < num_processes:
+            raise UsageError(
+                f"--coordinator={coordinator} needs --num_processes=N and --process_id from 0 to N-1; "
+                f"got {num_processes} and {process_id}"
+            )
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    _check_there(device)
+
+
+def _check_there(device: str) -> None:
+    try:
+        platform = jax.devices()[0].platform
+    except (RuntimeError, AssertionError) as error:  # which of them depends on the plug-in
+        platform, reason = None, str(error).partition("\n")[0] or type(error).__name__
+    else:
+        reason = f"JAX found {platform} only"
+    if platform is None or platform != {"cuda": "gpu", "rocm": "gpu", "auto": platform}.get(device, device):
+        raise UsageError(
+            f"device={device} is not there ({reason}): set --config.device=auto, "
+            "or install JAX for it (this project's extras gpu, tpu, mac)"
+        )

@@ -1,0 +1,253 @@
+"""One run from a config and a workdir to a result: plan, restore or start, train, leave things in order."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training import checkpoint, loop, resources
+from o2t_jax.training import workdir as folders
+from o2t_jax.training.contract import DataRequest, Plan, System
+from o2t_jax.training.metrics import Window, make_writer
+from o2t_jax.training.parallel import Parallel
+from o2t_jax.training.progress import Progress, clock
+from o2t_jax.training.reporter import Reporter
+from o2t_jax.training.signals import StopFlag, StopRequested
+from o2t_jax.training.state import TrainState, tree_bytes, tree_size
+from o2t_jax.training.step import make_train_step
+from o2t_jax.training.workdir import Config
+
+_WORTH_MEASURING = 1e12  # operations; less takes seconds anywhere
+
+
+def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, progress: Progress) -> int:
+    """Trains `system` in `workdir` as `config` says, going on from the latest checkpoint there.
+
+    Returns:
+        Exit code: 0 when the run is complete, 128 + signal number when a signal stopped it.
+
+    Raises:
+        UsageError: anything the user can mend; what was saved before is intact.
+    """
+    parallel.check_batch(config.batch)
+    folders.check_workdir(workdir, config)
+    start = _Start.find(system, config, workdir)
+    this = _Run(system, config, workdir, parallel, progress, start, _plan(system, config, parallel, start))
+    this.announce()
+    if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
+        progress.line(f"complete: {_result_line(workdir)}")
+        return 0
+    state = parallel.replicate(start.state(system, config))
+    if parallel.is_writer:
+        folders.claim_workdir(workdir, config, system.truth())
+    with StopFlag() as stop:
+        try:
+            return this.train(state, stop)
+        except StopRequested as signal:
+            progress.line(f"stopped by {signal} before the first step; the same command starts again")
+            return 128 + signal.signum
+        finally:
+            progress.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """Where a run begins: at step 0, or at the latest checkpoint of its workdir."""
+
+    abstract: TrainState  # shapes and types of the state
+    step: int = 0
+    folder: Path | None = None
+    meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def find(cls, system: System, config: Config, workdir: Path) -> _Start:
+        abstract = jax.eval_shape(system.init, jax.random.PRNGKey(config.seed))
+        if not checkpoint.saved_steps(workdir):
+            return cls(abstract)
+        folder = checkpoint.find_step(workdir)
+        meta = checkpoint.read_meta(folder)
+        if meta["system"] != system.name:
+            raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
+        return cls(abstract, meta["step"], folder, meta)
+
+    @property
+    def plan(self) -> Plan | None:
+        return Plan(**self.meta["plan"]) if self.folder else None
+
+    def state(self, system: System, config: Config) -> TrainState:
+        """The state to start from: restored (numpy), or made by the system, perhaps with another run's weights."""
+        if self.folder:
+            return checkpoint.restore_state(self.folder, self.abstract)
+        # Under jit: eager initialisation dispatches thousands of small operations.
+        state = jax.jit(system.init)(jax.random.PRNGKey(config.seed))
+        return _with_weights_of(state, config.init_from) if config.init_from else state
+
+
+def _with_weights_of(state: TrainState, source: str) -> TrainState:
+    """Parameters and extra collections of another run ("DIR", "DIR@best", "DIR@STEP"); optimiser and step start new."""
+    workdir, _, step = source.partition("@")
+    opened = checkpoint.open_workdir(workdir, step or None)
+    params = checkpoint.graft(opened.state.params, state.params, f"init_from={source}: params")
+    extra = checkpoint.graft(opened.state.extra, state.extra, f"init_from={source}: extra")
+    return state.replace(params=params, extra=extra)
+
+
+def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> Plan:
+    return resources.make_plan(
+        batch=config.batch,
+        devices=parallel.num_devices,
+        local_devices=len(parallel.devices),
+        memory=resources.free_memory(config.memory_gb),
+        state_bytes=tree_bytes(start.abstract),
+        params_bytes=tree_bytes(start.abstract.params),
+        activation_bytes=system.activation_bytes,
+        sample_bytes=tree_bytes(system.sample_spec or {}),
+        pool_size=system.pool_size,
+        size_fields=system.size_fields,
+        stored=start.plan,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    system: System
+    config: Config
+    workdir: Path
+    parallel: Parallel
+    progress: Progress
+    start: _Start
+    plan: Plan
+
+    def announce(self) -> None:
+        """Devices, memory and plan, before anything is made."""
+        line, config, parallel, plan, start = self.progress.line, self.config, self.parallel, self.plan, self.start
+        device, memory = parallel.devices[0], resources.free_memory(config.memory_gb)
+        activations = self.system.activation_bytes(plan.micro_batch)
+        pool_bytes = plan.pool_size * tree_bytes(self.system.sample_spec or {})
+        pool = f"buffer of {plan.pool_size} samples ({resources.gb(pool_bytes)}), " if plan.pool_size else ""
+        own = "" if memory.device is None else f", {resources.gb(memory.device)} on each device"
+        line(f"run       {self.system.name} in {self.workdir}: from step {start.step} to {config.train_steps}")
+        line(
+            f"devices   {parallel.num_devices} x {device.platform} ({device.device_kind}), {_cores()} cores, "
+            f"{parallel.process_count} process(es), jax {jax.__version__}"
+        )
+        line(f"memory    {resources.gb(memory.host)} free{own}")
+        line(
+            f"plan      batch {config.batch} = {plan.devices} device(s) x {plan.micro_batches} x {plan.micro_batch}, "
+            f"{pool}{tree_size(start.abstract.params):,} parameters, state {resources.gb(tree_bytes(start.abstract))}, "
+            f"a step about {resources.gb(activations)}"
+        )
+        for note in (*self.system.notes(plan), *(f"warning: {text}" for text in plan.warnings)):
+            line(f"          {note}")
+
+    def train(self, state: TrainState, stop: StopFlag) -> int:
+        """Trains to the end or to a signal; returns the exit code."""
+        config, start = self.config, self.start
+        schedule = loop.Schedule(config.train_steps, config.log_every, config.eval_every, config.checkpoint_every)
+        with contextlib.ExitStack() as stack:
+            reporter = self._reporter(stack)
+            reporter.data = self.system.train_iterator(self._data_request(stop))
+            stack.callback(getattr(reporter.data, "close", _nothing))
+            if start.step < config.train_steps:
+                getattr(reporter.data, "start", _nothing)()  # a buffer fills while the step compiles
+            step_fn = self._compiled_step(stack)
+            state, step = loop.train(
+                step_fn,
+                state,
+                reporter.data,
+                start=start.step,
+                schedule=schedule,
+                hooks=reporter,
+                parallel=self.parallel,
+                batch_size=config.batch,
+                stop=lambda step: self._agree_to_stop(stop, schedule, step),
+                window=Window(start.meta.get("window")),
+            )
+            if step == config.train_steps:
+                reporter.finish(step, state)
+        if step < config.train_steps:
+            self.progress.line(f"stopped at step {step} and saved; the same command goes on from there")
+            return 128 + (stop.signum or 0)
+        if self.parallel.is_writer:
+            self.progress.line(f"complete: {_result_line(self.workdir)}")
+        return 0
+
+    def _reporter(self, stack: contextlib.ExitStack) -> Reporter:
+        reporter = Reporter(self.system, self.config, self.workdir, self.parallel, self.progress, self.plan)
+        if self.parallel.is_writer:
+            reporter.writer = make_writer(self.workdir, self.progress, resume_step=self.start.step)
+            stack.callback(reporter.writer.close)
+            keep = self.config.keep_checkpoints
+            reporter.checkpoints = stack.enter_context(checkpoint.Checkpoints(self.workdir, keep))
+            if not self.start.step:
+                reporter.writer.write_hparams(folders.flatten(self.config.to_dict()))
+        return reporter
+
+    def _data_request(self, stop: StopFlag) -> DataRequest:
+        def fill(done: int, total: int, per_second: float | None = None) -> None:
+            stop.check()
+            self.progress.fill(done, total, per_second)
+
+        where = (self.parallel.process_index, self.parallel.process_count)
+        return DataRequest(self.start.meta.get("data"), self.plan, fill, self.parallel.put, *where)
+
+    def _agree_to_stop(self, stop: StopFlag, schedule: loop.Schedule, step: int) -> bool:
+        """Several processes ask each other, at log steps only: they must all leave at the same step."""
+        if self.parallel.process_count == 1:
+            return stop.signum is not None
+        return schedule.logs(step) and self.parallel.any(stop.signum is not None)
+
+    def _compiled_step(self, stack: contextlib.ExitStack) -> Callable:
+        """The compiled step. On one device it compiles while the buffer fills, and its cost is told first."""
+        system, start, pieces = self.system, self.start, self.plan.micro_batches
+        step_fn = self.parallel.compile(
+            lambda axis_name: make_train_step(system.loss_fn, system.tx, axis_name=axis_name, micro_batches=pieces)
+        )
+        if self.parallel.mapped or system.sample_spec is None or start.step >= self.config.train_steps:
+            return step_fn
+        size = self.config.batch
+        batch = {name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
+        lowered = step_fn.lower(start.abstract, batch)
+        self._tell_cost(lowered)
+        compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lowered.compile)
+        return lambda state, batch: compiling.result()(state, batch)
+
+    def _tell_cost(self, lowered: jax.stages.Lowered) -> None:
+        each = resources.flops(lowered) * self.plan.micro_batches
+        total = each * (self.config.train_steps - self.start.step)
+        if not np.isfinite(total):
+            return
+        text = f"cost      {each / 1e9:.3g} GFLOP a step, {total / 1e12:.3g} TFLOP in all"
+        if total > _WORTH_MEASURING:
+            rate = resources.measured_rate()
+            text += (
+                f": very roughly {clock(total / rate)} at the {rate / 1e9:.0f} GFLOP/s that a small convolution "
+                "reaches here, and rendering beside it"
+            )
+        self.progress.line(text)
+
+
+def _nothing() -> None: ...
+
+
+def _result_line(workdir: Path) -> str:
+    result = json.loads((workdir / folders.RESULT).read_text())
+    numbers = {**(result["law"] or {}), result["best_metric"]: result["eval"].get(result["best_metric"])}
+    names = (result["best_metric"], "g0", "alpha")
+    parts = [f"step {result['step']}"]
+    parts += [f"{name} {numbers[name]:.4g}" for name in names if isinstance(numbers.get(name), float)]
+    return f"{', '.join(parts)}; everything is in {workdir}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,51 @@
+"""Everything a training run carries from one step to the next, in one pytree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from o2t_jax.types import Array, PyTree
+
+
+class TrainState(struct.PyTreeNode):
+    """The state of a run: a pytree of arrays, so that it can be jitted, donated, replicated and saved as it is.
+
+    Attributes:
+        step: int32 [], the number of updates made so far.
+        params: what the gradient moves.
+        opt_state: the optax state for `params`.
+        extra: what no gradient moves, but a step may: running means, averaged weights. A dict of dicts, or empty.
+        key: uint32 [2], the run's random key. It never changes: a step's randomness is folded from `key`, `step`
+            and the sample's place in the batch, so a resumed run draws what the uninterrupted one would.
+    """
+
+    step: Array
+    params: PyTree
+    opt_state: PyTree
+    extra: PyTree
+    key: Array
+
+    @classmethod
+    def create(
+        cls, *, params: PyTree, tx: optax.GradientTransformation, key: Array, extra: PyTree | None = None
+    ) -> TrainState:
+        """State at step 0. `key` may be typed (`jax.random.key`) or raw; it is kept raw, so that it can be saved."""
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            key = jax.random.key_data(key)
+        step = jnp.zeros((), jnp.int32)
+        return cls(step=step, params=params, opt_state=tx.init(params), extra={} if extra is None else extra, key=key)
+
+
+def tree_bytes(tree: Any) -> int:
+    """Bytes of all leaves of a tree of arrays, or of their `jax.ShapeDtypeStruct`s."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def tree_size(tree: Any) -> int:
+    """Number of scalars in a tree of arrays, or of their `jax.ShapeDtypeStruct`s."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))

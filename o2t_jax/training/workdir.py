@@ -1,0 +1,126 @@
+"""A run's folder: what lies where, and whose it is. Needs no JAX.
+
+config.json     the resolved config
+truth.json      the hidden truth of a simulated world, where there is one; never read by training
+checkpoints/    one folder a step (see `checkpoint`)
+metrics.jsonl   every logged number, one JSON object a line
+tensorboard/    the same and the pictures, as event files
+pictures/       pictures of the held-out samples, PNG
+tables/         tables of the evaluators, JSON
+result.json     written when the run is complete: last metrics, evaluation, law
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from o2t_jax.errors import UsageError
+
+CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT = (
+    "config.json",
+    "truth.json",
+    "checkpoints",
+    "metrics.jsonl",
+    "result.json",
+)
+_MISSING = object()
+Config = Any  # an ml_collections.ConfigDict, whose stubs give every field the union of all types
+
+
+def default_workdir(name: str, config: Config) -> Path:
+    """runs/<config name>-<short hash of the resolved config>: the same command finds the same folder again."""
+    return Path("runs") / f"{name}-{config_hash(config)}"
+
+
+def config_hash(config: Config) -> str:
+    """Eight hex digits over all fields that say what is computed."""
+    fixed = _fixed_fields(flatten(config.to_dict()), config)
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields under dotted names; values as JSON gives them back (tuples become lists)."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def config_from_json(tree: Mapping[str, Any]) -> Config:
+    """A locked config from its JSON form; lists become tuples again."""
+
+    def restore(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: restore(item) for name, item in value.items()}
+        return tuple(map(restore, value)) if isinstance(value, list) else value
+
+    return ConfigDict(restore(tree)).lock()
+
+
+def check_workdir(workdir: Path, config: Config) -> None:
+    """Raises UsageError where `workdir` belongs to another config, or holds checkpoints without one."""
+    path = workdir / CONFIG
+    if not path.exists():
+        if (workdir / CHECKPOINTS).exists() and any((workdir / CHECKPOINTS).iterdir()):
+            raise UsageError(f"{workdir} holds checkpoints but no {CONFIG}: choose another --workdir")
+        return
+    there = read_json(path)
+    old = _fixed_fields(flatten(there), config)
+    new = _fixed_fields(flatten(config.to_dict()), config)
+    differing = [
+        f"{name} (there {_show(old, name)}, now {_show(new, name)})"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name, _MISSING) != new.get(name, _MISSING)
+    ]
+    if differing:
+        raise UsageError(
+            f"{workdir} belongs to another config; differing fields: {', '.join(differing)}. "
+            "Choose another --workdir, or leave it out; start from its weights with --config.init_from"
+        )
+
+
+def claim_workdir(workdir: Path, config: Config, truth: Mapping[str, Any] | None) -> None:
+    """Writes what says whose folder this is. Call it after `check_workdir`."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / CONFIG, config.to_dict())
+    if truth is not None:
+        write_json(workdir / TRUTH, truth)
+
+
+def read_json(path: Path) -> Any:
+    """Raises UsageError where the file is not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UsageError(f"{path} is not readable JSON ({error}): mend or delete it") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes the whole file or none of it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
+    temporary.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """Numpy and JAX scalars and arrays as JSON types."""
+    return value.tolist()
+
+
+def _fixed_fields(flat: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    free = {*config.get("free_fields", ()), "free_fields"}
+    return {name: value for name, value in flat.items() if name not in free}
+
+
+def _show(flat: Mapping[str, Any], name: str) -> str:
+    return repr(flat[name]) if name in flat else "absent"

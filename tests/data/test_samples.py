@@ -1,0 +1,235 @@
+"""A sample is a pure function of (seed, split, index, stage), in a frame of its own, and shows its ball."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from o2t_jax.data.curriculum import Curriculum, Stage
+from o2t_jax.data.samples import ATTEMPTS_PER_STEPS, RenderSource, outline_centroid
+from o2t_jax.data.visibility import VisibilityRule
+from o2t_jax.errors import UsageError
+from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
+from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
+
+MIXED = Stage((0.3, 0.3, 0.4), 1, 12)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_an_element_has_the_promised_shapes_and_types(make_source):
+    source = make_source(image_size=(32, 48))
+    element = source.element("train", 3, MIXED)
+    assert {key: (value.shape, value.dtype) for key, value in element.items() if key != "rejects"} == source.spec()
+    assert element["rejects"].dtype == np.int32
+
+
+def test_an_element_is_pure_in_any_order_and_thread(make_source):
+    source = make_source()
+    once = [source.element("train", i, MIXED) for i in range(12)]
+    backwards = [make_source().element("train", i, MIXED) for i in reversed(range(12))][::-1]
+    with ThreadPoolExecutor(6) as pool:
+        threaded = list(pool.map(lambda i: source.element("train", i, MIXED), range(12)))
+    for a, b, c in zip(once, backwards, threaded, strict=True):
+        assert same(a, b) and same(a, c)
+
+
+def test_seeds_splits_and_processes_have_streams_of_their_own(make_source):
+    base = make_source().element("train", 0, MIXED)
+    others = [
+        make_source().element("test", 0, MIXED),
+        make_source().element("train", 1, MIXED),
+        make_source(seed=8).element("train", 0, MIXED),
+        make_source(process_index=1).element("train", 0, MIXED),
+    ]
+    paras = [element["para"][LEFT_1, 3] for element in [base, *others]]
+    assert len(set(map(float, paras))) == len(paras)
+    assert same(make_source(process_index=1).element("test", 5, MIXED), make_source().element("test", 5, MIXED))
+
+
+def test_turning_and_moving_the_world_leaves_every_input_alone(make_source, fake_world):
+    there = fake_world(turn=-71.0, move=(300.0, -20.0))
+    for i in range(15):
+        a = make_source().element("train", i, MIXED)
+        b = make_source(world=there).element("train", i, MIXED)
+        np.testing.assert_allclose(a["para"], b["para"], atol=1e-5)
+        difference = np.abs(a["pictures"].astype(int) - b["pictures"])
+        assert difference.max() <= 25 and np.mean(difference > 0) < 0.01
+
+
+def test_neither_the_law_nor_the_ball_aims_a_camera(make_source, fake_world):
+    earth, moon = make_source(), make_source(world=fake_world(gravity=1.62))
+    compared = 0
+    for i in range(20):
+        a, b = earth.element("train", i, MIXED), moon.element("train", i, MIXED)
+        if a["rejects"] == b["rejects"]:
+            np.testing.assert_array_equal(a["para"], b["para"])
+            compared += int(not np.array_equal(a["pictures"], b["pictures"]))
+    assert compared > 8
+
+
+def test_one_render_call_per_shot_and_rejects_are_counted(make_source, fake_world):
+    world = fake_world()
+    source = make_source(world=world)
+    rejects = [int(source.element("train", i, Stage.only(FUTURE, 12))["rejects"]) for i in range(40)]
+    assert sum(rejects) > 0
+    assert world.calls == len(rejects) + sum(rejects)
+
+
+class HalfEmpty:
+    """Wraps a world so that three setups in four show no ball to a target camera of their own (DIS has none)."""
+
+    def __init__(self, world):
+        self.world, self.name, self.t_max, self.view_prior = world, world.name, world.t_max, world.view_prior
+
+    def render(self, setup_seed, times, angles, positions, image_size):
+        pictures = self.world.render(setup_seed, times, angles, positions, image_size)
+        if len(times) == 9 and setup_seed % 4:
+            pictures[6:] = 220
+        return pictures
+
+
+def test_rejects_do_not_skew_the_modes(make_source, fake_world):
+    source = make_source(world=HalfEmpty(fake_world()), image_size=(24, 24))
+    stage = Stage((0.5, 0.0, 0.5), 8, 12)
+    elements = [source.element("train", i, stage) for i in range(200)]
+    modes = np.bincount([e["mode"] for e in elements], minlength=3) / 200
+    rejected = [sum(int(e["rejects"]) for e in elements if e["mode"] == m) for m in (DIS, FUTURE)]
+    assert rejected[1] > 5 * max(rejected[0], 1) and rejected[1] > 100
+    assert modes[FUTURE] == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 200))
+
+
+def test_an_impossible_n_gives_way_to_another(make_source, fake_world):
+    """At 60 m/s^2 the ball is out of sight at the largest n: the sample is drawn again with a smaller one."""
+    source = make_source(world=fake_world(gravity=60.0))
+    elements = [source.element("train", i, Stage((0.0, 0.0, 1.0), 4, 12)) for i in range(12)]
+    assert max(int(e["rejects"]) for e in elements) >= ATTEMPTS_PER_STEPS
+    assert all(e["k"] < e["n"] for e in elements)
+
+
+@pytest.mark.parametrize("mode", [DIS, VIEW, FUTURE])
+def test_pictures_truth_and_para_agree(make_source, mode):
+    """The ball lies in each picture where the truth, seen through the sample's own relative PARA, projects to."""
+    source = make_source(image_size=(96, 96))
+    camera = intrinsics_for(96, 96)
+    stage = Stage.only(mode, 8 if mode == FUTURE else None)
+    for i in range(6):
+        element, truth = source.element("test", i, stage), source.truth("test", i, stage)
+        rotation = world_to_camera(element["para"][:, 4].astype(float), element["para"][:, 5].astype(float))
+        origin = element["para"][:, 1:4].astype(float)
+        through_para = outline_centroid(truth.position, truth.radius, origin[:, None], rotation[:, None], camera)
+        np.testing.assert_allclose(through_para, truth.centroid, atol=1e-3)
+        middle, _ = project(truth.position[:, 0], origin, rotation, camera)
+        for picture, expected in zip(element["pictures"], middle, strict=True):
+            rows, columns = np.nonzero(np.abs(picture.astype(int) - 220).max(axis=-1) > 60)
+            np.testing.assert_allclose([columns.mean() + 0.5, rows.mean() + 0.5], expected, atol=0.3)
+        assert truth.visible.all() and truth.position.shape == (5, 1, 3) and truth.radius.shape == (1,)
+        assert (mode == DIS) == np.array_equal(element["pictures"][TARGET], element["pictures"][LEFT_1])
+
+
+def test_outline_centroid_is_the_middle_of_the_tangent_cones_ellipse():
+    rng = np.random.default_rng(0)
+    camera = intrinsics_for(512, 512)
+    for _ in range(10):
+        centre, radius = np.array([rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(2, 5)]), rng.uniform(0.2, 0.6)
+        # Points of the circle where rays from the eye touch the sphere; their pixels outline the ellipse.
+        distance = np.linalg.norm(centre)
+        axis = centre / distance
+        side = np.cross(axis, [0.0, 1.0, 0.0])
+        side /= np.linalg.norm(side)
+        up = np.cross(axis, side)
+        turn = np.linspace(0, 2 * np.pi, 720, endpoint=False)[:, None]
+        ring_radius = radius * np.sqrt(1 - (radius / distance) ** 2)
+        ring = centre - axis * radius**2 / distance + ring_radius * (np.cos(turn) * side + np.sin(turn) * up)
+        u, v = (camera.focal * ring[:, :2] / ring[:, 2:] + 256.0).T
+        cross = u * np.roll(v, -1) - np.roll(u, -1) * v
+        middle = [np.sum((a + np.roll(a, -1)) * cross) / (3 * np.sum(cross)) for a in (u, v)]
+        found = outline_centroid(centre, radius, np.zeros(3), np.eye(3), camera)
+        np.testing.assert_allclose(found, middle, atol=1e-3)
+    assert np.isnan(outline_centroid(np.array([0.0, 0.0, -2.0]), 0.3, np.zeros(3), np.eye(3), camera)).all()
+
+
+def test_a_held_out_set_has_the_asked_modes_and_its_truth(make_source):
+    source = make_source()
+    stages = [Stage.only(DIS), Stage.only(VIEW), Stage.only(FUTURE, 5), Stage.only(FUTURE, 10)]
+    batch, truth, rejects = source.held_out(stages, 3)
+    assert rejects.shape == (12,)
+    assert batch["mode"].tolist() == [DIS] * 3 + [VIEW] * 3 + [FUTURE] * 6
+    assert batch["n"].tolist() == [0] * 6 + [5] * 3 + [10] * 3
+    assert "rejects" not in batch and batch["pictures"].shape == (12, 5, 32, 32, 3)
+    assert same({"x": truth.centroid[7]}, {"x": source.truth("test", 7, stages[2]).centroid})
+    assert same(batch, make_source().held_out(stages, 3)[0])
+
+
+def test_a_renderer_without_truth_gives_none(make_source, fake_world):
+    source = make_source(world=HalfEmpty(fake_world()))
+    assert source.truth("test", 0, Stage.only(DIS)) is None
+    assert source.held_out([Stage.only(DIS)], 1)[1] is None
+
+
+def test_without_a_stage_the_runs_last_one_holds(make_source):
+    source = make_source(steps=40)
+    assert same(source.element("test", 2), source.element("test", 2, source.curriculum.stage(39)))
+    assert same(source.train_element(4, 0), source.element("train", 4, Stage.only(DIS)))
+
+
+class Empty(HalfEmpty):
+    def render(self, setup_seed, times, angles, positions, image_size):
+        return np.full((len(times), *image_size, 3), 220, np.uint8)
+
+
+class Huge(HalfEmpty):
+    def render(self, setup_seed, times, angles, positions, image_size):
+        distinct = {t: 20 + 60 * i for i, t in enumerate(np.unique(times))}
+        return np.stack([np.full((*image_size, 3), distinct[t], np.uint8) for t in times])
+
+
+@pytest.mark.parametrize(("world", "cause"), [(Empty, "min_pixels"), (Huge, "require_whole")])
+def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(make_source, fake_world, world, cause):
+    source = make_source(world=world(fake_world()), max_attempts=9)
+    with pytest.raises(UsageError) as error:
+        source.element("train", 5, Stage.only(FUTURE, 6))
+    message = str(error.value)
+    assert cause in message and "9 shots" in message and "FUTURE" in message and "\n" not in message
+
+
+class Wrong(HalfEmpty):
+    def render(self, setup_seed, times, angles, positions, image_size):
+        return np.zeros((len(times), 16, 16, 3), np.float32)
+
+
+def test_a_renderer_that_ignores_the_size_is_refused(make_source, fake_world):
+    with pytest.raises(UsageError, match="image_size"):
+        make_source(world=Wrong(fake_world())).element("train", 0, MIXED)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "names"),
+    [
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296"),
+        ({"image_size": (0, 32)}, "render_size=0x32"),
+        ({"max_attempts": 0}, "max_attempts=0"),
+        ({"visibility": VisibilityRule(min_pixels=5_000)}, "min_pixels=5000"),
+    ],
+)
+def test_bad_arguments_are_refused_before_the_first_picture(make_source, keywords, names):
+    with pytest.raises(UsageError, match=names):
+        make_source(**keywords)
+
+
+def test_bad_splits_indices_and_times_are_refused(make_source, fake_world, views):
+    source = make_source()
+    with pytest.raises(UsageError, match="'valid'"):
+        source.element("valid", 0)
+    with pytest.raises(UsageError, match="-3"):
+        source.element("train", -3)
+    with pytest.raises(UsageError, match="n_max"):
+        make_source(views=dataclasses.replace(views, n_max=40))
+    with pytest.raises(UsageError, match="n_max=12"):
+        RenderSource(fake_world(), fake_world(), views, Curriculum.scaled(10, 13), 0, image_size=(32, 32))

@@ -1,0 +1,138 @@
+"""Checkpoints: bit-equal round trips, what is kept, and no damaged byte goes unnoticed."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import optax
+import pytest
+from ml_collections import ConfigDict
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training import checkpoint
+from o2t_jax.training.state import TrainState
+
+CONFIG = ConfigDict({"batch": 4, "world": {"g0": 9.81}, "betas": (0.9, 0.99)})
+META = {"system": "test", "data": {"next_step": 5}, "law": {"g0": 9.7, "alpha": None, "curve": [[0, 1]], "sha": "ab"}}
+
+
+def make_state(step: int, seed: int = 0) -> TrainState:
+    rng = np.random.default_rng(seed)
+    params = {
+        "net": {"kernel": rng.normal(size=(3, 4)).astype(np.float32), "bias": np.zeros(4, ml_dtypes.bfloat16)},
+        "g0": np.float32(rng.normal()),
+    }
+    tx = optax.multi_transform({"a": optax.adamw(1e-3), "b": optax.sgd(0.1)}, {"net": "a", "g0": "b"})
+    tx = optax.chain(optax.clip_by_global_norm(1.0), tx)
+    state = TrainState.create(params=jax.tree.map(jnp.asarray, params), tx=tx, key=jax.random.key(seed), extra={})
+    grads = jax.tree.map(lambda x: jnp.full_like(x, 0.1), state.params)
+    opt_state = tx.update(grads, state.opt_state, state.params)[1]  # so that its moments are not all zero
+    state = state.replace(step=np.int32(step), opt_state=opt_state, extra={"count": np.arange(3, dtype=np.int32), "mean": {}})
+    return jax.tree.map(lambda x: np.array(x), state)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Steps 10 (loss 3), 20 (loss 1, the best), 30 (loss 2), 40 and 50 (not evaluated); the latest two are kept."""
+    workdir = tmp_path_factory.mktemp("run")
+    with checkpoint.Checkpoints(workdir, keep_latest=2) as store:
+        for step, loss in ((10, 3.0), (20, 1.0), (30, 2.0), (40, None), (50, float("nan"))):
+            assert store.save(make_state(step, seed=step), config=CONFIG, meta=META, held_out=loss)
+        store.wait()
+        assert not store.save(make_state(50), config=CONFIG, meta=META)  # saved already: left as it is
+    return workdir
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    import shutil
+
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+def leaves_equal(a, b) -> bool:
+    same = jax.tree.map(lambda x, y: x.dtype == y.dtype and x.tobytes() == y.tobytes(), a, b)
+    return jax.tree.all(same)
+
+
+def test_latest_and_best_are_kept(saved):
+    assert checkpoint.saved_steps(saved) == [20, 40, 50]
+    assert checkpoint.best_step(saved) == 20
+    assert checkpoint.find_step(saved, "best").name == "20"
+    assert checkpoint.find_step(saved).name == "50"
+
+
+def test_state_comes_back_bit_for_bit(saved):
+    want = make_state(20, seed=20)
+    state = checkpoint.restore_state(checkpoint.find_step(saved, 20), jax.eval_shape(lambda: want))
+    assert jax.tree.structure(state) == jax.tree.structure(want)
+    assert leaves_equal(state, want)
+
+
+def test_open_workdir_needs_no_model(saved):
+    opened = checkpoint.open_workdir(saved, "best")
+    want = make_state(20, seed=20)
+    assert opened.step == 20 and opened.config.to_dict() == CONFIG.to_dict() and opened.config.is_locked
+    assert leaves_equal(opened.state.params, want.params)
+    assert leaves_equal(checkpoint.restore_params(saved, "20"), want.params)
+    assert opened.meta["data"] == {"next_step": 5} and opened.meta["law"]["sha"] == "ab"
+    assert opened.state.opt_state is None
+    np.testing.assert_array_equal(opened.state.extra["count"], [0, 1, 2])
+
+
+def test_law_numbers_lie_beside_the_parameters(saved):
+    law = checkpoint._read_tree(checkpoint.find_step(saved), "law")
+    assert law["g0"] == 9.7 and np.isnan(law["alpha"]) and law["curve"].shape == (1, 2) and "sha" not in law
+
+
+@pytest.mark.parametrize("item", ["params", "opt_state", "meta", "law"])
+def test_a_flipped_bit_is_an_error_that_names_the_step_and_the_cure(copy, item):
+    files = [p for p in (copy / "checkpoints" / "50" / item).rglob("*") if p.is_file() and p.stat().st_size]
+    path = max(files, key=lambda p: p.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"step 50 is damaged: .*delete the folder .*50 to go on from step 40"):
+        checkpoint.open_workdir(copy)
+    assert checkpoint.open_workdir(copy, 40).step == 40
+
+
+def test_missing_files_and_manifests_are_errors(copy):
+    folder = copy / "checkpoints" / "50"
+    (folder / "params" / "_METADATA").unlink()
+    with pytest.raises(UsageError, match="lacks the file params/_METADATA"):
+        checkpoint.restore_params(copy)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(UsageError, match=r"unreadable manifest\.json"):
+        checkpoint.restore_params(copy)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(UsageError, match=r"has no manifest\.json"):
+        checkpoint.restore_params(copy)
+
+
+def test_a_half_written_save_is_passed_over(copy):
+    root = copy / "checkpoints"
+    (root / "50").rename(root / "50.orbax-checkpoint-tmp")  # what a SIGKILL in the middle leaves
+    assert checkpoint.open_workdir(copy).step == 40
+    with checkpoint.Checkpoints(copy, keep_latest=2) as store:
+        assert store.save(make_state(50, seed=51), config=CONFIG, meta=META)
+    assert leaves_equal(checkpoint.restore_params(copy), make_state(50, seed=51).params)
+
+
+def test_what_does_not_fit_is_named(saved):
+    like = make_state(20)
+    folder = checkpoint.find_step(saved, 20)
+    other = like.replace(params={**like.params, "g0": np.zeros(2, np.float32)})
+    with pytest.raises(UsageError, match=r"params .* g0 is float32\[\] there, float32\[2\] here"):
+        checkpoint.restore_state(folder, other)
+    other = like.replace(extra={"count": np.arange(3, dtype=np.int32), "more": np.zeros(1)})
+    with pytest.raises(UsageError, match=r"more is absent there"):
+        checkpoint.restore_state(folder, other)
+
+
+def test_unknown_steps_and_folders(saved, tmp_path):
+    for step in (30, "31", "worst"):
+        with pytest.raises(UsageError, match=r"kept are \[20, 40, 50\]"):
+            checkpoint.find_step(saved, step)
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        checkpoint.open_workdir(tmp_path / "nothing")

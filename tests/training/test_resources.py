@@ -1,0 +1,109 @@
+"""Plans: whatever fits is kept, the global batch never changes, what cannot fit is refused by name."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training import resources
+from o2t_jax.training.contract import Plan
+from o2t_jax.training.resources import Memory, make_plan
+
+MB = 10**6
+
+
+def plan(memory_mb, device_mb=None, **changes):
+    arguments = {
+        "batch": 16,
+        "devices": 1,
+        "local_devices": 1,
+        "state_bytes": 30 * MB,
+        "params_bytes": 10 * MB,
+        "activation_bytes": lambda n: n * 100 * MB,
+        "sample_bytes": 1 * MB,
+        "pool_size": 1000,
+        "size_fields": ("render_size",),
+    }
+    memory = Memory(memory_mb * MB, None if device_mb is None else device_mb * MB)
+    return make_plan(memory=memory, **(arguments | changes))
+
+
+def test_enough_memory_changes_nothing():
+    assert plan(20_000) == Plan(1000, 16, 1, 1)
+
+
+def test_a_smaller_machine_gets_a_smaller_buffer_and_micro_batch_and_is_told():
+    small = plan(2_000)
+    assert small.micro_batch * small.micro_batches == 16 and small.micro_batches > 1
+    assert 16 <= small.pool_size < 1000
+    assert len(small.warnings) == 2 and "pool_size 1000 ->" in small.warnings[0]
+    needed = small.pool_size * MB + small.micro_batch * 100 * MB + 30 * MB + 20 * MB
+    assert needed < 2_000 * MB
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(300, 30_000),
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from([8, 12, 16, 64]),
+    st.one_of(st.none(), st.integers(100, 5_000)),
+)
+def test_every_plan_fits_and_keeps_the_global_batch(memory_mb, devices, batch, device_mb):
+    try:
+        made = plan(memory_mb, device_mb, devices=devices, local_devices=devices, batch=batch)
+    except UsageError as error:
+        assert "--config." in str(error)
+        return
+    assert made.devices * made.micro_batches * made.micro_batch == batch
+    step = made.micro_batch * 100 * MB + 50 * MB
+    if device_mb is None:
+        assert made.pool_size * MB + devices * step <= memory_mb * MB
+    else:
+        assert made.pool_size <= memory_mb and step <= device_mb * MB
+
+
+def test_below_one_sample_the_field_to_change_is_named():
+    with pytest.raises(UsageError, match=r"one sample at a time needs .*free.*lower --config\.render_size"):
+        plan(550)
+    with pytest.raises(UsageError, match=r"of device memory"):
+        plan(20_000, device_mb=100)
+    with pytest.raises(UsageError, match=r"buffer of 1000 samples .* --config\.pool_size, --config\.render_size"):
+        plan(1_000, sample_bytes=20 * MB, batch=4)
+
+
+def test_a_resumed_run_keeps_its_buffer_and_its_pieces():
+    stored = Plan(300, 4, 4, 1)
+    assert plan(20_000, stored=stored) == stored
+    with pytest.raises(UsageError, match="buffer of 300 samples .*in a new workdir"):
+        plan(800, stored=stored)
+    assert plan(20_000, stored=Plan(300, 3, 5, 1), devices=1).micro_batch == 16  # does not divide: chosen anew
+
+
+def write(folder, **files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{value}\n")
+
+
+def test_cgroup_v2_takes_the_strictest_group_on_the_way_up(tmp_path):
+    proc, root = tmp_path / "cgroup", tmp_path / "fs"
+    proc.write_text("0::/outer/inner\n")
+    write(root / "outer" / "inner", memory__max="max", memory__current=5, memory__stat="inactive_file 0")
+    write(root / "outer", memory__max=1000, memory__current=700, memory__stat="anon 9\ninactive_file 200")
+    assert resources._cgroup_free(proc, root) == 500
+
+
+def test_cgroup_v1_inside_a_container(tmp_path):
+    proc, root = tmp_path / "cgroup", tmp_path / "fs"
+    proc.write_text("7:cpu:/x\n4:memory:/docker/abc\n")  # the host's path; inside, the group is mounted at the base
+    write(root / "memory", memory__limit_in_bytes=900, memory__usage_in_bytes=400, memory__stat="total_inactive_file 1")
+    assert resources._cgroup_free(proc, root) == 501
+
+
+def test_no_cgroup_is_no_limit(tmp_path):
+    assert resources._cgroup_free(tmp_path / "none", tmp_path) == float("inf")
+    assert resources.free_memory().host > 10 * MB
+
+
+def test_a_stated_limit_counts():
+    assert resources.free_memory(0.25).host == 250 * MB

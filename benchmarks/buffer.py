@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.data.pipeline import Pipeline
-from o2t_jax.data.replay import BufferConfig, Ring
+from o2t_jax.data.ring import BufferConfig, Ring
 
 
 def fake_sample(size: int) -> dict[str, np.ndarray]:

@@ -16,7 +16,8 @@ from typing import Any
 
 import grain
 
-from o2t_jax.data.replay import BufferConfig, MakeElement, ModeWeights, Monitor, ReplayDataset
+from o2t_jax.data.replay import MakeElement, ModeWeights, Monitor, ReplayDataset
+from o2t_jax.data.ring import BufferConfig
 from o2t_jax.data.samples import MAX_SEED, RenderSource
 from o2t_jax.errors import UsageError
 from o2t_jax.types import MODES, PyTree
@@ -179,13 +180,19 @@ def _shut_down(monitor: Monitor, iterator: list[Any]) -> None:
         iterator.pop().close()
 
 
-def render_pipeline(source: RenderSource, buffer: BufferConfig, **keywords: Any) -> Pipeline:
-    """Batches of a `RenderSource`'s training samples, modes drawn as its curriculum says. Keywords: `Pipeline`'s."""
+def render_pipeline(
+    source: RenderSource, buffer: BufferConfig, *, process_index: int = 0, process_count: int = 1, **keywords: Any
+) -> Pipeline:
+    """Batches of a `RenderSource`'s training samples, modes drawn as its curriculum says. Keywords: `Pipeline`'s.
+
+    In a distributed run give `process_index` and `process_count`, and a `buffer` whose sizes are this process's share.
+    """
     return Pipeline(
-        source.train_element,
+        source.for_process(process_index).train_element,
         buffer,
         source.seed,
-        process_index=source.process_index,
+        process_index=process_index,
+        process_count=process_count,
         mode_key="mode",
         mode_weights=lambda step: source.curriculum.stage(step).probabilities,
         mode_names=MODES,

@@ -7,6 +7,7 @@ is rejected and the next one is drawn from the same stream; the mode stays, or e
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,10 +16,10 @@ import numpy as np
 
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.views import Shot, ViewConfig, ViewPrior, draw_steps, sample_shot
-from o2t_jax.data.visibility import CUT, RenderPlan, VisibilityRule, rejection, render_plan
+from o2t_jax.data.visibility import CUT, VisibilityRule, rejection, render_plan
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics, intrinsics_for, relative_para, world_to_camera
-from o2t_jax.types import MODES, NUM_PICTURES, PARA_FIELDS, Renderer
+from o2t_jax.types import LEFT_1, MODES, NUM_PICTURES, PARA_FIELDS, TARGET, Renderer
 
 SPLITS = {"train": 0, "test": 1}
 MAX_SEED = 2**32 - 1
@@ -26,6 +27,10 @@ MAX_SEED = 2**32 - 1
 # curriculum although long predictions are rejected more often; giving up on them keeps strong worlds affordable,
 # where no ball at all is still in sight at the largest n.
 ATTEMPTS_PER_STEPS = 6
+
+# When a held-out sample's cameras look again, in s after t1: long after the flight, and far enough apart that a ball
+# which still bounces somewhere is not seen in one place twice.
+REFERENCE_DELAYS = (7.0, 11.0, 17.0)
 
 Element = dict[str, np.ndarray]
 
@@ -106,15 +111,27 @@ class RenderSource:
             return None
         return self._truth(self._keep(split, index, stage))
 
+    def for_process(self, process_index: int) -> RenderSource:
+        """The same source with the training stream of another process of a distributed run."""
+        other = copy.copy(self)
+        other.process_index = process_index
+        return other
+
     def held_out(
-        self, stages: Sequence[Stage], per_stage: int, split: str = "test"
+        self, stages: Sequence[Stage], per_stage: int, split: str = "test", references: bool = False
     ) -> tuple[Element, Truth | None, np.ndarray]:
         """A fixed set: samples 0, 1, 2 ... of the split, `per_stage` of each stage, stacked along a first axis.
 
-        Returns: (batch, truth or None, rejects int32 [N]). Each sample is rendered once for both.
+        Returns: (batch, truth or None, rejects int32 [N]). Each sample is searched for once for both. With
+        `references` the batch also has `reference` and `left_reference`, uint8 [N, 3, H, W, 3]: what the target's
+        camera and camera 1 see `REFERENCE_DELAYS` after t1, to find the background from.
         """
         kept = [self._keep(split, i * per_stage + j, stage) for i, stage in enumerate(stages) for j in range(per_stage)]
-        batch = stack([self._element(sample) for sample in kept])
+        elements = [self._element(sample) for sample in kept]
+        if references:
+            for element, sample in zip(elements, kept, strict=True):
+                element.update(self._references(sample))
+        batch = stack(elements)
         rejects = batch.pop("rejects")
         truth = None
         if hasattr(self.renderer, "truth"):
@@ -151,24 +168,29 @@ class RenderSource:
             setup_seed = int(rng.integers(2**31))
             shot = sample_shot(rng, self.prior, mode, stage, self.views, steps)
             plan = render_plan(shot)
-            pictures = self._render(setup_seed, plan)
+            pictures = self._render(setup_seed, plan.times, plan.angles, plan.positions)
             reason = rejection(pictures, plan, self.visibility)
             if not reason:
                 return _Kept(shot, setup_seed, pictures[list(plan.sample)], attempt)
             reasons[reason] += 1
         raise UsageError(self._exhausted(index, mode, steps, reasons))
 
-    def _render(self, setup_seed: int, plan: RenderPlan) -> np.ndarray:
-        pictures = np.asarray(
-            self.renderer.render(setup_seed, plan.times, plan.angles, plan.positions, self.image_size)
-        )
-        expected = (len(plan.times), *self.image_size, 3)
+    def _render(self, setup_seed: int, times: np.ndarray, angles: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        pictures = np.asarray(self.renderer.render(setup_seed, times, angles, positions, self.image_size))
+        expected = (len(times), *self.image_size, 3)
         if pictures.shape != expected or pictures.dtype != np.uint8:
             raise UsageError(
                 f"the renderer returned {pictures.dtype}{list(pictures.shape)}, expected uint8{list(expected)}: "
                 "it must honour image_size and return RGB bytes"
             )
         return pictures
+
+    def _references(self, kept: _Kept) -> Element:
+        shot, count = kept.shot, len(REFERENCE_DELAYS)
+        cameras = np.repeat([TARGET, LEFT_1], count)
+        times = shot.times[LEFT_1] + np.tile(REFERENCE_DELAYS, 2)
+        pictures = self._render(kept.setup_seed, times, shot.angles[cameras], shot.positions[cameras])
+        return {"reference": pictures[:count], "left_reference": pictures[count:]}
 
     def _element(self, kept: _Kept) -> Element:
         shot = kept.shot

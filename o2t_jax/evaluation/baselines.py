@@ -186,7 +186,7 @@ def _in_space(
     left: int,
     lens: Intrinsics,
 ) -> np.ndarray | None:
-    """The point [3] m seen at `centroid` by the left eye (picture `left`) and, where the patch matches, by the right."""
+    """Point [3] m seen at `centroid` by the left eye (picture `left`) and where the patch matches by the right one."""
     matched = centroid + find_again(picture, mask, other)
     pixels = np.stack([centroid, matched])
     rays = pixel_directions(pixels, rotation[left : left + 2], lens)
@@ -206,7 +206,7 @@ def find_again(picture: np.ndarray, mask: np.ndarray, other: np.ndarray) -> np.n
     cost = cv2.matchTemplate(
         other.astype(np.float32), picture[box].astype(np.float32), cv2.TM_SQDIFF, mask=weight.astype(np.float32)
     )
-    row, column = np.unravel_index(np.argmin(cost), cost.shape)
+    row, column = divmod(int(np.argmin(cost)), cost.shape[1])
     return np.array([column - left + _vertex(cost[row], column), row - top + _vertex(cost[:, column], row)])
 
 

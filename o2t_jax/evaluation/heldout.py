@@ -64,8 +64,9 @@ def collect(batch: Mapping[str, np.ndarray], balls: Balls | None = None) -> Held
     Args:
       batch: stacked samples with `pictures` uint8 [N, 5, H, W, 3], `para` [N, 5, 6], `k`, `n`, `mode` [N], and spare
         pictures: `reference` uint8 [N, R, H, W, 3], the target's camera at R >= 2 other times, `left_reference`
-        uint8 [N, L, H, W, 3], camera 1 at L >= 1 times other than those of pictures 1 and 3. More pictures, at times
-        spread so that no place is covered by a ball in half of them, make a cleaner background.
+        uint8 [N, L, H, W, 3], camera 1 at L >= 1 times other than those of pictures 1 and 3. Choose times
+        at which the ball is elsewhere, best long after the flight: a ball that covers a place in half of the pictures
+        (a slow one, at times a fraction of a second apart) is taken for background there.
       balls: where they truly are, of a world that knows; None finds regions in the pictures.
     Raises: ValueError where a field is missing or shapes disagree.
     """

@@ -102,7 +102,8 @@ def triangulate(origin_a: Any, direction_a: Any, origin_b: Any, direction_b: Any
 
     Args: origins [..., 3] m, unit directions [..., 3].
     Returns: points [..., 3] m, and `valid` [...]: False where the rays are nearly parallel (sin^2 < 1e-8) or
-    meet at most `MIN_DEPTH_M` in front of either eye; there the point is finite, with a finite gradient, but meaningless.
+    meet at most `MIN_DEPTH_M` in front of either eye; there the point is finite, with a finite gradient, but
+    meaningless.
     """
     xp = namespace(origin_a, direction_a, origin_b, direction_b)
     base = origin_b - origin_a

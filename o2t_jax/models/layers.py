@@ -78,7 +78,7 @@ class MLP(nn.Module):
 
     widths: Sequence[int]
     last_init: Any = nn.initializers.lecun_normal()
-    dtype: Any = jnp.float32
+    dtype: Any = None  # that of inputs and parameters
     precision: Any = jax.lax.Precision.HIGHEST
 
     @nn.compact

@@ -7,6 +7,7 @@ law, and draws them through the known target camera: g0 and alpha get gradient o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -73,6 +74,7 @@ class O2TModel(nn.Module):
     compose: bool = True
     remat: bool = False
     dtype: Any = jnp.float32
+    tower_type: Callable[[], nn.Module] = MaskTower
 
     def setup(self) -> None:
         used = self.used_slots if self.gauge == "camera" else 0
@@ -84,7 +86,7 @@ class O2TModel(nn.Module):
         drawn = self.gauge == "camera" and self.compose
         self.decoder = Decoder(self.base_ch, self.remat, zero_last=drawn, dtype=self.dtype)
         if self.gauge == "camera":
-            self.tower = MaskTower()
+            self.tower = self.tower_type()
 
     def sight(self, pictures: jax.Array, para: jax.Array) -> tuple[jax.Array, Sighting]:
         """Masks and sightings of `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""

@@ -102,7 +102,8 @@ class Gravity(NamedTuple):
         """`Gravity.of("hyperbolic", g0=9.5, alpha=8.0)`. Raises UsageError for unknown names or numbers not finite."""
         family = get_law(law)
         if set(params) != set(family.names):
-            raise UsageError(f"gravity law {law!r} takes {', '.join(family.names)}; got {', '.join(params) or 'nothing'}")
+            given = ", ".join(params) or "nothing"
+            raise UsageError(f"gravity law {law!r} takes {', '.join(family.names)}; got {given}")
         for name, value in params.items():
             if not math.isfinite(value):
                 raise UsageError(f"gravity law {law!r}: {name} = {value} is not a finite number; give one in SI units")

@@ -17,7 +17,7 @@ import numpy as np
 
 # Below this half width (px) an ellipse is drawn on a finer grid: a straight edge is no longer a good picture of an arc.
 _SMOOTH_RADIUS_PX = 4.0
-_MAX_SUPERSAMPLING = 32
+_MIN_SUPERSAMPLING, _MAX_SUPERSAMPLING = 3, 32
 # cv2's integers: 8 fractional bits, and no coordinate so far out that it overflows.
 _SHIFT = 8
 _FAR_PX = 1.0e6
@@ -122,7 +122,9 @@ class Grid(NamedTuple):
 def grid_for(ellipse: Ellipse, box: Box) -> Grid:
     """Sample points over `box` relative to the ellipse's centre, as fine as the ellipse's size asks for."""
     per_u, per_v = (
-        min(_MAX_SUPERSAMPLING, math.ceil(_SMOOTH_RADIUS_PX / max(half, 1e-3))) if half < _SMOOTH_RADIUS_PX else 1
+        1
+        if half >= _SMOOTH_RADIUS_PX
+        else min(max(math.ceil(_SMOOTH_RADIUS_PX / max(half, 1e-3)), _MIN_SUPERSAMPLING), _MAX_SUPERSAMPLING)
         for half in ellipse.half_extent
     )
     height, width = box.shape

@@ -29,7 +29,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training import manifest
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.state import TrainState
-from o2t_jax.training.workdir import Config
+from o2t_jax.training.workdir import Config, saved_steps
 from o2t_jax.types import PyTree
 
 SCHEMA = 1
@@ -98,12 +98,6 @@ def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
     if not str(step).isdigit() or int(step) not in steps:
         raise UsageError(f"{workdir} has no checkpoint of step {step}; kept are {steps}, 'latest' and 'best'")
     return root / str(int(step))
-
-
-def saved_steps(workdir: str | Path) -> list[int]:
-    """Steps with a complete checkpoint, rising. What a killed process left half written has another name."""
-    root = Path(workdir) / folders.CHECKPOINTS
-    return sorted(int(path.name) for path in root.iterdir() if path.name.isdigit()) if root.is_dir() else []
 
 
 def best_step(workdir: str | Path) -> int | None:

@@ -123,7 +123,7 @@ class TensorBoardWriter(_Writer):
     def __init__(self, folder: Path, resume_step: int = 0):
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=resume_step + 1 if resume_step else None)
+        self._writer = SummaryWriter(str(folder), purge_step=resume_step + 1 if folder.exists() else None)
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
         for name, value in scalars.items():

@@ -110,7 +110,7 @@ class Reporter:
             "law": self._law,
         }
         self.checkpoints.save(host, config=self._config, meta=meta, held_out=evaluated.get(self._system.best_metric))
-        numbers = {k: v for k, v in (self._law or {}).items() if isinstance(v, (int, float)) and math.isfinite(v)}
+        numbers = {k: v for k, v in (self._law or {}).items() if isinstance(v, float) and math.isfinite(v)}
         if numbers:
             self.writer.write_scalars(step, {f"law/{name}": value for name, value in numbers.items()})
         self.writer.flush()

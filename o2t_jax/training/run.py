@@ -48,9 +48,11 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
         progress.line(f"complete: {_result_line(workdir)}")
         return 0
     state = parallel.replicate(start.state(system, config))
-    if parallel.is_writer:
-        folders.claim_workdir(workdir, config, system.truth())
-    with StopFlag() as stop:
+    with contextlib.ExitStack() as stack:
+        if parallel.is_writer:
+            folders.claim_workdir(workdir, config, system.truth())
+            stack.enter_context(folders.locked(workdir))
+        stop = stack.enter_context(StopFlag())
         try:
             return this.train(state, stop)
         except StopRequested as signal:

@@ -12,10 +12,11 @@ result.json     written when the run is complete: last metrics, evaluation, law
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
 
-CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT = (
+CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT, LOCK = (
     "config.json",
     "truth.json",
     "checkpoints",
     "metrics.jsonl",
     "result.json",
+    ".lock",
 )
 _MISSING = object()
 Config = Any  # an ml_collections.ConfigDict, whose stubs give every field the union of all types
@@ -67,13 +69,22 @@ def config_from_json(tree: Mapping[str, Any]) -> Config:
     return ConfigDict(restore(tree)).lock()
 
 
+def saved_steps(workdir: str | Path) -> list[int]:
+    """Steps with a complete checkpoint, rising. What a killed process left half written has another name."""
+    root = Path(workdir) / CHECKPOINTS
+    return sorted(int(path.name) for path in root.iterdir() if path.name.isdigit()) if root.is_dir() else []
+
+
 def check_workdir(workdir: Path, config: Config) -> None:
-    """Raises UsageError where `workdir` belongs to another config, or holds checkpoints without one."""
+    """Raises UsageError where `workdir` holds checkpoints of another config, or of none.
+
+    Without a checkpoint there is nothing to lose: a first attempt may have failed over one of its fields.
+    """
+    if not saved_steps(workdir):
+        return
     path = workdir / CONFIG
     if not path.exists():
-        if (workdir / CHECKPOINTS).exists() and any((workdir / CHECKPOINTS).iterdir()):
-            raise UsageError(f"{workdir} holds checkpoints but no {CONFIG}: choose another --workdir")
-        return
+        raise UsageError(f"{workdir} holds checkpoints but no {CONFIG}: choose another --workdir")
     there = read_json(path)
     old = _fixed_fields(flatten(there), config)
     new = _fixed_fields(flatten(config.to_dict()), config)
@@ -90,11 +101,33 @@ def check_workdir(workdir: Path, config: Config) -> None:
 
 
 def claim_workdir(workdir: Path, config: Config, truth: Mapping[str, Any] | None) -> None:
-    """Writes what says whose folder this is. Call it after `check_workdir`."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / CONFIG, config.to_dict())
-    if truth is not None:
-        write_json(workdir / TRUTH, truth)
+    """Writes what says whose folder this is. Call it after `check_workdir`. Raises UsageError where it cannot write."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / CONFIG, config.to_dict())
+        if truth is not None:
+            write_json(workdir / TRUTH, truth)
+    except OSError as error:
+        raise UsageError(f"{workdir} cannot be written ({error.strerror}): choose another --workdir") from error
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Holds a run's folder, so that the same command typed twice does not write it twice.
+
+    Raises:
+        UsageError: another process trains there.
+    """
+    with (workdir / LOCK).open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process is training in {workdir}: wait for it or stop it") from None
+        except (ImportError, OSError):  # no such locks on this system or file system: go on without
+            pass
+        yield
 
 
 def read_json(path: Path) -> Any:

@@ -14,7 +14,7 @@ import pytest
 
 from o2t_jax.data.curriculum import Curriculum
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
-from o2t_jax.data.replay import BufferConfig
+from o2t_jax.data.ring import BufferConfig
 from o2t_jax.errors import UsageError
 
 BUFFER = BufferConfig(pool_size=24, initial_fill=16, batch=8, reuse=2.0)
@@ -268,12 +268,17 @@ def test_waiting_for_slow_workers_is_measured():
     assert stats["batches"] == 12 and stats["drawn"] >= 96 and stats["reuse_target"] == 2.0
 
 
-def test_processes_have_streams_of_their_own():
-    runs = []
+def test_processes_draw_and_render_streams_of_their_own(make_source):
+    drawn, rendered = [], []
     for process in range(2):
-        with Pipeline(number, BUFFER, 0, process_index=process, process_count=2) as pipeline:
-            runs.append(take(pipeline, 3))
-    assert runs[0] != runs[1]
+        place = {"process_index": process, "process_count": 2}
+        with Pipeline(number, BUFFER, 0, **place) as pipeline:
+            drawn.append(take(pipeline, 3))
+        with render_pipeline(make_source(), BUFFER, **place) as pipeline:
+            rendered.append({row.tobytes() for _ in range(3) for row in next(pipeline)["para"]})
+            assert pipeline.get_state() == {"next_step": 3, "pool_size": 24}
+    assert drawn[0] != drawn[1]
+    assert not rendered[0] & rendered[1]
 
 
 FREE = BufferConfig(pool_size=24, initial_fill=16, batch=8, buffer="free", render_workers=4)
@@ -324,7 +329,8 @@ def test_a_free_run_resumes_with_new_samples():
     with Pipeline(number, FREE, 0) as pipeline:
         pipeline.set_state(state)
         batch = next(pipeline)
-        assert batch["index"].min() >= state["next_index"] and np.all(batch["step"] >= 5)
+        assert state == {"next_step": 5, "pool_size": 24}
+        assert batch["index"].min() >= 24 + 5 * 8 and np.all(batch["step"] >= 5)
         assert pipeline.get_state()["next_step"] == 6
 
 

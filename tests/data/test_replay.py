@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from o2t_jax.data.replay import BufferConfig, ReplayDataset, Ring
+from o2t_jax.data.replay import ReplayDataset
+from o2t_jax.data.ring import BufferConfig, Ring
 from o2t_jax.errors import UsageError
 
 

@@ -166,6 +166,17 @@ def test_a_held_out_set_has_the_asked_modes_and_its_truth(make_source):
     assert same(batch, make_source().held_out(stages, 3)[0])
 
 
+def test_references_show_the_held_out_cameras_long_after_the_flight(make_source):
+    source = make_source()
+    stages = [Stage.only(VIEW), Stage.only(FUTURE, 9)]
+    plain, _, _ = source.held_out(stages, 2)
+    batch, _, _ = source.held_out(stages, 2, references=True)
+    assert same({key: batch[key] for key in plain}, plain)
+    for name in ("reference", "left_reference"):
+        assert batch[name].shape == (4, 3, 32, 32, 3)
+        assert np.all(batch[name] == 220), "the fake world's ball is out of sight by then"
+
+
 def test_a_renderer_without_truth_gives_none(make_source, fake_world):
     source = make_source(world=HalfEmpty(fake_world()))
     assert source.truth("test", 0, Stage.only(DIS)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 
 import cv2
 import jax.numpy as jnp
@@ -181,6 +182,7 @@ def test_hash_sees_names_shapes_and_types(changed):
 def test_hash_is_blind_to_containers_and_devices():
     net = {"b": np.arange(3, dtype=np.float32), "a": jnp.ones((2, 2), jnp.bfloat16)}
     turned = {"a": np.asarray(net["a"]), "b": jnp.arange(3, dtype=jnp.float32)}
+    assert L.params_sha256(OrderedDict(net)) == L.params_sha256(turned)
     assert L.params_sha256({"x": net}) == L.params_sha256(freeze({"x": turned}))
     fortran = {"w": np.asfortranarray(np.arange(6.0).reshape(2, 3))}
     assert L.params_sha256(fortran) == L.params_sha256({"w": np.arange(6.0).reshape(2, 3)})

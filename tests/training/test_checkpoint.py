@@ -27,7 +27,9 @@ def make_state(step: int, seed: int = 0) -> TrainState:
     state = TrainState.create(params=jax.tree.map(jnp.asarray, params), tx=tx, key=jax.random.key(seed), extra={})
     grads = jax.tree.map(lambda x: jnp.full_like(x, 0.1), state.params)
     opt_state = tx.update(grads, state.opt_state, state.params)[1]  # so that its moments are not all zero
-    state = state.replace(step=np.int32(step), opt_state=opt_state, extra={"count": np.arange(3, dtype=np.int32), "mean": {}})
+    state = state.replace(
+        step=np.int32(step), opt_state=opt_state, extra={"count": np.arange(3, dtype=np.int32), "mean": {}}
+    )
     return jax.tree.map(lambda x: np.array(x), state)
 
 

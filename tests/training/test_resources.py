@@ -51,8 +51,8 @@ def test_a_smaller_machine_gets_a_smaller_buffer_and_micro_batch_and_is_told():
 def test_every_plan_fits_and_keeps_the_global_batch(memory_mb, devices, batch, device_mb):
     try:
         made = plan(memory_mb, device_mb, devices=devices, local_devices=devices, batch=batch)
-    except UsageError as error:
-        assert "--config." in str(error)
+    except UsageError:
+        assert memory_mb < 2_500 or (device_mb or 10_000) < 250  # only what is really small is refused
         return
     assert made.devices * made.micro_batches * made.micro_batch == batch
     step = made.micro_batch * 100 * MB + 50 * MB
@@ -74,7 +74,7 @@ def test_below_one_sample_the_field_to_change_is_named():
 def test_a_resumed_run_keeps_its_buffer_and_its_pieces():
     stored = Plan(300, 4, 4, 1)
     assert plan(20_000, stored=stored) == stored
-    with pytest.raises(UsageError, match="buffer of 300 samples .*in a new workdir"):
+    with pytest.raises(UsageError, match=r"buffer of 300 samples .*in a new workdir"):
         plan(800, stored=stored)
     assert plan(20_000, stored=Plan(300, 3, 5, 1), devices=1).micro_batch == 16  # does not divide: chosen anew
 

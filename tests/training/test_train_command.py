@@ -9,7 +9,8 @@ import pytest
 
 from experiments import sweep, train
 from experiments._cli import config_overrides, load_config
-from o2t_jax.training import parallel, workdir as folders
+from o2t_jax.training import parallel
+from o2t_jax.training import workdir as folders
 
 CONFIG = "--config=tests/training/toy_config.py"
 
@@ -58,7 +59,9 @@ def test_a_batch_that_devices_cannot_share_is_refused():
 
 def test_help_and_typing_mistakes_are_answered_without_jax():
     begun = time.monotonic()
-    code = "import sys; from experiments import train; code = train.main(sys.argv[1:]); print('jax' in sys.modules, code)"
+    code = (
+        "import sys; from experiments import train; code = train.main(sys.argv[1:]); print('jax' in sys.modules, code)"
+    )
     run = subprocess.run([sys.executable, "-c", code, CONFIG, "--help"], capture_output=True, text=True, check=True)
     assert run.stdout.endswith("False 0\n") and "checkpoint_every = 2" in run.stdout and "--workdir" in run.stdout
     typed = [sys.executable, "-m", "experiments.train", CONFIG, "--config.traim_steps=3"]
@@ -80,12 +83,24 @@ def test_the_workdir_follows_from_what_is_computed():
 def test_a_workdir_of_another_config_is_left_alone(capsys, tmp_path):
     _, config = load_config("tests/training/toy_config.py")
     folders.claim_workdir(tmp_path, config, {"b": 3.0})
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    config.lr = 0.7
+    folders.check_workdir(tmp_path, config)  # no checkpoint yet: nothing to lose
+    config.lr = 0.1
+    (tmp_path / "checkpoints" / "3").mkdir(parents=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     error = refuse(capsys, f"--workdir={tmp_path}", "--config.lr=0.5", "--config.slope=1")
     assert "differing fields: lr (there 0.1, now 0.5), slope (there 3.0, now 1.0)" in error
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     config.log_every = 3
     folders.check_workdir(tmp_path, config)  # a field that is free to change
+
+
+def test_a_workdir_that_another_process_trains_in_is_left_alone(capsys, tmp_path):
+    _, config = load_config("tests/training/toy_config.py")
+    folders.claim_workdir(tmp_path, config, None)
+    with folders.locked(tmp_path):
+        assert "another process is training" in refuse(capsys, f"--workdir={tmp_path}")
+    assert "cannot be written" in refuse(capsys, f"--workdir={tmp_path / 'config.json'}")
 
 
 def test_config_survives_json(tmp_path):
@@ -114,7 +129,11 @@ class FakeTraining:
         folder = log.parent / log.stem
         folder.mkdir(exist_ok=True)
         value = float(options["config.lr"]) + float(options["config.seed"])
-        result = {"train": {"loss": value}, "eval": {"test/mse": 2 * value}, "law": {"g0": 9.0, "alpha": None, "s": "x"}}
+        result = {
+            "train": {"loss": value},
+            "eval": {"test/mse": 2 * value},
+            "law": {"g0": 9.0, "alpha": None, "s": "x"},
+        }
         folders.write_json(folder / "result.json", result)
         return 0, ""
 
@@ -124,9 +143,7 @@ def test_sweep_runs_fields_times_seeds_skips_what_is_finished_and_tells_failures
     monkeypatch.setattr(sweep, "launch", fake)
     command = [CONFIG, "--config.slope=2", "--seeds=2", f"--out={tmp_path}"]
     assert sweep.main([*command, "--fields=lr=1,3;batch=8"]) == 0
-    assert [(call["config.lr"], call["config.seed"]) for call in fake.calls] == [*"11 13 31 33".split()] or [
-        (call["config.lr"], call["config.seed"]) for call in fake.calls
-    ] == [("1", "0"), ("1", "1"), ("3", "0"), ("3", "1")]
+    assert [(call["config.lr"], call["config.seed"]) for call in fake.calls] == [*zip("1133", "0101", strict=True)]
     assert all(call["config.slope"] == "2" and call["config.batch"] == "8" for call in fake.calls)
     rows = json.loads((tmp_path / "table.json").read_text())
     mean = next(row for row in rows if row["seed"] == "mean" and row["lr"] == "3")

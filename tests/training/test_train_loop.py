@@ -1,6 +1,7 @@
 """The loop's order of events, with a step that only counts."""
 
 import math
+import signal
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training.loop import Schedule, train
 from o2t_jax.training.metrics import Window
 from o2t_jax.training.parallel import make_parallel
+from o2t_jax.training.signals import StopFlag, StopRequested
 
 
 class World:
@@ -22,7 +24,11 @@ class World:
         number = int(batch["x"][0])
         self.events.append(f"step {number}")
         loss = math.nan if number == self.bad_step else float(number)
-        metrics = {"loss": jnp.asarray(loss), "grad_norm": jnp.ones(()), "few": (jnp.asarray(loss * (number % 2)), number % 2)}
+        metrics = {
+            "loss": jnp.asarray(loss),
+            "grad_norm": jnp.ones(()),
+            "few": (jnp.asarray(loss * (number % 2)), number % 2),
+        }
         return number, metrics
 
     def __next__(self):
@@ -111,3 +117,15 @@ def test_a_finished_run_does_nothing():
     world = World()
     assert world.run(start=6) == (6, 6)
     assert world.events == []
+
+
+def test_a_first_signal_waits_and_a_second_does_not():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopFlag() as stop:
+        stop.check()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(StopRequested, match="SIGTERM"):
+            stop.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -68,11 +68,9 @@ def test_a_loss_normalised_over_the_batch_would_be_caught(problem):
 
 def test_every_sample_and_step_has_its_own_key(problem):
     state, batch = problem
-    draws = [
-        np.asarray(jax.vmap(jax.random.uniform)(sample_keys(state.replace(step=jnp.int32(step)), batch)))
-        for step in (0, 1)
-    ]
-    assert len(np.unique(np.concatenate(draws))) == 2 * BATCH
+    states = [state, state.replace(step=jnp.int32(1)), state.replace(key=jax.random.PRNGKey(8))]
+    draws = [np.asarray(jax.vmap(jax.random.uniform)(sample_keys(each, batch))) for each in states]
+    assert len(np.unique(np.concatenate(draws))) == 3 * BATCH
 
 
 def test_step_is_pure_and_follows_the_optimiser(problem):

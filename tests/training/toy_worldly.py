@@ -1,4 +1,4 @@
-"""The toy system with what only some systems have: a truth, a law read-out, a buffer that fills, a signal to itself."""
+"""The toy with what only some systems have: a truth, a law, a buffer that fills, a signal to itself, big samples."""
 
 import os
 import signal
@@ -20,6 +20,9 @@ class WorldlyToy(Toy):
 
     def read_law(self, state):
         return {"g0": float(state.params["b"]), "alpha": None, "curve": [[0.0, 1.0], [0.1, 2.0]], "text": "line"}
+
+    def activation_bytes(self, batch):
+        return 10**8 * batch
 
     def truth(self):
         return {"b": self.config.slope}

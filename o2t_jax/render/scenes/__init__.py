@@ -1,0 +1,27 @@
+"""Registry of scenes. A new scene is one file in this folder and one line here."""
+
+from __future__ import annotations
+
+import difflib
+
+from o2t_jax.errors import UsageError
+from o2t_jax.render.scenes.ballistic import Ballistic
+from o2t_jax.render.scenes.base import Scene
+from o2t_jax.render.scenes.room import Room
+
+SCENES: dict[str, Scene] = {
+    "ballistic": Ballistic(),
+    "room": Room(),
+}
+
+
+def get_scene(name: str) -> Scene:
+    """The registered scene of that name. Raises UsageError, with a suggestion, for an unknown one."""
+    if name not in SCENES:
+        near = difflib.get_close_matches(str(name), SCENES, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"scene={name!r} is unknown: {hint}choose one of {', '.join(SCENES)}")
+    return SCENES[name]
+
+
+__all__ = ["SCENES", "Scene", "get_scene"]

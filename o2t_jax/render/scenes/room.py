@@ -1,0 +1,80 @@
+"""`room`: the world of the public RoomPhys benchmark (Obs2Law-Arena, Apache-2.0), as its rules describe it.
+
+Two balls, one on each side of x = 0: radius N(0.4, 0.2) clipped to [0.1, 1.5] m, colour U(0.30, 0.78) per channel, place
+(+-10, 0) + N(0, 6^2) with |x| >= 2. Thrown (half of those not on the ramp): height U(0.3, 1.5) m + radius, speed U(5, 10)
+m/s, elevation U(10, 70) deg, azimuth within 60 deg of away from x = 0. Dropped from rest: height N(10, 3) m, at least 1,
++ radius. In 70% of scenes a ramp stands at x > 0: slope U(10, 50) deg, height U(1.2, 2.0) m, width U(2, 3) m, foot at
+x U(3, 20), y U(-20, 20), within 20 m of the origin; its uphill direction lies near +y or -y, tilted by 20 (+-10) deg to +x.
+With a ramp, the ball of that side starts on it, at rest, with probability 0.55, at 50 to 92% of its length.
+
+The benchmark's split between thrown and dropped is not published; one half is this project's choice.
+Camera 1 stands 11 to 15 m from one side's mean place (+-10, 0), at any bearing, 1.5 to 3 m high, aimed 5 m above it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.geometry.camera import look_at
+from o2t_jax.physics.ramp import Ramp, ball_on_ramp
+from o2t_jax.physics.room import FALL, PROJECTILE, RAMP, Setup
+from o2t_jax.render.scenes.base import distance_range
+
+MEAN_X, SPREAD, MIN_X = 10.0, 6.0, 2.0
+RAMP_SHARE, ON_RAMP_SHARE, THROWN_SHARE = 0.7, 0.55, 0.5
+
+
+class Room:
+    """See the module's docstring."""
+
+    name = "room"
+    num_balls = 2
+    bounces = True
+    t_max = 4.0
+
+    def sample(self, rng: np.random.Generator) -> Setup:
+        """Initial conditions of one scene; ball 0 lives at x > 0."""
+        radius = np.clip(rng.normal(0.4, 0.2, 2), 0.1, 1.5)
+        ramp = _draw_ramp(rng) if rng.random() < RAMP_SHARE else None
+        side = np.array([1, -1])
+        starts = [_start(rng, int(s), float(r), ramp if s > 0 else None) for s, r in zip(side, radius, strict=True)]
+        kind, position, velocity = (np.array(field) for field in zip(*starts, strict=True))
+        colour = rng.uniform(0.30, 0.78, (2, 3))
+        return Setup(radius, colour, position, velocity, kind, side, ramp, bounces=True, vanishes=True)
+
+    def view_prior(self, rng: np.random.Generator, view_config: Any) -> tuple[np.ndarray, float, float]:
+        """Camera 1: position [3] m, azimuth deg, elevation deg."""
+        low, high = distance_range(view_config, 11.0, 15.0)
+        centre = np.array([MEAN_X * rng.choice([-1.0, 1.0]), 0.0, 5.0])
+        bearing, distance = np.radians(rng.uniform(0.0, 360.0)), rng.uniform(low, high)
+        offset = distance * np.array([np.cos(bearing), np.sin(bearing)])
+        position = np.array([*(centre[:2] - offset), rng.uniform(1.5, 3.0)])
+        azimuth, elevation = look_at(position, centre)
+        return position, float(azimuth + rng.uniform(-3.0, 3.0)), float(elevation + rng.uniform(-2.0, 2.0))
+
+
+def _draw_ramp(rng: np.random.Generator) -> Ramp:
+    while True:
+        foot = (rng.uniform(3.0, 20.0), rng.uniform(-20.0, 20.0))
+        if np.hypot(*foot) <= 20.0:
+            break
+    theta = rng.normal(20.0, 10.0) if rng.random() < 0.5 else rng.normal(160.0, 10.0)
+    slope, height, width = rng.uniform(10.0, 50.0), rng.uniform(1.2, 2.0), rng.uniform(2.0, 3.0)
+    return Ramp(float(slope), float(height), float(width), (float(foot[0]), float(foot[1])), float(90.0 - theta))
+
+
+def _start(rng: np.random.Generator, side: int, radius: float, ramp: Ramp | None) -> tuple[int, np.ndarray, np.ndarray]:
+    """(kind, position [3], velocity [3]) of one ball."""
+    if ramp is not None and rng.random() < ON_RAMP_SHARE:
+        return RAMP, ball_on_ramp(ramp, radius, rng.uniform(0.5, 0.92)), np.zeros(3)
+    while True:
+        x, y = side * MEAN_X + rng.normal(0.0, SPREAD), rng.normal(0.0, SPREAD)
+        if side * x >= MIN_X:
+            break
+    if rng.random() >= THROWN_SHARE:
+        return FALL, np.array([x, y, max(rng.normal(10.0, 3.0), 1.0) + radius]), np.zeros(3)
+    speed, rise, turn = rng.uniform(5.0, 10.0), *np.radians([rng.uniform(10.0, 70.0), rng.uniform(-60.0, 60.0)])
+    velocity = speed * np.array([side * np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
+    return PROJECTILE, np.array([x, y, rng.uniform(0.3, 1.5) + radius]), velocity

@@ -1,0 +1,61 @@
+"""The project's own renderer behind the samples: pictures, PARA and truth tell one story, and little is rejected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from o2t_jax.data.curriculum import Curriculum, Stage
+from o2t_jax.data.pipeline import render_pipeline
+from o2t_jax.data.ring import BufferConfig
+from o2t_jax.data.samples import RenderSource, outline_centroid
+from o2t_jax.data.views import ViewConfig
+from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
+from o2t_jax.physics.laws import law_for
+from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.scenes import get_scene
+from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
+
+SIZE = 96
+VIEWS = ViewConfig(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
+
+
+def ballistic(g0=9.81, size=SIZE):
+    scene = get_scene("ballistic")
+    curriculum = Curriculum.scaled(400, VIEWS.n_max)
+    return RenderSource(SceneRenderer(scene, law_for(g0, 0.0)), scene, VIEWS, curriculum, 5, image_size=(size, size))
+
+
+@pytest.mark.parametrize(("mode", "n"), [(DIS, None), (VIEW, None), (FUTURE, 12)])
+def test_the_ball_is_whole_and_where_truth_and_para_put_it(mode, n):
+    batch, truth, _ = ballistic().held_out([Stage.only(mode, n)], 6, references=True)
+    camera = intrinsics_for(SIZE, SIZE)
+    for i in range(6):
+        para = batch["para"][i].astype(float)
+        rotation = world_to_camera(para[:, 4], para[:, 5])[:, None]
+        expected = outline_centroid(truth.position[i], truth.radius[i], para[:, None, 1:4], rotation, camera)[:, 0]
+        for picture, name in ((LEFT_1, "left_reference"), (TARGET, "reference")):
+            background = batch[name][i, -1].astype(int)
+            rows, columns = np.nonzero(np.abs(batch["pictures"][i, picture] - background).max(axis=-1) > 40)
+            found = [columns.mean() + 0.5, rows.mean() + 0.5]
+            np.testing.assert_allclose(found, expected[picture], atol=0.35)
+            edges = [rows.min(), columns.min(), SIZE - 1 - rows.max(), SIZE - 1 - columns.max()]
+            assert min(edges) > 0
+
+
+@pytest.mark.parametrize("g0", [1.62, 9.81, 24.8])
+def test_the_prior_keeps_the_ball_in_sight_in_weak_and_strong_worlds(g0):
+    source = ballistic(g0, size=64)
+    rejects = {
+        mode: np.mean([source.element("train", i, Stage.only(mode, n))["rejects"] for i in range(25)])
+        for mode, n in [(DIS, None), (VIEW, None), (FUTURE, 10)]
+    }
+    assert rejects[DIS] < 0.5 and rejects[VIEW] < 0.7 and rejects[FUTURE] < 2.5, rejects
+
+
+def test_batches_of_the_real_renderer_do_not_depend_on_the_workers():
+    runs = []
+    for workers in (1, 8):
+        with render_pipeline(ballistic(size=32), BufferConfig(16, 12, 4, reuse=2.0, render_workers=workers)) as batches:
+            runs.append([next(batches)["pictures"] for _ in range(8)])
+    np.testing.assert_array_equal(runs[0], runs[1])

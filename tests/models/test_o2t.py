@@ -1,0 +1,229 @@
+"""The whole network: what it sees, what it may not see, how the law is reached."""
+
+from __future__ import annotations
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from o2t_jax.models.inputs import INPUT_CHANNELS, InputChannels
+from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
+from o2t_jax.models.phys_layer import HEIGHT_BINS
+
+from .conftest import SIZE, make_batch
+
+
+@functools.lru_cache
+def compiled(model):
+    """One compilation a model: applying eagerly would dispatch thousands of small operations."""
+
+    @jax.jit
+    def apply(params, pictures, para, k, n):
+        return model.apply({"params": params}, to_float(pictures[:, :4]), para, k, n, jnp.zeros(HEIGHT_BINS))
+
+    return apply
+
+
+def run(model, params, batch, **changes):
+    fields = {**batch, **changes}
+    return compiled(model)(params, *(jnp.asarray(fields[name]) for name in ("pictures", "para", "k", "n")))
+
+
+def test_channel_map() -> None:
+    """Change one picture or one PARA at a time: only its channels answer."""
+    module = InputChannels()
+    rng = np.random.default_rng(0)
+    pictures = rng.uniform(size=(1, 4, SIZE, SIZE, 3)).astype(np.float32)
+    para = rng.uniform(size=(1, 5, 6)).astype(np.float32)
+    params = module.init(jax.random.key(0), pictures, para)
+
+    def changed(new_pictures, new_para) -> set[int]:
+        before, after = module.apply(params, pictures, para), module.apply(params, new_pictures, new_para)
+        assert before.shape[-1] == INPUT_CHANNELS == 23
+        return set(np.flatnonzero(np.abs(before - after).max(axis=(0, 1, 2)) > 1e-6) + 1)
+
+    pairs = {0: {18, 19, 20}, 1: {18, 21, 22}, 2: {19, 21, 23}, 3: {20, 22, 23}}
+    for i in range(4):
+        bumped = pictures.copy()
+        bumped[:, i] += 0.1
+        assert changed(bumped, para) == {4 * i + 1, 4 * i + 2, 4 * i + 3} | pairs[i]
+    for i in range(5):
+        moved = para.copy()
+        moved[:, i] += 0.5
+        assert changed(pictures, moved) == {4 * (i + 1) if i < 4 else 17}
+
+
+def _primitives(jaxpr) -> list:
+    found = []
+    for equation in jaxpr.eqns:
+        found.append(equation)
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                if hasattr(inner, "jaxpr"):
+                    found += _primitives(inner.jaxpr)
+                elif hasattr(inner, "eqns"):
+                    found += _primitives(inner)
+    return found
+
+
+def test_no_resize_between_rendered_bytes_and_the_first_convolution(free_model, batch) -> None:
+    """Every pixel of the bytes reaches the stem at its own place: a one-pixel change touches a 3 x 3 patch only."""
+    model, params = free_model
+    pictures = jnp.asarray(batch["pictures"][:1, :4])
+
+    @jax.jit
+    def stem(pictures):
+        def channels(m, pictures, para):
+            return m.inputs(to_float(pictures), para)
+
+        return model.apply({"params": params}, pictures, batch["para"][:1], method=channels)
+
+    touched = jnp.abs(stem(pictures.at[0, 1, 9, 20].add(40)) - stem(pictures)).max(axis=(0, 3))
+    assert set(zip(*(x.tolist() for x in np.nonzero(touched > 1e-6)), strict=True)) == {(9, 20)}
+    # And in the program: nothing gathers, resizes or contracts a full-size map before the stem's convolution.
+    jaxpr = jax.make_jaxpr(lambda p: run(model, params, {**batch, "pictures": p}).prediction)(batch["pictures"])
+    names = []
+    for equation in _primitives(jaxpr.jaxpr):
+        if equation.primitive.name == "conv_general_dilated":
+            shape = equation.invars[0].aval.shape
+            assert shape[1:3] == (SIZE, SIZE) and shape[-1] == 23, "the first convolution sees 23 full-size channels"
+            break
+        names.append(equation.primitive.name)
+    else:
+        raise AssertionError("no convolution found")
+    # The PARA maps' bilinear enlargement is the only resize; it is written as products with small matrices.
+    assert not {"reduce_window", "gather", "dynamic_slice"} & set(names)
+
+
+def test_every_skip_is_used(free_model, batch) -> None:
+    model, params = free_model
+    h, skips = jnp.zeros((1, 48)), None
+
+    def encode(m, pictures, para):
+        return m.encoder(m.inputs(pictures, para))
+
+    h, skips = jax.jit(lambda p, a: model.apply({"params": params}, p, a, method=encode))(
+        to_float(batch["pictures"][:1, :4]), batch["para"][:1]
+    )
+    assert [s.shape[1] for s in skips] == [SIZE, SIZE // 2, SIZE // 4, SIZE // 8, SIZE // 16]
+
+    def total(skips):
+        return jnp.sum(jnp.sin(model.apply({"params": params}, h, skips, method=lambda m, h, s: m.decoder(h, s))))
+
+    for gradient in jax.jit(jax.grad(total))(skips):
+        assert float(jnp.abs(gradient).max()) > 1e-6
+
+
+def test_invariance_under_turning_and_moving_the_world(camera_model) -> None:
+    model, params = camera_model
+    here, there = make_batch(2, seed=5), make_batch(2, seed=5, turn=137.0, move=(31.0, -12.0))
+    assert np.allclose(here["para"], there["para"], atol=1e-4)
+    assert np.abs(here["pictures"].astype(int) - there["pictures"].astype(int)).max() <= 1
+    a, b = run(model, params, here), run(model, params, there)
+    assert np.allclose(a.prediction, b.prediction, atol=2e-2)
+
+
+def test_metric_block_sees_neither_para5_nor_the_target(camera_model, batch) -> None:
+    model, params = camera_model
+
+    @jax.jit
+    def numbers(para):
+        out = model.apply(
+            {"params": params},
+            to_float(jnp.asarray(batch["pictures"][:, :4])),
+            para,
+            batch["k"],
+            batch["n"],
+            jnp.zeros(HEIGHT_BINS),
+        ).metric
+        return jnp.concatenate([out.metric.first, out.metric.second, out.velocity], axis=-1)
+
+    # A random weighting of all numbers: its gradient by PARA5 vanishes only if every one of theirs does.
+    weights = jax.random.normal(jax.random.key(0), (len(batch["n"]), 1, 9))
+    gradient = jax.jit(jax.grad(lambda para: jnp.sum(weights * numbers(para))))(jnp.asarray(batch["para"]))
+    assert float(jnp.abs(gradient[:, 4]).max()) == 0.0
+    assert float(jnp.abs(gradient[:, :4]).max()) > 0.0
+    # n reaches the loss alone: another one leaves the measurement as it is. (The target is not even handed in.)
+    here = run(model, params, batch).metric
+    later = run(model, params, batch, n=np.maximum(batch["n"] - 1, 0).astype(np.int32)).metric
+    assert np.array_equal(here.velocity, later.velocity) and np.array_equal(here.metric.first, later.metric.first)
+
+
+def test_law_gets_gradient_only_through_the_projected_positions(camera_model, batch, monkeypatch) -> None:
+    model, params = camera_model
+    whole = {key: jnp.asarray(value) for key, value in batch.items()}
+
+    def gradient(law: float):
+        loss = make_loss(model, LossWeights(law=law, alpha_start=0.0, alpha=0.0), 10)
+
+        def of(g0, alpha):
+            layer = {**params["layer"], "g0": g0, "alpha": alpha}
+            return loss({**params, "layer": layer}, initial_extra(), whole, None)[0]
+
+        return jax.jit(jax.grad(of, argnums=(0, 1)))(params["layer"]["g0"], params["layer"]["alpha"])
+
+    g0, alpha = gradient(1.0)
+    assert abs(float(g0)) > 1e-6 and float(jnp.abs(alpha).max()) > 1e-8
+
+    import o2t_jax.models.o2t as o2t
+
+    def cut(centre, *args):
+        return draw(jax.lax.stop_gradient(centre), *args)
+
+    draw = o2t.draw_spheres
+    monkeypatch.setattr(o2t, "draw_spheres", cut)
+    g0, alpha = gradient(0.0)
+    assert float(g0) == 0.0 and float(jnp.abs(alpha).max()) == 0.0
+
+
+class Dark(nn.Module):
+    """A tower that needs no training: what is redder than it is green moves."""
+
+    @nn.compact
+    def __call__(self, pictures):
+        return 60.0 * ((pictures[..., 0] - pictures[..., 1]) - 0.13)
+
+
+def test_law_loss_is_least_at_the_worlds_gravity(camera_model, batch) -> None:
+    from .conftest import GRAVITY, make_model
+
+    _, params = camera_model
+    seeing = make_model(tower_type=Dark)
+    whole = {key: jnp.asarray(value) for key, value in batch.items()}
+    layer = {**params["layer"], "alpha": jnp.zeros_like(params["layer"]["alpha"])}
+    loss = make_loss(seeing, LossWeights(), 10)
+
+    @jax.jit
+    def law(g0):
+        _, (metrics, _) = loss({**params, "layer": {**layer, "g0": g0}}, initial_extra(), whole, None)
+        return metrics["law_loss"][0], metrics["law_loss"][1]
+
+    values = [float(law(jnp.float32(g))[0]) for g in (0.0, GRAVITY - 1.0, GRAVITY, GRAVITY + 1.0, 15.0)]
+    assert float(law(jnp.float32(0.0))[1]) == len(batch["n"]), "every sample's ball is seen"
+    assert int(np.argmin(values)) == 2 and values[0] > values[1] and values[4] > values[3]
+
+
+def test_free_gauge_predicts_without_metres(free_model, batch) -> None:
+    model, params = free_model
+    out = run(model, params, batch)
+    assert out.metric is None and out.prediction.shape == (4, SIZE, SIZE, 3)
+    assert float(out.prediction.min()) >= 0 and float(out.prediction.max()) <= 1
+
+
+@pytest.mark.parametrize("gauge", ["camera", "free"])
+def test_bfloat16_keeps_parameters_physics_and_pictures_float32(gauge: str) -> None:
+    from .conftest import make_model
+
+    model = make_model(gauge=gauge, dtype=jnp.bfloat16, remat=True)
+    shape = (1, 4, 64, 96, 3)  # any height and width divisible by 32
+    arguments = (jnp.zeros(shape), jnp.zeros((1, 5, 6)), jnp.ones(1, jnp.int32), jnp.ones(1, jnp.int32))
+    params = jax.eval_shape(model.init, jax.random.key(0), *arguments, jnp.zeros(HEIGHT_BINS))
+    assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(params))
+    out = jax.eval_shape(model.apply, params, *arguments, jnp.zeros(HEIGHT_BINS))
+    assert out.prediction.dtype == jnp.float32 and out.prediction.shape == (1, 64, 96, 3)
+    if gauge == "camera":
+        assert out.metric.predicted.dtype == jnp.float32 and out.metric.mask.dtype == jnp.float32

@@ -1,0 +1,91 @@
+"""Gravity laws: potential and g agree, energies over many bounces, the registry's refusals."""
+
+import math
+import pickle
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.invariants import energy, energy_drift
+from o2t_jax.physics.laws import CONSTANT, LAWS, Gravity, get_law, law_for, register
+from o2t_jax.physics.trajectory import Bouncing, Field
+
+WORLDS = [
+    Gravity.constant(9.81),
+    Gravity.hyperbolic(9.5, 10.0),
+    Gravity.of("linear", g0=9.8, slope=-0.05),
+    Gravity.of("inverse_square", g_surface=9.8, planet_radius=200.0),
+]
+HEIGHTS = np.linspace(0.0, 20.0, 41)
+
+
+def test_the_worlds_here_cover_every_law():
+    assert {world.law for world in WORLDS} == set(LAWS)
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda w: w.law)
+def test_potential_is_the_integral_of_g(world):
+    eps = 1e-4
+    slope = (world.potential(HEIGHTS + eps) - world.potential(HEIGHTS - eps)) / (2.0 * eps)
+    np.testing.assert_allclose(slope, world.g(HEIGHTS), rtol=1e-8)
+    assert world.potential(0.0) == 0.0
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda w: w.law)
+def test_floats_numpy_and_jax_agree(world):
+    for function in (world.g, world.potential):
+        array = function(HEIGHTS)
+        assert array.shape == HEIGHTS.shape
+        np.testing.assert_allclose([function(float(z)) for z in HEIGHTS], array, rtol=1e-12)
+        np.testing.assert_allclose(function(jnp.asarray(HEIGHTS)), array, rtol=1e-5, atol=1e-5)
+
+
+def test_hyperbolic_at_two_heights():
+    world = Gravity.hyperbolic(9.5, 8.0)
+    assert world.g(0.0) == pytest.approx(10.3)
+    assert world.g(10.0) == pytest.approx(9.9)
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda w: w.law)
+def test_energy_is_kept_over_many_bounces(world):
+    bouncing = Bouncing(Field.of(world), 6.0, 2.0, 0.3, 200.0)
+    times = np.linspace(0.0, 200.0, 400)
+    z, v = np.array([bouncing.state(float(t)) for t in times]).T
+    assert z.min() >= 0.3 - 1e-9
+    assert np.sum(np.diff(np.sign(v)) > 0) > 20  # it did bounce
+    position, velocity = np.zeros((400, 3)), np.zeros((400, 3))
+    position[:, 2], velocity[:, 2] = z, v
+    assert energy_drift(energy(position, velocity, world)) < 1e-7
+
+
+def test_rolling_ball_carries_spin():
+    at = np.zeros(3)
+    world = Gravity.constant(9.81)
+    assert energy(at, np.array([1.0, 0.0, 0.0]), world, rolling=True) == pytest.approx(0.7)
+    assert energy(at, np.array([1.0, 0.0, 0.0]), world) == pytest.approx(0.5)
+
+
+def test_law_for_config_numbers():
+    assert law_for(9.81, 0.0) == Gravity.constant(9.81)
+    assert law_for(9.5, 3.0) == Gravity.hyperbolic(9.5, 3.0)
+
+
+def test_a_world_is_hashable_and_picklable():
+    world = Gravity.hyperbolic(9.5, 3.0)
+    assert pickle.loads(pickle.dumps(world)) == world
+    assert len({world, Gravity.hyperbolic(9.5, 3.0)}) == 1
+
+
+def test_refusals_name_the_cure():
+    with pytest.raises(UsageError, match="did you mean 'hyperbolic'"):
+        get_law("hyperbolik")
+    with pytest.raises(UsageError, match="takes g0, alpha"):
+        Gravity.of("hyperbolic", g0=9.8)
+    with pytest.raises(UsageError, match="finite"):
+        Gravity.constant(math.nan)
+    with pytest.raises(UsageError, match="planet_radius"):
+        Gravity.of("inverse_square", g_surface=9.8, planet_radius=50.0)
+    with pytest.raises(UsageError, match="registered already"):
+        register(CONSTANT)

@@ -24,6 +24,8 @@ from o2t_jax.types import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2
 
 T = TypeVar("T")
 _MAX_ELEVATION_DEG = 85.0
+# After a sample's last picture: long enough for whatever moves to be elsewhere, short enough for a module that simulates.
+REFERENCE_DELAYS_S = (1.5, 2.7)
 
 
 class ViewPrior(Protocol):
@@ -130,8 +132,8 @@ def from_flat(cls: type[T], config: Any) -> T:
 class Shot(NamedTuple):
     """The plan of one sample: poses and times of its five pictures, in the world frame.
 
-    `times` [5] s, `angles` [5, 2] (azimuth, elevation) deg, `positions` [5, 3] m, all float64; `reference_time` s is
-    the third moment that motion is judged against (`o2t_jax.data.visibility`): the target's own in FUTURE.
+    `times` [5] s, `angles` [5, 2] (azimuth, elevation) deg, `positions` [5, 3] m, all float64; `reference_times` [2] s
+    are later moments that motion is judged against (`o2t_jax.data.visibility`).
     """
 
     times: np.ndarray
@@ -140,7 +142,7 @@ class Shot(NamedTuple):
     k: int
     n: int
     mode: int
-    reference_time: float
+    reference_times: tuple[float, float]
 
     def para(self) -> np.ndarray:
         """PARA [5, 6] of the pictures, in the world frame (s, m, m, m, deg, deg)."""
@@ -179,8 +181,8 @@ def sample_shot(
     positions = np.stack([position, eye, position, eye, target[0]])
     left, right = (azimuth, elevation), (eye_azimuth, eye_elevation)
     angles = np.array([left, right, left, right, target[1:]], np.float64)
-    reference = times[TARGET] if mode == FUTURE else min(t1 + 2 * k * config.dt, prior.t_max)
-    return Shot(times, angles, positions, k, n, mode, float(reference))
+    last = float(max(t2, times[TARGET]))
+    return Shot(times, angles, positions, k, n, mode, (last + REFERENCE_DELAYS_S[0], last + REFERENCE_DELAYS_S[1]))
 
 
 def _target_camera(

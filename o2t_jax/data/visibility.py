@@ -1,9 +1,10 @@
 """Which samples are kept: decided by the pictures alone, so that nothing about the law or the true states leaks in.
 
 A sample is kept when each of its five pictures shows something that moves, whole and large enough. What moves is
-found without knowing the background: each of the three cameras (left, right, target) is rendered at three moments
-(t1, t2 and a later one), and a pixel of one moment belongs to the moving mask when it differs from both others.
-Differing from one other moment would also mark the empty place where the ball will be.
+found without knowing the background: each of the three cameras is rendered at three moments (left and right at t1, t2
+and a later one; the target's at its own time and two later ones), and a pixel of one moment belongs to the moving mask
+when it differs from both others. Differing from one other moment would also mark the empty place where the ball will
+be; and if the others were close together in time, so would the place where a slow ball overlaps itself.
 """
 
 from __future__ import annotations
@@ -74,30 +75,27 @@ class RenderPlan(NamedTuple):
 
 def render_plan(shot: Shot) -> RenderPlan:
     """Lists the cameras x moments of a shot; the pictures of one camera lie together (renderers cache backgrounds)."""
-    moments = (shot.times[LEFT_1], shot.times[LEFT_2], shot.reference_time)
-    cameras = [LEFT_1, RIGHT_1]
-    same = np.array_equal(shot.positions[TARGET], shot.positions[LEFT_1]) and np.array_equal(
-        shot.angles[TARGET], shot.angles[LEFT_1]
+    first, second = shot.times[LEFT_1], shot.times[LEFT_2]
+    later, latest = shot.reference_times
+    cameras, moments = [LEFT_1, RIGHT_1], [(first, second, later), (first, second, later)]
+    same = (
+        shot.n == 0
+        and np.array_equal(shot.positions[TARGET], shot.positions[LEFT_1])
+        and np.array_equal(shot.angles[TARGET], shot.angles[LEFT_1])
     )
     if not same:
         cameras.append(TARGET)
-    target_camera = 0 if same else 2
-    target_moment = 2 if shot.n else 0
-    where = {
-        LEFT_1: (0, 0),
-        RIGHT_1: (1, 0),
-        LEFT_2: (0, 1),
-        RIGHT_2: (1, 1),
-        TARGET: (target_camera, target_moment),
-    }
+        moments.append((shot.times[TARGET], later, latest))
+    # Camera and moment of each of the sample's five pictures.
+    where = {LEFT_1: (0, 0), RIGHT_1: (1, 0), LEFT_2: (0, 1), RIGHT_2: (1, 1), TARGET: (0 if same else 2, 0)}
     sample, others = [], []
     for picture in range(NUM_PICTURES):
         camera, moment = where[picture]
         sample.append(3 * camera + moment)
-        first, second = (m for m in range(3) if m != moment)
-        others.append((3 * camera + first, 3 * camera + second))
+        one, another = (m for m in range(3) if m != moment)
+        others.append((3 * camera + one, 3 * camera + another))
     repeated = np.repeat(cameras, 3)
-    times = np.tile(np.asarray(moments), len(cameras))
+    times = np.concatenate(moments)
     return RenderPlan(times, shot.angles[repeated], shot.positions[repeated], tuple(sample), tuple(others))
 
 

@@ -6,7 +6,7 @@ upwards; likewise along the normal of the ramp's surface. A rolling ball leaves 
 
 from __future__ import annotations
 
-from o2t_jax.physics.integrators import Acceleration
+from o2t_jax.physics.integrators import Acceleration, semi_implicit_euler_step
 from o2t_jax.physics.ramp import RampFrame
 from o2t_jax.physics.trajectory import ROLLING, ROOM_HALF_M, State
 
@@ -29,7 +29,8 @@ def euler_states(
     Each requested time is reached by whole steps and one shorter one. Arguments as for
     `trajectory.bouncing_trajectory`; without `bounces` nothing is touched.
     """
-    ball = _Ball(g, state, radius, frame, rolls, side, bounces)
+    # A flight without contacts goes underground, where no law needs to make sense.
+    ball = _Ball(lambda z: g(z if z > 0.0 else 0.0), state, radius, frame, rolls, side, bounces)
     rows: dict[float, State] = {}
     for t in sorted(set(times)):
         whole = int(t / step + 1e-9)
@@ -87,9 +88,9 @@ class _Ball:
             if z > radius * frame.cos:
                 return (x, y, z, vx, vy, vz), speed, True
             return (x, y, radius, vx, vy, abs(vz)), 0.0, False
-        vz -= h * self.g(z if z > 0.0 else 0.0)
         before = x, y, z
-        x, y, z = x + h * vx, y + h * vy, z + h * vz
+        z, vz = semi_implicit_euler_step(self.g, z, vz, h)
+        x, y = x + h * vx, y + h * vy
         if self.bounces:
             if z < radius:
                 z, vz = 2.0 * radius - z, abs(vz)

@@ -35,13 +35,6 @@ def semi_implicit_euler_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[A
     return z + h * v, v
 
 
-def velocity_verlet_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[Any, Any]:
-    """One step of z'' = -g(z): second order, symplectic, exact at constant g."""
-    a = g(z)
-    z_next = z + h * v - 0.5 * h * h * a
-    return z_next, v - 0.5 * h * (a + g(z_next))
-
-
 class Flight(Protocol):
     """Vertical motion without contact from t = 0 on."""
 

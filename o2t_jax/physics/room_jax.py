@@ -129,9 +129,9 @@ def _drift(ball: _Ball, h: Any, g: Any, ramp: RampArrays) -> _Ball:
     )
 
 
-def _time_down(ball: _Ball, plane: Any, h: Any, g: Any, ramp: RampArrays) -> tuple[Any, Any]:
-    """Time at which the ball falls through `plane` = (nx, ny, nz, offset), and whether that is within `h` s."""
-    nx, ny, nz, offset = plane
+def _time_down(ball: _Ball, normal: Any, offset: Any, h: Any, g: Any, ramp: RampArrays) -> tuple[Any, Any]:
+    """Time at which the ball falls through the plane normal [3] . (x, y, z) = offset, and whether it is within `h` s."""
+    nx, ny, nz = normal
 
     def gap_and_rate(b: _Ball) -> tuple[Any, Any]:
         return nx * b.x + ny * b.y + nz * b.z - offset, nx * b.vx + ny * b.vy + nz * b.vz
@@ -141,31 +141,36 @@ def _time_down(ball: _Ball, plane: Any, h: Any, g: Any, ramp: RampArrays) -> tup
     gap, rate = gap_and_rate(ball)
     pull = nz * g(ball.z) * jnp.where(ball.rolling, ROLLING * ramp.sin * ramp.sin, 1.0)
     square = rate * rate + 2.0 * pull * gap
-    hits = below & (square >= 0.0) & ((rate < 0.0) | (pull > 0.0))
-    root = jnp.sqrt(jnp.where(hits & (square > 0.0), square, 1.0)) * (square > 0.0)
     falling = rate < 0.0
-    tau = jnp.where(
-        falling, 2.0 * gap / jnp.where(falling, root - rate, 1.0), (rate + root) / jnp.where(pull > 0.0, pull, 1.0)
-    )
+    hits = below & (square >= 0.0) & (falling | (pull > 0.0))
+    root = jnp.sqrt(jnp.maximum(square, 0.0))
+    down = 2.0 * gap / jnp.where(falling, root - rate, 1.0)
+    tau = jnp.where(falling, down, (rate + root) / jnp.where(pull > 0.0, pull, 1.0))
     hits &= tau >= 0.0
-    for _ in range(_NEWTON_STEPS):
+
+    def newton(tau: Any, _: None) -> tuple[Any, None]:
+        # Only the last step is differentiated: by the implicit function theorem it carries the whole derivative.
         tau = jax.lax.stop_gradient(jnp.clip(tau, 0.0, h))
         gap, rate = gap_and_rate(_drift(ball, tau, g, ramp))
-        # Only the last step is differentiated: by the implicit function theorem it carries the whole derivative.
-        tau = tau - jnp.where(rate < 0.0, gap / jnp.where(rate < 0.0, rate, -1.0), 0.0)
+        return tau - jnp.where(rate < 0.0, gap / jnp.where(rate < 0.0, rate, -1.0), 0.0), None
+
+    tau, _ = jax.lax.scan(newton, jax.lax.stop_gradient(tau), None, length=_NEWTON_STEPS)
     return jnp.where(hits, jnp.clip(tau, 0.0, h), h), hits
 
 
 def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: RampArrays) -> tuple[_Ball, Any]:
     nx, ny, nz = -ramp.sin * ramp.ux, -ramp.sin * ramp.uy, ramp.cos
-    plane = (nx, ny, nz, nx * ramp.x + ny * ramp.y + radius)
+    normals = jnp.stack([jnp.zeros(3, ball.z.dtype).at[2].set(1.0), jnp.stack([nx, ny, nz]).astype(ball.z.dtype)])
+    level = nx * ramp.x + ny * ramp.y + radius
     lead = radius * ramp.sin
 
     def contact(carry: tuple[_Ball, Any, Any], _: None) -> tuple[tuple[_Ball, Any, Any], None]:
         ball, left, counts = carry
         floor = jnp.where(bounces, jnp.where(ball.rolling, radius * ramp.cos, radius), _FAR_BELOW_M)
-        t_floor, floored = _time_down(ball, (0.0, 0.0, 1.0, floor), left, g, ramp)
-        t_slope, sloped = _time_down(ball, plane, left, g, ramp)
+        # Both planes at once: half the program to compile.
+        (t_floor, t_slope), (floored, sloped) = jax.vmap(
+            lambda normal, offset: _time_down(ball, normal, offset, left, g, ramp)
+        )(normals, jnp.stack([floor, level]))
         there = _drift(ball, t_slope, g, ramp)
         dx, dy = there.x - ramp.x, there.y - ramp.y
         up, across = ramp.ux * dx + ramp.uy * dy, ramp.ux * dy - ramp.uy * dx

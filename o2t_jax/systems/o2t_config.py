@@ -53,9 +53,9 @@ def default() -> ConfigDict:
 
     # The buffer.
     config.pool_size = 512
-    config.initial_fill = 128
+    config.initial_fill = 64
     config.render_workers = 2
-    config.reuse = 4.0  # how often a sample is drawn on average
+    config.reuse = 2.0  # how often a sample is drawn on average
     config.buffer = "deterministic"  # deterministic (repeatable), free (the guide's free-running FIFO)
 
     # The network.

@@ -32,7 +32,7 @@ def test_times_and_the_stereo_pair(fake_world, views, mode):
         assert t2 == pytest.approx(t1 + shot.k * views.dt) and shot.times[RIGHT_1] == t1 and shot.times[RIGHT_2] == t2
         assert shot.times[TARGET] == pytest.approx(t1 + shot.n * views.dt)
         assert shot.k < shot.n <= views.n_max if mode == FUTURE else shot.n == 0
-        assert shot.reference_time > t2
+        assert shot.reference_times[1] > shot.reference_times[0] > max(t2, shot.times[TARGET]) + 1.0
         gap = shot.positions[RIGHT_1] - shot.positions[LEFT_1]
         assert np.linalg.norm(gap) == pytest.approx(views.stereo_gap)
         axes = world_to_camera(*shot.angles[LEFT_1])

@@ -60,7 +60,10 @@ def test_a_plan_renders_every_camera_at_three_moments_once(fake_world, views, mo
         for i in range(NUM_PICTURES):
             trio = [plan.sample[i], *plan.others[i]]
             np.testing.assert_array_equal(poses[trio, 1:], np.repeat(shot.para()[i : i + 1, 1:], 3, axis=0))
-            assert set(plan.times[trio]) == {shot.times[0], shot.times[2], shot.reference_time}
+            later, latest = shot.reference_times
+            alone = i == TARGET and mode != DIS
+            expected = {shot.times[TARGET], later, latest} if alone else {shot.times[0], shot.times[2], later}
+            assert set(plan.times[trio]) == expected
 
 
 @pytest.mark.parametrize("mode", [DIS, VIEW, FUTURE])

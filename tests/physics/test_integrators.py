@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import numpy as np
 import pytest
 
 from o2t_jax.physics.integrators import (
@@ -42,7 +41,8 @@ def test_ballistic_closed_form_in_one_step():
 
 def test_free_fall_time():
     height = 7.0
-    assert ConstantFlight(9.81, height, 0.0).time_down(math.inf, 0.0) == pytest.approx(math.sqrt(2 * height / 9.81), rel=1e-14)
+    closed = math.sqrt(2 * height / 9.81)
+    assert ConstantFlight(9.81, height, 0.0).time_down(math.inf, 0.0) == pytest.approx(closed, rel=1e-14)
     # In g = g0 + s z with s > 0 the motion is z = (h + g0/s) cos(sqrt(s) t) - g0/s.
     g0, s = 9.0, 0.1
     world = Gravity.of("linear", g0=g0, slope=s)

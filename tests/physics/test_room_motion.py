@@ -92,14 +92,22 @@ def test_rolling_acceleration_and_spin(world):
     assert energy_drift(energy(states[:, 0, :3], states[:, 0, 3:], world, rolling=True)) < 1e-8
 
 
-def test_a_ball_leaves_the_ramp_where_it_touches_the_ground():
+def test_a_ball_rolls_to_the_foot_and_hops_on():
     setup = one_ball(ball_on_ramp(SLOPE, 0.4, 0.9), kind=RAMP, ramp=SLOPE)
-    states, _ = simulate_states(setup, np.linspace(0.0, 2.5, 500), CONSTANT)
-    assert states[:, 0, 2].min() >= 0.4 - 1e-9
-    late = states[-100:, 0, 3:5]
-    np.testing.assert_allclose(late, np.broadcast_to(late[0], late.shape), atol=1e-12)  # nothing pushes it sideways
+    times = np.linspace(0.0, 2.5, 2501)
+    states, _ = simulate_states(setup, times, CONSTANT)
+    # At the foot the point of contact is at height 0, so the centre is at r cos(slope): 5/7 g sin all the way there.
+    length = 0.9 * SLOPE.height / math.sin(math.radians(30.0))
+    foot = math.sqrt(2 * length / (5 / 7 * G * 0.5))
+    last = int(foot / 0.001)
+    assert states[last, 0, 2] == pytest.approx(0.4 * math.cos(math.radians(30.0)), abs=5e-3)
+    after = states[last + 2 :, 0]
+    assert after[:, 2].min() >= 0.4 - 1e-9
     downhill = -np.array([math.cos(math.radians(60.0)), math.sin(math.radians(60.0))])
-    assert late[0] @ downhill > 1.0
+    speed = 5 / 7 * G * 0.5 * foot
+    np.testing.assert_allclose(after[:, 3:5] @ downhill, speed * math.cos(math.radians(30.0)), rtol=1e-9)
+    assert after[0, 5] == pytest.approx(speed * 0.5, abs=0.03)  # the vertical part, turned upwards
+    assert energy_drift(energy(after[:, :3], after[:, 3:], CONSTANT)) < 1e-7
 
 
 @WORLDS

@@ -1,28 +1,84 @@
-"""`ballistic`: one ball in the air, no contact; the initial conditions of the scene of the same name."""
+"""`ballistic`: one ball in free flight, nothing to touch; the world of the scene of the same name."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.physics.environment import Balls, State, first_state
+from o2t_jax.physics.integrators import rkn4_step
+from o2t_jax.physics.invariants import energy
+from o2t_jax.physics.laws import LAWS, Gravity
+from o2t_jax.types import Array
 
 
-class BallisticEnv(Balls):
-    """One free ball: starts within 0.5 m of the axis in x and y, 3 to 5 m high; unseen from the ground on."""
+class BallisticParams(NamedTuple):
+    """`law_params` [P], the numbers of the gravity law."""
 
-    num_balls = 1
-    bounces = False
-    vanishes = False
+    law_params: Any
 
-    def reset(self, key: jax.Array) -> State:
-        """Position U, velocity U(-1.5, 1.5) m/s sideways and U(-3, 6) m/s upwards, radius U(0.22, 0.38) m."""
-        places, speeds, sizes = jax.random.split(key, 3)
-        low, high = jnp.array([[-0.5, -0.5, 3.0]]), jnp.array([[0.5, 0.5, 5.0]])
-        slow, fast = jnp.array([[-1.5, -1.5, -3.0]]), jnp.array([[1.5, 1.5, 6.0]])
-        return first_state(
-            position=jax.random.uniform(places, (1, 3), minval=low, maxval=high),
-            velocity=jax.random.uniform(speeds, (1, 3), minval=slow, maxval=fast),
-            radius=jax.random.uniform(sizes, (1,), minval=0.22, maxval=0.38),
-            side=jnp.ones(1),
+
+class BallisticState(NamedTuple):
+    """`position` [1, 3] m, `velocity` [1, 3] m/s, `radius` [1] m."""
+
+    position: Any
+    velocity: Any
+    radius: Any
+
+
+class Ballistic:
+    """Free flight in a gravity law; exact at constant g, else fourth order. See `environment.Environment`."""
+
+    name = "ballistic"
+    action_size = 0
+    order = 4
+    max_dt = 0.1
+    energy_jumps = ()
+
+    def __init__(self, gravity: Gravity) -> None:
+        self.gravity = gravity
+
+    @property
+    def params(self) -> BallisticParams:
+        return BallisticParams(jnp.asarray(self.gravity.params))
+
+    def reset(self, key: jax.Array, params: BallisticParams) -> BallisticState:
+        """Start within 0.5 m of the centre, 3 to 5 m high; up to 1.5 m/s along x and y, -3 to 6 m/s upwards."""
+        place, push, size = jax.random.split(key, 3)
+        low, high = jnp.array([-0.5, -0.5, 3.0]), jnp.array([0.5, 0.5, 5.0])
+        slow, fast = jnp.array([-1.5, -1.5, -3.0]), jnp.array([1.5, 1.5, 6.0])
+        return BallisticState(
+            position=jax.random.uniform(place, (1, 3), minval=low, maxval=high),
+            velocity=jax.random.uniform(push, (1, 3), minval=slow, maxval=fast),
+            radius=jax.random.uniform(size, (1,), minval=0.22, maxval=0.38),
         )
+
+    def step(self, state: BallisticState, action: Array, dt: Any, params: BallisticParams) -> BallisticState:
+        """`dt` s of free flight; below the ground g stays as it is there."""
+
+        def g(z: Any) -> Any:
+            return LAWS[self.gravity.law].g(jnp.maximum(z, 0.0), params.law_params)
+
+        z, vz = rkn4_step(g, state.position[:, 2], state.velocity[:, 2], dt)
+        flat = state.position[:, :2] + dt * state.velocity[:, :2]
+        return state._replace(
+            position=jnp.concatenate([flat, z[:, None]], axis=1),
+            velocity=state.velocity.at[:, 2].set(vz),
+        )
+
+    def energy(self, state: BallisticState, params: BallisticParams) -> Array:
+        """m^2/s^2, per unit mass."""
+        return energy(state.position, state.velocity, self.gravity.law, params.law_params)
+
+    def events(self, state: BallisticState, params: BallisticParams) -> Mapping[str, Array]:
+        """`below_ground`: where the ball would touch the ground, or is past it."""
+        return {"below_ground": (state.position[:, 2] < state.radius).astype(jnp.int32)}
+
+    def observe(self, state: BallisticState, params: BallisticParams) -> Array:
+        """Position and velocity, [6]."""
+        return jnp.concatenate([state.position, state.velocity], axis=1).ravel()
+
+
+__all__ = ["Ballistic", "BallisticParams", "BallisticState"]

@@ -1,0 +1,195 @@
+"""README.md keeps its word: its commands, its four lines, the fields and files that it names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from experiments._cli import load_config
+from o2t_jax.training.workdir import flatten
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SET_UP = re.compile(r"python3 -m venv \.venv && \.venv/bin/pip install -q -c constraints\.txt -e \S+ && ")
+DEVICES = 4
+# In front of the four lines: neither this library nor what it brings beside orbax-checkpoint can be imported.
+BLOCKER = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"o2t_jax", "experiments", "flax", "optax", "grain", "clu", "cv2"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def block_after(marker: str, text: str | None = None) -> str:
+    """The fenced block right after the only line that is `marker`."""
+    lines = ((ROOT / "README.md").read_text() if text is None else text).splitlines()
+    assert lines.count(marker) == 1, marker
+    start = lines.index(marker) + 1
+    assert lines[start].startswith("```"), f"no fenced block right after {marker}"
+    return "\n".join(lines[start + 1 : lines.index("```", start + 1)])
+
+
+def without_set_up(command: str) -> str:
+    """The command with this interpreter in place of a fresh environment's."""
+    assert SET_UP.match(command), f"the command does not begin with venv and pip: {command}"
+    return SET_UP.sub("", command, count=1).replace(".venv/bin/python ", f"{shlex.quote(sys.executable)} ")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The README's first command with `--config.train_steps=2`, on simulated devices: (folder, output)."""
+    folder = tmp_path_factory.mktemp("clone")
+    flags = f"--xla_force_host_platform_device_count={DEVICES} --xla_backend_optimization_level=0"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = f"{without_set_up(block_after('<!-- command: run -->'))} --config.train_steps=2"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["run", "test"])
+def test_each_command_is_one_line(name):
+    assert len(block_after(f"<!-- command: {name} -->").splitlines()) == 1
+
+
+@pytest.mark.timeout(600)
+def test_the_first_command_trains_and_leaves_what_the_readme_lists(run):
+    folder, output = run
+    assert f"{DEVICES} x cpu" in output
+    assert re.search(r"step 2/2 .*loss \d+\.\d+ .*g0 -?\d", output)
+    (workdir,) = (folder / "runs").iterdir()
+    table = (ROOT / "README.md").read_text().partition("## What a run leaves")[2].partition("\n![")[0]
+    names = [name for row in table.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1] if "|" in row else "")]
+    assert len(names) >= 7
+    for name in names:
+        path = workdir / name.replace("<step>", "2")
+        assert path.exists(), name
+        assert path.is_file() or any(path.iterdir()), name
+
+
+@pytest.mark.timeout(600)
+def test_four_lines_read_the_law_without_this_library(run):
+    folder, _ = run
+    (workdir,) = (folder / "runs").iterdir()
+    lines = block_after("<!-- lines: law -->")
+    assert len(lines.splitlines()) == 4
+    assert lines.count("runs/cpu-1a2b3c4d/") == 1
+    code = BLOCKER + lines.replace("cpu-1a2b3c4d", workdir.name)
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    law = json.loads((workdir / "result.json").read_text())["law"]
+    alpha = float("nan") if law["alpha"] is None else law["alpha"]
+    assert done.stdout.startswith(f"step 2: g0 = {law['g0']:.3f} m/s^2, alpha = {alpha:.3f};")
+
+
+def test_the_blocker_blocks():
+    code = f"{BLOCKER}sys.path.insert(0, {str(ROOT)!r})\nimport o2t_jax"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "No module named 'o2t_jax'" in done.stderr
+
+
+def ci_run(folder: Path, readme: str) -> subprocess.CompletedProcess[str]:
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")
+    (folder / "README.md").write_text(readme)
+    environment = {**os.environ, "CI": "true"}
+    return subprocess.run([folder / ".ci" / "run"], cwd="/", env=environment, capture_output=True, text=True)
+
+
+def test_ci_runs_what_the_readme_shows(tmp_path):
+    command = "test -f README.md && echo one && false && echo two"
+    text = f"```\necho other\n```\n<!-- command: test -->\n```\n{command}\n```\n```\necho after\n```\n"
+    done = ci_run(tmp_path, text)
+    assert (done.returncode, done.stdout) == (1, f"+ {command}\none\n")
+    assert block_after("<!-- command: test -->", text) == command
+
+
+@pytest.mark.parametrize("text", ["", "<!-- command: test -->\n", "<!-- command: test -->\n```\na\nb\n```\n"])
+def test_ci_refuses_a_readme_without_its_command(tmp_path, text):
+    done = ci_run(tmp_path, text)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: README.md has no single command")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_pages_name_is_there(page):
+    text = page.read_text()
+    _, config = load_config("cpu")
+    fields = {name.rstrip(".") for name in re.findall(r"--config\.([a-z][\w.]*)", text)}
+    assert fields <= set(flatten(config.to_dict())), "fields that no config has"
+    for module in set(re.findall(r"python -m ((?:experiments|benchmarks)\.\w+)", text)):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+    for path in set(re.findall(r"`(?:o2t_jax|experiments|tests|docs)/[\w./]+`", text)):
+        assert (ROOT / path.strip("`")).exists(), path
+
+
+def test_architecture_names_files_that_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    parts = {path.name for path in (ROOT / "o2t_jax").iterdir() if path.is_dir()}
+    named = {path for path in re.findall(r"`(\w+/[\w./]*)`", text) if path.split("/")[0] in parts}
+    assert len(named) > 15
+    for path in named:
+        assert (ROOT / "o2t_jax" / path).exists(), path
+    for part in parts - {"__pycache__"}:
+        assert f"`o2t_jax/{part}/`" in text, f"the table of folders lacks {part}"
+
+
+def test_every_config_is_in_the_table_and_states_command_time_and_result():
+    table = (ROOT / "README.md").read_text().partition("| config |")[2].partition("\n\n")[0]
+    for path in (ROOT / "experiments" / "configs").glob("[!_]*.py"):
+        assert f"`{path.stem}`" in table, path.stem
+        doc = path.read_text()
+        assert all(word in doc for word in ("Command: ", "Time: ", "Expect: ")), path.stem
+
+
+def test_options_of_the_original_have_their_row():
+    table = (ROOT / "README.md").read_text().partition("| there | here |")[2].partition("\n\n")[0]
+    same = "module train_steps batch lr base_ch latent_dim render_size pool_size initial_fill render_workers device"
+    for name in same.split():
+        assert re.search(rf"\| `--{name}[ `].*--config\.{name}=", table), name
+    assert "--resume" in table
+    assert ".pt" in table
+
+
+def test_dependencies_are_pinned_and_no_host_is_named():
+    text = (ROOT / "constraints.txt").read_text()
+    pins = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.match(r"[a-z0-9-]+==[\w.]+( ; [\w<>=.' ]+)?$", line) for line in pins), "only name==version ; marker"
+    assert "://" not in text
+    pinned = {line.partition("==")[0] for line in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {re.split(r"[<>=\[; ]", item)[0].lower().replace("_", "-") for item in wanted}
+    assert names <= pinned
+
+
+def test_imports_are_declared():
+    """What the library imports is a dependency of its own, not by luck another's."""
+    from tests.test_layers import python_files, read_imports
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[; ]", item)[0].lower().replace("_", "-") for item in project["dependencies"]}
+    other_names = {"absl": "absl-py", "cv2": "opencv-python-headless", "orbax": "orbax-checkpoint", "pil": "pillow"}
+    imported = {name.split(".")[0] for path in python_files("o2t_jax", "experiments") for name in read_imports(path)}
+    foreign = {name.lower() for name in imported - set(sys.stdlib_module_names) - {"o2t_jax", "experiments"}}
+    missing = {other_names.get(name, name).replace("_", "-") for name in foreign} - declared - {"plugin-child"}
+    assert not missing

@@ -93,8 +93,9 @@ def centroid_errors(predicted: np.ndarray, target: np.ndarray, regions: np.ndarr
 
 def _patch_centroid(weight: np.ndarray, threshold: float) -> np.ndarray | None:
     count, labels = cv2.connectedComponents((weight > threshold).astype(np.uint8), connectivity=8)
-    areas = np.bincount(labels.ravel(), minlength=count)
-    sums = np.bincount(labels.ravel(), weights=weight.ravel(), minlength=count)
+    flat = labels.ravel().astype(np.intp)
+    areas = np.bincount(flat, minlength=count)
+    sums = np.bincount(flat, weights=weight.ravel(), minlength=count)
     sums[(areas < least_area(*weight.shape)) | (np.arange(count) == 0)] = 0.0
     best = int(np.argmax(sums))
     if sums[best] <= 0:

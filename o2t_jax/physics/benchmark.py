@@ -1,7 +1,8 @@
 """The public benchmark's own integrator, for comparison: semi-implicit Euler, h = 0.5 ms, velocity first.
 
 Contacts mirror what went past: a centre below its radius is put as far above it and its vertical velocity turned
-upwards; likewise along the normal of the ramp's surface. A rolling ball leaves the ramp at the first step past the foot. The energy is disturbed by up to about g v h at each bounce.
+upwards; likewise along the normal of the ramp's surface. A rolling ball leaves the ramp at its first step past the foot;
+each bounce disturbs the energy by up to about g v h.
 """
 
 from __future__ import annotations

@@ -17,17 +17,30 @@ from o2t_jax.types import Array, PyTree
 class Environment(Protocol):
     """A world as pure functions; every method may be jitted and batched with `jax.vmap`.
 
-    Attributes: `name`; `action_size`, the length of an action vector (0: nothing to do); `order`, that of convergence
-    as dt goes to 0; `max_dt` s, the longest step it is meant for; `energy_jumps`, the events at which the energy
-    may change (nowhere else); `params`, the default parameters, a pytree that every method takes and that gradients may
-    be taken by.
+    Attributes: `name`; `action_size`, the length of an action vector; `order`, that of convergence as dt goes to 0
+    (higher where a law allows it); `max_dt` s, the longest step it is meant for; `duration` s, how long after a reset
+    its motion is what the world is for; `energy_jumps`, the events at which
+    the energy may change without an action (nowhere else); `params`, the default parameters, a pytree that every method
+    takes and that gradients may be taken by.
     """
 
-    name: str
-    action_size: int
-    order: int
-    max_dt: float
-    energy_jumps: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def action_size(self) -> int: ...
+
+    @property
+    def order(self) -> int: ...
+
+    @property
+    def max_dt(self) -> float: ...
+
+    @property
+    def duration(self) -> float: ...
+
+    @property
+    def energy_jumps(self) -> tuple[str, ...]: ...
 
     @property
     def params(self) -> PyTree: ...
@@ -37,7 +50,7 @@ class Environment(Protocol):
         ...
 
     def step(self, state: PyTree, action: Array, dt: Any, params: PyTree) -> PyTree:
-        """The state `dt` s later; `action` [action_size] is held meanwhile."""
+        """The state `dt` s later, under `action` [action_size]; all zeros is to do nothing."""
         ...
 
     def energy(self, state: PyTree, params: PyTree) -> Array:

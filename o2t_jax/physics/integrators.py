@@ -35,6 +35,13 @@ def semi_implicit_euler_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[A
     return z + h * v, v
 
 
+def velocity_verlet_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[Any, Any]:
+    """One step of z'' = -g(z): second order, symplectic, exact at constant g. The step of the latent physics layer."""
+    before = g(z)
+    after_z = z + h * v - 0.5 * h * h * before
+    return after_z, v - 0.5 * h * (before + g(after_z))
+
+
 class Flight(Protocol):
     """Vertical motion without contact from t = 0 on."""
 
@@ -43,14 +50,14 @@ class Flight(Protocol):
         ...
 
     def time_down(self, until: float, level: float, scale: float = 1.0, drift: float = 0.0) -> float:
-        """First time s at which scale * z(t) + drift * t falls through `level`; inf if not before the horizon.
+        """First time s at which scale * z(t) + drift * t falls through `level`; inf if not before `until`.
 
         With scale = cos(slope) and drift from the horizontal motion this is the contact with an inclined plane.
         """
         ...
 
-    def apex(self) -> float:
-        """Time s at which v falls through zero; 0 when it starts downwards, inf when it does not before the horizon."""
+    def apex(self, until: float) -> float:
+        """Time s at which v falls through zero: 0 when it starts downwards, inf when not before `until`."""
         ...
 
 

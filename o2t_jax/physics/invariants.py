@@ -4,34 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from o2t_jax.geometry.camera import namespace
-from o2t_jax.physics.laws import LAWS
+from o2t_jax.physics.laws import Gravity
+
+ROLLING_KINETIC = 1.4  # a solid ball that rolls without slipping also turns: 7/5 of the kinetic energy of its centre
 
 
-def potential_energy(z: Any, law: str, law_params: Any) -> Any:
+def potential_energy(z: Any, gravity: Gravity) -> Any:
     """Potential per unit mass [...] m^2/s^2 at heights `z` [...] m, zero at the ground.
 
     Below the ground, where flights without contacts may go, g keeps its value at the ground, as in the simulators.
     """
-    xp = namespace(z, *law_params)
-    family = LAWS[law]
+    xp = namespace(z, *gravity.params)
     above = xp.maximum(z, 0.0)
-    return family.potential(above, law_params) + family.g(xp.zeros_like(above), law_params) * xp.minimum(z, 0.0)
+    return gravity.potential(above) + gravity.g(xp.zeros_like(above)) * xp.minimum(z, 0.0)
 
 
-def energy(position: Any, velocity: Any, law: str, law_params: Any, rolling: Any = False) -> Any:
+def energy(position: Any, velocity: Any, gravity: Gravity, rolling: Any = False) -> Any:
     """Energy per unit mass [...] m^2/s^2 of balls at `position` [..., 3] m with `velocity` [..., 3] m/s.
 
-    Args: `law` a name of `laws.LAWS`, `law_params` [P]; `rolling` [...]: a solid ball that rolls without slipping also
-    turns, which makes its kinetic energy 7/5 as large.
+    Args: `gravity`, whose numbers may be traced; `rolling` [...] bool, on the ramp.
 
-    Elastic contacts keep it. It is lost and gained only where a ball leaves the ramp (see `room`: its rotation is
-    dropped, and its centre is lifted).
+    Elastic contacts keep it. It changes only where a ball leaves the ramp (see `room`: its rotation is dropped and
+    its centre is lifted).
     """
-    xp = namespace(position, velocity, *law_params)
+    xp = namespace(position, velocity, *gravity.params)
     kinetic = 0.5 * xp.sum(velocity * velocity, axis=-1)
-    kinetic = xp.where(xp.asarray(rolling), 1.4 * kinetic, kinetic)
-    return kinetic + potential_energy(position[..., 2], law, law_params)
+    kinetic = xp.where(xp.asarray(rolling), ROLLING_KINETIC * kinetic, kinetic)
+    return kinetic + potential_energy(position[..., 2], gravity)
 
 
-__all__ = ["energy", "potential_energy"]
+def energy_drift(energies: Any) -> float:
+    """Largest departure from the first of `energies` [T, ...], relative to it."""
+    energies = np.asarray(energies)
+    return float(np.max(np.abs(energies - energies[0]) / np.abs(energies[0])))
+
+
+__all__ = ["ROLLING_KINETIC", "energy", "energy_drift", "potential_energy"]

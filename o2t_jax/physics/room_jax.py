@@ -68,8 +68,8 @@ class RoomState(NamedTuple):
 def ramp_arrays(ramp: Ramp | None) -> RampArrays:
     """`ramp` as arrays; None gives one that is not present (and whose numbers are harmless)."""
     f = ramp_frame(ramp if ramp is not None else Ramp(45.0, 1.0, 1.0, (0.0, 0.0), 0.0))
-    numbers = (f.sin, f.cos, f.ux, f.uy, f.x, f.y, f.run, f.half_width)
-    return RampArrays(np.asarray(ramp is not None), *(np.asarray(x) for x in numbers))
+    arrays = {name: np.asarray(getattr(f, name)) for name in RampArrays._fields[1:]}
+    return RampArrays(present=np.asarray(ramp is not None), **arrays)
 
 
 def state_from(setup: Setup) -> RoomState:
@@ -129,8 +129,11 @@ def _drift(ball: _Ball, h: Any, g: Any, ramp: RampArrays) -> _Ball:
     )
 
 
-def _time_down(ball: _Ball, normal: Any, offset: Any, h: Any, g: Any, ramp: RampArrays) -> tuple[Any, Any]:
-    """Time at which the ball falls through the plane normal [3] . (x, y, z) = offset, and whether it is within `h` s."""
+def _fall(ball: _Ball, normal: Any, offset: Any, h: Any, g: Any, ramp: RampArrays) -> tuple[Any, Any, _Ball]:
+    """Motion until the ball falls through the plane normal [3] . (x, y, z) = offset, for at most `h` s.
+
+    Returns: the time it took, whether it met the plane, the ball then.
+    """
     nx, ny, nz = normal
 
     def gap_and_rate(b: _Ball) -> tuple[Any, Any]:
@@ -155,7 +158,8 @@ def _time_down(ball: _Ball, normal: Any, offset: Any, h: Any, g: Any, ramp: Ramp
         return tau - jnp.where(rate < 0.0, gap / jnp.where(rate < 0.0, rate, -1.0), 0.0), None
 
     tau, _ = jax.lax.scan(newton, jax.lax.stop_gradient(tau), None, length=_NEWTON_STEPS)
-    return jnp.where(hits, jnp.clip(tau, 0.0, h), h), hits
+    tau = jnp.where(hits, jnp.clip(tau, 0.0, h), h)
+    return tau, hits, _drift(ball, tau, g, ramp)
 
 
 def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: RampArrays) -> tuple[_Ball, Any]:
@@ -168,18 +172,15 @@ def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: Ram
         ball, left, counts = carry
         floor = jnp.where(bounces, jnp.where(ball.rolling, radius * ramp.cos, radius), _FAR_BELOW_M)
         # Both planes at once: half the program to compile.
-        (t_floor, t_slope), (floored, sloped) = jax.vmap(
-            lambda normal, offset: _time_down(ball, normal, offset, left, g, ramp)
-        )(normals, jnp.stack([floor, level]))
-        there = _drift(ball, t_slope, g, ramp)
-        dx, dy = there.x - ramp.x, there.y - ramp.y
+        tau, met, moved = jax.vmap(lambda normal, offset: _fall(ball, normal, offset, left, g, ramp))(
+            normals, jnp.stack([floor, level])
+        )
+        dx, dy = moved.x[1] - ramp.x, moved.y[1] - ramp.y
         up, across = ramp.ux * dx + ramp.uy * dy, ramp.ux * dy - ramp.uy * dx
         inside = (up >= -lead) & (up <= ramp.run - lead) & (jnp.abs(across) <= ramp.half_width)
-        sloped &= ramp.present & bounces & ~ball.rolling & inside
-        sloped &= ~(floored & (t_floor < t_slope))
-        floored &= ~sloped
-        tau = jnp.where(sloped, t_slope, jnp.where(floored, t_floor, left))
-        moved = _drift(ball, tau, g, ramp)
+        sloped = met[1] & inside & ramp.present & bounces & ~ball.rolling & ~(met[0] & (tau[0] < tau[1]))
+        floored = met[0] & ~sloped
+        tau, moved = jax.tree.map(lambda leaf: jnp.where(sloped, leaf[1], leaf[0]), (tau, moved))
         push = jnp.where(sloped, 2.0 * jnp.minimum(nx * moved.vx + ny * moved.vy + nz * moved.vz, 0.0), 0.0)
         moved = moved._replace(
             z=jnp.where(floored, radius, moved.z),
@@ -210,7 +211,8 @@ def room_step(state: RoomState, dt: Any, law: str, law_params: Any) -> RoomState
         return LAWS[law].g(jnp.maximum(z, 0.0), law_params)
 
     def one(position: Any, velocity: Any, rolling: Any, radius: Any) -> tuple[_Ball, Any]:
-        return _ball_step(_Ball(*position, *velocity, rolling), dt, radius, state.bounces, g, state.ramp)
+        (x, y, z), (vx, vy, vz) = position, velocity
+        return _ball_step(_Ball(x, y, z, vx, vy, vz, rolling), dt, radius, state.bounces, g, state.ramp)
 
     balls, counts = jax.vmap(one)(state.position, state.velocity, state.rolling, state.radius)
     return state._replace(
@@ -243,7 +245,9 @@ def simulate(
     `room_step`. Returns: position [T, K, 3] m, visible [T, K]; a time outside the range gives NaN.
     """
     state = jax.tree.map(jnp.asarray, state)
-    state = state._replace(gone=state.gone | (state.vanishes & _outside(*state.position[:, :2].T, state.side)))
+    state = state._replace(
+        gone=state.gone | (state.vanishes & _outside(state.position[:, 0], state.position[:, 1], state.side))
+    )
     times = jnp.asarray(times, state.position.dtype)
     count = int(np.ceil(max_time / step - 1e-9))
 

@@ -14,20 +14,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.render.draw import (
-    Box,
-    Ellipse,
-    Grid,
-    conic_coverage,
-    ellipse_coverage,
-    ellipse_from_conic,
-    grid_for,
-    quadratic,
-)
-from o2t_jax.render.view import View
+from o2t_jax.render.draw import Box, Ellipse, conic_coverage, ellipse_coverage, ellipse_from_conic, grid_for, outer_sum
+from o2t_jax.render.view import Point, View
 
 # A ball's colour times brightness: `AMBIENT` below, 1 on top, (1 + height of the normal) / 2 to the third between them.
-AMBIENT = 0.20
+AMBIENT = 0.24
 # White light added near the top: the glossy rim. It sets in above `GLOSS_FROM` of full brightness.
 GLOSS, GLOSS_FROM = 0.25, 0.40
 SHADOW_COLOUR = (64, 64, 64)
@@ -44,33 +35,36 @@ class Patch(NamedTuple):
     paint: np.ndarray
 
 
+_LEVEL = np.linspace(0.0, 1.0, 256)[:, None]
+_DIFFUSE = 255.0 * (AMBIENT + (1.0 - AMBIENT) * _LEVEL)
+_SHINE = 255.0 * GLOSS * np.clip((_LEVEL - GLOSS_FROM) / (1.0 - GLOSS_FROM), 0.0, 1.0) ** 2
+
+
 def palette(colour: np.ndarray) -> np.ndarray:
     """A ball's colours uint8 [256, 1, 3] by brightness level; `colour` [3] in 0..1."""
-    level = np.linspace(0.0, 1.0, 256)[:, None]
-    gloss = GLOSS * np.clip((level - GLOSS_FROM) / (1.0 - GLOSS_FROM), 0.0, 1.0) ** 2
-    lit = (AMBIENT + (1.0 - AMBIENT) * level) * np.asarray(colour, np.float64) + gloss
-    return np.rint(255.0 * np.clip(lit, 0.0, 1.0)).astype(np.uint8)[:, None, :]
+    lit = _DIFFUSE * np.asarray(colour, np.float64) + (_SHINE + 0.5)
+    return np.clip(lit, 0.0, 255.0).astype(np.uint8)[:, None, :]
 
 
 class Sphere:
     """A sphere before a camera.
 
-    Attributes: `local` (x, y, z) of the centre in camera axes (m); `radius` m; `power` = distance^2 - radius^2 (m^2):
+    Attributes: `centre` in the world and `local` in camera axes (m); `radius` m; `power` = distance^2 - radius^2 (m^2):
     of two spheres that do not touch, the one of smaller power hides the other.
     """
 
-    __slots__ = ("local", "power", "radius", "view")
+    __slots__ = ("centre", "local", "power", "radius", "view")
 
-    def __init__(self, view: View, centre: np.ndarray, radius: float):
-        self.view, self.radius = view, radius
-        self.local: tuple[float, float, float] = tuple(view.local(centre).tolist())
+    def __init__(self, view: View, centre: Point, radius: float):
+        self.view, self.centre, self.radius = view, centre, radius
+        self.local = view.local(*centre)
         x, y, z = self.local
         self.power = x * x + y * y + z * z - radius * radius
 
     @property
     def in_sight(self) -> bool:
-        """False when the whole sphere is behind the picture plane, or the eye is inside it, or a number is not finite."""
-        return self.power > 0.0 and self.local[2] > -self.radius and math.isfinite(self.power)
+        """False when the sphere is out of the picture, or the eye is inside it, or a number is not finite."""
+        return self.power > 0.0 and self.view.sees(self.local, self.radius)
 
     def outline(self) -> Ellipse | None:
         """The outline in pixels; None where the sphere reaches behind the camera, so that the outline is open."""
@@ -92,28 +86,28 @@ class Sphere:
 
 def sphere_patch(sphere: Sphere, colours: np.ndarray) -> Patch | None:
     """What a picture shows of a sphere; `colours` from `palette`. None when nothing of it is in the picture."""
-    k = sphere.view.intrinsics
     if not sphere.in_sight:
         return None
+    k = sphere.view.intrinsics
     outline = sphere.outline()
     if outline is None:
-        return _open_patch(sphere, colours)
+        return _open_sphere(sphere, colours)
     box = outline.box(k.height, k.width)
     if box is None or max(outline.half_extent) < _INVISIBLE_PX:
         return None
     grid = grid_for(outline, box)
     coverage, inside = ellipse_coverage(outline, grid)
     # The discriminant of the ray's meeting with the sphere is `inside` times its value at the outline's centre.
-    peak = sphere.radius * sphere.radius * sphere.power / (sphere.local[2] ** 2 - sphere.radius * sphere.radius)
+    r2 = sphere.radius * sphere.radius
+    inside *= np.float32(r2 * sphere.power / (sphere.local[2] * sphere.local[2] - r2))
     ray_x, ray_y = (grid.du + (outline.u - k.cx)) / k.focal, (grid.dv + (outline.v - k.cy)) / k.focal
-    inside *= np.float32(peak)
     level = _brightness(sphere, ray_x, ray_y, inside)
     if not grid.plain:
         # A pixel shows the mean over what it covers of the ball.
         level *= coverage
         coverage, level = grid.shrink(coverage), grid.shrink(level)
         level /= np.maximum(coverage, np.float32(1e-6))
-    return Patch(box, coverage, cv2.applyColorMap(cv2.convertScaleAbs(level, None, 255.0), colours))
+    return Patch(box, coverage, _painted(level, colours))
 
 
 def _brightness(sphere: Sphere, x: np.ndarray, y: np.ndarray, discriminant: np.ndarray) -> np.ndarray:
@@ -124,57 +118,68 @@ def _brightness(sphere: Sphere, x: np.ndarray, y: np.ndarray, discriminant: np.n
     cx, cy, cz = sphere.local
     _, up_y, up_z = sphere.view.up
     # Meeting at distance t of p: |p|^2 t = p.C - sqrt(discriminant); then height of the normal = (t p - C).up / r.
-    root = np.sqrt(np.maximum(discriminant, np.float32(0.0), out=discriminant), out=discriminant)
-    level = quadratic(x, y, 0.0, 0.0, 0.0, cx, cy, cz)
+    cv2.threshold(discriminant, 0.0, 0.0, cv2.THRESH_TOZERO, discriminant)
+    root = np.sqrt(discriminant, out=discriminant)
+    level = outer_sum(cy * y + cz, cx * x)
     level -= root
-    level /= quadratic(x, y, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0)
+    level /= outer_sum(y * y + 1.0, x * x)
     level *= ((y * up_y + up_z) * (0.5 / sphere.radius)).astype(np.float32)[:, None]
     level += np.float32(0.5 - (cy * up_y + cz * up_z) * (0.5 / sphere.radius))
-    np.maximum(level, np.float32(0.0), out=level)
-    level *= level * level
+    cube = np.multiply(level, level, out=root)
+    level *= cube
     return level
 
 
-def _open_patch(sphere: Sphere, colours: np.ndarray) -> Patch:
-    """The rare sphere that reaches behind the camera: the whole picture is asked."""
-    k = sphere.view.intrinsics
-    centre, ray = np.array(sphere.local), sphere.view.pixel_to_ray
-    conic = ray.T @ (np.outer(centre, centre) - sphere.power * np.eye(3)) @ ray
-    coverage = conic_coverage(conic, centre @ ray, k.height, k.width)
-    u, v = np.arange(0.5, k.width), np.arange(0.5, k.height)
-    value = (
-        quadratic(u, v, conic[0, 0], 2 * conic[0, 1], conic[1, 1], 2 * conic[0, 2], 2 * conic[1, 2], conic[2, 2])
+def _painted(level: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    # Rounding leaves a lowest level of about -1e-7, whose absolute value is as good.
+    return cv2.applyColorMap(cv2.convertScaleAbs(level, None, 255.0), colours)
+
+
+def _open_sphere(sphere: Sphere, colours: np.ndarray) -> Patch:
+    """The rare sphere that reaches behind the camera: every pixel is asked."""
+    k, (cx, cy, cz), power = sphere.view.intrinsics, sphere.local, sphere.power
+    x, y = (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
+    conic = (cx * cx - power, cx * cy, cy * cy - power, cx * cz, cy * cz, cz * cz - power)
+    coverage = conic_coverage(conic, sphere.local, x, y, 1.0 / k.focal)
+    along = outer_sum(cy * y + cz, cx * x)
+    discriminant = along * along - outer_sum(y * y + 1.0, x * x) * np.float32(power)
+    level = _brightness(sphere, x, y, discriminant)
+    return Patch(Box(0, 0, k.height, k.width), coverage, _painted(level, colours))
+
+
+def shadow_patch(view: View, centre: Point, radius: float) -> Patch | None:
+    """The shadow of a ball at `centre` (m): the disc straight below it on the ground, its opacity in the coverage."""
+    k, height = view.intrinsics, view.eye[2]
+    foot = view.local(centre[0], centre[1], 0.0)
+    if height <= 0.0 or not view.sees(foot, radius):
+        return None
+    # With F the foot and n the vertical in camera axes, a ray p meets the ground at -height p / (p.n): in the disc where
+    # |height p + (p.n) F|^2 <= r^2 (p.n)^2.
+    fx, fy, fz = foot
+    _, ny, nz = view.up
+    h2, rest = height * height, radius * radius - (fx * fx + fy * fy + fz * fz)
+    conic = (
+        -h2,
+        -height * ny * fx,
+        rest * ny * ny - h2 - 2.0 * height * ny * fy,
+        -height * nz * fx,
+        rest * ny * nz - height * (ny * fz + nz * fy),
+        rest * nz * nz - h2 - 2.0 * height * nz * fz,
     )
-    level = _brightness(sphere, (u - k.cx) / k.focal, (v - k.cy) / k.focal, value)
-    paint = cv2.applyColorMap(cv2.convertScaleAbs(level, None, 255.0), colours)
-    return Patch(Box(0, 0, k.height, k.width), coverage, paint)
-
-
-def shadow_patch(view: View, centre: np.ndarray, radius: float) -> Patch | None:
-    """The shadow of a ball at `centre` [3] m: the disc straight below it on the ground, its opacity in the coverage."""
-    k = view.intrinsics
-    eye_x, eye_y, height = view.position.tolist()
-    if not (height > 0.0 and math.isfinite(centre[0] + centre[1])):
-        return None
-    # A pixel's ray (dx, dy, dz) meets the ground at eye - height / dz (dx, dy): in the disc where a^2 + b^2 <= r^2 dz^2.
-    dx, dy, dz = view.rotation.T @ view.pixel_to_ray
-    a, b = (eye_x - centre[0]) * dz - height * dx, (eye_y - centre[1]) * dz - height * dy
-    conic = radius * radius * dz[:, None] * dz - a[:, None] * a - b[:, None] * b
-    ahead = float(np.dot(view.rotation[2], (centre[0] - eye_x, centre[1] - eye_y, -height)))
-    rim = radius * math.hypot(view.rotation[2, 0], view.rotation[2, 1])
-    if ahead <= -rim:
-        return None
-    found = ellipse_from_conic(conic) if ahead > rim else None
+    rim = radius * math.hypot(view.forward[0], view.forward[1])
+    found = ellipse_from_conic(*conic) if fz > rim else None
     if found is None:
         box = Box(0, 0, k.height, k.width)
-        coverage = conic_coverage(conic, -dz, k.height, k.width)
+        x, y = (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
+        coverage = conic_coverage(conic, (0.0, -ny, -nz), x, y, 1.0 / k.focal)
     else:
-        outline = found[0]
+        x0, y0, *form = found
+        f2 = k.focal * k.focal
+        outline = Ellipse(k.cx + k.focal * x0, k.cy + k.focal * y0, form[0] / f2, form[1] / f2, form[2] / f2)
         touched = outline.box(k.height, k.width)
         if touched is None or max(outline.half_extent) < _INVISIBLE_PX:
             return None
-        box = touched
-        grid: Grid = grid_for(outline, box)
+        box, grid = touched, grid_for(outline, touched)
         coverage = grid.shrink(ellipse_coverage(outline, grid)[0])
     coverage *= np.float32(SHADOW_OPACITY)
     return Patch(box, coverage, np.full((*box.shape, 3), SHADOW_COLOUR[0], np.uint8))

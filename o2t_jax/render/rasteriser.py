@@ -27,14 +27,13 @@ class Stage(NamedTuple):
     """What of a scene does not move: draw it with `Stage.of`, then ask for any number of pictures.
 
     Attributes: `palettes`, the balls' colours by brightness, [K] of uint8 [256, 1, 3]; `radii` [K] m; `wedge`, the ramp
-    or None; `bars`, the scale bars; `shadows`, whether balls throw any.
+    or None; `bars`, the scale bars.
     """
 
     palettes: tuple[np.ndarray, ...]
     radii: tuple[float, ...]
     wedge: Wedge | None
     bars: tuple[Bar, ...]
-    shadows: bool
 
     @classmethod
     def of(cls, setup: Setup) -> Stage:
@@ -42,7 +41,7 @@ class Stage(NamedTuple):
         radii = tuple(float(r) for r in setup.radius)
         bars = tuple(Bar(BAR_X_M * float(s), r) for s, r in zip(setup.side, radii, strict=True)) if setup.vanishes else ()
         wedge = None if setup.ramp is None else Wedge(setup.ramp)
-        return cls(tuple(palette(c) for c in setup.colour), radii, wedge, bars, True)
+        return cls(tuple(palette(c) for c in setup.colour), radii, wedge, bars)
 
 
 class Backdrop(NamedTuple):
@@ -58,7 +57,7 @@ def draw_backdrop(stage: Stage, view: View, background: np.ndarray | None = None
     picture = draw_background(view) if background is None else background
     layers = tuple(stand_order(view, stage.wedge, list(stage.bars)))
     for layer in layers:
-        blend(picture, *_parts(layer.patch))
+        blend(picture, layer.patch.box, layer.patch.paint, layer.patch.coverage)
     return Backdrop(view, picture, layers)
 
 
@@ -69,27 +68,24 @@ def draw_balls(picture: np.ndarray, stage: Stage, backdrop: Backdrop, position: 
     """
     view = backdrop.view
     spheres = []
-    for i, seen in enumerate(visible.tolist()):
+    for i, (seen, centre) in enumerate(zip(visible.tolist(), position.tolist(), strict=True)):
         if not seen:
             continue
-        centre, radius = position[i], stage.radii[i]
-        if stage.shadows:
-            shadow = shadow_patch(view, centre, radius)
-            if shadow is not None:
-                for layer in backdrop.layers:
-                    _take_away(shadow, layer, True)
-                blend(picture, *_parts(shadow))
-        sphere = Sphere(view, centre, radius)
-        if sphere.in_sight:
-            spheres.append((sphere.power, i, sphere))
+        sphere = Sphere(view, tuple(centre), stage.radii[i])
+        spheres.append((sphere.power, i, sphere))
+        shadow = shadow_patch(view, sphere.centre, sphere.radius)
+        if shadow is not None:
+            for layer in backdrop.layers:
+                _take_away(shadow, layer, True)
+            blend(picture, shadow.box, shadow.paint, shadow.coverage)
     for _, i, sphere in sorted(spheres, reverse=True):
         patch = sphere_patch(sphere, stage.palettes[i])
         if patch is None:
             continue
         for layer in backdrop.layers:
             if patch.box.meet(layer.patch.box) is not None:
-                _take_away(patch, layer, layer.solid.hides(sphere, position[i], patch.box))
-        blend(picture, *_parts(patch))
+                _take_away(patch, layer, layer.solid.hides(sphere, patch.box))
+        blend(picture, patch.box, patch.paint, patch.coverage)
 
 
 def draw_scene(
@@ -107,10 +103,6 @@ def draw_scene(
     backdrop = draw_backdrop(stage, view_for(*pose, intrinsics))
     draw_balls(backdrop.picture, stage, backdrop, np.asarray(position), np.asarray(visible))
     return backdrop.picture
-
-
-def _parts(patch: Patch) -> tuple:
-    return patch.box, patch.paint, patch.coverage
 
 
 def _take_away(patch: Patch, layer: Layer, hides: bool | np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""One camera pose with what every drawing step needs of it, as plain floats and small arrays."""
+"""One camera pose with what every drawing step needs of it, mostly as plain floats: the fastest way for single points."""
 
 from __future__ import annotations
 
@@ -7,55 +7,77 @@ from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.geometry.camera import Intrinsics, world_to_camera
+from o2t_jax.geometry.camera import Intrinsics
+
+Point = tuple[float, float, float]
+NEAR_M = 0.05
 
 
 class View(NamedTuple):
-    """A level pin-hole camera.
+    """A level pin-hole camera: camera axes are x right, y down, z forward, as in `geometry.camera`.
 
-    Attributes: `position` [3] m; `rotation` [3, 3] world to camera (right, down, forward); `up` [3], the world's
-    vertical in camera axes (its first entry is 0: the camera is level); `intrinsics`; `pixel_to_ray` [3, 3] maps
-    (u, v, 1) to the ray (x, y, 1) in camera axes.
+    Attributes: `eye`, its place (m); `right`, `down`, `forward`, its axes in the world; `up` the world's vertical in
+    camera axes (its x is 0: the camera is level); `intrinsics`; `half_angle` rad, from the axis to the picture's corner.
     """
 
-    position: np.ndarray
-    rotation: np.ndarray
-    up: tuple[float, float, float]
+    eye: Point
+    right: Point
+    down: Point
+    forward: Point
+    up: Point
     intrinsics: Intrinsics
-    pixel_to_ray: np.ndarray
+    half_angle: float
 
-    def local(self, points: np.ndarray) -> np.ndarray:
-        """World points [..., 3] m in camera axes."""
-        return (points - self.position) @ self.rotation.T
+    def local(self, x: float, y: float, z: float) -> Point:
+        """A world point (m) in camera axes."""
+        x, y, z = x - self.eye[0], y - self.eye[1], z - self.eye[2]
+        r, d, f = self.right, self.down, self.forward
+        return r[0] * x + r[1] * y, d[0] * x + d[1] * y + d[2] * z, f[0] * x + f[1] * y + f[2] * z
 
-    def pixels(self, local: np.ndarray) -> np.ndarray:
-        """Pixels [..., 2] of points [..., 3] in camera axes, all in front of the camera."""
+    def sees(self, local: Point, radius: float) -> bool:
+        """False when a sphere (centre in camera axes, m) is surely out of the picture, or a number is not finite."""
+        x, y, z = local
+        distance = math.sqrt(x * x + y * y + z * z)
+        if not radius < distance < math.inf:
+            return distance <= radius
+        return math.acos(max(-1.0, min(1.0, z / distance))) - math.asin(radius / distance) < self.half_angle
+
+    def polygon(self, corners: list[Point]) -> np.ndarray | None:
+        """Pixels [N, 2] of a convex polygon of world points, cut off near the camera; None when it is all behind."""
+        local = clip_near([self.local(*corner) for corner in corners])
+        if not local:
+            return None
         k = self.intrinsics
-        return local[..., :2] * (k.focal / local[..., 2:]) + (k.cx, k.cy)
+        return np.array([(k.cx + k.focal * x / z, k.cy + k.focal * y / z) for x, y, z in local])
 
 
 def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics: Intrinsics) -> View:
-    """The camera at `position` [3] m that looks along (`azimuth`, `elevation`) deg."""
-    rotation = world_to_camera(float(azimuth), float(elevation))
+    """The camera at `position` [3] m that looks along (`azimuth`, `elevation`) deg.
+
+    The axes are those of `geometry.camera.world_to_camera`, which is slow for a single camera.
+    """
+    a, e = math.radians(azimuth), math.radians(elevation)
+    ca, sa, ce, se = math.cos(a), math.sin(a), math.cos(e), math.sin(e)
+    eye = (float(position[0]), float(position[1]), float(position[2]))
     k = intrinsics
-    pixel_to_ray = np.array([[1.0 / k.focal, 0.0, -k.cx / k.focal], [0.0, 1.0 / k.focal, -k.cy / k.focal], [0.0, 0.0, 1.0]])
-    up = (0.0, float(rotation[1, 2]), float(rotation[2, 2]))
-    return View(np.asarray(position, np.float64), rotation, up, intrinsics, pixel_to_ray)
+    half_angle = math.atan2(0.5 * math.hypot(k.width, k.height), k.focal)
+    right, down, forward = (sa, -ca, 0.0), (ca * se, sa * se, -ce), (ca * ce, sa * ce, se)
+    return View(eye, right, down, forward, (0.0, -ce, se), k, half_angle)
 
 
-def clip_near(local: np.ndarray, near: float = 0.05) -> np.ndarray:
-    """The part of a convex polygon [N, 3] (camera axes) at depth >= `near` m: [M, 3], M = 0 when nothing is left."""
-    depth = local[:, 2] - near
-    if (depth >= 0.0).all():
+def clip_near(local: list[Point], near: float = NEAR_M) -> list[Point]:
+    """The part of a convex polygon (camera axes) at a depth of at least `near` m; empty when nothing is left."""
+    if all(point[2] >= near for point in local):
         return local
-    kept = []
-    for i, (point, d) in enumerate(zip(local, depth, strict=True)):
-        before, d_before = local[i - 1], depth[i - 1]
-        if (d >= 0.0) != (d_before >= 0.0):
-            kept.append(before + (point - before) * (d_before / (d_before - d)))
-        if d >= 0.0:
-            kept.append(point)
-    return np.array(kept).reshape(-1, 3)
+    kept: list[Point] = []
+    for i, (x, y, z) in enumerate(local):
+        px, py, pz = local[i - 1]
+        if (z >= near) != (pz >= near):
+            share = (near - pz) / (z - pz)
+            kept.append((px + (x - px) * share, py + (y - py) * share, near))
+        if z >= near:
+            kept.append((x, y, z))
+    return kept
 
 
 def horizon_row(view: View) -> float:
@@ -67,4 +89,4 @@ def horizon_row(view: View) -> float:
     return view.intrinsics.cy - view.intrinsics.focal * forward / down
 
 
-__all__ = ["View", "clip_near", "horizon_row", "view_for"]
+__all__ = ["NEAR_M", "Point", "View", "clip_near", "horizon_row", "view_for"]

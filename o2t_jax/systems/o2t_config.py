@@ -20,6 +20,7 @@ def default() -> ConfigDict:
     """The fields of the CPU-sized `ballistic` run; all lengths in m, times in s, angles in degrees."""
     config = base_config.base()
     config.system = "o2t"
+    config.free_fields = (*config.free_fields, "render_workers", "module_cache")
 
     # The world: a scene of the project, or a module of the user's own.
     config.scene = ""  # ballistic, room; empty: `default_scene`, unless a module is named

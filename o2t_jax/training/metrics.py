@@ -77,7 +77,10 @@ class _Writer(MetricWriter):
 
 
 class ConsoleWriter(_Writer):
-    """Prints what evaluators measure, a line each; training's own numbers are on the progress line."""
+    """Prints what evaluators measure, a line each, but no subgroups ("test/loss", not "test/FUTURE/loss").
+
+    Those are for tables and TensorBoard; training's own numbers are on the progress line.
+    """
 
     def __init__(self, progress: Progress):
         self._progress = progress
@@ -88,7 +91,7 @@ class ConsoleWriter(_Writer):
             group, _, short = name.rpartition("/")
             groups.setdefault(group, []).append(f"{short} {float(value):.4g}")
         for group, items in groups.items():
-            if group not in ("train", "data"):
+            if group not in ("train", "data") and "/" not in group:
                 self._progress.line(f"step {step} · {group} · {' · '.join(items)}")
 
     def write_texts(self, step: int, texts: Mapping[str, str]) -> None:

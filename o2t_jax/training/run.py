@@ -26,6 +26,7 @@ from o2t_jax.training.signals import StopFlag, StopRequested
 from o2t_jax.training.state import TrainState, tree_bytes, tree_size
 from o2t_jax.training.step import make_train_step
 from o2t_jax.training.workdir import Config
+from o2t_jax.types import Batch
 
 _WORTH_MEASURING = 1e12  # operations; less takes seconds anywhere
 
@@ -162,7 +163,7 @@ class _Run:
             stack.callback(getattr(reporter.data, "close", _nothing))
             if start.step < config.train_steps:
                 getattr(reporter.data, "start", _nothing)()  # a buffer fills while the step compiles
-            step_fn = self._compiled_step(stack)
+            step_fn = self._compiled_step(stack, stop)
             state, step = loop.train(
                 step_fn,
                 state,
@@ -209,7 +210,7 @@ class _Run:
             return stop.signum is not None
         return schedule.logs(step) and self.parallel.any(stop.signum is not None)
 
-    def _compiled_step(self, stack: contextlib.ExitStack) -> Callable:
+    def _compiled_step(self, stack: contextlib.ExitStack, stop: StopFlag) -> Callable:
         """The compiled step. On one device it compiles while the buffer fills, and its cost is told first."""
         system, start, pieces = self.system, self.start, self.plan.micro_batches
         step_fn = self.parallel.compile(
@@ -222,7 +223,15 @@ class _Run:
         lowered = step_fn.lower(start.abstract, batch)
         self._tell_cost(lowered)
         compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lowered.compile)
-        return lambda state, batch: compiling.result()(state, batch)
+
+        def compiled(state: TrainState, batch: Batch) -> Any:
+            if not compiling.done():  # only at the first step
+                self.progress.update("compiling the step (kept for the next start)", plain=True)
+                compiling.exception()
+                stop.check()
+            return compiling.result()(state, batch)
+
+        return compiled
 
     def _tell_cost(self, lowered: jax.stages.Lowered) -> None:
         each = resources.flops(lowered) * self.plan.micro_batches
@@ -233,8 +242,8 @@ class _Run:
         if total > _WORTH_MEASURING:
             rate = resources.measured_rate()
             text += (
-                f": very roughly {clock(total / rate)} at the {rate / 1e9:.0f} GFLOP/s that a small convolution "
-                "reaches here, and rendering beside it"
+                f": at least {clock(total / rate)} at the {rate / 1e9:.0f} GFLOP/s that a convolution reaches here; "
+                "small layers are slower, and the progress line will tell"
             )
         self.progress.line(text)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from types import FrameType
@@ -41,3 +43,6 @@ class StopFlag:
         if self.signum is not None:
             raise KeyboardInterrupt
         self.signum = signum
+        # Past Python's buffers, which the signal may have come in the middle of.
+        with contextlib.suppress(OSError):
+            os.write(1, b"\nstopping after this step; a second signal stops at once\n")

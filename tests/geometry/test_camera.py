@@ -180,9 +180,7 @@ def test_triangulation_gradient_equals_finite_differences():
 
 
 PARA = st.lists(
-    st.tuples(
-        st.floats(0.0, 5.0), st.floats(-9.0, 9.0), st.floats(-9.0, 9.0), st.floats(0.1, 9.0), AZIMUTH, ELEVATION
-    ),
+    st.tuples(st.floats(0.0, 5.0), st.floats(-9.0, 9.0), st.floats(-9.0, 9.0), st.floats(0.1, 9.0), AZIMUTH, ELEVATION),
     min_size=5,
     max_size=5,
 ).map(np.array)

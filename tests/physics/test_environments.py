@@ -6,96 +6,144 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.envs import ENVIRONMENTS, make
+from o2t_jax.physics.environment import rollout
+from o2t_jax.physics.envs import ENVIRONMENTS, get_environment
 from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.room_jax import visible
 
-WORLD = Gravity.hyperbolic(9.5, 9.0)
-
-
-def roll_out(env, state, params, dt, steps, action=None):
-    def step(carry, _):
-        return env.step(carry, action, dt, params), None
-
-    return jax.lax.scan(step, state, None, length=steps)[0]
+WORLD = Gravity.hyperbolic(9.5, 20.0)  # steep, so that the error of a step stands above rounding
+BATCH = 6
+STEPS = 40
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
-def test_every_world_keeps_the_laws(name):
-    env = make(name, WORLD)
+def test_every_world_keeps_the_contract(name):
+    env = get_environment(name, WORLD)
+    assert env.name == name
     with jax.enable_x64(True):
-        params = jnp.asarray(WORLD.params)
-        keys = jax.random.split(jax.random.key(3), 5)
-        batch = jax.jit(jax.vmap(env.reset))(keys)
-        count = env.num_balls
-        assert batch.position.shape == (5, count, 3)
+        params, idle = env.params, jnp.zeros(env.action_size)
+        states = jax.jit(jax.vmap(env.reset, (0, None)))(jax.random.split(jax.random.key(3), BATCH), params)
 
-        # vmap and jit change nothing but the last bits.
-        one = jax.tree.map(lambda leaf: leaf[2], batch)
-        several = jax.jit(jax.vmap(lambda s: env.step(s, None, 0.05, params)))(batch)
-        alone = env.step(one, None, 0.05, params)
-        third = jax.tree.map(lambda leaf: leaf[2], several)
-        for a, b in zip(jax.tree.leaves(third), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+        # One compiled roll-out serves all: the length of a step is an argument.
+        go = jax.jit(
+            jax.vmap(lambda s, dt: rollout(env, s, jnp.zeros((STEPS, env.action_size)), dt, params), in_axes=(0, None))
+        )
+        step = min(env.max_dt, env.duration / (STEPS // 4))
+        tracks = {parts: go(states, step / parts) for parts in (1, 2, 4)}
+        ends = {
+            parts: jax.tree.map(lambda leaf, n=parts: leaf[:, STEPS // 4 * n - 1], tracks[parts]) for parts in tracks
+        }
 
-        # Halving the step moves the result at the order of the integrator only.
-        go = jax.jit(jax.vmap(lambda s, dt: roll_out(env, s, params, dt, 40), in_axes=(0, None)))
-        fine = jax.jit(jax.vmap(lambda s, dt: roll_out(env, s, params, dt, 80), in_axes=(0, None)))
-        end, half = go(batch, 0.03), fine(batch, 0.015)
-        np.testing.assert_allclose(end.position, half.position, atol=1e-4)
-        np.testing.assert_array_equal(visible(end), visible(half))
+        # Halving the step converges at the stated order.
+        observe = jax.vmap(env.observe, (0, None))
+        coarse, middle, fine = (observe(ends[parts], params) for parts in (1, 2, 4))
+        assert coarse.ndim == 2
+        assert np.abs(fine - observe(states, params)).max() > 1.0
+        ratio = np.abs(coarse - middle).max() / np.abs(middle - fine).max()
+        assert abs(np.log2(ratio) - env.order) < 0.7
 
-        # The energy stays, though the ball bounces.
-        before, after = (jax.vmap(env.energy, (0, None))(s, params) for s in (batch, half))
-        np.testing.assert_allclose(after, before, rtol=1e-5)
-        assert np.abs(half.position - batch.position).max() > 0.5
-        seen = jax.vmap(env.observe)(half)
-        assert seen.shape == (5, count, 5)
-        np.testing.assert_array_equal(seen[..., 4], visible(half))
-        assert env.params().shape == params.shape
+        # Energy changes at the stated events only.
+        track, over_time = tracks[4], lambda f: jax.vmap(jax.vmap(f, (0, None)), (0, None))
+        along = over_time(env.energy)(track, params)
+        before = jnp.concatenate([jax.vmap(env.energy, (0, None))(states, params)[:, None], along[:, :-1]], axis=1)
+        events = over_time(env.events)(track, params)
+        allowed = sum((events[name] for name in env.energy_jumps), jnp.zeros(along.shape, jnp.int32)) > 0
+        assert set(env.energy_jumps) <= set(events)
+        np.testing.assert_allclose(np.where(allowed, before, along), before, rtol=1e-6)
+        assert not allowed.all()
+
+        # The law's numbers can be learned through it; and jit and vmap change nothing.
+        def seen(params):
+            after = env.step(jax.tree.map(lambda leaf: leaf[2], states), idle, step, params)
+            return jnp.sum(env.observe(after, params)), after
+
+        slope, alone = jax.jit(jax.grad(seen, has_aux=True))(params)
+        assert all(np.isfinite(leaf).all() and np.any(leaf != 0) for leaf in jax.tree.leaves(slope))
+        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(tracks[1]), strict=True):
+            np.testing.assert_allclose(a, b[2, 0], atol=1e-9)
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
-def test_an_action_is_a_push(name):
-    env = make(name, Gravity.constant(9.81))
-    state = env.reset(jax.random.key(0))
-    high = state._replace(position=state.position.at[:, 2].add(9.0))
-    push = jnp.broadcast_to(jnp.array([1.0, -2.0, 3.0]), (env.num_balls, 3))
-    end = env.step(high, push, 0.1, env.params())
-    np.testing.assert_allclose(end.velocity, high.velocity + jnp.array([1.0, -2.0, 3.0 - 0.1 * 9.81]), atol=1e-4)
+def test_initial_conditions_do_not_know_the_law(name):
+    envs = [get_environment(name, g) for g in (Gravity.constant(9.0), Gravity.constant(3.0))]
+    reset = jax.jit(envs[0].reset)
+    one, other = (reset(jax.random.key(7), env.params) for env in envs)
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+    different = reset(jax.random.key(8), envs[0].params)
+    assert not np.array_equal(one.position, different.position)
 
 
-def test_room_bounces_and_vanishes():
-    env = make("room", Gravity.constant(9.81))
-    state = env.reset(jax.random.key(1))._replace(velocity=jnp.array([[-30.0, 0.0, -8.0], [0.0, 0.0, -8.0]]))
-    ended = state
-    contacts = np.zeros(2, bool)
-    vanished = np.zeros(2, bool)
-    step = jax.jit(lambda s: env.step(s, None, 0.05, env.params()))
-    for _ in range(60):
-        before, ended = ended, step(ended)
-        happened = env.events(before, ended)
-        contacts |= np.asarray(happened["contact"])
-        vanished |= np.asarray(happened["vanished"])
-        assert (ended.position[:, 2] >= ended.radius - 1e-5).all()
-    assert contacts.all()
-    assert vanished.tolist() == [True, False]
-    assert (env.observe(ended)[0] == 0).all()
+CONSTANT = Gravity.constant(9.81)
+ROOM = get_environment("room", CONSTANT)
 
 
-def test_ballistic_is_unseen_below_the_ground():
-    env = make("ballistic")
-    state = env.reset(jax.random.key(1))
-    after = roll_out(env, state, env.params(), 0.05, 60)
-    assert not visible(after).any()
+@jax.jit
+def run_room(state, actions):
+    return rollout(ROOM, state, actions, 0.05, ROOM.params)
 
 
-def test_initial_conditions_do_not_know_the_law():
-    for name in ENVIRONMENTS:
-        one, other = (make(name, g).reset(jax.random.key(7)) for g in (Gravity.constant(9.0), WORLD))
-        jax.tree.map(np.testing.assert_array_equal, one, other)
+@pytest.fixture(scope="module")
+def room_state():
+    """Two balls in the air, no ramp."""
+    state = jax.jit(ROOM.reset)(jax.random.key(1), ROOM.params)
+    return state._replace(
+        position=jnp.array([[10.0, 0.0, 3.0], [-10.0, 0.0, 3.0]]),
+        velocity=jnp.array([[-30.0, 0.0, -8.0], [0.0, 0.0, -8.0]]),
+        ramp=state.ramp._replace(present=jnp.array(False)),
+        rolling=jnp.zeros(2, bool),
+    )
+
+
+def test_an_action_is_a_push(room_state):
+    state = room_state._replace(position=room_state.position.at[:, 2].add(9.0), rolling=jnp.array([False, True]))
+    push = jnp.array([1.0, -2.0, 3.0, 1.0, -2.0, 3.0])
+    actions = jnp.zeros((60, 6)).at[1].set(push)
+    idle, pushed = run_room(state, 0.0 * actions), run_room(state, actions)
+    np.testing.assert_array_equal(pushed.velocity[0], idle.velocity[0])
+    np.testing.assert_allclose(pushed.velocity[1, 0] - idle.velocity[1, 0], push[:3], atol=1e-4)
+    np.testing.assert_allclose(pushed.position[1, 0] - idle.position[1, 0], 0.05 * push[:3], atol=1e-4)
+    np.testing.assert_array_equal(pushed.position[1, 1], idle.position[1, 1])  # a rolling ball is not pushed
+
+
+def test_room_bounces_and_vanishes(room_state):
+    track = run_room(room_state, jnp.zeros((60, 6)))
+    events = jax.vmap(ROOM.events, (0, None))(track, ROOM.params)
+    assert (events["ground"].sum(axis=0) >= 2).all()
+    assert events["gone"][-1].tolist() == [1, 0]
+    assert (np.diff(events["gone"], axis=0) >= 0).all()  # gone is gone
+    assert (track.position[:, :, 2] >= track.radius - 1e-5).all()
+
+
+def test_ballistic_says_when_it_is_below_the_ground():
+    env = get_environment("ballistic", CONSTANT)
+    state = env.reset(jax.random.key(1), env.params)
+    track = jax.jit(lambda s: rollout(env, s, jnp.zeros((60, 3)), 0.05, env.params))(state)
+    below = jax.vmap(env.events, (0, None))(track, env.params)["below_ground"][:, 0]
+    np.testing.assert_array_equal(below, track.position[:, 0, 2] < track.radius[0, 0])
+    assert below[0] == 0
+    assert below[-1] == 1
+
+
+def test_room_starts_follow_the_scene():
+    """The worlds' own draws have the moments of the renderer's scene (same numbers, two samplers)."""
+    from o2t_jax.physics.room import RAMP
+    from o2t_jax.render.scenes import get_scene
+
+    count = 1500
+    states = jax.jit(jax.vmap(lambda k: ROOM.reset(k, ROOM.params)))(jax.random.split(jax.random.key(0), count))
+    scene, rng = get_scene("room"), np.random.default_rng(0)
+    setups = [scene.sample(rng) for _ in range(count)]
+    ours = np.concatenate([states.position, states.velocity, states.radius[..., None]], axis=-1)
+    theirs = np.array([np.concatenate([s.position, s.velocity, s.radius[:, None]], axis=1) for s in setups])
+    spread = theirs.std(axis=0)
+    error = spread * np.sqrt(2.0 / count)
+    assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 4.5 * error + 1e-3).all()
+    np.testing.assert_allclose(ours.std(axis=0), spread, rtol=0.12, atol=1e-3)
+    rolling = np.mean([s.kind[0] == RAMP for s in setups])
+    assert abs(np.mean(states.rolling[:, 0]) - rolling) < 0.06
+    assert not states.rolling[:, 1].any()
+    assert abs(np.mean(states.ramp.present) - 0.7) < 0.06
 
 
 def test_unknown_world_is_refused():
     with pytest.raises(UsageError, match="did you mean 'room'"):
-        make("rom")
+        get_environment("rom", WORLD)

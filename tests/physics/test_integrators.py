@@ -71,3 +71,15 @@ def test_what_stays_above_never_comes_down():
     assert ConstantFlight(0.0, 1.0, 2.0).time_down(math.inf, 0.0) == math.inf
     assert ConstantFlight(9.81, 1.0, 2.0).time_down(3.0, 5.0) == math.inf
     assert NystromFlight(WORLD.g, 1.0, 2.0).time_down(3.0, 5.0) == math.inf
+
+
+def test_flights_converge_at_fourth_order_between_grid_points_and_at_contacts():
+    def numbers(h):
+        flight = NystromFlight(WORLD.g, 2.0, 6.0, h)
+        landing = flight.time_down(10.0, 0.3)
+        return np.array([landing, flight.apex(10.0), *flight.state(0.777), *flight.state(landing)])
+
+    exact = numbers(0.002)
+    errors = [np.abs(numbers(h) - exact).max() for h in (0.2, 0.1, 0.05)]
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert (np.abs(orders - 4.0) < 0.5).all()

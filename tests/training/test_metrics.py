@@ -73,11 +73,12 @@ def test_tensorboard_files_hold_scalars_pictures_and_texts(tmp_path):
 def test_one_writer_for_all_and_no_tensorflow(tmp_path):
     stream = io.StringIO()
     writer = make_writer(tmp_path, Progress(stream))
-    writer.write_scalars(3, {"train/loss": 1.0, "test/psnr": 20.0, "test/mse": 0.01})
+    scalars = {"train/loss": 1.0, "test/psnr": 20.0, "test/mse": 0.01, "test/DIS/mse": 1.0}
+    writer.write_scalars(3, scalars)
     writer.flush()
     writer.close()
     assert stream.getvalue() == "step 3 · test · psnr 20 · mse 0.01\n"
-    assert read_metrics(tmp_path) == [{"step": 3, "train/loss": 1.0, "test/psnr": 20.0, "test/mse": 0.01}]
+    assert read_metrics(tmp_path) == [{"step": 3, **scalars}]
     assert list((tmp_path / "tensorboard").iterdir())
     assert "tensorflow" not in sys.modules
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from o2t_jax.physics.integrators import rkn4_step
 from o2t_jax.physics.invariants import energy
-from o2t_jax.physics.laws import LAWS, Gravity
+from o2t_jax.physics.laws import Gravity
 from o2t_jax.types import Array
 
 
@@ -29,12 +29,16 @@ class BallisticState(NamedTuple):
 
 
 class Ballistic:
-    """Free flight in a gravity law; exact at constant g, else fourth order. See `environment.Environment`."""
+    """Free flight in a gravity law; exact at constant g, else fourth order. See `environment.Environment`.
+
+    An action is a push: [3] m/s, added to the velocity at the start of a step.
+    """
 
     name = "ballistic"
-    action_size = 0
+    action_size = 3
     order = 4
     max_dt = 0.1
+    duration = 0.5
     energy_jumps = ()
 
     def __init__(self, gravity: Gravity) -> None:
@@ -57,20 +61,18 @@ class Ballistic:
 
     def step(self, state: BallisticState, action: Array, dt: Any, params: BallisticParams) -> BallisticState:
         """`dt` s of free flight; below the ground g stays as it is there."""
-
-        def g(z: Any) -> Any:
-            return LAWS[self.gravity.law].g(jnp.maximum(z, 0.0), params.law_params)
-
-        z, vz = rkn4_step(g, state.position[:, 2], state.velocity[:, 2], dt)
-        flat = state.position[:, :2] + dt * state.velocity[:, :2]
+        gravity = Gravity(self.gravity.law, params.law_params)
+        velocity = state.velocity + action
+        z, vz = rkn4_step(lambda z: gravity.g(jnp.maximum(z, 0.0)), state.position[:, 2], velocity[:, 2], dt)
+        flat = state.position[:, :2] + dt * velocity[:, :2]
         return state._replace(
             position=jnp.concatenate([flat, z[:, None]], axis=1),
-            velocity=state.velocity.at[:, 2].set(vz),
+            velocity=velocity.at[:, 2].set(vz),
         )
 
     def energy(self, state: BallisticState, params: BallisticParams) -> Array:
         """m^2/s^2, per unit mass."""
-        return energy(state.position, state.velocity, self.gravity.law, params.law_params)
+        return energy(state.position, state.velocity, Gravity(self.gravity.law, params.law_params))
 
     def events(self, state: BallisticState, params: BallisticParams) -> Mapping[str, Array]:
         """`below_ground`: where the ball would touch the ground, or is past it."""

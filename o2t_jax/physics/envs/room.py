@@ -25,12 +25,17 @@ class RoomParams(NamedTuple):
 
 
 class Room:
-    """Two balls, ball 0 at x > 0 and ball 1 at x < 0. See `physics.room` for the rules, `environment.Environment`."""
+    """Two balls, ball 0 at x > 0 and ball 1 at x < 0. See `physics.room` for the rules, `environment.Environment`.
+
+    An action is a push for each ball: [6] m/s, added to the velocities at the start of a step; a rolling ball is not
+    pushed.
+    """
 
     name = "room"
-    action_size = 0
+    action_size = 6
     order = 4
     max_dt = 0.1
+    duration = 4.0
     energy_jumps = ("left_ramp",)
 
     def __init__(self, gravity: Gravity) -> None:
@@ -69,11 +74,12 @@ class Room:
 
     def step(self, state: RoomState, action: Array, dt: Any, params: RoomParams) -> RoomState:
         """`dt` s with every contact solved inside the step; exact at constant g."""
-        return room_step(state, dt, self.gravity.law, params.law_params)
+        push = jnp.where(state.rolling[:, None], 0.0, action.reshape(2, 3))
+        return room_step(state._replace(velocity=state.velocity + push), dt, self.gravity.law, params.law_params)
 
     def energy(self, state: RoomState, params: RoomParams) -> Array:
         """[2] m^2/s^2, per unit mass."""
-        return energy(state.position, state.velocity, self.gravity.law, params.law_params, state.rolling)
+        return energy(state.position, state.velocity, Gravity(self.gravity.law, params.law_params), state.rolling)
 
     def events(self, state: RoomState, params: RoomParams) -> Mapping[str, Array]:
         """Contacts with the ground and the ramp, leaving the ramp's foot, and `gone`: vanished, now or before."""

@@ -1,0 +1,48 @@
+"""What every benchmark command shares: the machine's name, a table on the screen, a JSON file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from o2t_jax.evaluation.report import format_table, to_json
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores and versions: a figure without them says nothing."""
+    import jax
+
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    device = jax.devices()[0]
+    return {
+        "processor": name,
+        "cores": cores,
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "device": f"{device.platform} {device.device_kind}",
+    }
+
+
+def finish(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any
+) -> None:
+    """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
+    where = machine()
+    text_to = sys.stderr if json_path == "-" else sys.stdout
+    print(format_table(rows, columns), file=text_to)
+    print(", ".join(f"{name} {value}" for name, value in where.items()), file=text_to)
+    if json_path:
+        text = to_json({"machine": where, "rows": list(rows), **keys})
+        if json_path == "-":
+            sys.stdout.write(text)
+        else:
+            Path(json_path).write_text(text)

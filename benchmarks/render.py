@@ -1,0 +1,145 @@
+"""Pictures per second of the project's own renderer: python -m benchmarks.render [--json=FILE] [--seconds=2]
+
+One call makes 9 pictures, as a sample asks for them: 3 cameras (two eyes and the target's) at 3 times each, of a scene
+that no call has had before, drawing of initial conditions and simulation (g = 9.5 + 8 / (z + 10), with bounces) included.
+`fresh` gives each of the 9 pictures a camera of its own, `fixed` gives all of them one.
+
+A rate is pictures per second of processor time on one core: what other programs take of the machine does not count, as
+long as they leave the caches alone; `per_wall_s` is the same by the clock. Median and spread (largest minus smallest) of
+the repeats. The last columns are the gain by the clock from two threads and from two processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+# One core is what is measured: the BLAS behind numpy must not take a second one.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+
+from o2t_jax.physics.laws import law_for  # noqa: E402
+from o2t_jax.render.renderer import SceneRenderer  # noqa: E402
+from o2t_jax.render.scenes import get_scene  # noqa: E402
+
+PICTURES = 9
+CAMERAS = {"sample": 3, "fresh": 9, "fixed": 1}
+ROWS = [
+    *[("room", size, "sample") for size in (64, 128, 256, 512, 1024)],
+    ("room", 512, "fresh"),
+    ("room", 512, "fixed"),
+    *[("ballistic", size, "sample") for size in (64, 128, 512)],
+]
+COLUMNS = {
+    "scene": "",
+    "size_px": "d",
+    "cameras": "",
+    "per_second_per_core": ",.0f",
+    "spread": ",.0f",
+    "per_wall_s": ",.0f",
+    "two_threads": ".2f",
+    "two_processes": ".2f",
+}
+
+
+def make_call(scene: str, cameras: str, seed: int) -> tuple[Any, ...]:
+    """Arguments of `SceneRenderer.render` but the size: PICTURES pictures of one scene."""
+    rng, world = np.random.default_rng(seed), get_scene(scene)
+    eye, azimuth, elevation = world.view_prior(rng, None)
+    count = CAMERAS[cameras]
+    places = eye + rng.uniform(-0.5, 0.5, (count, 3)) * (1.0, 1.0, 0.2)
+    angles = np.array([azimuth, elevation]) + rng.uniform(-5.0, 5.0, (count, 2))
+    each = PICTURES // count
+    times = rng.uniform(0.0, 0.8 if scene == "ballistic" else 1.5, PICTURES)
+    return seed, times, np.repeat(angles, each, axis=0), np.repeat(places, each, axis=0)
+
+
+def render_calls(scene: str, size: int, cameras: str, first: int, count: int) -> tuple[float, float]:
+    """Renders `count` calls; seconds of this thread's processor time and by the clock."""
+    renderer = SceneRenderer(get_scene(scene), law_for(9.5, 8.0))
+    calls = [make_call(scene, cameras, seed) for seed in range(first, first + count)]
+    processor, clock = time.thread_time(), time.perf_counter()
+    for call in calls:
+        renderer.render(*call, (size, size))
+    return time.thread_time() - processor, time.perf_counter() - clock
+
+
+def speed_up(pool: Executor, scene: str, size: int, cameras: str, count: int, repeats: int) -> float:
+    """How many times as fast two workers are as one, by the clock; median."""
+    gains = []
+    for repeat in range(repeats):
+        clock = time.perf_counter()
+        pool.submit(render_calls, scene, size, cameras, repeat * count, count).result()
+        alone = time.perf_counter() - clock
+        clock = time.perf_counter()
+        jobs = [pool.submit(render_calls, scene, size, cameras, repeat * count, count) for _ in range(2)]
+        for job in jobs:
+            job.result()
+        gains.append(2.0 * alone / (time.perf_counter() - clock))
+    return statistics.median(gains)
+
+
+def measure(row: tuple[str, int, str], seconds: float, repeats: int, pools: dict[str, Executor]) -> dict[str, Any]:
+    """One row of the table."""
+    scene, size, cameras = row
+    used, _ = render_calls(*row, 0, 4)
+    used, _ = render_calls(*row, 0, 4)  # the first one warms up
+    count = max(2, round(4 * seconds / repeats / max(used, 1e-6)))
+    runs = [render_calls(*row, 1000 * repeat, count) for repeat in range(repeats)]
+    rates = [PICTURES * count / processor for processor, _ in runs]
+    result = {
+        "scene": scene,
+        "size_px": size,
+        "cameras": cameras,
+        "per_second_per_core": statistics.median(rates),
+        "spread": max(rates) - min(rates),
+        "per_wall_s": statistics.median(PICTURES * count / clock for _, clock in runs),
+    }
+    for name, pool in pools.items():
+        result[name] = speed_up(pool, scene, size, cameras, count, repeats)
+    return result
+
+
+def _ready() -> bool:
+    return True
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description="Times the OpenCV renderer.")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
+    parser.add_argument("--seconds", type=float, default=2.0, help="processor time for each row")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args(argv)
+    with (
+        ThreadPoolExecutor(2) as threads,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes,
+    ):
+        for job in [processes.submit(_ready) for _ in range(8)]:
+            job.result()
+        pools: dict[str, Executor] = {"two_threads": threads, "two_processes": processes}
+        rows = []
+        for row in ROWS:
+            # Workers' gains where they are asked for: at the two sizes that training uses.
+            paired = pools if row[1] in (64, 512) and row[2] == "sample" else {}
+            rows.append({name: None for name in COLUMNS} | measure(row, args.seconds, args.repeats, paired))
+    figure = {(r["scene"], r["size_px"], r["cameras"]): r["per_second_per_core"] for r in rows}
+    from benchmarks.common import finish
+
+    finish(
+        rows,
+        COLUMNS,
+        args.json,
+        room_512_pictures_per_second_per_core=figure["room", 512, "sample"],
+        room_64_pictures_per_second_per_core=figure["room", 64, "sample"],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -32,9 +32,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def finish(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any
-) -> None:
+def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any) -> None:
     """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
     where = machine()
     text_to = sys.stderr if json_path == "-" else sys.stdout

@@ -1,12 +1,12 @@
 """Pictures per second of the project's own renderer: python -m benchmarks.render [--json=FILE] [--seconds=2]
 
 One call makes 9 pictures, as a sample asks for them: 3 cameras (two eyes and the target's) at 3 times each, of a scene
-that no call has had before, drawing of initial conditions and simulation (g = 9.5 + 8 / (z + 10), with bounces) included.
+that no call has had before, initial conditions and simulation (g = 9.5 + 8 / (z + 10), with bounces) included.
 `fresh` gives each of the 9 pictures a camera of its own, `fixed` gives all of them one.
 
-A rate is pictures per second of processor time on one core: what other programs take of the machine does not count, as
-long as they leave the caches alone; `per_wall_s` is the same by the clock. Median and spread (largest minus smallest) of
-the repeats. The last columns are the gain by the clock from two threads and from two processes.
+A rate is pictures per second of processor time on one core: what other programs take of the machine does not count,
+as long as they leave the caches alone; `per_wall_s` is the same by the clock. Median and spread (largest minus
+smallest) of the repeats. The last columns are the gain by the clock from two threads and from two processes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ COLUMNS = {
 }
 
 
-def make_call(scene: str, cameras: str, seed: int) -> tuple[Any, ...]:
+def make_call(scene: str, cameras: str, seed: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """Arguments of `SceneRenderer.render` but the size: PICTURES pictures of one scene."""
     rng, world = np.random.default_rng(seed), get_scene(scene)
     eye, azimuth, elevation = world.view_prior(rng, None)
@@ -89,10 +89,10 @@ def speed_up(pool: Executor, scene: str, size: int, cameras: str, count: int, re
 def measure(row: tuple[str, int, str], seconds: float, repeats: int, pools: dict[str, Executor]) -> dict[str, Any]:
     """One row of the table."""
     scene, size, cameras = row
-    used, _ = render_calls(*row, 0, 4)
-    used, _ = render_calls(*row, 0, 4)  # the first one warms up
+    render_calls(scene, size, cameras, 0, 4)  # warms up
+    used, _ = render_calls(scene, size, cameras, 0, 4)
     count = max(2, round(4 * seconds / repeats / max(used, 1e-6)))
-    runs = [render_calls(*row, 1000 * repeat, count) for repeat in range(repeats)]
+    runs = [render_calls(scene, size, cameras, 1000 * repeat, count) for repeat in range(repeats)]
     rates = [PICTURES * count / processor for processor, _ in runs]
     result = {
         "scene": scene,
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
         for row in ROWS:
             # Workers' gains where they are asked for: at the two sizes that training uses.
             paired = pools if row[1] in (64, 512) and row[2] == "sample" else {}
-            rows.append({name: None for name in COLUMNS} | measure(row, args.seconds, args.repeats, paired))
+            rows.append(dict.fromkeys(COLUMNS) | measure(row, args.seconds, args.repeats, paired))
     figure = {(r["scene"], r["size_px"], r["cameras"]): r["per_second_per_core"] for r in rows}
     from benchmarks.common import finish
 

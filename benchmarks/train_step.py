@@ -1,8 +1,8 @@
-"""Time and memory of one train step: python -m benchmarks.train_step [--json=FILE] [--repeats=5] [--rows=cpu,seed64,seed512]
+"""Time and memory of one train step: python -m benchmarks.train_step [--json=FILE] [--repeats=5] [--rows=cpu,seed64]
 
 Rows: `cpu` is the default config's step; `seed64` and `seed512` are config `seed` (the guide's free gauge, base 32) at
 64 px with batch 16 and at 512 px with batch 1; `camera512` is the camera gauge at 512 px, base 32, batch 1. Compilation
-is timed apart, without the cache. Memory is what the compiled step needs beside its arguments, by the compiler's account.
+is timed apart, without the cache. Memory is what the compiled step needs beside its arguments, by the compiler.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def measure(name: str, config: Any, repeats: int) -> dict[str, Any]:
     times = []
     for _ in range(repeats + 1):
         begun = time.perf_counter()
-        state, metrics = jax.block_until_ready(step(state, batch))
+        state, _ = jax.block_until_ready(step(state, batch))
         times.append(time.perf_counter() - begun)
     times = times[1:]  # the first one touches its memory for the first time
     return {

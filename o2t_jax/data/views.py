@@ -24,7 +24,7 @@ from o2t_jax.types import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2
 
 T = TypeVar("T")
 _MAX_ELEVATION_DEG = 85.0
-# After a sample's last picture: long enough for whatever moves to be elsewhere, short enough for a module that simulates.
+# After a sample's last picture: long enough for what moves to be elsewhere, short enough for a module that simulates.
 REFERENCE_DELAYS_S = (1.5, 2.7)
 
 

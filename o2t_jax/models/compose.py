@@ -130,7 +130,8 @@ def _sphere_colours(
 ) -> jax.Array:
     """Colours [B, K, H, W, 3] of the measured spheres at world normals [B, K, H, W, 3], from the inputs."""
     position, rotation = camera_poses(para)
-    total, weights = 0.0, 1e-6
+    total = jnp.zeros_like(normal)
+    weights = jnp.full((*normal.shape[:-1], 1), 1e-6, normal.dtype)
     for i in range(pictures.shape[1]):
         centre = jax.lax.stop_gradient(metric.first if i < 2 else metric.second)
         to_eye = position[:, i, None] - centre

@@ -17,7 +17,7 @@ from o2t_jax.models.layers import Attention, Conv, NormAct, ResBlock, level_widt
 
 
 class Decoder(nn.Module):
-    """Five levels from (H/32, W/32) to (H, W). `extra` channels (drawn slots, warped background) join the last level."""
+    """Five levels from (H/32, W/32) to (H, W). `extra` channels (drawn slots, background) join the last level."""
 
     base_ch: int
     remat: bool = False
@@ -26,7 +26,7 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, skips: Sequence[jax.Array], extra: jax.Array | None = None) -> jax.Array:
-        """`h` float32 [B, latent_dim], `skips` from the encoder, `extra` [B, H, W, E] -> logits float32 [B, H, W, 3]."""
+        """`h` float32 [B, latent_dim], the encoder's `skips`, `extra` [B, H, W, E] -> logits float32 [B, H, W, 3]."""
         block = nn.remat(ResBlock) if self.remat else ResBlock
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)

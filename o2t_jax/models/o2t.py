@@ -95,9 +95,7 @@ class O2TModel(nn.Module):
         _, rotation = camera_poses(para)
         return mask, locate(mask, rotation, intrinsics_for(h, w))
 
-    def __call__(
-        self, pictures: jax.Array, para: jax.Array, k: jax.Array, n: jax.Array, visited: jax.Array
-    ) -> Outputs:
+    def __call__(self, pictures: jax.Array, para: jax.Array, k: jax.Array, n: jax.Array, visited: jax.Array) -> Outputs:
         """Predicts the target picture.
 
         Args: `pictures` float32 [B, 4, H, W, 3] in 0..1; `para` float32 [B, 5, 6], relative to camera 1;

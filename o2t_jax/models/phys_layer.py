@@ -1,8 +1,8 @@
 """Latent physics: the two-branch PhysLayer, its learned law, and the blend (O2T guide, 'Physics Evolution').
 
-The latent of D = 6 S numbers is [velocity 3S, position 3S], each axis-major: the heights of the S slots, then x, then y.
-The mask of g0 (the first D/6 rows of a half) is therefore the height axis of every slot. The layer subtracts gravity:
-g0 > 0 pulls down. In the camera gauge the numbers of *used* slots are metres and metres per second.
+The latent of D = 6 S numbers is [velocity 3S, position 3S], each axis-major: the heights of the S slots, then x, then
+y. The mask of g0 (the first D/6 rows of a half) is therefore the height axis of every slot. The layer subtracts
+gravity: g0 > 0 pulls down. In the camera gauge the numbers of *used* slots are metres and metres per second.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def verlet(particle: Particle, gravity: Any, dt: float) -> Particle:
     return Particle(position, particle.velocity - 0.5 * (g_old + g_new) * dt)
 
 
-def shoot(start: jax.Array, end: jax.Array, k: jax.Array, k_max: int, gravity: Any, dt: float, rounds: int) -> jax.Array:
+def shoot(
+    start: jax.Array, end: jax.Array, k: jax.Array, k_max: int, gravity: Any, dt: float, rounds: int
+) -> jax.Array:
     """Velocity at `start` whose flight under `gravity` is at `end` after k steps.
 
     Args: `start`, `end` [B, K, 3] m; `k` int32 [B] >= 1; `rounds` of correction (one is exact for constant gravity).
@@ -121,14 +123,19 @@ def to_latent(particle: Particle, slots: int) -> tuple[jax.Array, np.ndarray]:
     """
     used = particle.position.shape[1]
     pad = ((0, 0), (0, 0), (0, slots - used))
-    halves = [jnp.pad(jnp.swapaxes(x, 1, 2), pad).reshape(x.shape[0], 3 * slots) for x in (particle.velocity, particle.position)]
+    halves = [
+        jnp.pad(jnp.swapaxes(x, 1, 2), pad).reshape(x.shape[0], 3 * slots)
+        for x in (particle.velocity, particle.position)
+    ]
     mask = np.tile(np.arange(slots) < used, 6)
     return jnp.concatenate(halves, axis=-1), mask
 
 
 def from_latent(h: jax.Array, slots: int, used: int) -> Particle:
     """The inverse of `to_latent` for the first `used` slots of `h` [B, 6 slots]."""
-    velocity, position = (jnp.swapaxes(x.reshape(h.shape[0], 3, slots), 1, 2)[:, :used] for x in jnp.split(h, 2, axis=-1))
+    velocity, position = (
+        jnp.swapaxes(x.reshape(h.shape[0], 3, slots), 1, 2)[:, :used] for x in jnp.split(h, 2, axis=-1)
+    )
     return Particle(position, velocity)
 
 
@@ -187,9 +194,7 @@ class PhysLayer(nn.Module):
         if not self.used:
             return free
         law = self.law()
-        particle = verlet(
-            from_latent(h, self.slots, self.used), lambda z: learned_gravity(law, z, visited), self.dt
-        )
+        particle = verlet(from_latent(h, self.slots, self.used), lambda z: learned_gravity(law, z, visited), self.dt)
         values, mask = to_latent(particle, self.slots)
         return jnp.where(mask, values, free)
 

@@ -1,8 +1,8 @@
 """The public benchmark's own integrator, for comparison: semi-implicit Euler, h = 0.5 ms, velocity first.
 
 Contacts mirror what went past: a centre below its radius is put as far above it and its vertical velocity turned
-upwards; likewise along the normal of the ramp's surface. A rolling ball leaves the ramp at its first step past the foot;
-each bounce disturbs the energy by up to about g v h.
+upwards; likewise along the normal of the ramp's surface. A rolling ball leaves the ramp at its first step past the
+foot. Each bounce disturbs the energy by up to about g v h.
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import namespace
 
@@ -141,11 +139,6 @@ def law_for(g0: float, alpha: float) -> Gravity:
     return Gravity.constant(g0) if alpha == 0 else Gravity.hyperbolic(g0, alpha)
 
 
-def params_array(gravity: Gravity) -> np.ndarray:
-    """The law's numbers as float64 [P], to be handed to jitted code (which differentiates by them)."""
-    return np.asarray(gravity.params, np.float64)
-
-
 __all__ = [
     "CONSTANT",
     "HYPERBOLIC",
@@ -156,6 +149,5 @@ __all__ = [
     "Law",
     "get_law",
     "law_for",
-    "params_array",
     "register",
 ]

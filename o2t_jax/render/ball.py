@@ -14,17 +14,16 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.render.draw import Box, Ellipse, conic_coverage, ellipse_coverage, ellipse_from_conic, grid_for, outer_sum
 from o2t_jax.render.view import Point, View
 
 # A ball's colour times brightness: `AMBIENT` below, 1 on top, (1 + height of the normal) / 2 to the third between them.
-AMBIENT = 0.24
+AMBIENT = 0.28
 # White light added near the top: the glossy rim. It sets in above `GLOSS_FROM` of full brightness.
 GLOSS, GLOSS_FROM = 0.25, 0.40
 SHADOW_COLOUR = (64, 64, 64)
 SHADOW_OPACITY = 0.55
-# Smaller than this (half width, px) a ball changes no byte.
-_INVISIBLE_PX = 0.02
 
 
 class Patch(NamedTuple):
@@ -92,22 +91,21 @@ def sphere_patch(sphere: Sphere, colours: np.ndarray) -> Patch | None:
     outline = sphere.outline()
     if outline is None:
         return _open_sphere(sphere, colours)
-    box = outline.box(k.height, k.width)
-    if box is None or max(outline.half_extent) < _INVISIBLE_PX:
+    grid = grid_for(outline, k.height, k.width)
+    if grid is None:
         return None
-    grid = grid_for(outline, box)
     coverage, inside = ellipse_coverage(outline, grid)
     # The discriminant of the ray's meeting with the sphere is `inside` times its value at the outline's centre.
     r2 = sphere.radius * sphere.radius
     inside *= np.float32(r2 * sphere.power / (sphere.local[2] * sphere.local[2] - r2))
-    ray_x, ray_y = (grid.du + (outline.u - k.cx)) / k.focal, (grid.dv + (outline.v - k.cy)) / k.focal
+    ray_x, ray_y = (grid.du + (outline.u - k.cx)) * (1.0 / k.focal), (grid.dv + (outline.v - k.cy)) * (1.0 / k.focal)
     level = _brightness(sphere, ray_x, ray_y, inside)
     if not grid.plain:
         # A pixel shows the mean over what it covers of the ball.
         level *= coverage
         coverage, level = grid.shrink(coverage), grid.shrink(level)
         level /= np.maximum(coverage, np.float32(1e-6))
-    return Patch(box, coverage, _painted(level, colours))
+    return Patch(grid.box, coverage, _painted(level, colours))
 
 
 def _brightness(sphere: Sphere, x: np.ndarray, y: np.ndarray, discriminant: np.ndarray) -> np.ndarray:
@@ -123,7 +121,7 @@ def _brightness(sphere: Sphere, x: np.ndarray, y: np.ndarray, discriminant: np.n
     level = outer_sum(cy * y + cz, cx * x)
     level -= root
     level /= outer_sum(y * y + 1.0, x * x)
-    level *= ((y * up_y + up_z) * (0.5 / sphere.radius)).astype(np.float32)[:, None]
+    level *= (y * (0.5 * up_y / sphere.radius) + (0.5 * up_z / sphere.radius))[:, None]
     level += np.float32(0.5 - (cy * up_y + cz * up_z) * (0.5 / sphere.radius))
     cube = np.multiply(level, level, out=root)
     level *= cube
@@ -138,13 +136,18 @@ def _painted(level: np.ndarray, colours: np.ndarray) -> np.ndarray:
 def _open_sphere(sphere: Sphere, colours: np.ndarray) -> Patch:
     """The rare sphere that reaches behind the camera: every pixel is asked."""
     k, (cx, cy, cz), power = sphere.view.intrinsics, sphere.local, sphere.power
-    x, y = (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
+    x, y = _rays(k)
     conic = (cx * cx - power, cx * cy, cy * cy - power, cx * cz, cy * cz, cz * cz - power)
     coverage = conic_coverage(conic, sphere.local, x, y, 1.0 / k.focal)
     along = outer_sum(cy * y + cz, cx * x)
-    discriminant = along * along - outer_sum(y * y + 1.0, x * x) * np.float32(power)
-    level = _brightness(sphere, x, y, discriminant)
+    discriminant = along * along - outer_sum(y * y + 1.0, x * x) * power
+    level = _brightness(sphere, x.astype(np.float32), y.astype(np.float32), discriminant.astype(np.float32))
     return Patch(Box(0, 0, k.height, k.width), coverage, _painted(level, colours))
+
+
+def _rays(k: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    """x [W] and y [H] of the rays (x, y, 1) through the pixels' centres."""
+    return (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
 
 
 def shadow_patch(view: View, centre: Point, radius: float) -> Patch | None:
@@ -153,8 +156,8 @@ def shadow_patch(view: View, centre: Point, radius: float) -> Patch | None:
     foot = view.local(centre[0], centre[1], 0.0)
     if height <= 0.0 or not view.sees(foot, radius):
         return None
-    # With F the foot and n the vertical in camera axes, a ray p meets the ground at -height p / (p.n): in the disc where
-    # |height p + (p.n) F|^2 <= r^2 (p.n)^2.
+    # With F the foot and n the vertical in camera axes, a ray p meets the ground at -height p / (p.n): inside the disc
+    # where |height p + (p.n) F|^2 <= r^2 (p.n)^2.
     fx, fy, fz = foot
     _, ny, nz = view.up
     h2, rest = height * height, radius * radius - (fx * fx + fy * fy + fz * fz)
@@ -170,17 +173,16 @@ def shadow_patch(view: View, centre: Point, radius: float) -> Patch | None:
     found = ellipse_from_conic(*conic) if fz > rim else None
     if found is None:
         box = Box(0, 0, k.height, k.width)
-        x, y = (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
+        x, y = _rays(k)
         coverage = conic_coverage(conic, (0.0, -ny, -nz), x, y, 1.0 / k.focal)
     else:
         x0, y0, *form = found
         f2 = k.focal * k.focal
         outline = Ellipse(k.cx + k.focal * x0, k.cy + k.focal * y0, form[0] / f2, form[1] / f2, form[2] / f2)
-        touched = outline.box(k.height, k.width)
-        if touched is None or max(outline.half_extent) < _INVISIBLE_PX:
+        grid = grid_for(outline, k.height, k.width)
+        if grid is None:
             return None
-        box, grid = touched, grid_for(outline, touched)
-        coverage = grid.shrink(ellipse_coverage(outline, grid)[0])
+        box, coverage = grid.box, grid.shrink(ellipse_coverage(outline, grid)[0])
     coverage *= np.float32(SHADOW_OPACITY)
     return Patch(box, coverage, np.full((*box.shape, 3), SHADOW_COLOUR[0], np.uint8))
 

@@ -1,6 +1,6 @@
 """Anti-aliased shapes on a pixel grid: ellipses, conics, polygons. Knows no camera and no world.
 
-Pixel coordinates are those of `o2t_jax.types`: the centre of pixel (row i, column j) lies at (u, v) = (j + 0.5, i + 0.5).
+Pixel coordinates are those of `o2t_jax.types`: the centre of pixel (row i, column j) lies at (j + 0.5, i + 0.5).
 Coverage is the area of the shape inside the pixel's square, 0..1.
 
 A large ellipse's coverage is exact for the straight edge that is tangent to it in each border pixel; a small one is
@@ -10,6 +10,7 @@ first drawn on a finer grid and averaged, so that both stay within about 1% (tes
 from __future__ import annotations
 
 import math
+import threading
 from typing import NamedTuple
 
 import cv2
@@ -21,6 +22,31 @@ _MIN_SUPERSAMPLING, _MAX_SUPERSAMPLING = 3, 32
 # cv2's integers: 8 fractional bits, and no coordinate so far out that it overflows.
 _SHIFT = 8
 _FAR_PX = 1.0e6
+# Smaller than this (half width, px) an ellipse changes no byte.
+_INVISIBLE_PX = 0.02
+
+
+_MAX_SCRATCH = 1 << 23
+
+
+class _Scratch(threading.local):
+    """Memory that each thread uses again: fresh large arrays cost more in page faults than the drawing itself."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, np.ndarray] = {}
+
+    def array(self, slot: int, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+        """An array, contents undefined; valid until the same slot is asked for again."""
+        count = math.prod(shape)
+        held = self.held.get(slot)
+        if held is None or held.dtype != dtype or held.size < count:
+            held = np.empty(count, dtype)
+            if count <= _MAX_SCRATCH:
+                self.held[slot] = held
+        return held[:count].reshape(shape)
+
+
+SCRATCH = _Scratch()
 
 
 class Box(NamedTuple):
@@ -72,11 +98,6 @@ class Ellipse(NamedTuple):
         det = self.a * self.c - self.b * self.b
         return math.sqrt(self.c / det), math.sqrt(self.a / det)
 
-    def box(self, height: int, width: int) -> Box | None:
-        """Pixels of a `height` x `width` picture that the ellipse touches, None when there is none."""
-        hu, hv = self.half_extent
-        return box_around(self.u - hu, self.v - hv, self.u + hu, self.v + hv, height, width)
-
 
 def ellipse_from_conic(
     xx: float, xy: float, yy: float, x1: float, y1: float, one: float
@@ -98,7 +119,7 @@ def ellipse_from_conic(
 class Grid(NamedTuple):
     """Sample points over a box, `per_u` x `per_v` in each pixel.
 
-    Attributes: `du` [w * per_u], `dv` [h * per_v]: the points' px from the origin given to `grid_for`, float64.
+    Attributes: `du` [w * per_u], `dv` [h * per_v]: the points' px from the ellipse's centre, float32.
     """
 
     box: Box
@@ -114,29 +135,42 @@ class Grid(NamedTuple):
 
     def shrink(self, field: np.ndarray) -> np.ndarray:
         """Means [h, w] over the pixels of a field [h * per_v, w * per_u] of float32."""
-        if self.plain:
+        if self.per_u == 1 and self.per_v == 1:
             return field
-        height, width = self.box.shape
-        return cv2.resize(field, (width, height), interpolation=cv2.INTER_AREA)
+        box = self.box
+        return cv2.resize(field, (box.right - box.left, box.bottom - box.top), interpolation=cv2.INTER_AREA)
 
 
-def grid_for(ellipse: Ellipse, box: Box) -> Grid:
-    """Sample points over `box` relative to the ellipse's centre, as fine as the ellipse's size asks for."""
-    per_u, per_v = (
-        1
-        if half >= _SMOOTH_RADIUS_PX
-        else min(max(math.ceil(_SMOOTH_RADIUS_PX / max(half, 1e-3)), _MIN_SUPERSAMPLING), _MAX_SUPERSAMPLING)
-        for half in ellipse.half_extent
-    )
-    height, width = box.shape
-    du = np.arange(0.5, width * per_u) / per_u + (box.left - ellipse.u)
-    dv = np.arange(0.5, height * per_v) / per_v + (box.top - ellipse.v)
-    return Grid(box, per_u, per_v, du, dv)
+def grid_for(ellipse: Ellipse, height: int, width: int) -> Grid | None:
+    """Sample points over the pixels of a `height` x `width` picture that an ellipse touches, as fine as it asks for.
+
+    None where the ellipse is out of the picture or too small to change a byte.
+    """
+    u, v = ellipse.u, ellipse.v
+    hu, hv = ellipse.half_extent
+    box = box_around(u - hu, v - hv, u + hu, v + hv, height, width)
+    if box is None or max(hu, hv) < _INVISIBLE_PX:
+        return None
+    per_u, per_v = _fineness(hu), _fineness(hv)
+    return Grid(box, per_u, per_v, _points(box.left, box.right, per_u, u), _points(box.top, box.bottom, per_v, v))
+
+
+def _fineness(half: float) -> int:
+    if half >= _SMOOTH_RADIUS_PX:
+        return 1
+    return min(max(math.ceil(_SMOOTH_RADIUS_PX / max(half, 1e-3)), _MIN_SUPERSAMPLING), _MAX_SUPERSAMPLING)
+
+
+def _points(first: int, last: int, per: int, origin: float) -> np.ndarray:
+    points = np.arange((last - first) * per, dtype=np.float64)
+    points *= 1.0 / per
+    points += first + 0.5 / per - origin
+    return points.astype(np.float32)
 
 
 def outer_sum(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """rows[i] + columns[j], float32 [h, w]."""
-    return rows.astype(np.float32)[:, None] + columns.astype(np.float32)
+    """rows[i] + columns[j]: [h, w]."""
+    return rows[:, None] + columns
 
 
 def _square_form(x: np.ndarray, y: np.ndarray, a: float, b: float, c: float) -> tuple[np.ndarray, np.ndarray]:
@@ -150,14 +184,15 @@ def ellipse_coverage(ellipse: Ellipse, grid: Grid) -> tuple[np.ndarray, np.ndarr
 
     Both have the grid's own fineness: average the coverage with `grid.shrink`.
     """
-    # In units of the grid's cells.
-    du, dv = grid.du * grid.per_u, grid.dv * grid.per_v
-    a = ellipse.a / (grid.per_u * grid.per_u)
-    b = ellipse.b / (grid.per_u * grid.per_v)
-    c = ellipse.c / (grid.per_v * grid.per_v)
+    du, dv, per_u, per_v = grid.du, grid.dv, grid.per_u, grid.per_v
+    a, b, c = ellipse.a, ellipse.b, ellipse.c
     inside, rest = _square_form(du, dv, a, b, c)
     inside *= inside
-    np.subtract((1.0 - rest).astype(np.float32)[:, None], inside, out=inside)
+    np.subtract((1.0 - rest)[:, None], inside, out=inside)
+    if not grid.plain:
+        # From here in units of the grid's cells.
+        du, dv = du * per_u, dv * per_v
+        a, b, c = a / (per_u * per_u), b / (per_u * per_v), c / (per_v * per_v)
     # The arc bends away from its tangent by curvature / 24 on the average over a cell's width.
     bend = math.sqrt(math.sqrt(a * c - b * b)) / 24.0
     if grid.plain:
@@ -168,14 +203,14 @@ def ellipse_coverage(ellipse: Ellipse, grid: Grid) -> tuple[np.ndarray, np.ndarr
     np.maximum(form, np.float32(tiny), out=form)
     slope, rest = _square_form(du, dv, a * a + b * b, b * (a + c), b * b + c * c)
     slope *= slope
-    slope += (rest + tiny * math.sqrt(a * c - b * b)).astype(np.float32)[:, None]
+    slope += (rest + tiny * math.sqrt(a * c - b * b))[:, None]
     np.divide(form, slope, out=slope)
     np.sqrt(slope, out=slope)
     np.sqrt(form, out=form)
     np.subtract(np.float32(1.0), form, out=form)
     slope *= form
     slope += np.float32(0.5 - bend)
-    return _clip_unit(slope), inside
+    return clip_unit(slope), inside
 
 
 def _plain_coverage(
@@ -191,7 +226,7 @@ def _plain_coverage(
     if not border.size:
         return coverage
     row, column = np.divmod(border, len(du))
-    x, y = du[column], dv[row]
+    x, y = du[column].astype(np.float64), dv[row].astype(np.float64)
     gx, gy = a * x + b * y, b * x + c * y
     q = gx * x + gy * y
     slope = np.sqrt(gx * gx + gy * gy)
@@ -201,7 +236,7 @@ def _plain_coverage(
     return coverage
 
 
-def _clip_unit(field: np.ndarray) -> np.ndarray:
+def clip_unit(field: np.ndarray) -> np.ndarray:
     """`field` float32 [h, w] limited to 0..1, in place; cv2 is twice as fast here as numpy with a scalar."""
     cv2.threshold(field, 1.0, 0.0, cv2.THRESH_TRUNC, field)
     cv2.threshold(field, 0.0, 0.0, cv2.THRESH_TOZERO, field)
@@ -245,15 +280,17 @@ def conic_coverage(
     return coverage.astype(np.float32)
 
 
-def flat_picture(height: int, width: int, colour: tuple[int, ...]) -> np.ndarray:
-    """A picture of one colour: uint8 [H, W, 3]. Numpy's own broadcast of three bytes is 20 times slower."""
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[:] = np.array(colour, np.uint8).repeat(width).reshape(3, width).T.copy()
+def fill(picture: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+    """Fills uint8 [H, W, 3] with one colour and returns it. Numpy's own broadcast of three bytes is 20 times slower."""
+    picture[:] = np.array([colour], np.uint8).repeat(picture.shape[1], axis=0)
     return picture
 
 
 def fill_polygon(canvas: np.ndarray, points: np.ndarray, colour: tuple[float, ...]) -> None:
-    """Fills a convex polygon, `points` [N, 2] px as (u, v), on a uint8 canvas [H, W] or [H, W, 3]; anti-aliased by cv2."""
+    """Fills a convex polygon, `points` [N, 2] px as (u, v), on uint8 [H, W] or [H, W, 3]; anti-aliased by cv2.
+
+    cv2 puts its border up to 0.2 px too low: draw on a finer canvas where that matters.
+    """
     cv2.fillConvexPoly(canvas, _fixed_point(points), colour, cv2.LINE_AA, _SHIFT)
 
 
@@ -270,21 +307,23 @@ def _fixed_point(points: np.ndarray) -> np.ndarray:
 
 def blend(picture: np.ndarray, box: Box, paint: np.ndarray, coverage: np.ndarray) -> None:
     """Lays `paint` (uint8 [h, w, 3]) over the box of a picture (uint8 [H, W, 3]) with `coverage` float32 [h, w]."""
-    region = picture[box.slices]
-    region[...] = cv2.blendLinear(region, paint, 1.0 - coverage, coverage)
+    region = picture[box.top : box.bottom, box.left : box.right]
+    region[...] = cv2.blendLinear(region, paint, np.subtract(np.float32(1.0), coverage), coverage)
 
 
 __all__ = [
+    "SCRATCH",
     "Box",
     "Ellipse",
     "Grid",
     "blend",
     "box_around",
+    "clip_unit",
     "conic_coverage",
     "ellipse_coverage",
     "ellipse_from_conic",
+    "fill",
     "fill_polygon",
-    "flat_picture",
     "grid_for",
     "half_plane_coverage",
     "outer_sum",

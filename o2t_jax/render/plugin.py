@@ -308,8 +308,8 @@ class PluginRenderer:
             protocol.WRONG_COUNT: f"{name} returned {numbers[1]} pictures for {numbers[0]} times",
             protocol.NOT_AN_ARRAY: f"{name} returned something else than a numpy array as picture {numbers[0]}",
             protocol.NOT_UINT8: f"{name} returned a picture {numbers[0]} that is not uint8",
-            protocol.WRONG_SHAPE: f"{name} returned picture {numbers[0]} with {numbers[1]} axes {numbers[2 : 2 + length]}, "
-            "not (H, W, 3); image_size is (width, height)",
+            protocol.WRONG_SHAPE: f"{name} returned picture {numbers[0]} with {numbers[1]} axes "
+            f"{numbers[2 : 2 + length]}, not (H, W, 3); image_size is (width, height)",
             protocol.NO_DESCRIBE: "has no function describe_scene_<id>",
             protocol.NO_TEXT: "describe_scene_<id> printed nothing",
         }

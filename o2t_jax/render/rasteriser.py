@@ -1,7 +1,7 @@
 """Draws a room with OpenCV and numpy: background, ramp and scale bars once for a camera, then shadows and balls.
 
-Order in the picture: sky and ground; bars and ramp from far to near; the balls' shadows, except where something stands on
-them; the balls from far to near, each except where a solid in front of it stands.
+Order in the picture: sky and ground; bars and ramp from far to near; the balls' shadows, except where something stands
+on them; the balls from far to near, each except where a solid in front of it stands.
 """
 
 from __future__ import annotations
@@ -39,30 +39,33 @@ class Stage(NamedTuple):
     def of(cls, setup: Setup) -> Stage:
         """The unmoving part of a setup; a setup that `vanishes` (a room with two sides) has scale bars."""
         radii = tuple(float(r) for r in setup.radius)
-        bars = tuple(Bar(BAR_X_M * float(s), r) for s, r in zip(setup.side, radii, strict=True)) if setup.vanishes else ()
+        bars = (
+            tuple(Bar(BAR_X_M * float(s), r) for s, r in zip(setup.side, radii, strict=True)) if setup.vanishes else ()
+        )
         wedge = None if setup.ramp is None else Wedge(setup.ramp)
         return cls(tuple(palette(c) for c in setup.colour), radii, wedge, bars)
 
 
 class Backdrop(NamedTuple):
-    """What one camera sees of a stage without its balls: `picture` uint8 [H, W, 3] (never changed) and its layers."""
+    """What one camera sees of a stage without its balls: the layers that may stand before one."""
 
     view: View
-    picture: np.ndarray
     layers: tuple[Layer, ...]
 
 
-def draw_backdrop(stage: Stage, view: View, background: np.ndarray | None = None) -> Backdrop:
-    """Draws all that does not move. `background`, from `draw_background` for this view, is taken over when given."""
-    picture = draw_background(view) if background is None else background
+def draw_backdrop(picture: np.ndarray, stage: Stage, view: View) -> Backdrop:
+    """Draws all that does not move over all of `picture`, uint8 [H, W, 3]."""
+    draw_background(view, picture)
     layers = tuple(stand_order(view, stage.wedge, list(stage.bars)))
     for layer in layers:
         blend(picture, layer.patch.box, layer.patch.paint, layer.patch.coverage)
-    return Backdrop(view, picture, layers)
+    return Backdrop(view, layers)
 
 
-def draw_balls(picture: np.ndarray, stage: Stage, backdrop: Backdrop, position: np.ndarray, visible: np.ndarray) -> None:
-    """Draws shadows and balls into `picture`, a copy of the backdrop's.
+def draw_balls(
+    picture: np.ndarray, stage: Stage, backdrop: Backdrop, position: np.ndarray, visible: np.ndarray
+) -> None:
+    """Draws shadows and balls into `picture`, which shows the backdrop.
 
     Args: `position` [K, 3] m of the centres, `visible` [K].
     """
@@ -100,9 +103,10 @@ def draw_scene(
     Args: `position` [K, 3] m and `visible` [K] of the balls; `pose` = camera position [3] m, azimuth, elevation (deg).
     """
     stage = Stage.of(setup)
-    backdrop = draw_backdrop(stage, view_for(*pose, intrinsics))
-    draw_balls(backdrop.picture, stage, backdrop, np.asarray(position), np.asarray(visible))
-    return backdrop.picture
+    picture = np.empty((intrinsics.height, intrinsics.width, 3), np.uint8)
+    backdrop = draw_backdrop(picture, stage, view_for(*pose, intrinsics))
+    draw_balls(picture, stage, backdrop, np.asarray(position), np.asarray(visible))
+    return picture
 
 
 def _take_away(patch: Patch, layer: Layer, hides: bool | np.ndarray) -> None:

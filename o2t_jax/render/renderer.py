@@ -12,7 +12,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for
 from o2t_jax.physics.laws import Gravity
 from o2t_jax.physics.room import INTEGRATORS, Setup, simulate
-from o2t_jax.render.rasteriser import Backdrop, Stage, draw_backdrop, draw_balls
+from o2t_jax.render.rasteriser import Stage, draw_backdrop, draw_balls
 from o2t_jax.render.scenes.base import Scene
 from o2t_jax.render.view import view_for
 
@@ -61,23 +61,25 @@ class SceneRenderer:
         """See `types.Renderer.render`; single entries broadcast over the pictures.
 
         Pictures of one camera share what does not move: ask for many times in one call.
-        Raises: UsageError for a negative or non-finite time, angle or place, counts that do not fit, an impossible size.
+        Raises: UsageError for a negative time, what is not finite, counts that do not fit, an impossible size.
         """
         moments, turns, places = _arguments(times, angles, observer_positions)
         height, width = _size(image_size)
         setup, stage = self._known(_seed(setup_seed))
         position, visible = simulate(setup, moments, self.gravity, self.integrator)
         intrinsics = intrinsics_for(height, width)
-        known: dict[bytes, Backdrop] = {}
         pictures = np.empty((len(moments), height, width, 3), np.uint8)
-        for i, picture in enumerate(pictures):
-            pose = turns[i].tobytes() + places[i].tobytes()
-            backdrop = known.get(pose)
-            if backdrop is None:
-                view = view_for(places[i], turns[i, 0], turns[i, 1], intrinsics)
-                known[pose] = backdrop = draw_backdrop(stage, view)
-            picture[...] = backdrop.picture
-            draw_balls(picture, stage, backdrop, position[i], visible[i])
+        same_camera: dict[bytes, list[int]] = {}
+        for i in range(len(moments)):
+            same_camera.setdefault(turns[i].tobytes() + places[i].tobytes(), []).append(i)
+        for group in same_camera.values():
+            first, *others = group
+            view = view_for(places[first], turns[first, 0], turns[first, 1], intrinsics)
+            backdrop = draw_backdrop(pictures[first], stage, view)
+            for i in others:
+                pictures[i] = pictures[first]
+            for i in group:
+                draw_balls(pictures[i], stage, backdrop, position[i], visible[i])
         return pictures
 
     def truth(self, setup_seed: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,10 +119,14 @@ def _arguments(times: Any, angles: Any, places: Any) -> tuple[np.ndarray, np.nda
         array = array[None] if name != "times" and array.ndim == 1 else array
         wanted = (len(array),) if name == "times" else (len(array), columns)
         if array.shape != wanted or not len(array):
-            raise UsageError(f"{name} have shape {np.shape(value)}: give one or T rows" + (f" of {columns}" if columns > 1 else ""))
+            raise UsageError(
+                f"{name} have shape {np.shape(value)}: give one or T rows" + (f" of {columns}" if columns > 1 else "")
+            )
         if not math.isfinite(float(np.sum(array))):
             bad = array.ravel()[~np.isfinite(array.ravel())]
-            raise UsageError(f"{name} hold {bad[0] if bad.size else 'huge numbers'}: every entry must be a finite number")
+            raise UsageError(
+                f"{name} hold {bad[0] if bad.size else 'huge numbers'}: every entry must be a finite number"
+            )
         arrays.append(array)
     if arrays[0].min() < 0.0:
         raise UsageError(f"time {arrays[0].min():g} s is negative: a scene starts at 0 s")

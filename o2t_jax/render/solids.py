@@ -1,8 +1,8 @@
 """What stands on the ground and never moves: the ramp and the two scale bars, as layers over the background.
 
 A layer is drawn once for a camera. Balls are laid over the finished picture afterwards, and what stands in front of a
-ball takes its own coverage away from the ball's. Which of two convex bodies is in front needs no depth buffer: the plane
-through their closest points parts them, and the one on the eye's side of it hides the other.
+ball takes its own coverage away from the ball's. Which of two convex bodies is in front needs no depth buffer: the
+plane through their closest points parts them, and the one on the eye's side of it hides the other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from o2t_jax.physics.ramp import Ramp, RampFrame, ramp_corners, ramp_frame
 from o2t_jax.render.ball import Patch, Sphere
-from o2t_jax.render.draw import Box, box_around, fill_polygon, flat_picture, stroke
+from o2t_jax.render.draw import SCRATCH, Box, box_around, fill, fill_polygon, stroke
 from o2t_jax.render.view import Point, View, clip_near
 
 BAR_COLOUR = (220, 30, 30)
@@ -143,7 +143,12 @@ class Bar:
         length = math.hypot(ub - ua, vb - va)
         nu, nv = ((va - vb) / length, (ub - ua) / length) if length > 1e-6 else (0.0, 1.0)
         a, b = (max(BAR_HALF_WIDTH_M * k.focal / z, BAR_MIN_HALF_WIDTH_PX) for _, _, z in local[:2])
-        outline = [(ua - a * nu, va - a * nv), (ub - b * nu, vb - b * nv), (ub + b * nu, vb + b * nv), (ua + a * nu, va + a * nv)]
+        outline = [
+            (ua - a * nu, va - a * nv),
+            (ub - b * nu, vb - b * nv),
+            (ub + b * nu, vb + b * nv),
+            (ua + a * nu, va + a * nv),
+        ]
         return _polygons(view, [(np.array(outline), BAR_COLOUR)])
 
     def hides(self, sphere: Sphere, box: Box) -> bool | np.ndarray:
@@ -164,8 +169,9 @@ def _polygons(
     height, width = box.shape
     fine = 4 if height * width <= _FINE_4 else 2 if height * width <= _FINE_2 else 1
     # Painted everywhere first: what the averaging below mixes in at the outline should not be black.
-    paint = flat_picture(height * fine, width * fine, faces[0][1])
-    alpha = np.zeros((height * fine, width * fine), np.uint8)
+    paint = fill(SCRATCH.array(2, (height * fine, width * fine, 3), np.uint8), faces[0][1])
+    alpha = SCRATCH.array(3, (height * fine, width * fine), np.uint8)
+    alpha[...] = 0
     moved = [((pixels - (box.left, box.top)) * fine, colour) for pixels, colour in faces]
     for pixels, colour in moved:
         fill_polygon(alpha, pixels, (255,))
@@ -178,7 +184,9 @@ def _polygons(
     if fine > 1:
         paint = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA)
         alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
-    return Patch(box, alpha.astype(np.float32) * np.float32(1.0 / 255.0), paint)
+    else:
+        paint = paint.copy()  # out of the scratch memory
+    return Patch(box, alpha * np.float32(1.0 / 255.0), paint)
 
 
 class Layer(NamedTuple):

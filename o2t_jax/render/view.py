@@ -1,4 +1,4 @@
-"""One camera pose with what every drawing step needs of it, mostly as plain floats: the fastest way for single points."""
+"""One camera pose with what every drawing step needs of it, as plain floats: the fastest way for single points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class View(NamedTuple):
     """A level pin-hole camera: camera axes are x right, y down, z forward, as in `geometry.camera`.
 
     Attributes: `eye`, its place (m); `right`, `down`, `forward`, its axes in the world; `up` the world's vertical in
-    camera axes (its x is 0: the camera is level); `intrinsics`; `half_angle` rad, from the axis to the picture's corner.
+    camera axes (its x is 0: the camera is level); `intrinsics`; `cone`, cosine and
+    sine of the angle from the axis to the picture's corners.
     """
 
     eye: Point
@@ -26,7 +27,7 @@ class View(NamedTuple):
     forward: Point
     up: Point
     intrinsics: Intrinsics
-    half_angle: float
+    cone: tuple[float, float]
 
     def local(self, x: float, y: float, z: float) -> Point:
         """A world point (m) in camera axes."""
@@ -37,10 +38,9 @@ class View(NamedTuple):
     def sees(self, local: Point, radius: float) -> bool:
         """False when a sphere (centre in camera axes, m) is surely out of the picture, or a number is not finite."""
         x, y, z = local
-        distance = math.sqrt(x * x + y * y + z * z)
-        if not radius < distance < math.inf:
-            return distance <= radius
-        return math.acos(max(-1.0, min(1.0, z / distance))) - math.asin(radius / distance) < self.half_angle
+        aside = math.sqrt(x * x + y * y)
+        # Distance from the cone through the picture's corners, positive outside it; false too for what is not a number.
+        return aside * self.cone[0] - z * self.cone[1] < radius and z > -radius
 
     def polygon(self, corners: list[Point]) -> np.ndarray | None:
         """Pixels [N, 2] of a convex polygon of world points, cut off near the camera; None when it is all behind."""
@@ -60,9 +60,9 @@ def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics:
     ca, sa, ce, se = math.cos(a), math.sin(a), math.cos(e), math.sin(e)
     eye = (float(position[0]), float(position[1]), float(position[2]))
     k = intrinsics
-    half_angle = math.atan2(0.5 * math.hypot(k.width, k.height), k.focal)
+    corner = math.atan2(0.5 * math.hypot(k.width, k.height), k.focal)
     right, down, forward = (sa, -ca, 0.0), (ca * se, sa * se, -ce), (ca * ce, sa * ce, se)
-    return View(eye, right, down, forward, (0.0, -ce, se), k, half_angle)
+    return View(eye, right, down, forward, (0.0, -ce, se), k, (math.cos(corner), math.sin(corner)))
 
 
 def clip_near(local: list[Point], near: float = NEAR_M) -> list[Point]:

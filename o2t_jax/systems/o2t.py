@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
@@ -28,19 +27,20 @@ from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
 from o2t_jax.physics.laws import law_for
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
-from o2t_jax.types import DIS, FUTURE, TARGET, VIEW, Array, Batch, Evaluator, PyTree, Renderer
+from o2t_jax.training.workdir import Config
+from o2t_jax.types import DIS, TARGET, VIEW, Array, Batch, Evaluator, PyTree, Renderer
 
 MODULE_CACHE = "runs/module_cache"
 
 
-def build(config: ConfigDict) -> System:
+def build(config: Config) -> System:
     """The O2T system of a config. Raises UsageError for fields that cannot work."""
     base_config.validate(config)
     o2t_config.validate(config)
     return O2TSystem(config)
 
 
-def make_model(config: ConfigDict) -> O2TModel:
+def make_model(config: Config) -> O2TModel:
     """The network that a config describes."""
     return O2TModel(
         base_ch=config.base_ch,
@@ -57,13 +57,13 @@ def make_model(config: ConfigDict) -> O2TModel:
     )
 
 
-def make_rates(config: ConfigDict) -> Rates:
+def make_rates(config: Config) -> Rates:
     """Learning rates; in the free gauge g0 and alpha train with the network, as in the guide."""
     own = (config.lr_tower, config.lr_g0, config.lr_alpha) if config.gauge == "camera" else (None, None, None)
     return Rates(config.lr, config.weight_decay, config.clip, *own)
 
 
-def make_renderer(config: ConfigDict) -> tuple[Renderer, Any]:
+def make_renderer(config: Config) -> tuple[Renderer, Any]:
     """The renderer and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
     from o2t_jax.render.scenes import get_scene
 
@@ -86,8 +86,9 @@ class O2TSystem(System):
 
     name = "o2t"
     size_fields = ("render_size", "base_ch")
+    sample_spec: Mapping[str, jax.ShapeDtypeStruct]
 
-    def __init__(self, config: ConfigDict) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.model = make_model(config)
         self.tx = make_optimiser(make_rates(config), config.train_steps)
@@ -142,11 +143,10 @@ class O2TSystem(System):
 
     def init(self, key: Array) -> TrainState:
         """Parameters by Flax' initialisers; g0 and alpha start at zero."""
-        spec = self.sample_spec
-        one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in spec.items()}
+        one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         extra = initial_extra()
         variables = self.model.init(
-            key, to_float(one["pictures"][:, :TARGET]), one["para"], one["k"], one["n"], extra["visited"]
+            jnp.asarray(key), to_float(one["pictures"][:, :TARGET]), one["para"], one["k"], one["n"], extra["visited"]
         )
         return TrainState.create(params=variables["params"], tx=self.tx, key=key, extra=extra)
 
@@ -196,11 +196,12 @@ class O2TSystem(System):
         """Jitted (params, visited, batch) -> predicted pictures [B, H, W, 3]; the batch's target is not used."""
 
         @jax.jit
-        def predict(params: PyTree, visited: Array, batch: Batch) -> Array:
-            pictures = to_float(batch["pictures"][:, :TARGET])
-            return self.model.apply(
+        def predict(params: PyTree, visited: jax.Array, batch: Batch) -> jax.Array:
+            pictures = to_float(jnp.asarray(batch["pictures"])[:, :TARGET])
+            outputs: Any = self.model.apply(
                 {"params": params}, pictures, batch["para"], batch["k"], batch["n"], visited
-            ).prediction
+            )
+            return outputs.prediction
 
         return predict
 
@@ -217,9 +218,7 @@ class O2TSystem(System):
             return np.asarray(phys.learned_gravity(law, jnp.asarray(z, jnp.float32), jnp.asarray(visited)))
 
         visits = (phys.bin_centres(), visited) if visited.sum() > 0 else None
-        return read_out(
-            curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits
-        )
+        return read_out(curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits)
 
     def truth(self) -> dict[str, Any] | None:
         """The scene's hidden law; a module keeps its own."""
@@ -227,7 +226,7 @@ class O2TSystem(System):
 
     def scalars(self, step: int) -> Mapping[str, float]:
         """The network's learning rate."""
-        return {"lr": float(schedule(self.config.lr, self.config.train_steps)(step))}
+        return {"lr": float(jnp.asarray(schedule(self.config.lr, self.config.train_steps)(step)))}
 
     def summary(self, metrics: Mapping[str, float]) -> str:
         """Loss and g0; in the camera gauge also how far predictions miss the ball, in m."""

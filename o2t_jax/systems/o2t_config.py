@@ -11,12 +11,13 @@ from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
 from o2t_jax.systems import base_config
+from o2t_jax.training.workdir import Config
 
 STRIDE = 32
 MAX_RENDER_SIZE = 2048
 
 
-def default() -> ConfigDict:
+def default() -> Config:
     """The fields of the CPU-sized `ballistic` run; all lengths in m, times in s, angles in degrees."""
     config = base_config.base()
     config.system = "o2t"
@@ -88,7 +89,7 @@ def default() -> ConfigDict:
     return config
 
 
-def validate(config: ConfigDict) -> None:
+def validate(config: Config) -> None:
     """Refuses O2T fields that cannot work; `base_config.validate` has seen the shared ones.
 
     Raises: UsageError that names the field, its value, the limit and the cure.

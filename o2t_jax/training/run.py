@@ -256,7 +256,10 @@ def _result_line(workdir: Path) -> str:
     numbers = {**(result["law"] or {}), result["best_metric"]: result["eval"].get(result["best_metric"])}
     names = (result["best_metric"], "g0", "alpha")
     parts = [f"step {result['step']}"]
-    parts += [f"{name} {numbers[name]:.4g}" for name in names if isinstance(numbers.get(name), float)]
+    # None is an answer too: alpha, where the heights met cannot tell it from g0.
+    known = [name for name in names if name in numbers]
+    told = {name: f"{numbers[name]:.4g}" for name in known if isinstance(numbers[name], float)}
+    parts += [f"{name} {told.get(name, 'not told')}" for name in known]
     return f"{', '.join(parts)}; everything is in {workdir}"
 
 

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, relative_para, right_eye, world_to_camera
+from o2t_jax.geometry.camera import (
+    intrinsics_for,
+    pixel_directions,
+    pixel_grid,
+    relative_para,
+    right_eye,
+    world_to_camera,
+)
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import initial_extra, to_float
 from o2t_jax.types import FUTURE
@@ -48,7 +55,9 @@ def make_batch(count: int = 4, seed: int = 0, size: int = SIZE, turn: float = 0.
         azimuth += turn
         right, _, _ = right_eye(eye, azimuth, elevation, 0.5)
         times = np.array([0.0, 0.0, k * DT, k * DT, n * DT])
-        para = np.array([[t, *p, azimuth, elevation] for t, p in zip(times, [eye, right, eye, right, eye], strict=True)])
+        para = np.array(
+            [[t, *p, azimuth, elevation] for t, p in zip(times, [eye, right, eye, right, eye], strict=True)]
+        )
         para[4, 4:] += rng.uniform(-3, 3, 2)
         positions = start + velocity * times[:, None] - np.array([0, 0, 0.5 * GRAVITY]) * times[:, None] ** 2
         pictures = np.stack([draw(p, 0.35, c, size) for p, c in zip(positions, para, strict=True)])

@@ -9,6 +9,8 @@ from o2t_jax.errors import UsageError
 from o2t_jax.physics.environment import rollout
 from o2t_jax.physics.envs import ENVIRONMENTS, get_environment
 from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.room import PROJECTILE, RAMP, Setup, simulate_states
+from o2t_jax.render.scenes import get_scene
 
 WORLD = Gravity.hyperbolic(9.5, 20.0)  # steep, so that the error of a step stands above rounding
 BATCH = 6
@@ -24,42 +26,39 @@ def test_every_world_keeps_the_contract(name):
         states = jax.jit(jax.vmap(env.reset, (0, None)))(jax.random.split(jax.random.key(3), BATCH), params)
 
         # One compiled roll-out serves all: the length of a step is an argument.
-        go = jax.jit(
-            jax.vmap(lambda s, dt: rollout(env, s, jnp.zeros((STEPS, env.action_size)), dt, params), in_axes=(0, None))
-        )
+        def run(state, dt):
+            track = rollout(env, state, jnp.zeros((STEPS, env.action_size)), dt, params)
+            whole = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, track)
+            measure = lambda s: (env.observe(s, params), env.energy(s, params), env.events(s, params))  # noqa: E731
+            return whole, *jax.vmap(measure)(whole)
+
+        go = jax.jit(jax.vmap(run, in_axes=(0, None)))
         step = min(env.max_dt, env.duration / (STEPS // 4))
-        tracks = {parts: go(states, step / parts) for parts in (1, 2, 4)}
-        ends = {
-            parts: jax.tree.map(lambda leaf, n=parts: leaf[:, STEPS // 4 * n - 1], tracks[parts]) for parts in tracks
-        }
+        track, seen, energy, events = jax.device_get(go(states, step / 4))
 
         # Halving the step converges at the stated order.
-        observe = jax.vmap(env.observe, (0, None))
-        coarse, middle, fine = (observe(ends[parts], params) for parts in (1, 2, 4))
-        assert coarse.ndim == 2
-        assert np.abs(fine - observe(states, params)).max() > 1.0
+        middle, coarse = (np.asarray(go(states, step / parts)[1][:, STEPS // 4 * parts]) for parts in (2, 1))
+        fine = seen[:, STEPS]
+        assert fine.ndim == 2
+        assert np.abs(fine - seen[:, 0]).max() > 1.0
         ratio = np.abs(coarse - middle).max() / np.abs(middle - fine).max()
         assert abs(np.log2(ratio) - env.order) < 0.7
 
         # Energy changes at the stated events only.
-        track, over_time = tracks[4], lambda f: jax.vmap(jax.vmap(f, (0, None)), (0, None))
-        along = over_time(env.energy)(track, params)
-        before = jnp.concatenate([jax.vmap(env.energy, (0, None))(states, params)[:, None], along[:, :-1]], axis=1)
-        events = over_time(env.events)(track, params)
-        allowed = sum((events[name] for name in env.energy_jumps), jnp.zeros(along.shape, jnp.int32)) > 0
         assert set(env.energy_jumps) <= set(events)
-        np.testing.assert_allclose(np.where(allowed, before, along), before, rtol=1e-6)
+        allowed = sum((events[name][:, 1:] for name in env.energy_jumps), np.zeros(energy[:, 1:].shape, int)) > 0
+        np.testing.assert_allclose(np.where(allowed, energy[:, :-1], energy[:, 1:]), energy[:, :-1], rtol=1e-6)
         assert not allowed.all()
 
         # The law's numbers can be learned through it; and jit and vmap change nothing.
-        def seen(params):
-            after = env.step(jax.tree.map(lambda leaf: leaf[2], states), idle, step, params)
+        def total(params):
+            after = env.step(jax.tree.map(lambda leaf: leaf[2], states), idle, step / 4, params)
             return jnp.sum(env.observe(after, params)), after
 
-        slope, alone = jax.jit(jax.grad(seen, has_aux=True))(params)
+        slope, alone = jax.jit(jax.grad(total, has_aux=True))(params)
         assert all(np.isfinite(leaf).all() and np.any(leaf != 0) for leaf in jax.tree.leaves(slope))
-        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(tracks[1]), strict=True):
-            np.testing.assert_allclose(a, b[2, 0], atol=1e-9)
+        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(track), strict=True):
+            np.testing.assert_allclose(a, b[2, 1], atol=1e-9)
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
@@ -104,6 +103,18 @@ def test_an_action_is_a_push(room_state):
     np.testing.assert_array_equal(pushed.position[1, 1], idle.position[1, 1])  # a rolling ball is not pushed
 
 
+def test_single_precision_follows_the_numpy_simulator(room_state):
+    track = run_room(room_state, jnp.zeros((60, 6)))
+    assert track.position.dtype == jnp.float32
+    start = jax.tree.map(np.asarray, room_state)
+    setup = Setup(start.radius, np.ones((2, 3)), start.position, start.velocity, np.full(2, PROJECTILE), start.side)
+    times = 0.05 * np.arange(1, 61)
+    states, visible = simulate_states(setup, times, CONSTANT)
+    np.testing.assert_array_equal(~track.gone, visible)
+    np.testing.assert_allclose(track.position, states[..., :3], atol=2e-3)
+    np.testing.assert_allclose(track.velocity, states[..., 3:], atol=1e-2)
+
+
 def test_room_bounces_and_vanishes(room_state):
     track = run_room(room_state, jnp.zeros((60, 6)))
     events = jax.vmap(ROOM.events, (0, None))(track, ROOM.params)
@@ -125,10 +136,7 @@ def test_ballistic_says_when_it_is_below_the_ground():
 
 def test_room_starts_follow_the_scene():
     """The worlds' own draws have the moments of the renderer's scene (same numbers, two samplers)."""
-    from o2t_jax.physics.room import RAMP
-    from o2t_jax.render.scenes import get_scene
-
-    count = 1500
+    count = 900
     states = jax.jit(jax.vmap(lambda k: ROOM.reset(k, ROOM.params)))(jax.random.split(jax.random.key(0), count))
     scene, rng = get_scene("room"), np.random.default_rng(0)
     setups = [scene.sample(rng) for _ in range(count)]
@@ -137,11 +145,11 @@ def test_room_starts_follow_the_scene():
     spread = theirs.std(axis=0)
     error = spread * np.sqrt(2.0 / count)
     assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 4.5 * error + 1e-3).all()
-    np.testing.assert_allclose(ours.std(axis=0), spread, rtol=0.12, atol=1e-3)
+    np.testing.assert_allclose(ours.std(axis=0), spread, rtol=0.15, atol=1e-3)
     rolling = np.mean([s.kind[0] == RAMP for s in setups])
-    assert abs(np.mean(states.rolling[:, 0]) - rolling) < 0.06
+    assert abs(np.mean(states.rolling[:, 0]) - rolling) < 0.08
     assert not states.rolling[:, 1].any()
-    assert abs(np.mean(states.ramp.present) - 0.7) < 0.06
+    assert abs(np.mean(states.ramp.present) - 0.7) < 0.08
 
 
 def test_unknown_world_is_refused():

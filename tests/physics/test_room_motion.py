@@ -185,3 +185,17 @@ def test_unknown_integrator_and_missing_ramp_are_refused():
         simulate(one_ball((5.0, 0.0, 3.0)), np.array([0.1]), CONSTANT, "rk45")
     with pytest.raises(UsageError, match="ramp"):
         simulate(one_ball((5.0, 0.0, 3.0), kind=RAMP), np.array([0.1]), CONSTANT)
+
+
+def test_below_the_ground_g_stays_as_it_is_there():
+    """A flight without contacts may pass the law's pole at -10 m; its numbers mean nothing, but must stay numbers."""
+    setup = one_ball((5.0, 0.0, 2.0), bounces=False, vanishes=False)
+    times = np.array([0.3, 2.0, 5.0])
+    for integrator, atol in (("exact", 1e-2), ("benchmark", 5e-2)):
+        states, _ = simulate_states(setup, times, LAW, integrator)
+        below = states[1:, 0]
+        ground = LAW.g(0.0)
+        assert below[1, 5] - below[0, 5] == pytest.approx(-3.0 * ground, rel=1e-9)
+        fallen = below[0, 2] + 3.0 * below[0, 5] - 4.5 * ground
+        assert below[1, 2] == pytest.approx(fallen, abs=atol)
+        assert energy_drift(energy(states[:, 0, :3], states[:, 0, 3:], LAW)) < atol

@@ -8,7 +8,7 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.room import Setup
 from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, Sphere, palette, shadow_patch, sphere_patch
-from o2t_jax.render.rasteriser import Stage, draw_backdrop, draw_balls
+from o2t_jax.render.rasteriser import Stage, draw_backdrop, draw_balls, draw_scene
 from o2t_jax.render.view import view_for
 from tests.render.reference import BALL_ID, trace
 
@@ -29,12 +29,15 @@ def outline_centroid(centre, radius, rotation, eye, camera):
     u, v = camera.focal * touching[:, 0] / touching[:, 2], camera.focal * touching[:, 1] / touching[:, 2]
     cross = u * np.roll(v, -1) - np.roll(u, -1) * v
     weights = cross / (3.0 * cross.sum())
-    return np.array([camera.cx + (weights * (u + np.roll(u, -1))).sum(), camera.cy + (weights * (v + np.roll(v, -1))).sum()])
+    return np.array(
+        [camera.cx + (weights * (u + np.roll(u, -1))).sum(), camera.cy + (weights * (v + np.roll(v, -1))).sum()]
+    )
 
 
 def one_ball(centre, radius, colour=(0.5, 0.6, 0.7)):
     zero = np.zeros((1, 3))
-    return Setup(np.array([radius]), np.array([colour]), np.array([centre]), zero, np.array([0]), np.array([1]), bounces=False, vanishes=False)  # fmt: skip
+    colours, side = np.array([colour]), np.array([1])
+    return Setup(np.array([radius]), colours, np.array([centre]), zero, 0 * side, side, bounces=False, vanishes=False)
 
 
 def random_balls(rng, count, size, near, far):
@@ -58,10 +61,11 @@ def test_the_drawn_centroid_lies_on_the_analytic_one(size):
     for centre, radius, azimuth, elevation in random_balls(np.random.default_rng(size), 200, size, 2.5, 16.0):
         setup = one_ball(centre, radius)
         stage = Stage.of(setup)._replace(palettes=(np.zeros((256, 1, 3), np.uint8),))
-        backdrop = draw_backdrop(stage, view_for(EYE, azimuth, elevation, camera))
-        picture = backdrop.picture.copy()
+        picture = np.empty((size, size, 3), np.uint8)
+        backdrop = draw_backdrop(picture, stage, view_for(EYE, azimuth, elevation, camera))
+        before = picture.astype(float).sum(axis=-1)
         draw_balls(picture, stage, backdrop, setup.position, np.array([True]))
-        share = 1.0 - picture.astype(float).sum(axis=-1) / backdrop.picture.astype(float).sum(axis=-1)
+        share = 1.0 - picture.astype(float).sum(axis=-1) / before
         v, u = np.mgrid[:size, :size] + 0.5
         found = np.array([(share * u).sum(), (share * v).sum()]) / share.sum()
         errors.append(found - outline_centroid(centre, radius, world_to_camera(azimuth, elevation), EYE, camera))
@@ -85,7 +89,10 @@ def test_a_small_far_ball_is_drawn_where_project_puts_its_centre():
 def rng_points(count):
     rng = np.random.default_rng(5)
     depth = rng.uniform(20.0, 40.0, count)
-    return np.stack([rng.uniform(-0.6, 0.6, count), rng.uniform(-0.45, 0.45, count), np.ones(count)], axis=1) * depth[:, None]
+    return (
+        np.stack([rng.uniform(-0.6, 0.6, count), rng.uniform(-0.45, 0.45, count), np.ones(count)], axis=1)
+        * depth[:, None]
+    )
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 160), (180, 120)])
@@ -97,10 +104,7 @@ def test_balls_and_shadows_agree_with_cast_rays(size):
         eye = centre + np.array([*rng.uniform(2.0, 5.0, 2) * rng.choice([-1, 1], 2), rng.uniform(-0.3, 3.0)])
         pose = (eye, *(float(a) + rng.uniform(-8, 8) for a in look_at(eye, centre)))
         setup, visible = one_ball(centre, radius), np.array([True])
-        stage = Stage.of(setup)
-        backdrop = draw_backdrop(stage, view_for(*pose, camera))
-        picture = backdrop.picture.copy()
-        draw_balls(picture, stage, backdrop, setup.position, visible)
+        picture = draw_scene(setup, setup.position, visible, pose, camera)
         expected, what = trace(setup, setup.position, visible, pose, camera, fine=8)
         assert (what >= BALL_ID).sum() > 500
         difference = np.abs(picture - expected).max(axis=-1)
@@ -115,7 +119,9 @@ def test_shade_is_a_function_of_the_normals_height_alone():
     for turn in (0.0, 77.0, 190.0):
         c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
         spin = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        sphere = Sphere(view_for(spin @ [0.3, -0.2, 2.0], 20.0 + turn, 15.0, camera), tuple(spin @ [4.0, 1.5, 3.0]), 0.5)
+        sphere = Sphere(
+            view_for(spin @ [0.3, -0.2, 2.0], 20.0 + turn, 15.0, camera), tuple(spin @ [4.0, 1.5, 3.0]), 0.5
+        )
         pictures.append(sphere_patch(sphere, palette(np.array([0.4, 0.6, 0.8]))))
     for other in pictures[1:]:
         assert other.box == pictures[0].box
@@ -135,7 +141,9 @@ def test_a_shadow_is_the_disc_straight_below_the_ball():
     foot, _ = project(np.array([*centre[:2], 0.0]), eye, rotation, camera)
     row, column = int(foot[1]) - shadow.box.top, int(foot[0]) - shadow.box.left
     assert shadow.coverage[row, column] == pytest.approx(SHADOW_OPACITY, abs=1e-5)
-    rim = np.array([[6.0 + radius, 1.0, 0.0], [6.0 - radius, 1.0, 0.0], [6.0, 1.0 + radius, 0.0], [6.0, 1.0 - radius, 0.0]])
+    rim = np.array(
+        [[6.0 + radius, 1.0, 0.0], [6.0 - radius, 1.0, 0.0], [6.0, 1.0 + radius, 0.0], [6.0, 1.0 - radius, 0.0]]
+    )
     pixels, _ = project(rim, eye, rotation, camera)
     assert shadow.box.bottom - shadow.box.top == pytest.approx(np.ptp(pixels[:, 1]), abs=2.0)
     assert shadow.box.right - shadow.box.left == pytest.approx(np.ptp(pixels[:, 0]), abs=2.0)

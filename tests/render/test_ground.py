@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.render.ground import GROUND, LINE_SHADE, SKY, draw_background
+from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY, draw_background
 from o2t_jax.render.view import view_for
 from tests.render.reference import trace
 
 
 def background(position, azimuth, elevation, height, width):
-    return draw_background(view_for(np.array(position, float), azimuth, elevation, intrinsics_for(height, width)))
+    picture = np.empty((height, width, 3), np.uint8)
+    draw_background(view_for(np.array(position, float), azimuth, elevation, intrinsics_for(height, width)), picture)
+    return picture
 
 
 def no_setup():
@@ -32,7 +34,9 @@ def test_sky_bytes_are_exact(size):
     assert not (background((0, 0, 2), 10.0, -90.0, *size) == SKY).all(axis=-1).any()
 
 
-@pytest.mark.parametrize("pose", [((0.3, 0.7, 2.0), 30.0, -25.0), ((-4.6, 9.2, 1.5), -135.0, 3.0), ((0.1, 0.2, 6.0), 90.0, -80.0)])
+@pytest.mark.parametrize(
+    "pose", [((0.3, 0.7, 2.0), 30.0, -25.0), ((-4.6, 9.2, 1.5), -135.0, 3.0), ((0.1, 0.2, 6.0), 90.0, -80.0)]
+)
 @pytest.mark.parametrize("size", [(64, 64), (160, 120)])
 def test_the_grid_is_the_box_filtered_ground(pose, size):
     picture = background(*pose, *size).astype(float)
@@ -62,6 +66,11 @@ def test_far_ground_is_calm_at_64_px():
     far, near = slice(33, 36), slice(50, 64)
     assert change[far].max() <= 3.0 and change[far].mean() < 0.7
     assert change[near].max() > 5.0  # but near lines are seen to move
+    # Far away there is one grey: the mean of ground and lines.
+    bare = (1.0 - LINE_WIDTH_M) ** 2
+    np.testing.assert_allclose(
+        first[33:36], np.full((3, 64, 3), GROUND) * (LINE_SHADE + (1 - LINE_SHADE) * bare), atol=0.6
+    )
 
 
 def test_a_metre_further_the_ground_looks_the_same():

@@ -57,7 +57,9 @@ def test_same_arguments_give_the_same_bytes_from_threads_and_after_pickling():
     assert len({e.tobytes() for e in expected}) == 24
     with ThreadPoolExecutor(8) as pool:
         for again in (room, renderer(), pickle.loads(pickle.dumps(room))):
-            for one, other in zip(expected, pool.map(lambda seed, r=again: r.render(*job(seed)), range(24)), strict=True):
+            for one, other in zip(
+                expected, pool.map(lambda seed, r=again: r.render(*job(seed)), range(24)), strict=True
+            ):
                 np.testing.assert_array_equal(one, other)
 
 
@@ -76,7 +78,9 @@ def test_pictures_show_the_truth_under_the_law():
 def test_the_background_is_drawn_once_for_each_camera(monkeypatch):
     drawn = []
     original = rasteriser.draw_background
-    monkeypatch.setattr(rasteriser, "draw_background", lambda view: drawn.append(view) or original(view))
+    monkeypatch.setattr(
+        rasteriser, "draw_background", lambda view, picture: drawn.append(view) or original(view, picture)
+    )
     angles = [(0.0, 15.0), (5.0, 15.0)] * 4
     renderer().render(1, np.linspace(0.0, 1.0, 8), angles, VIEW[1], (32, 32))
     assert len(drawn) == 2
@@ -158,7 +162,7 @@ def test_all_sizes_show_the_same_scene(size):
     room = renderer()
     seed = next(s for s in range(50) if room.setup(s).radius[0] > 0.6 and room.setup(s).ramp is None)
     ball = room.truth(seed, np.array([0.0]))[0][0, 0]
-    eye = ball + [-5.0, 0.0, 0.5]
+    eye = ball + np.array([-5.0, 0.0, 0.5])
     picture = room.render(seed, 0.0, (0.0, 0.0), eye, size)[0]
     assert picture[size[0] // 2 + round(0.087 * size[0]), size[1] // 2].max() < 200  # the ball's colour, not the sky's
     assert (picture[0] == (235, 240, 247)).all()

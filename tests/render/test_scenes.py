@@ -25,7 +25,9 @@ def rooms():
 def test_room_balls_have_the_stated_sizes_colours_and_sides(rooms):
     radius, colour = np.array([r.radius for r in rooms]), np.array([r.colour for r in rooms])
     assert radius.min() >= 0.1 and radius.max() <= 1.5
-    assert np.median(radius) == pytest.approx(0.4, abs=0.02) and np.mean(radius == 0.1) == pytest.approx(0.067, abs=0.02)
+    assert np.median(radius) == pytest.approx(0.4, abs=0.02) and np.mean(radius == 0.1) == pytest.approx(
+        0.067, abs=0.02
+    )
     assert colour.min() >= 0.30 and colour.max() <= 0.78 and colour.mean() == pytest.approx(0.54, abs=0.01)
     assert all((np.sign(r.position[:, 0]) == r.side).all() and sorted(r.side) == [-1, 1] for r in rooms)
 
@@ -60,7 +62,9 @@ def test_room_kinds(rooms):
     assert on_ramp[with_ramp].mean() == pytest.approx(0.55, abs=0.05)
     assert (kinds[:, 1] == PROJECTILE).mean() == pytest.approx(0.5, abs=0.05)
     for room in rooms:
-        for kind, side, r, place, velocity in zip(room.kind, room.side, room.radius, room.position, room.velocity, strict=True):
+        for kind, side, r, place, velocity in zip(
+            room.kind, room.side, room.radius, room.position, room.velocity, strict=True
+        ):
             speed = np.linalg.norm(velocity)
             if kind == PROJECTILE:
                 assert 0.3 <= place[2] - r <= 1.5 and 5.0 <= speed <= 10.0

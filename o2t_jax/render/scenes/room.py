@@ -1,14 +1,14 @@
 """`room`: the world of the public RoomPhys benchmark (Obs2Law-Arena, Apache-2.0), as its rules describe it.
 
-Two balls, one on each side of x = 0: radius N(0.4, 0.2) clipped to [0.1, 1.5] m, colour U(0.30, 0.78) per channel, place
-(+-10, 0) + N(0, 6^2) with |x| >= 2. Thrown (half of those not on the ramp): height U(0.3, 1.5) m + radius, speed U(5, 10)
-m/s, elevation U(10, 70) deg, azimuth within 60 deg of away from x = 0. Dropped from rest: height N(10, 3) m, at least 1,
-+ radius. In 70% of scenes a ramp stands at x > 0: slope U(10, 50) deg, height U(1.2, 2.0) m, width U(2, 3) m, foot at
-x U(3, 20), y U(-20, 20), within 20 m of the origin; its uphill direction lies near +y or -y, tilted by 20 (+-10) deg to +x.
-With a ramp, the ball of that side starts on it, at rest, with probability 0.55, at 50 to 92% of its length.
+Two balls, one on each side of x = 0: radius N(0.4, 0.2) clipped to [0.1, 1.5] m, colour U(0.30, 0.78) per channel,
+place (+-10, 0) + N(0, 6^2) with |x| >= 2. Thrown: height U(0.3, 1.5) m + radius, speed U(5, 10) m/s, elevation
+U(10, 70) deg, azimuth within 60 deg of away from x = 0. Dropped from rest: height N(10, 3) m, at least 1, + radius.
+In 70% of scenes a ramp stands at x > 0: slope U(10, 50) deg, height U(1.2, 2.0) m, width U(2, 3) m, foot at x U(3, 20),
+y U(-20, 20), within 20 m of the origin; its uphill direction lies near +y or -y, tilted by 20 (+-10) deg to +x. With a
+ramp, the ball of that side starts on it, at rest, with probability 0.55, at 50 to 92% of its length.
 
 This project's choices where the rules are silent: half of the balls that are not on the ramp are thrown; no ball starts
-inside the ramp (its place is drawn again).
+inside the ramp (its place is drawn again); a ball on the ramp starts in the middle across.
 Camera 1 stands 11 to 15 m from one side's mean place (+-10, 0), at any bearing, 1.5 to 3 m high, aimed 5 m above it
 within 3 deg sideways and 2 deg in height: the ball of that side is wholly in sight in about two pictures of three.
 """

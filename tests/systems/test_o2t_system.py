@@ -1,0 +1,189 @@
+"""The O2T system as a whole: a golden step, equal micro-batches, other machines' compilers, every config, resuming."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments._cli import load_config
+from o2t_jax.errors import UsageError
+from o2t_jax.systems.o2t import O2TSystem, build
+from o2t_jax.training.step import make_gradients, make_train_step
+from tests.models.conftest import make_batch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GOLDEN = ROOT / "tests" / "golden" / "train_step.json"
+CONFIGS = sorted(path.stem for path in (ROOT / "experiments" / "configs").glob("[!_]*.py"))
+
+
+def small_config():
+    _, config = load_config("smoke")
+    config.update({"dt": 0.1, "k_min": 2, "k_max": 3, "n_max": 6, "alpha_start": 0.0})
+    return config
+
+
+@pytest.fixture(scope="module")
+def system() -> O2TSystem:
+    return build(small_config())
+
+
+@pytest.fixture(scope="module")
+def state(system):
+    """Parameters made in numpy: the same on every machine and version, and away from their zero starts."""
+    shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+    rng = np.random.default_rng(0)
+
+    def fill(x):
+        fan_in = np.prod(x.shape[:-1]) if len(x.shape) > 1 else 100.0
+        return jnp.asarray(rng.normal(size=x.shape) / np.sqrt(fan_in), jnp.float32)
+
+    params = jax.tree.map(fill, shapes.params)
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return blank.replace(params=params, opt_state=jax.jit(system.tx.init)(params))
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return {name: jnp.asarray(x) for name, x in make_batch(4).items()}
+
+
+@pytest.fixture(scope="module")
+def gradients(system):
+    """Compiled once: it is what takes time here."""
+    return jax.jit(make_gradients(system.loss_fn))
+
+
+def test_golden_train_step(system, state, batch, gradients) -> None:
+    """A step gives the numbers it always gave. A change of the model changes them: then look, and renew the file
+    with UPDATE_GOLDEN=1 in the environment, in a commit that says why."""
+    grads, (metrics, _) = gradients(state, batch)
+    updates, _ = jax.jit(system.tx.update)(grads, state.opt_state, state.params)
+    found = {
+        name: float(value[0] / jnp.maximum(value[1], 1) if isinstance(value, tuple) else value)
+        for name, value in sorted(metrics.items())
+    }
+    for name, tree in (("gradient", grads), ("update", updates)):
+        for part, leaves in sorted(tree.items()):
+            found[f"{name} of {part}, norm"] = float(
+                np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(leaves)))
+            )
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    assert found.keys() == golden.keys()
+    for name, value in golden.items():
+        assert found[name] == pytest.approx(value, rel=2e-3, abs=1e-5), f"{name}: see this test's docstring"
+
+
+def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, gradients) -> None:
+    whole, (_, extra) = gradients(state, batch)
+    parts, (_, extra_parts) = jax.jit(make_gradients(system.loss_fn, micro_batches=2))(state, batch)
+    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(whole))
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        scale = max(float(jnp.abs(a).max()), 1e-5 * largest)  # what is zero but for rounding has no scale of its own
+        assert float(jnp.abs(a - b).max()) <= 2e-5 * scale
+    assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
+    assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
+
+
+def test_the_full_size_step_lowers_for_tpu_and_cuda() -> None:
+    _, config = load_config("a100")
+    system = build(config)
+    shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+    batch = {name: jax.ShapeDtypeStruct((8, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
+    traced = jax.jit(make_train_step(system.loss_fn, system.tx)).trace(shapes, batch)
+    for platform in ("tpu", "cuda"):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert "stablehlo.convolution" in text and "bf16" in text, platform
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_builds_and_states_its_curriculum(name: str) -> None:
+    _, config = load_config(name)
+    system = build(config)
+    spec = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+    assert spec.params["layer"]["g0"].shape == () and spec.params["layer"]["alpha"].shape == (25,)
+    assert system.activation_bytes(2) == 2 * system.activation_bytes(1) > 0
+
+
+def test_g0_starts_at_zero_in_every_gauge() -> None:
+    for gauge in ("camera", "free"):
+        config = small_config()
+        config.gauge = gauge
+        config.compose = gauge == "camera"
+        layer = jax.jit(build(config).init)(jax.random.PRNGKey(3)).params["layer"]
+        assert float(layer["g0"]) == 0.0 and float(jnp.abs(layer["alpha"]).max()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"render_size": 50}, ("render_size=50", "multiple of 32", "--config.render_size=64")),
+        ({"render_size": 0}, ("render_size=0",)),
+        ({"latent_dim": 40}, ("latent_dim=40", "multiple of 6")),
+        ({"base_ch": 6}, ("base_ch=6",)),
+        ({"gauge": "fre"}, ("gauge='fre'", "camera, free")),
+        ({"module": "x.py", "scene": "room"}, ("module=x.py", "scene=room", "both set")),
+        ({"world.g0": float("nan")}, ("world.g0", "finite")),
+        ({"t1_max": -1.0}, ("t1_max=-1",)),
+        ({"dt": 0.0}, ("dt=0",)),
+        ({"k_min": 0}, ("k_min=0",)),
+        ({"initial_fill": 2}, ("initial_fill=2", "batch=4")),
+    ],
+)
+def test_bad_fields_end_with_one_line(changes: dict, words: tuple[str, ...]) -> None:
+    config = small_config()
+    for name, value in changes.items():
+        parent, _, leaf = name.rpartition(".")
+        (config[parent] if parent else config)[leaf] = value
+    with pytest.raises(UsageError) as error:
+        build(config)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_scene_gets_a_suggestion() -> None:
+    config = small_config()
+    config.scene = "balistic"
+    with pytest.raises(UsageError, match="did you mean 'ballistic'"):
+        _ = build(config).source
+
+
+def _train(workdir: Path, cache: Path) -> str:
+    """The smoke config in a process of its own; one core, since sums differ in their last bits between core counts."""
+    command = [sys.executable, "-m", "experiments.train", "--config=experiments/configs/smoke.py"]
+    command += [f"--workdir={workdir}", f"--config.compilation_cache={cache}", "--config.train_steps=4"]
+    command += ["--config.eval_every=4", "--config.checkpoint_every=2"]
+    environment = {**os.environ, "NPROC": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:
+    """Buffer and random state included: the run from step 2 must draw, render and compute what the first one did."""
+    from o2t_jax.training.checkpoint import open_workdir
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    _train(whole, tmp_path / "cache")
+    shutil.copytree(whole, cut)
+    shutil.rmtree(cut / "checkpoints" / "4")
+    (cut / "result.json").unlink()
+    assert "from step 2 to 4" in _train(cut, tmp_path / "cache")
+    states = [open_workdir(folder).state for folder in (whole, cut)]
+    pairs = list(zip(*(jax.tree.leaves(s) for s in states), strict=True))
+    assert len(pairs) > 100
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    middle = open_workdir(whole, 2).state
+    moved = [not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(middle), jax.tree.leaves(states[0]), strict=True)]
+    assert sum(moved) > 100, "steps 3 and 4 changed nothing: this compares too little"

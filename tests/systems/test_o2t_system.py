@@ -16,6 +16,7 @@ import pytest
 
 from experiments._cli import load_config
 from o2t_jax.errors import UsageError
+from o2t_jax.models import phys_layer as phys
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.step import make_gradients, make_train_step
 from tests.models.conftest import make_batch
@@ -89,7 +90,7 @@ def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, grad
     parts, (_, extra_parts) = jax.jit(make_gradients(system.loss_fn, micro_batches=2))(state, batch)
     largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(whole))
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
-        scale = max(float(jnp.abs(a).max()), 1e-5 * largest)  # what is zero but for rounding has no scale of its own
+        scale = max(float(jnp.abs(a).max()), 1e-4 * largest)  # what is zero but for rounding has no scale of its own
         assert float(jnp.abs(a - b).max()) <= 2e-5 * scale
     assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
     assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
@@ -115,13 +116,11 @@ def test_every_config_builds_and_states_its_curriculum(name: str) -> None:
     assert system.activation_bytes(2) == 2 * system.activation_bytes(1) > 0
 
 
-def test_g0_starts_at_zero_in_every_gauge() -> None:
-    for gauge in ("camera", "free"):
-        config = small_config()
-        config.gauge = gauge
-        config.compose = gauge == "camera"
-        layer = jax.jit(build(config).init)(jax.random.PRNGKey(3)).params["layer"]
-        assert float(layer["g0"]) == 0.0 and float(jnp.abs(layer["alpha"]).max()) == 0.0
+@pytest.mark.parametrize("used", [0, 1])
+def test_g0_and_alpha_start_at_zero_in_both_gauges(used: int) -> None:
+    arguments = (jnp.zeros((1, 48)), jnp.zeros(1, jnp.int32), jnp.zeros(phys.HEIGHT_BINS))
+    layer = jax.jit(phys.PhysLayer(48, 0.1, 2, used).init)(jax.random.key(3), *arguments)["params"]
+    assert float(layer["g0"]) == 0.0 and float(jnp.abs(layer["alpha"]).max()) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,14 @@ def test_golden_train_step(system, state, batch, gradients) -> None:
 def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, gradients) -> None:
     whole, (_, extra) = gradients(state, batch)
     parts, (_, extra_parts) = jax.jit(make_gradients(system.loss_fn, micro_batches=2))(state, batch)
-    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(whole))
-    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
-        scale = max(float(jnp.abs(a).max()), 1e-4 * largest)  # what is zero but for rounding has no scale of its own
-        assert float(jnp.abs(a - b).max()) <= 2e-5 * scale
+
+    def norm(tree) -> float:
+        return float(np.sqrt(sum(np.sum(np.square(np.asarray(x, np.float64))) for x in jax.tree.leaves(tree))))
+
+    # By part of the network: single float32 entries are sums over whole maps that nearly cancel.
+    for part in whole:
+        difference = jax.tree.map(jnp.subtract, whole[part], parts[part])
+        assert norm(difference) <= 1e-5 * norm(whole[part]), part
     assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
     assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
 

@@ -1,9 +1,9 @@
 """The law of `ballistic` on a laptop CPU: the default.
 
 Command: python -m experiments.train
-Time: about 2 to 3 minutes on 2 cores, compilation included.
-Expect: g0 from 0 to the world's 9.81 m/s^2 within 1%, also for any --config.world.g0 from 1 to 30; FUTURE pictures that
-show the ball where it will be, ahead of repeat, background and constant velocity.
+Time: about 4 minutes on 2 quiet cores, compilation included.
+Expect: g0 from 0 to the world's 9.81 m/s^2 within 1% (other worlds: --config.world.g0); FUTURE pictures that show the
+ball where it will be, ahead of repeat, background and constant velocity.
 """
 
 from o2t_jax.systems import o2t_config

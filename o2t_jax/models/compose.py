@@ -1,8 +1,8 @@
 """What the camera gauge shows the decoder: the slots drawn through the known target camera, over a warped background.
 
-Two named priors, both switchable: `ground and sky` (the background is the plane z = 0 and a far sky, so the inputs can
-be warped to the target view) and `spheres` (a slot is drawn as a solid sphere that keeps the inputs' colours). They
-speed the picture up; the law is measured with and without them in the ablations.
+Two named priors: `ground and sky` (the background is the plane z = 0 and a far sky, so the inputs can be warped to the
+target view) and `spheres` (a slot is drawn as a solid sphere that keeps the inputs' colours). With `compose=False` the
+decoder is handed the spheres' outlines only.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Sighting(NamedTuple):
     pixels: jax.Array
     """Mask mass [...] in pixels inside the window; small when nothing is seen."""
     seen: jax.Array
-    """True [...] where the mask has enough pixels and its window lies inside the picture."""
+    """True [...] where the mask has enough pixels and its disc lies inside the picture."""
 
 
 def _solid_angle(intrinsics: Intrinsics) -> np.ndarray:

@@ -47,7 +47,7 @@ class MetricOutputs(NamedTuple):
     predicted: jax.Array
     """Positions [B, K, 3] m at the target's time by the physics branch: the law's only way to the loss."""
     departure: jax.Array
-    """[B]: mean square of what the NN branch adds to used slots in the blend."""
+    """[B]: mean over the latent of the square of what the NN branch adds to used slots in the blend."""
 
 
 class Outputs(NamedTuple):

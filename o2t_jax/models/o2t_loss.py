@@ -4,8 +4,8 @@
   the first picture (`motion_weight`).
 - swap: trains the mask tower on the four inputs (`metric.swap_loss`).
 - law: the physics branch's predicted position must lie on the ray through what the tower sees in the *target* picture;
-  the distance is in metres, so near and far balls weigh alike and noisy depths do not bias g0 (identifiability.md calls
-  it the residual times depth). Huber, so that a wrong sighting pulls with bounded force.
+  the distance is in metres (a pixel residual times depth), so near and far balls weigh alike and noisy depths bias g0
+  less. Huber, so that a wrong sighting pulls with bounded force.
 - departure: what the NN branch adds to used slots; alpha: L2 on the height term's weights.
 
 Every term is a mean over samples of a per-sample number: micro-batches and devices average to the same value.
@@ -73,7 +73,7 @@ def huber(distance: jax.Array, delta: float) -> jax.Array:
 
 
 def law_loss(model: O2TModel, params: Any, batch: Any, pictures: jax.Array, outputs: Outputs, delta: float) -> Any:
-    """[B] Huber distance of the predicted positions from the target's sighting, and the 0/1 weight [B] of each sample.
+    """Of the predicted positions from the target's sighting: weighted Huber loss, 0/1 weight, distance in m; each [B].
 
     Weighs FUTURE samples in which every slot was seen in all five pictures. The sighting is data.
     """
@@ -93,7 +93,8 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
 
     def loss(params: Any, extra: Any, batch: Any, keys: jax.Array) -> Any:
         del keys
-        params = _hold_alpha(params, extra["step"] >= weights.alpha_start * train_steps)
+        if model.gauge == "camera":
+            params = _hold_alpha(params, extra["step"] >= weights.alpha_start * train_steps)
         pictures = to_float(batch["pictures"])
         outputs = model.apply(
             {"params": params}, pictures[:, :TARGET], batch["para"], batch["k"], batch["n"], extra["visited"]
@@ -110,6 +111,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
             departure = jnp.mean(outputs.metric.departure)
             total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)
             total = total + weights.departure * departure
+            total = total + weights.alpha * jnp.sum(jnp.square(layer["alpha"]))
             extra["visited"] = _visit(extra["visited"], outputs, seen, weights.visited_rate)
             metrics |= {
                 "swap_loss": jnp.mean(swap),
@@ -118,7 +120,6 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
                 "present": jnp.mean(outputs.metric.metric.present),
                 "nn_departure": departure,
             }
-        total = total + weights.alpha * jnp.sum(jnp.square(layer["alpha"]))
         metrics["loss"] = total
         return total, (metrics, extra)
 
@@ -127,7 +128,8 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
 
 def _hold_alpha(params: Any, active: jax.Array) -> Any:
     layer = dict(params["layer"])
-    layer["alpha"] = jnp.where(active, layer["alpha"], 0.0)
+    # Held where it is (zero in a new run), so that what is trained is also what is read out.
+    layer["alpha"] = jnp.where(active, layer["alpha"], jax.lax.stop_gradient(layer["alpha"]))
     return {**params, "layer": layer}
 
 

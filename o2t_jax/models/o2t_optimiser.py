@@ -1,4 +1,7 @@
-"""O2T's optimiser: the network by AdamW, the law's numbers in groups of their own."""
+"""O2T's optimiser: the network by AdamW; g0, alpha and the mask tower in groups of their own.
+
+The height MLP of a(z) trains with the network: alpha scales it.
+"""
 
 from __future__ import annotations
 

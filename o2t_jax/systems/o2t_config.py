@@ -74,7 +74,7 @@ def default() -> Config:
     config.weight_decay = 1e-4
     config.clip = 1.0  # global norm of the network's gradient
     config.lr_tower = 5e-3  # the mask tower's learning rate
-    config.lr_g0 = 0.3  # g0's own, m/s^2 a step at most
+    config.lr_g0 = 0.3  # g0's own, about the m/s^2 it moves in a step
     config.lr_alpha = 0.01
     config.swap_weight = 100.0
     config.law_weight = 1.0
@@ -123,6 +123,16 @@ def validate(config: Config) -> None:
     for name in ("lr_tower", "lr_g0", "lr_alpha", "weight_decay", "huber", "swap_weight", "law_weight"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
+    for name in ("departure_weight", "alpha_l2", "motion_weight"):
+        if config[name] < 0:
+            raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
+    for name in ("clip", "huber"):
+        if config[name] <= 0:
+            raise UsageError(f"{name}={config[name]} must be above 0, or nothing is learned: set --config.{name}")
+    if config.shoot_rounds < 1:
+        raise UsageError(f"shoot_rounds={config.shoot_rounds} must be at least 1: without, velocities are biased by g")
+    if not 0 <= config.alpha_start <= 1:
+        raise UsageError(f"alpha_start={config.alpha_start} is a share of the run: set --config.alpha_start to 0..1")
     if config.convergence < 0:
         raise UsageError(f"convergence={config.convergence} must be 0 (parallel axes) or a distance in m")
     if config.eval_samples < 3:

@@ -102,6 +102,8 @@ def _with_weights_of(state: TrainState, source: str) -> TrainState:
     opened = checkpoint.open_workdir(workdir, step or None)
     params = checkpoint.graft(opened.state.params, state.params, f"init_from={source}: params")
     extra = checkpoint.graft(opened.state.extra, state.extra, f"init_from={source}: extra")
+    if "step" in state.extra:  # a system's own count of steps: schedules start anew with the run
+        extra = {**extra, "step": state.extra["step"]}
     return state.replace(params=params, extra=extra)
 
 

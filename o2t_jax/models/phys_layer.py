@@ -116,6 +116,11 @@ def shoot(
     return velocity
 
 
+def used_rows(slots: int, used: int) -> np.ndarray:
+    """Static mask [6 slots] of the latent rows that belong to the first `used` slots."""
+    return np.tile(np.arange(slots) < used, 6)
+
+
 def to_latent(particle: Particle, slots: int) -> tuple[jax.Array, np.ndarray]:
     """Used slots as latent rows.
 
@@ -127,8 +132,7 @@ def to_latent(particle: Particle, slots: int) -> tuple[jax.Array, np.ndarray]:
         jnp.pad(jnp.swapaxes(x, 1, 2), pad).reshape(x.shape[0], 3 * slots)
         for x in (particle.velocity, particle.position)
     ]
-    mask = np.tile(np.arange(slots) < used, 6)
-    return jnp.concatenate(halves, axis=-1), mask
+    return jnp.concatenate(halves, axis=-1), used_rows(slots, used)
 
 
 def from_latent(h: jax.Array, slots: int, used: int) -> Particle:
@@ -206,9 +210,5 @@ class PhysLayer(nn.Module):
             return Evolved(stepped, self._phys_step(state.phys, visited))
 
         # The NN branch sees metric numbers as data: the law must not be trained through it.
-        if self.used:
-            _, mask = to_latent(from_latent(h, self.slots, self.used), self.slots)
-            start_nn = jnp.where(mask, jax.lax.stop_gradient(h), h)
-        else:
-            start_nn = h
+        start_nn = jnp.where(used_rows(self.slots, self.used), jax.lax.stop_gradient(h), h)
         return rollout(core, Evolved(start_nn, h), n, self.n_max)

@@ -16,14 +16,8 @@ import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.render.draw import Box, Ellipse, conic_coverage, ellipse_coverage, ellipse_from_conic, grid_for, outer_sum
+from o2t_jax.render.look import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_COLOUR, SHADOW_OPACITY
 from o2t_jax.render.view import Point, View
-
-# A ball's colour times brightness: `AMBIENT` below, 1 on top, (1 + height of the normal) / 2 to the third between them.
-AMBIENT = 0.28
-# White light added near the top: the glossy rim. It sets in above `GLOSS_FROM` of full brightness.
-GLOSS, GLOSS_FROM = 0.25, 0.40
-SHADOW_COLOUR = (64, 64, 64)
-SHADOW_OPACITY = 0.55
 
 
 class Patch(NamedTuple):

@@ -14,19 +14,20 @@ import cv2
 import numpy as np
 
 from o2t_jax.render.draw import SCRATCH, clip_unit, fill
+from o2t_jax.render.look import (
+    FADE_FROM,
+    FADE_TO,
+    GRID_M,
+    GROUND,
+    LINE_SHADE,
+    LINE_WIDTH_M,
+    MEAN_BARE,
+    MIN_EYE_HEIGHT_M,
+    SKY,
+)
 from o2t_jax.render.view import View, horizon_row
 
-SKY = (235, 240, 247)
-GROUND = (224, 221, 212)
-LINE_SHADE = 0.88
-LINE_WIDTH_M = 0.045
-GRID_M = 1.0
-# A camera lower than this sees the ground as if from here: the plane must not pass through the eye.
-MIN_EYE_HEIGHT_M = 0.05
-# Footprint of a pixel across a line (m): below the first the lines stand apart, above the second they are one grey.
-_FADE_FROM, _FADE_TO = 0.5, 1.0
-# Share of the ground between the lines, and columns for each one at which the footprint is worked out.
-_MEAN_BARE = (1.0 - LINE_WIDTH_M / GRID_M) ** 2
+# Columns for each one at which the footprint is worked out.
 _COARSE = 8
 # Numbers held in one pass over some rows: its arrays stay in the processor's second-level cache.
 _PASS_SIZE = 1 << 15
@@ -43,7 +44,7 @@ def draw_background(view: View, picture: np.ndarray) -> None:
         # The one row that the horizon cuts: so far away the ground has its mean colour.
         row = math.floor(edge)
         share = row + 1 - edge if below else edge - row
-        mean = LINE_SHADE + (1.0 - LINE_SHADE) * _MEAN_BARE
+        mean = LINE_SHADE + (1.0 - LINE_SHADE) * MEAN_BARE
         picture[row] = [round(s + share * (g * mean - s)) for s, g in zip(SKY, GROUND, strict=True)]
     if first < last:
         ground = _ground_forms(view, first, last)
@@ -124,12 +125,12 @@ def _bare_share(ground: _Ground, top: int, bottom: int) -> np.ndarray:
     if widest > LINE_WIDTH_M:
         # A line thinner than the footprint covers its share of it, no more.
         np.maximum(away, at_pixels(np.float32(0.5) - np.float32(LINE_WIDTH_M) / footprint), out=away)
-    if widest > _FADE_FROM:
+    if widest > FADE_FROM:
         # Neighbouring lines begin to share a pixel: go over to the mean of the ground.
         np.minimum(away, np.float32(0.5), out=away)
-        away -= np.float32(_MEAN_BARE - 0.5)
-        away *= at_pixels(np.clip((_FADE_TO - footprint) / (_FADE_TO - _FADE_FROM), 0.0, 1.0).astype(np.float32))
-        away += np.float32(_MEAN_BARE - 0.5)
+        away -= np.float32(MEAN_BARE - 0.5)
+        away *= at_pixels(np.clip((FADE_TO - footprint) / (FADE_TO - FADE_FROM), 0.0, 1.0).astype(np.float32))
+        away += np.float32(MEAN_BARE - 0.5)
     bare = cv2.min(away[:rows], away[rows:], other[:rows])
     bare += np.float32(0.5)
     return clip_unit(bare)

@@ -16,7 +16,8 @@ from o2t_jax.physics.room import Setup
 from o2t_jax.render.ball import Patch, Sphere, palette, shadow_patch, sphere_patch
 from o2t_jax.render.draw import blend
 from o2t_jax.render.ground import draw_background
-from o2t_jax.render.solids import BAR_X_M, Bar, Layer, Wedge, stand_order
+from o2t_jax.render.look import BAR_X_M
+from o2t_jax.render.solids import Bar, Layer, Wedge, stand_order
 from o2t_jax.render.view import View, view_for
 
 # Pictures are made by many threads at once; OpenCV's own would only fight them for the cores.

@@ -16,18 +16,25 @@ import numpy as np
 from o2t_jax.physics.ramp import Ramp, RampFrame, ramp_corners, ramp_frame
 from o2t_jax.render.ball import Patch, Sphere
 from o2t_jax.render.draw import SCRATCH, Box, box_around, fill, fill_polygon, stroke
+from o2t_jax.render.look import (
+    BACK_SHADE,
+    BAR_COLOUR,
+    BAR_HALF_WIDTH_M,
+    BAR_HEIGHT_M,
+    BAR_MIN_HALF_WIDTH_PX,
+    EDGE_ROWS,
+    EDGE_SHADE,
+    RAMP_COLOUR,
+    SIDE_SHADE,
+    TOP_GAIN,
+    TOUCH,
+)
 from o2t_jax.render.view import Point, View, clip_near
 
-BAR_COLOUR = (220, 30, 30)
-BAR_X_M, BAR_HEIGHT_M = 3.0, 0.1
-BAR_HALF_WIDTH_M, BAR_MIN_HALF_WIDTH_PX = 0.03, 0.25
-RAMP_COLOUR = (206, 178, 138)
-EDGE_SHADE = 0.55
 # Corners (see `ramp_corners`) of the wedge's faces: top, back, right, left.
 _FACES = ((0, 1, 2, 3), (2, 3, 5, 4), (1, 2, 4), (0, 3, 5))
 # Pixels of a layer up to which it is drawn 4 and 2 times as fine.
 _FINE_4, _FINE_2 = 24_000, 100_000
-_TOUCH = 0.999
 
 
 class Solid(Protocol):
@@ -55,8 +62,7 @@ class Wedge:
         corners = [tuple(corner) for corner in ramp_corners(ramp).tolist()]
         # Outward: up from the surface, uphill behind it, to the right and to the left of one who walks uphill.
         normals = (f.normal, (f.ux, f.uy, 0.0), (f.uy, -f.ux, 0.0), (-f.uy, f.ux, 0.0))
-        # Light from above, as on the balls; the back is a little darker than the sides.
-        shades = (0.62 + 0.38 * f.cos, 0.52, 0.62, 0.62)
+        shades = (SIDE_SHADE + TOP_GAIN * f.cos, BACK_SHADE, SIDE_SHADE, SIDE_SHADE)
         self.faces = [
             ([corners[i] for i in face], normal, _dot(normal, corners[face[0]]), shade)
             for face, normal, shade in zip(_FACES, normals, shades, strict=True)
@@ -84,7 +90,7 @@ class Wedge:
 
     def hides(self, sphere: Sphere, box: Box) -> bool | np.ndarray:
         near = self.closest(sphere.centre)
-        if math.dist(near, sphere.centre) < _TOUCH * sphere.radius:
+        if math.dist(near, sphere.centre) < TOUCH * sphere.radius:
             # The ball is partly inside (the ramp's sides are no obstacle to it): compare depths.
             return self._nearer(sphere, box)
         return _beyond(sphere.centre, near, sphere.view.eye)
@@ -178,7 +184,7 @@ def _polygons(
         if len(faces) > 1:
             fill_polygon(paint, pixels, colour)
     if edges is not None:
-        thickness = max(1, round(fine * k.height / 512))
+        thickness = max(1, round(fine * k.height / EDGE_ROWS))
         for pixels, _ in moved:
             stroke(paint, pixels, edges, thickness)
     if fine > 1:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
+from o2t_jax.render.look import NEAR_M
 
 Point = tuple[float, float, float]
-NEAR_M = 0.05
 
 
 class View(NamedTuple):

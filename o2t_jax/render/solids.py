@@ -22,6 +22,7 @@ from o2t_jax.render.look import (
     BAR_HALF_WIDTH_M,
     BAR_HEIGHT_M,
     BAR_MIN_HALF_WIDTH_PX,
+    CANVASES,
     EDGE_ROWS,
     EDGE_SHADE,
     RAMP_COLOUR,
@@ -33,8 +34,6 @@ from o2t_jax.render.view import Point, View, clip_near
 
 # Corners (see `ramp_corners`) of the wedge's faces: top, back, right, left.
 _FACES = ((0, 1, 2, 3), (2, 3, 5, 4), (1, 2, 4), (0, 3, 5))
-# Pixels of a layer up to which it is drawn 4 and 2 times as fine.
-_FINE_4, _FINE_2 = 24_000, 100_000
 
 
 class Solid(Protocol):
@@ -173,7 +172,7 @@ def _polygons(
     if box is None:
         return None
     height, width = box.shape
-    fine = 4 if height * width <= _FINE_4 else 2 if height * width <= _FINE_2 else 1
+    fine = next(fine for fine, most in CANVASES if most is None or height * width <= most)
     # Painted everywhere first: what the averaging below mixes in at the outline should not be black.
     paint = fill(SCRATCH.array(2, (height * fine, width * fine, 3), np.uint8), faces[0][1])
     alpha = SCRATCH.array(3, (height * fine, width * fine), np.uint8)

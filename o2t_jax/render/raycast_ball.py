@@ -120,9 +120,10 @@ def ellipse_coverage(outline: Outline, u: Any, v: Any) -> tuple[Any, Any, Any]:
     for chord in range(CHORDS):
         step = (chord + 0.5) / CHORDS - 0.5
         at = p + step
-        middle, half = tilt * at, jnp.sqrt(jnp.maximum(size - fall * at * at, _TINY))
+        middle, square = tilt * at, size - fall * at * at
+        half = jnp.sqrt(jnp.maximum(square, _TINY))
         first, last = jnp.clip(middle - half, low, high), jnp.clip(middle + half, low, high)
-        length = last - first
+        length = jnp.where(square > _TINY, last - first, 0.0)
         total += length
         across += 0.5 * length * (first + last)
         along += step * length
@@ -190,7 +191,7 @@ def ball_depth_and_level(sphere: Ball, up: Any, x: Any, y: Any) -> tuple[Any, An
 
 
 def ball_colour(level: Any, colour: Any) -> tuple[Any, Any, Any]:
-    """Red, green and blue [H, W] in bytes of a ball of `colour` [3] (0..1) at a brightness level; see `ball.palette`."""
+    """Red, green and blue [H, W] in bytes of a ball of `colour` [3], 0..1, at a brightness; see `ball.palette`."""
     shine = jnp.clip((level - GLOSS_FROM) * (1.0 / (1.0 - GLOSS_FROM)), 0.0, 1.0)
     shine = 255.0 * GLOSS * shine * shine
     diffuse = 255.0 * (AMBIENT + (1.0 - AMBIENT) * level)

@@ -45,10 +45,11 @@ def ground_rows(eye: Any, axes: Any, focal: float, height: int) -> Rows:
     cy = 0.5 * height
     y = (v + (0.5 - cy)) / focal
     up_y, up_z = axes[1, 2], axes[2, 2]
-    # A camera that looks straight down has its horizon at infinity: any huge number does.
-    level = jnp.where(jnp.abs(up_y) < 1e-6, jnp.copysign(1e9, up_z), -up_z / jnp.where(up_y == 0.0, 1.0, up_y))
+    # A camera that looks straight up or down has its horizon at infinity: any huge number does.
+    steep = jnp.abs(up_y) < 1e-6
+    level = jnp.where(steep, jnp.copysign(1e9, up_z), -up_z / jnp.where(steep, 1.0, up_y))
     edge = jnp.clip(cy + focal * level, 0.0, float(height))
-    below = up_y <= 0.0
+    below = steep | (up_y <= 0.0)
     ground = jnp.clip(jnp.where(below, v + 1.0 - edge, edge - v), 0.0, 1.0)
     sink = jnp.maximum(-up_y * y - up_z, _MIN_SINK)
     depth = jnp.maximum(eye[2], MIN_EYE_HEIGHT_M) / sink

@@ -67,10 +67,23 @@ class SceneRenderer:
         height, width = _size(image_size)
         setup, stage = self._known(_seed(setup_seed))
         position, visible = simulate(setup, moments, self.gravity, self.integrator)
-        intrinsics = intrinsics_for(height, width)
-        pictures = np.empty((len(moments), height, width, 3), np.uint8)
+        return self._draw(setup, stage, position, visible, turns, places, (height, width))
+
+    def _draw(
+        self,
+        setup: Setup,
+        stage: Stage,
+        position: np.ndarray,
+        visible: np.ndarray,
+        turns: np.ndarray,
+        places: np.ndarray,
+        size: tuple[int, int],
+    ) -> np.ndarray:
+        """Pictures uint8 [T, H, W, 3] of balls at `position` [T, K, 3] m, those `visible` [T, K] seen."""
+        intrinsics = intrinsics_for(*size)
+        pictures = np.empty((len(turns), *size, 3), np.uint8)
         same_camera: dict[bytes, list[int]] = {}
-        for i in range(len(moments)):
+        for i in range(len(turns)):
             same_camera.setdefault(turns[i].tobytes() + places[i].tobytes(), []).append(i)
         for group in same_camera.values():
             first, *others = group

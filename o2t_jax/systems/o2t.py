@@ -75,10 +75,12 @@ def make_renderer(config: Config) -> tuple[Renderer, Any]:
             config.module, config.module_python or None, cache_dir=cache, workers=config.render_workers
         )
         return renderer, get_scene("room")
+    from o2t_jax.render.raycast_renderer import RaycastRenderer
     from o2t_jax.render.renderer import SceneRenderer
 
     scene = get_scene(config.scene or config.default_scene)
-    return SceneRenderer(scene, law_for(config.world.g0, config.world.alpha), config.integrator), scene
+    kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer
+    return kind(scene, law_for(config.world.g0, config.world.alpha), config.integrator), scene
 
 
 class O2TSystem(System):

@@ -31,6 +31,7 @@ def default() -> Config:
     config.module_cache = "auto"  # where a module's pictures are kept: auto (runs/module_cache), off, or a path
     config.world = ConfigDict({"g0": 9.81, "alpha": 0.0})  # hidden truth g(z) = g0 + alpha / (z + 10), for scenes only
     config.integrator = "exact"  # exact, or benchmark (RoomPhys' own semi-implicit Euler)
+    config.render_backend = "opencv"  # opencv (on the host), or device (ray-cast by JAX where the network runs)
 
     # Pictures and times.
     config.render_size = 64  # height and width of the pictures, px; a multiple of 32
@@ -118,6 +119,10 @@ def validate(config: Config) -> None:
             f"module={config.module} and scene={config.scene} are both set: "
             "leave one empty (--config.scene= or --config.module=)"
         )
+    if config.module and config.render_backend != "opencv":
+        raise UsageError(
+            f"module={config.module} makes its own pictures: remove --config.render_backend={config.render_backend}"
+        )
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
     for name in ("lr_tower", "lr_g0", "lr_alpha", "weight_decay", "huber", "swap_weight", "law_weight"):
@@ -142,6 +147,7 @@ def validate(config: Config) -> None:
 _CHOICES = {
     "gauge": ("camera", "free"),
     "dtype": ("float32", "bfloat16"),
+    "render_backend": ("opencv", "device"),
     "integrator": ("exact", "benchmark"),
     "curriculum": ("scaled", "guide"),
     "buffer": ("deterministic", "free"),

@@ -136,6 +136,8 @@ def test_g0_and_alpha_start_at_zero_in_both_gauges(used: int) -> None:
         ({"base_ch": 6}, ("base_ch=6",)),
         ({"gauge": "fre"}, ("gauge='fre'", "camera, free")),
         ({"module": "x.py", "scene": "room"}, ("module=x.py", "scene=room", "both set")),
+        ({"module": "x.py", "render_backend": "device"}, ("module=x.py", "--config.render_backend=device")),
+        ({"render_backend": "gpu"}, ("render_backend='gpu'", "opencv, device")),
         ({"world.g0": float("nan")}, ("world.g0", "finite")),
         ({"t1_max": -1.0}, ("t1_max=-1",)),
         ({"dt": 0.0}, ("dt=0",)),
@@ -161,11 +163,18 @@ def test_an_unknown_scene_gets_a_suggestion() -> None:
         _ = build(config).source
 
 
-def _train(workdir: Path, cache: Path) -> str:
+@pytest.mark.timeout(600)
+def test_two_steps_on_pictures_made_on_the_device(tmp_path: Path) -> None:
+    said = _train(tmp_path / "run", tmp_path / "cache", "render_backend=device", "train_steps=2", "eval_every=2")
+    assert "complete: step 2" in said
+
+
+def _train(workdir: Path, cache: Path, *changes: str) -> str:
     """The smoke config in a process of its own; one core, since sums differ in their last bits between core counts."""
     command = [sys.executable, "-m", "experiments.train", "--config=experiments/configs/smoke.py"]
     command += [f"--workdir={workdir}", f"--config.compilation_cache={cache}", "--config.train_steps=4"]
     command += ["--config.eval_every=4", "--config.checkpoint_every=2"]
+    command += [f"--config.{change}" for change in changes]
     environment = {**os.environ, "NPROC": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout + done.stderr

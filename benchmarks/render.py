@@ -7,6 +7,8 @@ that no call has had before, initial conditions and simulation (g = 9.5 + 8 / (z
 A rate is pictures per second of processor time on one core: what other programs take of the machine does not count,
 as long as they leave the caches alone; `per_wall_s` is the same by the clock. Median and spread (largest minus
 smallest) of the repeats. The last columns are the gain by the clock from two threads and from two processes.
+
+--backend=device times the ray-caster instead: see `benchmarks.raycast`.
 """
 
 from __future__ import annotations
@@ -112,11 +114,18 @@ def _ready() -> bool:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description="Times the OpenCV renderer.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description="Times the renderers.")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
     parser.add_argument("--seconds", type=float, default=2.0, help="processor time for each row")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--backend", choices=("opencv", "device"), default="opencv")
+    parser.add_argument("--batch", type=int, default=9, help="pictures of a call, for --backend=device")
     args = parser.parse_args(argv)
+    if args.backend == "device":
+        from benchmarks import raycast
+
+        raycast.run(args.batch, args.repeats, args.json)
+        return
     with (
         ThreadPoolExecutor(2) as threads,
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes,

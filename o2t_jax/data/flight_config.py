@@ -26,7 +26,7 @@ class FlightConfig:
     kept in memory.
     Blobs: `motion_threshold` bytes, the smallest difference to the background; `ball_pixels`, a ball's smallest area.
     Flights: at least `min_times` moments and `min_span` s without a contact; `clearance`: the least height of the
-    ball's bottom. `min_turn`, `max_turn` deg: angle between the horizontal directions from the ball to a stereo pair.
+    ball's bottom, `min_height` m what it must reach at some moment. `min_turn`, `max_turn` deg: angle between the horizontal directions from the ball to a stereo pair.
     """
 
     camera_size: int = 1024
@@ -48,6 +48,7 @@ class FlightConfig:
     min_times: int = 4
     min_span: float = 0.5
     clearance: float = 0.1
+    min_height: float = 0.5
     min_turn: float = 20.0
     max_turn: float = 150.0
 
@@ -91,6 +92,7 @@ class FlightConfig:
             "min_times": (4, self.survey_times),
             "min_span": (0.0, math.inf),
             "clearance": (0.0, math.inf),
+            "min_height": (0.0, math.inf),
             "min_turn": (1.0, 179.0),
             "max_turn": (1.0, 179.0),
         }

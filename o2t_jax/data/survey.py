@@ -26,8 +26,8 @@ CENTRE_NOISE_PX, RADIUS_NOISE_PX = 0.15, 0.4
 _MISS_PX, _MISS_SHARE = 1.0, 0.05
 # How far a blob's size may be from its ball's: noise of the radius, and share of it.
 _SIZE_SIGMAS, _SIZE_SHARE = 2.0, 0.05
-# Two rays that cross at less than this angle (deg) do not tell a distance.
-_MIN_CROSSING_DEG = 10.0
+# Two rays that cross at less than this angle (deg), or run against each other as closely, do not tell a distance.
+_MIN_CROSSING_DEG = 20.0
 # A ball out of sight for more moments than this starts a new track.
 _MAX_GAP = 2
 # Two moments of one ball: how different its radius may come out, as a share.
@@ -159,7 +159,13 @@ def link(moments: Sequence[Sequence[Sighting]], times: np.ndarray) -> list[Track
                 alive[i][moment] = sightings[j]
                 taken.add(int(j))
         tracks.extend({moment: s} for j, s in enumerate(sightings) if j not in taken)
-    return [Track(track) for track in tracks]
+    return [Track(track) for track in tracks if not _stands_still(track)]
+
+
+def _stands_still(track: dict[int, Sighting]) -> bool:
+    """Whether nothing moves: where a ball lingered it is taken for background, and its leaving for a ball."""
+    positions = np.stack([s.position for s in track.values()])
+    return len(track) > 1 and bool(np.ptp(positions, axis=0).max() < 0.1 * min(s.radius for s in track.values()))
 
 
 def _step_cost(track: dict[int, Sighting], sighting: Sighting, moment: int, times: np.ndarray) -> float:

@@ -25,8 +25,9 @@ class FlightConfig:
     random place off the window's centre; `clean_windows`: nothing else may move in a window. `survey_cache`: surveys
     kept in memory.
     Blobs: `motion_threshold` bytes, the smallest difference to the background; `ball_pixels`, a ball's smallest area.
-    Flights: at least `min_times` moments and `min_span` s without a contact; `clearance`: the least height of the
-    ball's bottom, `min_height` m what it must reach at some moment. `min_turn`, `max_turn` deg: angle between the horizontal directions from the ball to a stereo pair.
+    Flights: at least `min_times` moments and `min_span` s without a contact; `clearance` m: the least height of the
+    ball's bottom, `min_height` m: what it must reach at some moment. `min_turn`, `max_turn` deg: angle between the
+    horizontal directions from the ball to a stereo pair.
     """
 
     camera_size: int = 1024

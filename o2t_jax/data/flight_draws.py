@@ -54,7 +54,7 @@ class Survey(NamedTuple):
 
 
 class Views(NamedTuple):
-    """A sample's five pictures: the number of the camera and of the moment of each, k and n in steps of dt, the mode."""
+    """A sample's five pictures: the number of each one's camera and moment; k and n in steps of dt; the mode."""
 
     cameras: tuple[int, ...]
     moments: tuple[int, ...]

@@ -108,7 +108,7 @@ class FlightSource:
         return self.element("train", index, self.curriculum.stage(step))
 
     def truth(self, split: str, index: int, stage: Stage | None = None) -> Truth | None:
-        """As `RenderSource.truth`; `centroid` in px of the windows. None for a renderer that keeps its states secret."""
+        """As `RenderSource.truth`; `centroid` in px of the windows. None for a renderer that keeps them secret."""
         if not hasattr(self.renderer, "truth"):
             return None
         return self._truth(self._keep(split, index, stage))
@@ -122,7 +122,7 @@ class FlightSource:
     def held_out(
         self, stages: Sequence[Stage], per_stage: int, split: str = "test", references: bool = False
     ) -> tuple[Element, Truth | None, np.ndarray]:
-        """As `RenderSource.held_out`; the references are the plates of the target and of picture 1, three times each."""
+        """As `RenderSource.held_out`; the references are the plates of target and picture 1, three times each."""
         kept = [self._keep(split, i * per_stage + j, stage) for i, stage in enumerate(stages) for j in range(per_stage)]
         batch = stack([self._element(sample) for sample in kept])
         if references:

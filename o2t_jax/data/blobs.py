@@ -22,8 +22,9 @@ cv2.setNumThreads(1)
 
 # Pixels that a ball covers by little more than a tenth differ already: a blob is about this much wider on every side.
 _EDGE_PX = 0.4
-# How far a blob's half width and centre may be from those of a sphere's outline: px, and share of its half width.
-_EXTENT_SLACK, _CENTRE_SLACK = (1.0, 0.06), (0.6, 0.04)
+# How far a blob's half width and centre may be from those of a sphere's outline: px, and share of its half width. Whole
+# balls keep within 0.5 px (measured, VTK pictures too); one that bites into its own trace in the background does not.
+_EXTENT_SLACK, _CENTRE_SLACK = (0.6, 0.01), (0.5, 0.01)
 # Anything smaller is noise, and neither a ball nor a reason to call a window unclean.
 _NOISE_PX = 4
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
@@ -114,7 +114,7 @@ def draw_views(
     return None
 
 
-def window_corner(patch: Patch, centre: tuple[float, float], size: int, shift: Sequence[int]) -> tuple[int, int]:
+def window_corner(patch: Patch, centre: tuple[float, float], size: int, shift: Iterable[int]) -> tuple[int, int]:
     """Top left pixel (u0, v0), in the full picture, of the window of `size` px about `centre`, moved by `shift` px."""
     room = len(patch.picture) - size
     u0, v0 = (

@@ -179,7 +179,7 @@ class FlightSource:
                     picture, plate = window(patch, corner, size)
                     para, position = survey.para(camera, moment), place[moment]
                     where = (flights, camera, moment, survey.setup_seed)
-                    rows.append((picture, plate, np.float32(corner), para, *where, position, flight.radius))
+                    rows.append((picture, plate, np.array(corner, np.float32), para, *where, position, flight.radius))
                 flights += 1
         if not rows:
             raise UsageError("these setups have no contact-free flight: give more setups")

@@ -9,8 +9,8 @@ Why no contact slips through: a bounce off the ground moves all later moments of
 height of the ball's bottom at the first of them. A run is kept only where that, at either end, is more than what
 its second differences may differ by. Hops so low that several fit between the moments could pass for a slower flight:
 the bottom must be `min_height` above the ground somewhere. A ball that rolls on a ramp is accelerated sideways at least
-0.8 times as much as downwards (slopes up to 50 deg). A bounce off a ramp within some ms of a run's end is not seen: nothing tells
-how high the ramp is, but then it hardly moves the last moment either.
+0.8 times as much as downwards (slopes up to 50 deg). A bounce off a ramp within some ms of a run's end is not seen:
+nothing tells how high the ramp is, but then it hardly moves the last moment either.
 """
 
 from __future__ import annotations

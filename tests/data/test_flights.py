@@ -140,7 +140,7 @@ def test_all_windows_of_all_flights(shared):
         position, visible, radius = shared.renderer.truth(int(windows.setup_seed[i]), windows.para[i, :1])
         assert visible.all() and np.linalg.norm(position[0, 0] - windows.position[i]) < 0.05
         assert windows.radius[i] == pytest.approx(radius[0], rel=0.05)
-    assert {c for c in windows.camera} <= {0, 1, 2, 3}
+    assert set(windows.camera) <= {0, 1, 2, 3}
 
 
 def test_batches_do_not_depend_on_the_workers():

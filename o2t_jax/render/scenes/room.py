@@ -13,9 +13,9 @@ Camera 1 stands 11 to 15 m from one side's mean place (+-10, 0), at any bearing,
 within 3 deg sideways and 2 deg in height: the ball of that side is wholly in sight in about two pictures of three.
 
 The rig: four cameras 33 to 37 m from the middle, 1.5 to 3 m high, near the corners of a rectangle (bearings of 53 deg
-from the x axis, within 6), all raised by about 14 deg. Each sees both sides, so that a picture shows two balls: over the
-first 1.7 s two cameras or more see a ball at 97% of the moments at which it is in the air. Cameras 18 m from one
-side's mean place show balls 1.5 times as large, but at 56% of the moments, and half the balls not at all.
+from the x axis, within 6), all raised by about 14 deg. Each sees both sides, so that a picture shows two balls: of the
+moments in the first 1.7 s at which a ball is in the air, two cameras or more see it at about 95 in 100. Four cameras
+18 m from one side's mean place show balls 1.5 times as large, but at 56 in 100, since the other side is out of sight.
 """
 
 from __future__ import annotations

@@ -169,13 +169,16 @@ def _targets(
 
 
 def _weights(targets: list[tuple[int, int, int, int]], stage: Stage, config: FlightConfig) -> np.ndarray:
-    """Weights of FUTURE samples: n within the stage's range or nearest to it; times k (n - k), the lever on gravity."""
+    """Weights of FUTURE samples: n within the stage's range or nearest to it; times the information on gravity,
+
+    (k (n - k))^2: what three moments tell of a curvature, at equal noise.
+    """
     first, second, _, moment = np.array(targets).T * config.survey_stride
     k, n = second - first, moment - first
     # A range that ends before the second pair counts from there, as in `Stage.draw_steps`.
     ahead = n - k if stage.n_high <= config.k_min else n
     outside = np.maximum(stage.n_low - ahead, 0) + np.maximum(ahead - stage.n_high, 0)
-    weight = np.where(outside == outside.min(), k * (n - k), 0).astype(np.float64)
+    weight = np.where(outside == outside.min(), (k * (n - k)) ** 2, 0).astype(np.float64)
     if stage.gaussian is not None:
         mean, deviation = stage.gaussian
         exponent = -0.5 * ((n - mean) / deviation) ** 2

@@ -16,6 +16,7 @@ from typing import Any
 
 import grain
 
+from o2t_jax.data.flights import FlightSource
 from o2t_jax.data.replay import MakeElement, ModeWeights, Monitor, ReplayDataset
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.data.samples import MAX_SEED, RenderSource
@@ -181,9 +182,14 @@ def _shut_down(monitor: Monitor, iterator: list[Any]) -> None:
 
 
 def render_pipeline(
-    source: RenderSource, buffer: BufferConfig, *, process_index: int = 0, process_count: int = 1, **keywords: Any
+    source: RenderSource | FlightSource,
+    buffer: BufferConfig,
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
+    **keywords: Any,
 ) -> Pipeline:
-    """Batches of a `RenderSource`'s training samples, modes drawn as its curriculum says. Keywords: `Pipeline`'s.
+    """Batches of a source's training samples, modes drawn as its curriculum says. Keywords: `Pipeline`'s.
 
     In a distributed run give `process_index` and `process_count`, and a `buffer` whose sizes are this process's share.
     """

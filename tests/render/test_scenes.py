@@ -108,6 +108,23 @@ def test_ballistic_numbers():
     assert all(not s.bounces and not s.vanishes and s.ramp is None for s in setups)
 
 
+def test_fall_numbers():
+    """Starts are as documented, and flights cover all heights from 0 to 20 m."""
+    rng = np.random.default_rng(1)
+    setups = [get_scene("fall").sample(rng) for _ in range(400)]
+    place, speed = np.array([s.position[0] for s in setups]), np.array([s.velocity[0] for s in setups])
+    radius = np.array([s.radius[0] for s in setups])
+    thrown = speed[:, 2] > 8.0
+    assert thrown.mean() == pytest.approx(0.3, abs=0.08) and place[thrown, 2].max() <= 2.0
+    assert np.hypot(*place[:, :2].T).max() <= 2.0 and np.abs(speed[:, :2]).max() <= 1.5
+    assert radius.min() >= 0.25 and radius.max() <= 0.45 and (place[:, 2] > radius).all()
+    times = np.linspace(0.0, get_scene("fall").t_max, 20)
+    flights = [simulate(s, times, Gravity.constant(9.8)) for s in setups]
+    heights = np.concatenate([p[v][:, 2] for p, v in flights])
+    shares = np.histogram(heights, bins=np.linspace(0.0, 20.0, 6))[0] / len(heights)
+    assert shares.min() > 0.08 and shares.max() < 0.4
+
+
 @pytest.mark.parametrize("name", sorted(SCENES))
 def test_every_scene_keeps_the_contract(name):
     scene = get_scene(name)
@@ -121,7 +138,7 @@ def test_every_scene_keeps_the_contract(name):
     simulate(one, np.linspace(0.0, scene.t_max, 5), Gravity.constant(9.81))
 
 
-@pytest.mark.parametrize(("name", "share"), [("ballistic", 0.9), ("room", 0.5)])
+@pytest.mark.parametrize(("name", "share"), [("ballistic", 0.9), ("fall", 0.85), ("room", 0.5)])
 def test_the_view_prior_has_a_ball_wholly_in_sight(name, share):
     """At t = 0.2 s, under laws from the Moon's to Jupiter's: the camera knows none of them."""
     scene, camera = get_scene(name), intrinsics_for(64, 64)
@@ -148,5 +165,5 @@ def test_distances_come_from_the_config_where_it_sets_them():
 def test_an_unknown_scene_is_refused_with_a_suggestion():
     with pytest.raises(UsageError, match="did you mean 'ballistic'"):
         get_scene("balistic")
-    with pytest.raises(UsageError, match="choose one of ballistic, room"):
+    with pytest.raises(UsageError, match="choose one of ballistic, fall, room"):
         get_scene("xyz")

@@ -6,11 +6,13 @@ import difflib
 
 from o2t_jax.errors import UsageError
 from o2t_jax.render.scenes.ballistic import Ballistic
-from o2t_jax.render.scenes.base import Scene
+from o2t_jax.render.scenes.base import RigScene, Scene, rig_of
+from o2t_jax.render.scenes.fall import Fall
 from o2t_jax.render.scenes.room import Room
 
 SCENES: dict[str, Scene] = {
     "ballistic": Ballistic(),
+    "fall": Fall(),
     "room": Room(),
 }
 
@@ -24,4 +26,4 @@ def get_scene(name: str) -> Scene:
     return SCENES[name]
 
 
-__all__ = ["SCENES", "Scene", "get_scene"]
+__all__ = ["SCENES", "RigScene", "Scene", "get_scene", "rig_of"]

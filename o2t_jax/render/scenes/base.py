@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from o2t_jax.errors import UsageError
 from o2t_jax.physics.room import Setup
 
 
@@ -28,6 +29,27 @@ class Scene(Protocol):
         `view_config.distance_min` and `.distance_max` (m, None: the scene's own) bound the horizontal distance.
         """
         ...
+
+
+@runtime_checkable
+class RigScene(Scene, Protocol):
+    """A scene that can also be watched as a whole, by a few cameras that stand still."""
+
+    def rig(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Static cameras: positions [C, 3] m, angles [C, 2] (azimuth, elevation) deg, C >= 2.
+
+        Placed by the scene's distribution alone, like `view_prior`: neither a law nor this seed's ball may aim them.
+        Cameras 0 and 1 converge strongly (30 to 90 deg apart), the others stand further round.
+        """
+        ...
+
+
+def rig_of(scene: Any) -> RigScene:
+    """The scene, if it has a rig. Raises: UsageError for one that has none."""
+    if not isinstance(scene, RigScene):
+        name = getattr(scene, "name", type(scene).__name__)
+        raise UsageError(f"scene '{name}' has no rig of cameras to watch whole flights: choose scene 'fall' or 'room'")
+    return scene
 
 
 def distance_range(view_config: Any, low: float, high: float) -> tuple[float, float]:

@@ -11,6 +11,11 @@ This project's choices where the rules are silent: half of the balls that are no
 inside the ramp (its place is drawn again); a ball on the ramp starts in the middle across.
 Camera 1 stands 11 to 15 m from one side's mean place (+-10, 0), at any bearing, 1.5 to 3 m high, aimed 5 m above it
 within 3 deg sideways and 2 deg in height: the ball of that side is wholly in sight in about two pictures of three.
+
+The rig: four cameras 33 to 37 m from the middle, 1.5 to 3 m high, near the corners of a rectangle (bearings of 53 deg
+from the x axis, within 6), all raised by about 14 deg. Each sees both sides, so that a picture shows two balls: of the
+moments in the first 1.7 s at which a ball is in the air, two cameras or more see it at about 95 in 100. Four cameras
+18 m from one side's mean place show balls 1.5 times as large, but at 56 in 100, since the other side is out of sight.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ from o2t_jax.render.scenes.base import distance_range
 
 MEAN_X, SPREAD, MIN_X = 10.0, 6.0, 2.0
 RAMP_SHARE, ON_RAMP_SHARE, THROWN_SHARE = 0.7, 0.55, 0.5
+RIG_BEARINGS = np.array([-127.0, -53.0, 53.0, 127.0])
 
 
 class Room:
@@ -55,6 +61,15 @@ class Room:
         position = np.array([*(centre[:2] - offset), rng.uniform(1.5, 3.0)])
         azimuth, elevation = look_at(position, centre)
         return position, float(azimuth + rng.uniform(-3.0, 3.0)), float(elevation + rng.uniform(-2.0, 2.0))
+
+    def rig(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Four static cameras that see both sides: positions [4, 3] m, angles [4, 2] (azimuth, elevation) deg."""
+        # Which two make the pair (0, 1) is drawn: the room looks alike from y > 0 and y < 0.
+        bearings = rng.choice([-1.0, 1.0]) * RIG_BEARINGS + rng.uniform(-6.0, 6.0, 4)
+        distance, around = rng.uniform(33.0, 37.0, 4), np.radians(bearings)
+        height, raised = rng.uniform(1.5, 3.0, 4), rng.uniform(13.0, 15.0, 4)
+        positions = np.stack([distance * np.cos(around), distance * np.sin(around), height], axis=1)
+        return positions, np.stack([bearings + 180.0 + rng.uniform(-2.0, 2.0, 4), raised], axis=1)
 
 
 def _draw_ramp(rng: np.random.Generator) -> Ramp:

@@ -47,6 +47,7 @@ class HeldOut(NamedTuple):
     background: np.ndarray  # [N, H, W, 3], of the target's camera
     left_background: np.ndarray  # [N, H, W, 3], of camera 1
     regions: np.ndarray  # int8 [N, H, W]: 0 none, else the number of a moving thing in the target
+    window: np.ndarray | None = None  # [N, 5, 2], top left pixels (u0, v0), where the pictures are windows of larger ones
 
     @property
     def target(self) -> np.ndarray:
@@ -55,7 +56,8 @@ class HeldOut(NamedTuple):
 
     def batch(self, index: np.ndarray) -> dict[str, np.ndarray]:
         """The samples `index` [B] as the batch that a model is handed; the target is in it, at `pictures[:, 4]`."""
-        return {field: getattr(self, field)[index] for field in SAMPLE_FIELDS}
+        batch = {field: getattr(self, field)[index] for field in SAMPLE_FIELDS}
+        return batch if self.window is None else {**batch, "window": self.window[index]}
 
 
 def collect(batch: Mapping[str, np.ndarray], balls: Balls | None = None) -> HeldOut:
@@ -87,7 +89,8 @@ def collect(batch: Mapping[str, np.ndarray], balls: Balls | None = None) -> Held
     # With k = 0 pictures 1 and 3 are one moment: counted twice, its ball would outvote the background.
     moments = [[LEFT_1, LEFT_2] if k > 0 else [LEFT_1] for k in fields["k"]]
     left_background = np.stack([median_picture([*left[i], *pictures[i, moments[i]]]) for i in range(count)])
-    if balls is None:
+    window = batch.get("window")
+    if balls is None or window is not None:  # an outline in a window is not drawn here: what moves is found in it
         regions = [moving_regions(pictures[i, TARGET], background[i]) for i in range(count)]
     else:
         cameras = fields["para"][:, TARGET]
@@ -101,6 +104,7 @@ def collect(batch: Mapping[str, np.ndarray], balls: Balls | None = None) -> Held
         background=background,
         left_background=left_background,
         regions=np.stack(regions),
+        window=None if window is None else np.asarray(window),
     )
 
 

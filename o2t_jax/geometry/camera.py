@@ -21,19 +21,43 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class Intrinsics(NamedTuple):
-    """Pin-hole intrinsics in pixels: square pixels, focal length `focal`, principal point (`cx`, `cy`)."""
+    """Pin-hole intrinsics in pixels: square pixels, focal length `focal`, principal point (`cx`, `cy`).
+
+    For windows cut from larger pictures the principal point differs from window to window: arrays [...].
+    """
 
     focal: float
-    cx: float
-    cy: float
+    cx: Any
+    cy: Any
     width: int
     height: int
+
+    def over(self, axes: int) -> Intrinsics:
+        """The same with `axes` further axes of size one behind those of the principal point, to broadcast."""
+        if np.ndim(self.cx) == 0:
+            return self
+        return self._replace(cx=self.cx[(...,) + (None,) * axes], cy=self.cy[(...,) + (None,) * axes])
+
+    def pick(self, index: Any) -> Intrinsics:
+        """Those of the windows `[:, index]`; unchanged where all pictures share one principal point."""
+        if np.ndim(self.cx) == 0:
+            return self
+        return self._replace(cx=self.cx[:, index], cy=self.cy[:, index])
 
 
 def intrinsics_for(height: int, width: int, fov_deg: float = VERTICAL_FOV_DEG) -> Intrinsics:
     """Intrinsics of a picture of `height` x `width` px whose vertical field of view is `fov_deg`."""
     focal = 0.5 * height / np.tan(np.radians(0.5 * fov_deg))
     return Intrinsics(float(focal), 0.5 * width, 0.5 * height, int(width), int(height))
+
+
+def window_intrinsics(camera_size: int, size: int, window: Any) -> Intrinsics:
+    """Intrinsics of windows of `size` px a side in pictures of `camera_size` px a side.
+
+    Args: `window` [..., 2], the pixel (u0, v0) of the picture at the window's top left corner.
+    """
+    whole = intrinsics_for(camera_size, camera_size)
+    return whole._replace(cx=whole.cx - window[..., 0], cy=whole.cy - window[..., 1], width=size, height=size)
 
 
 def namespace(*arrays: Any) -> ModuleType:

@@ -63,12 +63,12 @@ class Sighting(NamedTuple):
     """True [...] where the mask has enough pixels and its disc lies inside the picture."""
 
 
-def _solid_angle(intrinsics: Intrinsics) -> np.ndarray:
-    """Solid angle [H, W] of every pixel, sr: cos^3 / f^2."""
-    grid = pixel_grid(intrinsics)
-    x = (grid[..., 0] - intrinsics.cx) / intrinsics.focal
-    y = (grid[..., 1] - intrinsics.cy) / intrinsics.focal
-    return ((1 + x * x + y * y) ** -1.5 / intrinsics.focal**2).astype(np.float32)
+def _solid_angle(intrinsics: Intrinsics) -> jax.Array:
+    """Solid angle [..., H, W] of every pixel, sr: cos^3 / f^2."""
+    lens, grid = intrinsics.over(2), pixel_grid(intrinsics)
+    x = jnp.asarray((grid[..., 0] - lens.cx) / lens.focal, jnp.float32)
+    y = jnp.asarray((grid[..., 1] - lens.cy) / lens.focal, jnp.float32)
+    return (1 + x * x + y * y) ** -1.5 / lens.focal**2
 
 
 def _box_blur(mask: jax.Array, width: int) -> jax.Array:
@@ -87,7 +87,8 @@ def _box_blur(mask: jax.Array, width: int) -> jax.Array:
 def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sighting:
     """Finds the heaviest blob of each mask and measures it.
 
-    Args: `mask` [..., H, W] in 0..1; `rotation` [..., 3, 3] of each picture's camera.
+    Args: `mask` [..., H, W] in 0..1; `rotation` [..., 3, 3] of each picture's camera; `intrinsics` of all, or with a
+    principal point [...] for each.
     The window is placed by the densest box of the mask, then by mean shift, without gradient; it is a disc of 1.5 times
     the blob's radius plus two pixels with a soft rim, so that stray mask far away does not pull the centroid.
     """
@@ -109,9 +110,9 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
         centre = jnp.einsum("...hw,hwc->...c", weight, grid) / mass[..., None]
         radius = jnp.sqrt(mass / jnp.pi)
     inside = mask * window(centre, radius)
-    weight = inside * jnp.asarray(_solid_angle(intrinsics))
-    rays = jnp.asarray(pixel_directions(pixel_grid(intrinsics), np.eye(3), intrinsics), jnp.float32)
-    local = jnp.einsum("...hw,hwc->...c", weight, rays, precision=jax.lax.Precision.HIGHEST)
+    weight = inside * _solid_angle(intrinsics)
+    rays = jnp.asarray(pixel_directions(pixel_grid(intrinsics), np.eye(3), intrinsics.over(2)), jnp.float32)
+    local = jnp.einsum("...hw,...hwc->...c", weight, rays, precision=jax.lax.Precision.HIGHEST)
     solid = jnp.sum(weight, axis=(-2, -1))
     local = local / jnp.maximum(jnp.linalg.norm(local + 1e-20, axis=-1, keepdims=True), 1e-12)
     direction = jnp.einsum("...ji,...j->...i", rotation, local, precision=jax.lax.Precision.HIGHEST)
@@ -125,14 +126,15 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
     )
 
 
-def swap_loss(mask: jax.Array, pictures: jax.Array) -> jax.Array:
+def swap_loss(mask: jax.Array, pictures: jax.Array, plates: jax.Array | None = None) -> jax.Array:
     """How badly each picture is explained as its swap partner with one coloured thing laid over it.
 
-    Args: `mask` [B, 4, H, W]; `pictures` float32 [B, 4, H, W, 3] in 0..1.
+    Args: `mask` [B, 4, H, W]; `pictures` float32 [B, 4, H, W, 3] in 0..1; `plates`, of the same shape, what the same
+    camera saw at other times, where the samples bring it: it stands in for the swap partner.
     Returns: [B], mean squared error over pictures, pixels and channels. The colour is the mask's own mean, weighted by
     how much a pixel changed: it needs no start value and no true colour.
     """
-    other = pictures[:, SWAP, ...]
+    other = pictures[:, SWAP, ...] if plates is None else plates
     change = jnp.sum(jnp.square(pictures - other), axis=-1)
     weight = jax.lax.stop_gradient(mask * change) + 1e-8
     colour = jnp.einsum("bphw,bphwc->bpc", weight, pictures) / jnp.sum(weight, axis=(-2, -1))[..., None]

@@ -14,13 +14,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.geometry.camera import Intrinsics, intrinsics_for
+from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, window_intrinsics
 from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.compose import compose, draw_spheres, to_logit, warp_background
+from o2t_jax.models.compose import Lenses, compose, draw_spheres, to_logit, warp_background
 from o2t_jax.models.decoder import Decoder
 from o2t_jax.models.encoder import Encoder
 from o2t_jax.models.inputs import InputChannels, scale_para
 from o2t_jax.models.layers import MLP
+from o2t_jax.models.matting import coverage
 from o2t_jax.models.metric import (
     MaskTower,
     Metric,
@@ -60,7 +61,7 @@ class Outputs(NamedTuple):
 class O2TModel(nn.Module):
     """All parts of the guide; see the module's docstring for the two gauges.
 
-    Shapes: any height and width divisible by 32. `n` counts from t1, 0..n_max; t = n dt.
+    Shapes: any height and width divisible by 32. Samples may be windows of pictures of `camera_size` px. `n` counts from t1, 0..n_max; t = n dt.
     """
 
     base_ch: int = 32
@@ -74,6 +75,7 @@ class O2TModel(nn.Module):
     compose: bool = True
     remat: bool = False
     dtype: Any = jnp.float32
+    camera_size: int = 0
     tower_type: Callable[[], nn.Module] = MaskTower
 
     def setup(self) -> None:
@@ -88,18 +90,33 @@ class O2TModel(nn.Module):
         if self.gauge == "camera":
             self.tower = self.tower_type()
 
-    def sight(self, pictures: jax.Array, para: jax.Array) -> tuple[jax.Array, Sighting]:
+    def lens(self, height: int, width: int, window: jax.Array | None) -> Intrinsics:
+        """Intrinsics of whole pictures, or of windows at `window` [B, P, 2] (u0, v0)."""
+        return intrinsics_for(height, width) if window is None else window_intrinsics(self.camera_size, height, window)
+
+    def sight(self, pictures: jax.Array, para: jax.Array, window: jax.Array | None = None) -> tuple[jax.Array, Sighting]:
         """Masks and sightings of `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""
         b, p, h, w, c = pictures.shape
         mask = jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
         _, rotation = camera_poses(para)
-        return mask, locate(mask, rotation, intrinsics_for(h, w))
+        # The tower answers to the inputs alone (`metric.swap_loss`): no error of the law may move a sighting.
+        share = coverage(jax.lax.stop_gradient(mask), pictures)
+        return mask, locate(share, rotation, self.lens(h, w, window))
 
-    def __call__(self, pictures: jax.Array, para: jax.Array, k: jax.Array, n: jax.Array, visited: jax.Array) -> Outputs:
+    def __call__(
+        self,
+        pictures: jax.Array,
+        para: jax.Array,
+        k: jax.Array,
+        n: jax.Array,
+        visited: jax.Array,
+        window: jax.Array | None = None,
+    ) -> Outputs:
         """Predicts the target picture.
 
         Args: `pictures` float32 [B, 4, H, W, 3] in 0..1; `para` float32 [B, 5, 6], relative to camera 1;
-        `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the state.
+        `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the state;
+        `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
         """
         h48, skips = self.encoder(self.inputs(pictures, para))
         matrix = self.rotation()
@@ -108,7 +125,7 @@ class O2TModel(nn.Module):
             evolved = self.layer(r, n, visited)
             latent = self._blend(evolved, n)
             return Outputs(nn.sigmoid(self.decoder(self._unrotate(matrix, latent, para), skips)), None)
-        return self._camera_gauge(pictures, para, k, n, visited, r, matrix, skips)
+        return self._camera_gauge(pictures, para, k, n, visited, window, r, matrix, skips)
 
     def _camera_gauge(
         self,
@@ -117,13 +134,14 @@ class O2TModel(nn.Module):
         k: jax.Array,
         n: jax.Array,
         visited: jax.Array,
+        window: jax.Array | None,
         r: jax.Array,
         matrix: jax.Array,
         skips: list[jax.Array],
     ) -> Outputs:
-        intrinsics = intrinsics_for(*pictures.shape[2:4])
-        live_mask, sighting = self.sight(pictures, para[:, :4])
-        # The tower answers to the inputs alone (`metric.swap_loss`): no error of the law may move a sighting.
+        lens = self.lens(*pictures.shape[2:4], window)
+        lenses = Lenses(lens.pick(slice(0, 4)), lens.pick(4))
+        live_mask, sighting = self.sight(pictures, para[:, :4], None if window is None else window[:, :4])
         mask, sighting = jax.lax.stop_gradient((live_mask, sighting))
         metric = measure(sighting, para[:, :4])
         particle = self._particle(metric, k, visited)
@@ -139,7 +157,7 @@ class O2TModel(nn.Module):
         departure = jnp.mean(jnp.square(weight * (held.nn - held.phys)) * rows, axis=-1) * present[:, 0]
         h = self._unrotate(matrix, latent, para)
         centre = height_last(predicted)
-        prediction = self._show(centre, metric, mask, pictures, para, intrinsics, h, skips)
+        prediction = self._show(centre, metric, mask, pictures, para, lenses, h, skips)
         velocity = height_last(particle.velocity)
         return Outputs(prediction, MetricOutputs(live_mask, metric, velocity, centre, departure))
 
@@ -160,15 +178,15 @@ class O2TModel(nn.Module):
         mask: jax.Array,
         pictures: jax.Array,
         para: jax.Array,
-        intrinsics: Intrinsics,
+        lenses: Lenses,
         h: jax.Array,
         skips: list[jax.Array],
     ) -> jax.Array:
-        drawn = draw_spheres(centre, metric, pictures, para[:, :4], para[:, 4], intrinsics)
+        drawn = draw_spheres(centre, metric, pictures, para[:, :4], para[:, 4], lenses)
         channels = jnp.moveaxis(drawn.coverage, 1, -1)
         if not self.compose:
             return nn.sigmoid(self.decoder(h, skips, channels))
-        background = warp_background(pictures, mask, para[:, :4], para[:, 4], intrinsics)
+        background = warp_background(pictures, mask, para[:, :4], para[:, 4], lenses)
         picture = compose(background, drawn)
         extra = jnp.concatenate([channels, picture, background], axis=-1)
         return nn.sigmoid(self.decoder(h, skips, extra) + to_logit(picture))

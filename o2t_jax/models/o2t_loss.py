@@ -77,8 +77,9 @@ def law_loss(model: O2TModel, params: Any, batch: Any, pictures: jax.Array, outp
 
     Weighs FUTURE samples in which every slot was seen in all five pictures. The sighting is data.
     """
-    target = batch["para"][:, TARGET:]
-    _, sighting = model.apply({"params": params}, pictures[:, TARGET:], target, method="sight")
+    target, window = batch["para"][:, TARGET:], batch.get("window")
+    window = None if window is None else window[:, TARGET:]
+    _, sighting = model.apply({"params": params}, pictures[:, TARGET:], target, window, method="sight")
     sighting = jax.lax.stop_gradient(sighting)
     origin, _ = camera_poses(target)
     assert outputs.metric is not None
@@ -97,7 +98,13 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
             params = _hold_alpha(params, extra["step"] >= weights.alpha_start * train_steps)
         pictures = to_float(batch["pictures"])
         outputs = model.apply(
-            {"params": params}, pictures[:, :TARGET], batch["para"], batch["k"], batch["n"], extra["visited"]
+            {"params": params},
+            pictures[:, :TARGET],
+            batch["para"],
+            batch["k"],
+            batch["n"],
+            extra["visited"],
+            batch.get("window"),
         )
         picture = picture_loss(outputs.prediction, pictures[:, TARGET], pictures[:, 0], weights.motion)
         total = jnp.mean(picture)
@@ -106,7 +113,8 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         layer = params["layer"]
         metrics["g0"] = layer["g0"]
         if outputs.metric is not None:
-            swap = swap_loss(outputs.metric.mask, pictures[:, :TARGET])
+            plates = to_float(batch["plates"])[:, :TARGET] if "plates" in batch else None
+            swap = swap_loss(outputs.metric.mask, pictures[:, :TARGET], plates)
             law, seen, distance = law_loss(model, params, batch, pictures, outputs, weights.huber)
             departure = jnp.mean(outputs.metric.departure)
             total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.data.curriculum import Curriculum, Stage
+from o2t_jax.data.flight_config import FlightConfig
+from o2t_jax.data.flights import FlightSource
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
 from o2t_jax.data.replay import BufferConfig
 from o2t_jax.data.samples import RenderSource
@@ -52,6 +54,7 @@ def make_model(config: Config) -> O2TModel:
         k_max=config.k_max,
         shoot_rounds=config.shoot_rounds,
         compose=config.compose,
+        camera_size=config.camera_size if config.sampler == "flights" else 0,
         remat=config.remat,
         dtype=jnp.dtype(config.dtype),
     )
@@ -109,18 +112,25 @@ class O2TSystem(System):
             alpha_start=config.alpha_start,
         )
         self._loss = make_loss(self.model, weights, config.train_steps)
+        self.flights = FlightConfig.from_config(config) if config.sampler == "flights" else None
         size = config.render_size
+        pictures = jax.ShapeDtypeStruct((5, size, size, 3), jnp.uint8)
         self.sample_spec = {
-            "pictures": jax.ShapeDtypeStruct((5, size, size, 3), jnp.uint8),
+            "pictures": pictures,
             "para": jax.ShapeDtypeStruct((5, 6), jnp.float32),
             **{name: jax.ShapeDtypeStruct((), jnp.int32) for name in ("k", "n", "mode")},
         }
+        if self.flights is not None:
+            self.sample_spec |= {"plates": pictures, "window": jax.ShapeDtypeStruct((5, 2), jnp.float32)}
 
     @functools.cached_property
-    def source(self) -> RenderSource:
+    def source(self) -> RenderSource | FlightSource:
         """Samples by (split, index). Made at first use: a module's process starts with it."""
         renderer, scene = make_renderer(self.config)
         size = self.config.render_size
+        if self.flights is not None:
+            shape, seed = (size, size), self.config.seed
+            return FlightSource(renderer, scene, self.flights, self.curriculum, seed, image_size=shape)
         return RenderSource(
             renderer,
             scene,
@@ -148,7 +158,13 @@ class O2TSystem(System):
         one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         extra = initial_extra()
         variables = self.model.init(
-            jnp.asarray(key), to_float(one["pictures"][:, :TARGET]), one["para"], one["k"], one["n"], extra["visited"]
+            jnp.asarray(key),
+            to_float(one["pictures"][:, :TARGET]),
+            one["para"],
+            one["k"],
+            one["n"],
+            extra["visited"],
+            one.get("window"),
         )
         return TrainState.create(params=variables["params"], tx=self.tx, key=key, extra=extra)
 
@@ -201,7 +217,7 @@ class O2TSystem(System):
         def predict(params: PyTree, visited: jax.Array, batch: Batch) -> jax.Array:
             pictures = to_float(jnp.asarray(batch["pictures"])[:, :TARGET])
             outputs: Any = self.model.apply(
-                {"params": params}, pictures, batch["para"], batch["k"], batch["n"], visited
+                {"params": params}, pictures, batch["para"], batch["k"], batch["n"], visited, batch.get("window")
             )
             return outputs.prediction
 

@@ -54,6 +54,20 @@ def default() -> Config:
     config.max_attempts = 200  # shots drawn in vain before a sample gives up
     config.curriculum = "scaled"  # scaled (phases at 0, 2, 8, 25% of train_steps), guide (0, 1k, 10k, 50k)
 
+    # Whole flights (sampler=flights): windows around a ball, cut from the large pictures of a scene's static rig.
+    config.sampler = "pairs"  # pairs (a stereo pair near the ball), flights
+    config.camera_size = 1024  # height and width of the rig's pictures, px; a sample holds windows of render_size
+    config.survey_times = 9  # moments a setup is rendered at, by each camera of the rig ...
+    config.survey_stride = 4  # ... so many steps apart
+    config.survey_start = 0.2  # the first moment is drawn from [0, survey_start]
+    config.num_setups = 0  # setups used for ever in turn; 0: always new ones
+    config.samples_per_setup = 32  # samples drawn from one setup's pictures
+    config.setups_at_once = 4  # setups that alternate
+    config.survey_cache = 256  # setups whose windows are kept in memory
+    config.window_jitter = 4  # half range of the ball's random place off the window's centre, px
+    config.clean_windows = True  # nothing else may move in a window
+    config.min_span = 0.5  # shortest flight
+
     # The buffer.
     config.pool_size = 512
     config.initial_fill = 64
@@ -145,6 +159,7 @@ def validate(config: Config) -> None:
 
 
 _CHOICES = {
+    "sampler": ("pairs", "flights"),
     "gauge": ("camera", "free"),
     "dtype": ("float32", "bfloat16"),
     "render_backend": ("opencv", "device"),

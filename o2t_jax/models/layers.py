@@ -13,8 +13,31 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from o2t_jax.models import cpu_ops
+
 GROUPS = 8
 HEADS = 4
+
+
+class ConvParams(nn.Module):
+    """3x3 (or k x k) convolution with bias, 'same' padding; `kernel` [k, k, C, features], `bias` [features]."""
+
+    features: int
+    strides: int
+    kernel: int
+    kernel_init: Any
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        x, kernel, bias = (v.astype(self.dtype) for v in (x, kernel, bias))
+        if cpu_ops.chosen() and self.kernel == 3 and self.strides == 1:
+            return cpu_ops.conv3_bias(x, kernel, bias)
+        strides = (self.strides, self.strides)
+        return jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=cpu_ops.DIMENSIONS) + bias
 
 
 class Conv(nn.Module):
@@ -28,19 +51,39 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        size = (self.kernel, self.kernel)
-        strides = (self.strides, self.strides)
-        return nn.Conv(self.features, size, strides, dtype=self.dtype, kernel_init=self.kernel_init)(x)
+        inner = ConvParams(self.features, self.strides, self.kernel, self.kernel_init, self.dtype, name="Conv_0")
+        return inner(x)
+
+
+class GroupNorm(nn.Module):
+    """GroupNorm (8 groups, fewer where the channels do not divide), with SiLU after it if `silu`."""
+
+    silu: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        channels = x.shape[-1]
+        groups = math.gcd(GROUPS, channels)
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+
+        x = x.astype(self.dtype)
+        if cpu_ops.chosen():
+            return cpu_ops.group_norm(x, scale, bias, groups, self.silu)
+        norm = nn.GroupNorm(groups, dtype=self.dtype, epsilon=cpu_ops.EPSILON, parent=None)
+        y: Any = norm.apply({"params": {"scale": scale, "bias": bias}}, x)
+        return nn.silu(y) if self.silu else y
 
 
 class NormAct(nn.Module):
-    """GroupNorm (8 groups, fewer where the channels do not divide) followed by SiLU."""
+    """GroupNorm followed by SiLU."""
 
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        return nn.silu(nn.GroupNorm(math.gcd(GROUPS, x.shape[-1]), dtype=self.dtype)(x))
+        return GroupNorm(True, self.dtype, name="GroupNorm_0")(x)
 
 
 class ResBlock(nn.Module):
@@ -64,7 +107,7 @@ class Attention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         b, h, w, c = x.shape
         heads = math.gcd(HEADS, c)
-        tokens = nn.GroupNorm(math.gcd(GROUPS, c), dtype=self.dtype)(x).reshape(b, h * w, c)
+        tokens = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x).reshape(b, h * w, c)
         query, key, value = jnp.split(nn.Dense(3 * c, dtype=self.dtype, name="qkv")(tokens), 3, axis=-1)
         split = (b, h * w, heads, c // heads)
         mixed = jax.nn.dot_product_attention(query.reshape(split), key.reshape(split), value.reshape(split))

@@ -8,6 +8,39 @@ import jax.numpy as jnp
 import numpy as np
 
 
+@jax.custom_vjp
+def _cayley(skew: jax.Array) -> jax.Array:
+    """(I + A)^-1 (I - A) of a skew A [D, D], by elimination.
+
+    The symmetric part of I + A is I, so that no pivot is below one: elimination needs no pivoting. LAPACK's threads
+    and XLA's fight for a CPU's cores: its solve of 48 x 48 took 10 ms and more inside a step, 0.1 ms alone.
+    """
+    dim = skew.shape[0]
+    eye = jnp.eye(dim, dtype=skew.dtype)
+
+    def eliminate(i: jax.Array, rows: jax.Array) -> jax.Array:
+        row = rows[i] / rows[i, i]
+        column = jnp.where(jnp.arange(dim) == i, 0.0, rows[:, i])
+        return (rows - column[:, None] * row).at[i].set(row)
+
+    return jax.lax.fori_loop(0, dim, eliminate, jnp.concatenate([eye + skew, eye - skew], axis=1))[:, dim:]
+
+
+def _cayley_forward(skew: jax.Array) -> tuple[jax.Array, jax.Array]:
+    matrix = _cayley(skew)
+    return matrix, matrix
+
+
+def _cayley_backward(matrix: jax.Array, g: jax.Array) -> tuple[jax.Array]:
+    # dW = -(I + A)^-1 dA (I + W), and (I + A)^-1 = (I + W) / 2: the backward pass needs no solve.
+    both = jnp.eye(matrix.shape[0], dtype=matrix.dtype) + matrix
+    with jax.default_matmul_precision("highest"):
+        return (-0.5 * (both.T @ g @ both.T),)
+
+
+_cayley.defvjp(_cayley_forward, _cayley_backward)
+
+
 def cayley(skew_entries: jax.Array, dim: int) -> jax.Array:
     """W = (I - A)(I + A)^-1 with A skew-symmetric; orthogonal with determinant +1, its inverse is its transpose.
 
@@ -16,10 +49,7 @@ def cayley(skew_entries: jax.Array, dim: int) -> jax.Array:
     """
     rows, columns = np.triu_indices(dim, 1)
     upper = jnp.zeros((dim, dim), skew_entries.dtype).at[rows, columns].set(skew_entries)
-    skew = upper - upper.T
-    eye = jnp.eye(dim, dtype=skew_entries.dtype)
-    with jax.default_matmul_precision("highest"):
-        return jnp.linalg.solve(eye + skew, eye - skew)
+    return _cayley(upper - upper.T)
 
 
 class CayleyRotation(nn.Module):

@@ -1,0 +1,170 @@
+"""The encoder's and decoder's two costly operations in the forms that XLA compiles well for a CPU.
+
+Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Three facts of XLA:CPU
+(jaxlib 0.10) stand behind them:
+
+- Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. Neighbouring columns
+  of a [B, H, W, C] map are neighbours in memory, so [B, H, W/p, pC] is the same bytes: a packed convolution computes p
+  columns at once. It multiplies by some zeros and is still up to three times faster.
+- A sum over pixels runs on one core per sample, and slowly where its argument is computed on the way: sum in two stages
+  over arrays that are stored.
+- An element-wise loop over 4 channels does not fill a register either; over [B, H, W C] it does.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+EPSILON = 1e-6
+# Rows of partial sums, over all samples: enough for the cores at hand, few enough to add up in no time.
+PARTIAL_SUMS = 32
+VECTOR = 16
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def chosen() -> bool:
+    """Whether the layers take these forms: where JAX's default backend is a CPU.
+
+    Asked while tracing. `lax.platform_dependent` would ask when lowering, but traces both forms: 11 s instead of 5.
+    A step that is lowered on a CPU for another platform is correct and slower there than it could be.
+    """
+    return jax.default_backend() == "cpu"
+
+
+def conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The plain 3x3 convolution, stride 1, 'same' padding: `x` [B, H, W, C], `kernel` [3, 3, C, D] -> [B, H, W, D]."""
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=DIMENSIONS)
+
+
+def columns_together(width: int, channels: int) -> int:
+    """How many columns a convolution to `channels` computes at once: up to four, while they fit a register."""
+    pack = 1
+    while 2 * pack * channels <= VECTOR and width % (2 * pack) == 0 and pack < 4:
+        pack *= 2
+    return pack
+
+
+def pack_kernel(kernel: jax.Array, pack: int) -> jax.Array:
+    """[3, 3, C, D] -> [3, 3, pack C, pack D], for maps whose columns stand together in groups of `pack`."""
+    place = np.zeros((3, 3, pack, pack), np.float32)  # tap, group of columns, column in its group, output column
+    for out in range(pack):
+        for tap in range(3):
+            column = out + tap - 1
+            place[tap, column // pack + 1, column % pack, out] = 1.0
+    packed = jnp.einsum("htcd,tsio->hsicod", kernel, place.astype(kernel.dtype), precision=lax.Precision.HIGHEST)
+    return packed.reshape(3, 3, pack * kernel.shape[2], pack * kernel.shape[3])
+
+
+def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv3` by groups of columns."""
+    b, h, w, c = x.shape
+    pack = columns_together(w, kernel.shape[3])
+    if pack == 1:
+        return conv3(x, kernel)
+    grouped = conv3(x.reshape(b, h, w // pack, pack * c), pack_kernel(kernel, pack))
+    return grouped.reshape(b, h, w, kernel.shape[3])
+
+
+@jax.custom_vjp
+def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+    """3x3 convolution with bias [D]."""
+    y = packed_conv3(x, kernel)
+    b, h, w, d = y.shape
+    return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape)
+
+
+def _conv3_bias_forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, tuple]:
+    return conv3_bias(x, kernel, bias), (x, kernel)
+
+
+def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x, kernel = saved
+    # The input's gradient is the convolution with the kernel turned over, its channels exchanged.
+    dx = packed_conv3(g, jnp.swapaxes(kernel[::-1, ::-1], 2, 3))
+    (dkernel,) = jax.vjp(lambda k: conv3(x, k), kernel)[1](g)
+    d = g.shape[-1]
+    columns = jnp.sum(g.reshape(-1, g.shape[2] * d), axis=0, dtype=jnp.float32)
+    return dx, dkernel, jnp.sum(columns.reshape(-1, d), axis=0).astype(g.dtype)
+
+
+conv3_bias.defvjp(_conv3_bias_forward, _conv3_bias_backward)
+
+
+def channel_sums(x: jax.Array, channels: int) -> jax.Array:
+    """Sums over pixels of `x` [B, R, any number of columns times `channels`], in two stages -> [B, channels]."""
+    b, rows, _ = x.shape
+    parts = max(1, PARTIAL_SUMS // b)
+    while rows % parts:
+        parts -= 1
+    stored = lax.optimization_barrier(jnp.sum(x.reshape(b, parts, rows // parts, -1), axis=2))
+    return jnp.sum(jnp.sum(stored, axis=1).reshape(b, -1, channels), axis=1)
+
+
+def _group_mean(x: jax.Array, groups: int) -> jax.Array:
+    """`x` [B, C] -> the mean of its group at every channel, [B, C]."""
+    b, c = x.shape
+    mean = jnp.mean(x.reshape(b, groups, c // groups), axis=-1, keepdims=True)
+    return jnp.broadcast_to(mean, (b, groups, c // groups)).reshape(b, c)
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    """[B, H, W, C] -> [B, H, W C], the same bytes."""
+    return x.reshape(*x.shape[:2], -1)
+
+
+def _moments(x: jax.Array, groups: int) -> tuple[jax.Array, jax.Array]:
+    """Mean and 1 / deviation of each channel's group, [B, C], in one pass over `x` [B, H, W, C] float32."""
+    pixels, c = x.shape[1] * x.shape[2], x.shape[3]
+    wide = _wide(x)
+    mean = _group_mean(channel_sums(wide, c), groups) / pixels
+    square = _group_mean(channel_sums(wide * wide, c), groups) / pixels
+    return mean, lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + EPSILON)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool) -> jax.Array:
+    """GroupNorm of `x` [B, H, W, C], `scale` and `bias` [C] float32, with SiLU after it if `silu`; computed in float32.
+
+    Only `x` is kept for the backward pass, which computes the activations again: cheaper than to store and read them.
+    """
+    return _group_norm_forward(x, scale, bias, groups, silu)[0]
+
+
+def _group_norm_forward(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool
+) -> tuple[jax.Array, tuple]:
+    full = x.astype(jnp.float32)
+    mean, rate = _moments(full, groups)
+    slope = rate * scale
+    offset = bias - mean * slope
+    slopes, offsets = (lax.optimization_barrier(jnp.tile(v, (1, x.shape[2])))[:, None] for v in (slope, offset))
+    z = _wide(full) * slopes + offsets
+    y = z * jax.nn.sigmoid(z) if silu else z
+    return y.reshape(x.shape).astype(x.dtype), (x, scale, bias, mean, rate)
+
+
+def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x, scale, bias, mean, rate = saved
+    b, h, w, c = x.shape
+    flat, dz = (v.astype(jnp.float32).reshape(b, h * w, c) for v in (x, g))
+    slope = rate * scale
+    if silu:
+        z = flat * slope[:, None] + (bias - mean * slope)[:, None]
+        gate = jax.nn.sigmoid(z)
+        dz = dz * gate * (1.0 + z * (1.0 - gate))
+    dz, product = lax.optimization_barrier((dz, dz * flat))
+    dbias = channel_sums(dz, c)
+    dscale = rate * (channel_sums(product, c) - mean * dbias)
+    # dx = rate (scale dz - mean of scale dz - xhat mean of scale dz xhat), written as three terms of one pass.
+    along = -rate * rate * _group_mean(dscale * scale, groups) / (h * w)
+    constant = -rate * _group_mean(dbias * scale, groups) / (h * w) - along * mean
+    dx = dz * slope[:, None] + flat * along[:, None] + constant[:, None]
+    return dx.reshape(x.shape).astype(x.dtype), jnp.sum(dscale, axis=0), jnp.sum(dbias, axis=0)
+
+
+group_norm.defvjp(_group_norm_forward, _group_norm_backward)

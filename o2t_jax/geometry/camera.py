@@ -95,7 +95,7 @@ def project(points: Any, position: Any, rotation: Any, intrinsics: Intrinsics) -
     Returns: pixels [..., 2] as (u, v), and depth [...] in m along the optical axis. Where depth is at most
     `MIN_DEPTH_M` the pixel is that of a point at `MIN_DEPTH_M` (finite value and gradient): mask by depth.
     """
-    xp = namespace(points, position, rotation)
+    xp = namespace(points, position, rotation, intrinsics.cx)
     local = _matmul(xp, "...ij,...j->...i", rotation, points - position)
     depth = local[..., 2]
     # Double `where`: the untaken branch must not divide by zero either, or its gradient is NaN.
@@ -107,7 +107,7 @@ def project(points: Any, position: Any, rotation: Any, intrinsics: Intrinsics) -
 
 def pixel_directions(pixels: Any, rotation: Any, intrinsics: Intrinsics) -> Any:
     """Unit world directions [..., 3] of the rays through `pixels` [..., 2]; the inverse of `project` up to depth."""
-    xp = namespace(pixels, rotation)
+    xp = namespace(pixels, rotation, intrinsics.cx)
     x = (pixels[..., 0] - intrinsics.cx) / intrinsics.focal
     y = (pixels[..., 1] - intrinsics.cy) / intrinsics.focal
     local = xp.stack([x, y, xp.ones_like(x)], axis=-1)

@@ -30,24 +30,33 @@ SHIFT_ROUNDS = 4
 
 
 class MaskTower(nn.Module):
-    """One picture -> coverage logits of what moves; convolutions at half resolution (space-to-depth), float32."""
+    """One picture -> coverage logits of what moves; works at half and quarter resolution (space-to-depth), float32."""
 
     features: int = 16
 
     @nn.compact
     def __call__(self, pictures: jax.Array) -> jax.Array:
         """`pictures` float32 [N, H, W, 3] in 0..1 -> logits [N, H, W]."""
-        n, h, w, _ = pictures.shape
-        x = (pictures - 0.5).reshape(n, h // 2, 2, w // 2, 2, 3)
-        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, h // 2, w // 2, 12)
-        for i, dilation in enumerate((1, 2, 4)):
-            size = (3, 3)
-            y = nn.Conv(self.features, size, kernel_dilation=(dilation, dilation), name=f"conv{i + 1}")(x)
-            x = nn.silu(y) if i == 0 else x + nn.silu(y)
-        x = nn.silu(Conv(self.features, name="conv4")(x))
-        logits = nn.Conv(4, (1, 1), bias_init=nn.initializers.constant(-2.0), name="out")(x)
-        logits = logits.reshape(n, h // 2, w // 2, 2, 2).transpose(0, 1, 3, 2, 4)
-        return logits.reshape(n, h, w)
+        fine = nn.silu(Conv(self.features, name="fine_1")(space_to_depth(pictures - 0.5)))
+        coarse = nn.silu(nn.Dense(2 * self.features, name="down")(space_to_depth(fine)))
+        for i in (1, 2):
+            coarse = coarse + nn.silu(Conv(2 * self.features, name=f"coarse_{i}")(coarse))
+        fine = fine + depth_to_space(nn.Dense(4 * self.features, name="up")(coarse))
+        fine = nn.silu(Conv(self.features, name="fine_2")(fine))
+        logits = nn.Dense(4, bias_init=nn.initializers.constant(-2.0), name="out")(fine)
+        return depth_to_space(logits)[..., 0]
+
+
+def space_to_depth(x: jax.Array) -> jax.Array:
+    """[N, H, W, C] -> [N, H/2, W/2, 4 C]: each 2 x 2 block becomes one pixel."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // 2, w // 2, 4 * c)
+
+
+def depth_to_space(x: jax.Array) -> jax.Array:
+    """The inverse of `space_to_depth`: [N, H, W, 4 C] -> [N, 2 H, 2 W, C]."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, c // 4)
 
 
 class Sighting(NamedTuple):
@@ -111,7 +120,7 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
         radius = jnp.sqrt(mass / jnp.pi)
     inside = mask * window(centre, radius)
     weight = inside * _solid_angle(intrinsics)
-    rays = jnp.asarray(pixel_directions(pixel_grid(intrinsics), np.eye(3), intrinsics.over(2)), jnp.float32)
+    rays = pixel_directions(jnp.asarray(pixel_grid(intrinsics), jnp.float32), jnp.eye(3), intrinsics.over(2))
     local = jnp.einsum("...hw,...hwc->...c", weight, rays, precision=jax.lax.Precision.HIGHEST)
     solid = jnp.sum(weight, axis=(-2, -1))
     local = local / jnp.maximum(jnp.linalg.norm(local + 1e-20, axis=-1, keepdims=True), 1e-12)

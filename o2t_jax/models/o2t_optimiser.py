@@ -1,7 +1,4 @@
-"""O2T's optimiser: the network by AdamW; g0, alpha and the mask tower in groups of their own.
-
-The height MLP of a(z) trains with the network: alpha scales it.
-"""
+"""O2T's optimiser: the network by AdamW; g0, the height term (alpha and its MLP) and the mask tower in their own groups."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ import jax
 import optax
 
 NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
+G0_DECAY = 0.002  # of its rate over the run
 
 
 class Rates(NamedTuple):
@@ -31,9 +29,9 @@ def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule
     return optax.join_schedules([optax.constant_schedule(rate), cosine], [held]) if held else cosine
 
 
-def _adam(rate: float, train_steps: int, hold: float) -> optax.GradientTransformation:
+def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
     # No decay: zero is not a likelier law than any other. Its own clip: a picture's gradient must not scale the law's.
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule(rate, train_steps, hold)))
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate, b1=b1, b2=b2))
 
 
 def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformation:
@@ -47,10 +45,15 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
         optax.adamw(schedule(rates.network, train_steps), weight_decay=rates.weight_decay),
     )
     groups = {NETWORK: network}
-    own = {TOWER: (rates.tower, 0.0), G0: (rates.g0, 0.4), ALPHA: (rates.alpha, 0.4)}
-    for name, (rate, hold) in own.items():
-        if rate is not None:
-            groups[name] = _adam(rate, train_steps, hold)
+    if rates.tower is not None:
+        groups[TOWER] = _adam(schedule(rates.tower, train_steps))
+    if rates.alpha is not None:
+        groups[ALPHA] = _adam(schedule(rates.alpha, train_steps, hold=0.4))
+    if rates.g0 is not None:
+        # Far at first, then a long average: a strong world is a hundred steps of the first rate away, a weak one must
+        # be met to a hundredth. A short memory forgets how steep the loss was far from the law.
+        decay = optax.exponential_decay(rates.g0, train_steps, G0_DECAY)
+        groups[G0] = _adam(decay, b1=0.8, b2=0.98)
 
     def label(path: Any, leaf: Any) -> str:
         del leaf
@@ -59,6 +62,8 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
             return TOWER
         if names[0] == "layer" and names[1] in groups:
             return names[1]
+        if names[:2] == ["layer", "gravity_mlp"] and ALPHA in groups:
+            return ALPHA
         return NETWORK
 
     def labels(params: Any) -> Any:

@@ -1,0 +1,155 @@
+"""Trains one config on many worlds and judges the law that each run found, against the world's own and trivial answers.
+
+python -m experiments.worlds --config=FILE --out=DIR --worlds="1.62,3.71" --draw=2 --low=1 --high=30 --seeds=3
+python -m experiments.worlds --config=experiments/configs/fall.py --out=DIR --draw=5 --low=9 --high=10 --alpha=10
+
+A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high], alpha
+from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command goes on
+where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from experiments import _cli, sweep
+from o2t_jax.errors import UsageError
+from o2t_jax.training import workdir as folders
+
+# Heights (m) that a law g0 + alpha / (z + 10) is judged on.
+HEIGHTS = np.linspace(0.0, 20.0, 201)
+COLUMNS = ("world", "seed", "status", "minutes", "mean_g", "mean_g_error_%", "g0", "alpha", "curve_error", "fit_error")
+STRONG = 3
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run(run_worlds, argv, doc=__doc__ or "", define=_define)
+
+
+def run_worlds(arguments: _cli.Arguments) -> int:
+    """Trains what is not finished, then writes and prints the table."""
+    values = arguments.flags
+    if not values.out:
+        raise UsageError("--out is missing: give the folder that the runs and the table go to")
+    if values.seeds < 1:
+        raise UsageError(f"--seeds={values.seeds} must be at least 1")
+    if values.high < values.low or values.draw < 0:
+        raise UsageError(f"--draw={values.draw}, --low={values.low}, --high={values.high}: need draw >= 0, low <= high")
+    out = Path(values.out)
+    out.mkdir(parents=True, exist_ok=True)
+    common = _cli.config_overrides(list(arguments.argv))
+    rows = []
+    for g0, alpha in worlds(values, out):
+        for seed in range(values.first_seed, values.first_seed + values.seeds):
+            rows.append(_run(g0, alpha, seed, common, out))
+            (out / "table.txt").write_text(sweep.as_text(rows) + "\n")
+    folders.write_json(out / "table.json", rows)
+    print(sweep.as_text(rows))
+    print(summary(rows))
+    return int(any(row["status"] != "finished" for row in rows))
+
+
+def worlds(values: Any, out: Path) -> list[tuple[float, float]]:
+    """(g0, alpha) of every world: those named, then those drawn (once for each folder)."""
+    named = []
+    for part in filter(None, (part.strip() for part in values.worlds.split(","))):
+        try:
+            numbers = [float(number) for number in part.split(":")]
+            g0, alpha = numbers if len(numbers) == 2 else (*numbers, 0.0)
+        except ValueError:
+            raise UsageError(f"--worlds: {part!r} is neither g0 nor g0:alpha") from None
+        named.append((g0, alpha))
+    path = out / "worlds.json"
+    drawn = folders.read_json(path)["drawn"] if path.exists() else []
+    rng = np.random.default_rng()
+    while len(drawn) < values.draw:
+        size = values.alpha * rng.uniform(0.5 if len(drawn) < STRONG else 0.0, 1.0)
+        drawn.append([round(float(rng.uniform(values.low, values.high)), 3), round(float(size * rng.choice([-1, 1])), 3)])
+    folders.write_json(path, {"drawn": drawn})
+    return named + [(g0, alpha) for g0, alpha in drawn[: values.draw]]
+
+
+def _run(g0: float, alpha: float, seed: int, common: list[str], out: Path) -> dict[str, Any]:
+    world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
+    own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
+    run = sweep.Run(f"{world.replace(':', '_')}-seed{seed}", {"world": world}, seed, (*common, *own))
+    timing = out / f"{run.name}.time.json"
+    started = time.monotonic()
+    new = not timing.exists()
+    record = sweep.finish_run(run, out)
+    if new:
+        folders.write_json(timing, {"minutes": (time.monotonic() - started) / 60.0})
+    row: dict[str, Any] = {"world": world, "seed": seed, "status": record["status"]}
+    row["minutes"] = folders.read_json(timing)["minutes"]
+    if record["status"] == "finished":
+        row |= judge(record["result"]["law"], g0, alpha)
+    return {name: row[name] for name in COLUMNS if name in row}
+
+
+def judge(law: Mapping[str, Any], g0: float, alpha: float) -> dict[str, float]:
+    """How far a read-out law is from the world's.
+
+    Returns: `mean_g`, the mean of g(z) over the heights visited (m/s^2), its error in percent of the true law's there;
+    `curve_error`, mean |g - true| over the heights visited, `fit_error` the same of the fitted form over `HEIGHTS`.
+    """
+    curve = np.asarray(law["g_of_z"], np.float64)
+    truth = g0 + alpha / (curve[:, 0] + 10.0)
+    mean = float(law["g0_weight"])
+    # The weight is the mean over visits; the true mean is taken over the range alike: the same where alpha is zero.
+    error = mean - g0 if alpha == 0 else float(np.mean(curve[:, 1] - truth))
+    fitted = law["g0"] + (law["alpha"] or 0.0) / (HEIGHTS + 10.0)
+    return {
+        "mean_g": mean,
+        "mean_g_error_%": 100.0 * error / abs(g0),
+        "g0": float(law["g0"]),
+        "alpha": float(law["alpha"] or 0.0),
+        "curve_error": float(np.mean(np.abs(curve[:, 1] - truth))),
+        "fit_error": float(np.mean(np.abs(fitted - g0 - alpha / (HEIGHTS + 10.0)))),
+    }
+
+
+def trivial(g0: float, alpha: float) -> dict[str, float]:
+    """Mean |g - true| over `HEIGHTS` of answers that need no picture: 9.8, the best constant, the best line."""
+    truth = g0 + alpha / (HEIGHTS + 10.0)
+    line = np.polyval(np.polyfit(HEIGHTS, truth, 1), HEIGHTS)
+    answers = {"always 9.8": 9.8, "best constant": np.median(truth), "best line": line}
+    return {name: float(np.mean(np.abs(answer - truth))) for name, answer in answers.items()}
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """The worst and the mean error over the finished runs, and the trivial answers beside them, by world."""
+    done = [row for row in rows if row["status"] == "finished"]
+    if not done:
+        return "no run finished"
+    errors = np.abs([row["mean_g_error_%"] for row in done])
+    lines = [f"{len(done)} runs: mean of g(z) off by {errors.mean():.2f}% in the mean, {errors.max():.2f}% at worst"]
+    for world in dict.fromkeys(row["world"] for row in done):
+        g0, alpha = (float(x) for x in world.split(":")) if ":" in world else (float(world), 0.0)
+        own = [row for row in done if row["world"] == world]
+        found = f"curve {np.mean([row['curve_error'] for row in own]):.4f}, fit {np.mean([row['fit_error'] for row in own]):.4f}"
+        beside = ", ".join(f"{name} {error:.4f}" for name, error in trivial(g0, alpha).items())
+        lines.append(f"world {world}: mean |dg| {found} m/s^2; beside it: {beside}")
+    return "\n".join(lines)
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("worlds", "", "worlds: g0 or g0:alpha, with commas between", flag_values=values)
+    flags.DEFINE_integer("draw", 0, "worlds to draw at run time beside them", flag_values=values)
+    flags.DEFINE_float("low", 1.0, "least g0 that is drawn, m/s^2", flag_values=values)
+    flags.DEFINE_float("high", 30.0, "largest g0 that is drawn, m/s^2", flag_values=values)
+    flags.DEFINE_float("alpha", 0.0, "largest |alpha| that is drawn, m^2/s^2", flag_values=values)
+    flags.DEFINE_integer("seeds", 1, "runs of each world", flag_values=values)
+    flags.DEFINE_integer("first_seed", 0, "their first seed", flag_values=values)
+    flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

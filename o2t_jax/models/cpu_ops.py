@@ -24,6 +24,8 @@ EPSILON = 1e-6
 # Rows of partial sums, over all samples: enough for the cores at hand, few enough to add up in no time.
 PARTIAL_SUMS = 32
 VECTOR = 16
+# Pixels of a map up to which a convolution is a matrix product: Eigen's is ten times slower on 2 x 2 maps.
+TINY = 4
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -60,9 +62,20 @@ def pack_kernel(kernel: jax.Array, pack: int) -> jax.Array:
     return packed.reshape(3, 3, pack * kernel.shape[2], pack * kernel.shape[3])
 
 
-def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv3` by groups of columns."""
+def tiny_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv3` as one matrix product over the nine shifted maps."""
     b, h, w, c = x.shape
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    product = jnp.concatenate(shifted, axis=-1).reshape(b * h * w, 9 * c) @ kernel.reshape(9 * c, -1)
+    return product.reshape(b, h, w, -1)
+
+
+def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv3` by groups of columns, or as a matrix product where the map is tiny."""
+    b, h, w, c = x.shape
+    if h * w <= TINY:
+        return tiny_conv3(x, kernel)
     pack = columns_together(w, kernel.shape[3])
     if pack == 1:
         return conv3(x, kernel)
@@ -73,17 +86,20 @@ def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 @jax.custom_vjp
 def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     """3x3 convolution with bias [D]."""
-    y = packed_conv3(x, kernel)
-    b, h, w, d = y.shape
-    return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape)
+    return _conv3_bias_forward(x, kernel, bias)[0]
 
 
 def _conv3_bias_forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, tuple]:
-    return conv3_bias(x, kernel, bias), (x, kernel)
+    # What made x must not be computed again, element by element in another order, where the weight gradient reads x.
+    x = lax.optimization_barrier(x)
+    y = packed_conv3(x, kernel)
+    b, h, w, d = y.shape
+    return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape), (x, kernel)
 
 
 def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, kernel = saved
+    g = lax.optimization_barrier(g)
     # The input's gradient is the convolution with the kernel turned over, its channels exchanged.
     dx = packed_conv3(g, jnp.swapaxes(kernel[::-1, ::-1], 2, 3))
     (dkernel,) = jax.vjp(lambda k: conv3(x, k), kernel)[1](g)

@@ -131,7 +131,7 @@ def _group_mean(x: jax.Array, groups: int) -> jax.Array:
 
 
 def _repeat(x: jax.Array, times: int) -> jax.Array:
-    """`x` [B, C] -> [B, times C]. By a product: XLA would put a plain repetition's index arithmetic into every pixel."""
+    """`x` [B, C] -> [B, times C]. A product: XLA would put a repetition's index arithmetic into every pixel."""
     return jnp.dot(x, jnp.tile(jnp.eye(x.shape[1], dtype=x.dtype), (1, times)), precision=lax.Precision.HIGHEST)
 
 

@@ -1,21 +1,28 @@
-"""Time and memory of one train step: python -m benchmarks.train_step [--json=FILE] [--repeats=5] [--rows=cpu,seed64]
+"""Time and memory of one train step: python -m benchmarks.train_step [--peer] [--json=FILE] [--repeats=5] [--rows=cpu]
 
 Rows: `cpu` is the default config's step; `seed64` and `seed512` are config `seed` (the guide's free gauge, base 32) at
 64 px with batch 16 and at 512 px with batch 1; `camera512` is the camera gauge at 512 px, base 32, batch 1. Compilation
 is timed apart, without the cache. Memory is what the compiled step needs beside its arguments, by the compiler.
+
+With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), turn by turn:
+`ratio_to_pytorch` is PyTorch's median time, in the better of its two layouts, divided by ours.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
 import sys
 import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.common import finish
+from experiments import _cli
 from experiments.configs import cpu, seed
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.state import tree_size
@@ -95,19 +102,49 @@ def measure(name: str, config: Any, repeats: int) -> dict[str, Any]:
     }
 
 
+def versus(names: list[str], table: dict[str, Any], repeats: int, json_path: str | None) -> int:
+    """The command with --peer."""
+    if importlib.util.find_spec("torch") is None:
+        print("--peer needs PyTorch: pip install .[bench]", file=sys.stderr)
+        return 2
+    from benchmarks.peers.compare import COLUMNS as columns
+    from benchmarks.peers.compare import compare, random_params
+
+    results = []
+    for name in names:
+        config = table[name]
+        system = build(config)
+        shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+        params = random_params(shapes.params)
+        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        state = blank.replace(params=jax.tree.map(jnp.asarray, params), opt_state=jax.jit(system.tx.init)(params))
+        batch = fake_batch(system, config.batch)
+        step = jax.jit(make_train_step(system.loss_fn, system.tx), donate_argnums=0).lower(state, batch).compile()
+        results.append(compare(name, config, step, state, params, batch, repeats))
+        print(f"{name}: PyTorch's time / ours {results[-1]['ratio_to_pytorch']:.2f}", file=sys.stderr, flush=True)
+    ratios = {str(row["size_px"]): row["ratio_to_pytorch"] for row in results}
+    finish(results, columns, json_path, ratio_to_pytorch=ratios, torch=importlib.metadata.version("torch"))
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", default=None)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--rows", default="cpu,seed64,seed512,camera512")
+    parser.add_argument("--rows", default="")
+    parser.add_argument("--peer", action="store_true")
     arguments = parser.parse_args(argv)
-    table = rows()
+    table = {name: config for name, config in rows().items() if not arguments.peer or config.gauge == "free"}
+    arguments.rows = arguments.rows or ",".join(table)
     unknown = set(arguments.rows.split(",")) - set(table)
     if unknown:
         print(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}", file=sys.stderr)
         return 2
+    _cli.quiet_and_fast()  # the compiler's settings are those of experiments.train
     results = []
+    if arguments.peer:
+        return versus(arguments.rows.split(","), table, arguments.repeats, arguments.json)
     for name in arguments.rows.split(","):
         results.append(measure(name, table[name], arguments.repeats))
         print(f"{name}: {results[-1]['median_s']:.3f} s a step", file=sys.stderr, flush=True)

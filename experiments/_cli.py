@@ -68,7 +68,7 @@ def run(
             return 0
         if rest:
             raise UsageError(f"unknown argument {rest[0]!r}: flags are written --name=value; see --help")
-        _quiet_and_fast()
+        quiet_and_fast()
         return main(arguments) or 0
     except UsageError as error:
         return fail(str(error))
@@ -162,7 +162,7 @@ def _help(doc: str, arguments: Arguments) -> str:
     return "\n".join(lines)
 
 
-def _quiet_and_fast() -> None:
+def quiet_and_fast() -> None:
     """Settings that must be in place before JAX is imported; what the user set wins."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     from absl import logging

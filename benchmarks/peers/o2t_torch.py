@@ -226,4 +226,4 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimiser.step()
         self.schedule.step()
-        return float(loss)
+        return float(loss.detach())

@@ -1,6 +1,6 @@
 """The encoder's and decoder's two costly operations in the forms that XLA compiles well for a CPU.
 
-Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Three facts of XLA:CPU
+Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Four facts of XLA:CPU
 (jaxlib 0.10) stand behind them:
 
 - Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. Neighbouring columns
@@ -8,6 +8,9 @@ Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (
   columns at once. It multiplies by some zeros and is still up to three times faster.
 - A sum over pixels runs on one core per sample, and slowly where its argument is computed on the way: sum in two stages
   over arrays that are stored.
+- XLA computes an array again for each reader, in each reader's order, unless its last operation counts as costly: where
+  a layer's output is read by a convolution, a transposition and a sum, it ends with a division. An optimisation barrier
+  does not help, it is gone before fusion.
 - An element-wise loop over 4 channels does not fill a register either; over [B, H, W C] it does.
 """
 
@@ -24,6 +27,10 @@ EPSILON = 1e-6
 # Rows of partial sums, over all samples: enough for the cores at hand, few enough to add up in no time.
 PARTIAL_SUMS = 32
 VECTOR = 16
+# Pixels of a map up to which a convolution is a matrix product: Eigen's is ten times slower on 2 x 2 maps.
+TINY = 4
+# Below it SiLU's slope is zero to float32, and exp(-z) would overflow when squared.
+FLATTEST = -40.0
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -60,9 +67,20 @@ def pack_kernel(kernel: jax.Array, pack: int) -> jax.Array:
     return packed.reshape(3, 3, pack * kernel.shape[2], pack * kernel.shape[3])
 
 
-def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv3` by groups of columns."""
+def tiny_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv3` as one matrix product over the nine shifted maps."""
     b, h, w, c = x.shape
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    product = jnp.concatenate(shifted, axis=-1).reshape(b * h * w, 9 * c) @ kernel.reshape(9 * c, -1)
+    return product.reshape(b, h, w, -1)
+
+
+def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv3` by groups of columns, or as a matrix product where the map is tiny."""
+    b, h, w, c = x.shape
+    if h * w <= TINY:
+        return tiny_conv3(x, kernel)
     pack = columns_together(w, kernel.shape[3])
     if pack == 1:
         return conv3(x, kernel)
@@ -73,13 +91,13 @@ def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 @jax.custom_vjp
 def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     """3x3 convolution with bias [D]."""
-    y = packed_conv3(x, kernel)
-    b, h, w, d = y.shape
-    return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape)
+    return _conv3_bias_forward(x, kernel, bias)[0]
 
 
 def _conv3_bias_forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, tuple]:
-    return conv3_bias(x, kernel, bias), (x, kernel)
+    y = packed_conv3(x, kernel)
+    b, h, w, d = y.shape
+    return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape), (x, kernel)
 
 
 def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -101,7 +119,7 @@ def channel_sums(x: jax.Array, channels: int) -> jax.Array:
     parts = max(1, PARTIAL_SUMS // b)
     while rows % parts:
         parts -= 1
-    stored = lax.optimization_barrier(jnp.sum(x.reshape(b, parts, rows // parts, -1), axis=2))
+    stored = jnp.sum(x.reshape(b, parts, rows // parts, -1), axis=2)
     return jnp.sum(jnp.sum(stored, axis=1).reshape(b, -1, channels), axis=1)
 
 
@@ -110,6 +128,11 @@ def _group_mean(x: jax.Array, groups: int) -> jax.Array:
     b, c = x.shape
     mean = jnp.mean(x.reshape(b, groups, c // groups), axis=-1, keepdims=True)
     return jnp.broadcast_to(mean, (b, groups, c // groups)).reshape(b, c)
+
+
+def _repeat(x: jax.Array, times: int) -> jax.Array:
+    """`x` [B, C] -> [B, times C]. A product: XLA would put a repetition's index arithmetic into every pixel."""
+    return jnp.dot(x, jnp.tile(jnp.eye(x.shape[1], dtype=x.dtype), (1, times)), precision=lax.Precision.HIGHEST)
 
 
 def _wide(x: jax.Array) -> jax.Array:
@@ -142,9 +165,9 @@ def _group_norm_forward(
     mean, rate = _moments(full, groups)
     slope = rate * scale
     offset = bias - mean * slope
-    slopes, offsets = (lax.optimization_barrier(jnp.tile(v, (1, x.shape[2])))[:, None] for v in (slope, offset))
+    slopes, offsets = (_repeat(v, x.shape[2])[:, None] for v in (slope, offset))
     z = _wide(full) * slopes + offsets
-    y = z * jax.nn.sigmoid(z) if silu else z
+    y = z / (1.0 + jnp.exp(-z)) if silu else z
     return y.reshape(x.shape).astype(x.dtype), (x, scale, bias, mean, rate)
 
 
@@ -155,15 +178,15 @@ def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) ->
     slope = rate * scale
     if silu:
         z = flat * slope[:, None] + (bias - mean * slope)[:, None]
-        gate = jax.nn.sigmoid(z)
-        dz = dz * gate * (1.0 + z * (1.0 - gate))
-    dz, product = lax.optimization_barrier((dz, dz * flat))
+        z = jnp.maximum(z, FLATTEST)
+        e = jnp.exp(-z)
+        dz = dz * (1.0 + e * (1.0 + z)) / jnp.square(1.0 + e)
     dbias = channel_sums(dz, c)
-    dscale = rate * (channel_sums(product, c) - mean * dbias)
+    dscale = rate * (channel_sums(dz * flat, c) - mean * dbias)
     # dx = rate (scale dz - mean of scale dz - xhat mean of scale dz xhat), written as three terms of one pass.
-    along = -rate * rate * _group_mean(dscale * scale, groups) / (h * w)
-    constant = -rate * _group_mean(dbias * scale, groups) / (h * w) - along * mean
-    dx = dz * slope[:, None] + flat * along[:, None] + constant[:, None]
+    along = -rate * _group_mean(dscale * scale, groups) / (h * w)
+    constant = -_group_mean(dbias * scale, groups) / (h * w) - along * mean
+    dx = (dz * scale + flat * along[:, None] + constant[:, None]) / (1.0 / rate)[:, None]
     return dx.reshape(x.shape).astype(x.dtype), jnp.sum(dscale, axis=0), jnp.sum(dbias, axis=0)
 
 

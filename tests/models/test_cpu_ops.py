@@ -24,10 +24,13 @@ def compare(ours, plain, *arguments) -> None:
         assert float(jnp.abs(found - wanted).max()) < 1e-5 * float(jnp.abs(wanted).max())
 
 
-@pytest.mark.parametrize(("width", "inputs", "outputs"), [(8, 23, 4), (8, 8, 3), (8, 4, 8), (6, 5, 4), (8, 16, 16)])
-def test_convolution(width: int, inputs: int, outputs: int) -> None:
+CONVOLUTIONS = [(6, 8, 23, 4), (6, 8, 8, 3), (6, 8, 4, 8), (6, 6, 5, 4), (6, 8, 16, 16), (2, 2, 16, 16), (1, 1, 4, 4)]
+
+
+@pytest.mark.parametrize(("height", "width", "inputs", "outputs"), CONVOLUTIONS)
+def test_convolution(height: int, width: int, inputs: int, outputs: int) -> None:
     rng = np.random.default_rng(0)
-    shapes = ((2, 6, width, inputs), (3, 3, inputs, outputs), (outputs,))
+    shapes = ((2, height, width, inputs), (3, 3, inputs, outputs), (outputs,))
     arrays = [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
     compare(cpu_ops.conv3_bias, lambda x, k, b: cpu_ops.conv3(x, k) + b, *arrays)
 

@@ -1,0 +1,103 @@
+"""Our step and PyTorch's, turn by turn in one run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.peers.worker import LAYOUTS, serve
+
+FIELDS = ("base_ch", "render_size", "latent_dim", "dt", "train_steps", "lr", "weight_decay", "clip")
+COLUMNS = {
+    "row": "",
+    "size_px": "d",
+    "base_ch": "d",
+    "batch": "d",
+    "ours_s": ".3f",
+    "ours_spread_s": ".3f",
+    **{f"{layout}_{x}": ".3f" for layout in LAYOUTS for x in ("s", "spread_s")},
+    "ratio_to_pytorch": ".2f",
+    "ratio_of_fastest": ".2f",
+    "ours_mb": ".0f",
+    **{f"{layout}_mb": ".0f" for layout in LAYOUTS},
+    "loss_difference": ".1e",
+}
+# Relative; float32 sums in another order.
+LOSS_TOLERANCE = 1e-4
+
+
+def random_params(shapes: Any) -> Any:
+    """Weights of `shapes`, as Flax would draw them but none at zero, so that an error anywhere reaches the loss."""
+    rng = np.random.default_rng(0)
+
+    def fill(path: Any, x: Any) -> np.ndarray:
+        fan_in = np.prod(x.shape[:-1]) if len(x.shape) > 1 else 100.0
+        drawn = rng.normal(size=x.shape) / np.sqrt(fan_in)
+        return (drawn + (path[-1].key == "scale")).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
+
+
+def compare(name: str, config: Any, step: Any, state: Any, params: Any, batch: Any, repeats: int) -> dict[str, Any]:
+    """One row: medians and spreads of our compiled `step` and of PyTorch in both layouts, alternating.
+
+    `params` are those of `state`. Our memory is the compiler's, beside arguments; PyTorch's is its process' peak beyond
+    what it holds before the first step (so it includes gradients and Adam's moments). Raises RuntimeError where the
+    losses of the first two steps differ: two networks that do not agree are not compared.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    fields = {field: config[field] for field in FIELDS} | {"threads": cores}
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    try:
+        for layout in LAYOUTS:
+            pipes[layout], theirs = context.Pipe()
+            process = context.Process(target=serve, args=(theirs, layout, fields, params, batch), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            assert pipes[layout].recv() == "ready"
+        placed = jax.device_put(batch)
+        times: dict[str, list[float]] = {"ours": [], **{layout: [] for layout in LAYOUTS}}
+        memory, difference, first_loss = {}, 0.0, float("nan")
+        for turn in range(repeats + 2):
+            begun = time.perf_counter()
+            state, metrics = jax.block_until_ready(step(state, placed))
+            times["ours"].append(time.perf_counter() - begun)
+            loss = float(jnp.asarray(metrics["loss"]))
+            first_loss = loss if turn == 0 else first_loss
+            for layout, pipe in pipes.items():
+                pipe.send(turn)
+                seconds, their_loss, memory[layout] = pipe.recv()
+                times[layout].append(seconds)
+                if turn < 2:  # later ones drift apart: Adam divides by what starts near zero
+                    difference = max(difference, abs(their_loss - loss) / abs(loss))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    if not difference <= LOSS_TOLERANCE:
+        raise RuntimeError(f"{name}: PyTorch's loss differs from ours by {difference:.1e} of it")
+    kept = {who: np.asarray(values[2:]) for who, values in times.items()}  # the first two touch new memory
+    analysis = step.memory_analysis()
+    row = {
+        "row": name,
+        "size_px": config.render_size,
+        "base_ch": config.base_ch,
+        "batch": config.batch,
+        "ratio_to_pytorch": float(min(np.median(kept[layout]) for layout in LAYOUTS) / np.median(kept["ours"])),
+        # Other work on the machine only adds time: the fastest steps are the least disturbed.
+        "ratio_of_fastest": float(min(kept[layout].min() for layout in LAYOUTS) / kept["ours"].min()),
+        "loss": first_loss,
+        "ours_mb": (analysis.temp_size_in_bytes if analysis else float("nan")) / 1e6,
+        "loss_difference": difference,
+    }
+    for who, values in kept.items():
+        row |= {f"{who}_s": float(np.median(values)), f"{who}_spread_s": float(np.max(values) - np.min(values))}
+    return row | {f"{layout}_mb": memory[layout] for layout in LAYOUTS}

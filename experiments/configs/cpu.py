@@ -11,8 +11,8 @@ from o2t_jax.systems import o2t_config
 
 def get_config():
     config = o2t_config.default()
-    config.train_steps = 200
+    config.train_steps = 150
     config.lr = 1e-3
-    config.eval_every = 200
-    config.checkpoint_every = 100
+    config.eval_every = 150
+    config.checkpoint_every = 75
     return config

@@ -89,7 +89,7 @@ def default() -> Config:
     config.weight_decay = 1e-4
     config.clip = 1.0  # global norm of the network's gradient
     config.lr_tower = 5e-3  # the mask tower's learning rate
-    config.lr_g0 = 1.0  # g0's own at first, about the m/s^2 it moves in a step; falls to 0.002 of it over the run
+    config.lr_g0 = 2.0  # g0's own at first, about the m/s^2 it moves in a step; falls to 0.002 of it over the run
     config.lr_alpha = 0.01  # of the height term: alpha and its MLP
     config.swap_weight = 100.0
     config.law_weight = 1.0

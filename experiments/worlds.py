@@ -3,8 +3,8 @@
 python -m experiments.worlds --config=FILE --out=DIR --worlds="1.62,3.71" --draw=2 --low=1 --high=30 --seeds=3
 python -m experiments.worlds --config=experiments/configs/fall.py --out=DIR --draw=5 --low=9 --high=10 --alpha=10
 
-A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high], alpha
-from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command goes on
+A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high],
+alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command goes on
 where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
 """
 
@@ -72,7 +72,8 @@ def worlds(values: Any, out: Path) -> list[tuple[float, float]]:
     rng = np.random.default_rng()
     while len(drawn) < values.draw:
         size = values.alpha * rng.uniform(0.5 if len(drawn) < STRONG else 0.0, 1.0)
-        drawn.append([round(float(rng.uniform(values.low, values.high)), 3), round(float(size * rng.choice([-1, 1])), 3)])
+        pair = rng.uniform(values.low, values.high), size * rng.choice([-1, 1])
+        drawn.append([round(float(number), 3) for number in pair])
     folders.write_json(path, {"drawn": drawn})
     return named + [(g0, alpha) for g0, alpha in drawn[: values.draw]]
 
@@ -134,7 +135,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
     for world in dict.fromkeys(row["world"] for row in done):
         g0, alpha = (float(x) for x in world.split(":")) if ":" in world else (float(world), 0.0)
         own = [row for row in done if row["world"] == world]
-        found = f"curve {np.mean([row['curve_error'] for row in own]):.4f}, fit {np.mean([row['fit_error'] for row in own]):.4f}"
+        curve, fit = (float(np.mean([row[name] for row in own])) for name in ("curve_error", "fit_error"))
+        found = f"curve {curve:.4f}, fit {fit:.4f}"
         beside = ", ".join(f"{name} {error:.4f}" for name, error in trivial(g0, alpha).items())
         lines.append(f"world {world}: mean |dg| {found} m/s^2; beside it: {beside}")
     return "\n".join(lines)

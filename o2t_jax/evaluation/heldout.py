@@ -47,7 +47,7 @@ class HeldOut(NamedTuple):
     background: np.ndarray  # [N, H, W, 3], of the target's camera
     left_background: np.ndarray  # [N, H, W, 3], of camera 1
     regions: np.ndarray  # int8 [N, H, W]: 0 none, else the number of a moving thing in the target
-    window: np.ndarray | None = None  # [N, 5, 2], top left pixels (u0, v0), where the pictures are windows of larger ones
+    window: np.ndarray | None = None  # [N, 5, 2] top left pixels (u0, v0), of windows of larger pictures
 
     @property
     def target(self) -> np.ndarray:

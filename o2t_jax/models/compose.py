@@ -84,7 +84,8 @@ def warp_background(
     reach = jnp.where(slope > 1e-4, origin[..., 2] / jnp.where(slope > 1e-4, slope, 1.0), SKY_DISTANCE_M)
     points = origin + rays * jnp.clip(reach, 0.0, SKY_DISTANCE_M)[..., None]
     position, rotation = camera_poses(para)
-    pixels, depth = project(points[:, None], position[:, :, None, None], rotation[:, :, None, None], lens.inputs.over(2))
+    cameras = position[:, :, None, None], rotation[:, :, None, None]
+    pixels, depth = project(points[:, None], *cameras, lens.inputs.over(2))
     layers = jnp.concatenate([pictures, spread(mask)[..., None]], axis=-1).reshape(b * s, h, w, 4)
     values, inside = bilinear(layers, pixels.reshape(b * s, h, w, 2))
     values = values.reshape(b, s, h, w, 4)
@@ -146,7 +147,8 @@ def _sphere_colours(
         to_eye = to_eye / jnp.maximum(jnp.linalg.norm(to_eye, axis=-1, keepdims=True), 1e-6)
         # Slightly inside the surface: at the limb a source pixel is half background.
         points = centre[:, :, None, None] + 0.9 * metric.radius[:, :, None, None, None] * normal
-        pixels, _ = project(points, position[:, i, None, None, None], rotation[:, i, None, None, None], intrinsics.pick(i).over(3))
+        camera = position[:, i, None, None, None], rotation[:, i, None, None, None]
+        pixels, _ = project(points, *camera, intrinsics.pick(i).over(3))
         values, inside = bilinear(pictures[:, i], pixels)
         facing = jnp.einsum("bkhwc,bkc->bkhw", normal, to_eye)
         weight = (inside * (jnp.maximum(facing - 0.15, 0.0) ** 2 + 1e-4))[..., None]

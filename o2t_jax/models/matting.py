@@ -8,6 +8,7 @@ one colour a thing, loses a rim that is brighter than the rest, and the centroid
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -30,10 +31,8 @@ def gaussian_blur(maps: jax.Array, sigma: float = SIGMA_PX) -> jax.Array:
         pad[axis] = (reach, reach)
         padded, size = jnp.pad(maps, pad), maps.shape[axis]
         # Shifts and sums fuse into one pass; a convolution with one channel a group does not, on CPU.
-        maps = sum(
-            (tap / total) * jax.lax.slice_in_dim(padded, i, i + size, axis=axis % maps.ndim)
-            for i, tap in enumerate(taps)
-        )
+        shifted = [jax.lax.slice_in_dim(padded, i, i + size, axis=axis % maps.ndim) for i in range(len(taps))]
+        maps = functools.reduce(jnp.add, [(tap / total) * x for tap, x in zip(taps, shifted, strict=True)])
     return maps
 
 

@@ -61,7 +61,8 @@ class Outputs(NamedTuple):
 class O2TModel(nn.Module):
     """All parts of the guide; see the module's docstring for the two gauges.
 
-    Shapes: any height and width divisible by 32. Samples may be windows of pictures of `camera_size` px. `n` counts from t1, 0..n_max; t = n dt.
+    Shapes: any height and width divisible by 32. Samples may be windows of pictures of `camera_size` px.
+    `n` counts from t1, 0..n_max; t = n dt.
     """
 
     base_ch: int = 32
@@ -94,7 +95,9 @@ class O2TModel(nn.Module):
         """Intrinsics of whole pictures, or of windows at `window` [B, P, 2] (u0, v0)."""
         return intrinsics_for(height, width) if window is None else window_intrinsics(self.camera_size, height, window)
 
-    def sight(self, pictures: jax.Array, para: jax.Array, window: jax.Array | None = None) -> tuple[jax.Array, Sighting]:
+    def sight(
+        self, pictures: jax.Array, para: jax.Array, window: jax.Array | None = None
+    ) -> tuple[jax.Array, Sighting]:
         """Masks and sightings of `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""
         b, p, h, w, c = pictures.shape
         mask = jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
@@ -139,7 +142,7 @@ class O2TModel(nn.Module):
         matrix: jax.Array,
         skips: list[jax.Array],
     ) -> Outputs:
-        lens = self.lens(*pictures.shape[2:4], window)
+        lens = self.lens(pictures.shape[2], pictures.shape[3], window)
         lenses = Lenses(lens.pick(slice(0, 4)), lens.pick(4))
         live_mask, sighting = self.sight(pictures, para[:, :4], None if window is None else window[:, :4])
         mask, sighting = jax.lax.stop_gradient((live_mask, sighting))

@@ -1,4 +1,4 @@
-"""O2T's optimiser: the network by AdamW; g0, the height term (alpha and its MLP) and the mask tower in their own groups."""
+"""O2T's optimiser: the network by AdamW; g0, the height term (alpha and MLP) and the mask tower in their own groups."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class LossWeights(NamedTuple):
     law: float = 1.0
     departure: float = 0.1
     alpha: float = 1e-3
-    huber: float = 0.1
+    huber: float = 0.02
     motion: float = 0.0
     alpha_start: float = 0.4
     visited_rate: float = 0.02

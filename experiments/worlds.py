@@ -4,8 +4,8 @@ python -m experiments.worlds --config=FILE --out=DIR --worlds="1.62,3.71" --draw
 python -m experiments.worlds --config=experiments/configs/fall.py --out=DIR --draw=5 --low=9 --high=10 --alpha=10
 
 A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high],
-alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command goes on
-where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
+alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command
+goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def test_tracks_of_unequal_length_are_padded():
 def test_nothing_seen_is_one_line():
     windows, sightings = flights(0, count=3)
     for seen in (np.zeros(len(windows.flight), bool), np.arange(len(windows.flight)) < 3):
-        with pytest.raises(UsageError, match="of 3 flights in .* windows the network sees the ball in too few"):
+        with pytest.raises(UsageError, match=r"of 3 flights in .* windows the network sees the ball in too few"):
             refine(windows, sightings._replace(seen=seen), INTRINSICS)
 
 
@@ -147,4 +147,4 @@ def test_the_networks_sightings_come_back_as_pixels_of_the_full_picture():
     windows = SimpleNamespace(pictures=pictures, window=corners)
     found = measure(Bright(camera_size=SIZE), {}, windows, SIZE, batch=2)
     assert found.seen.tolist() == [True, True, False]
-    np.testing.assert_allclose(found.pixels[:2], corners[:2] + [16.5, 14.5], atol=0.02)
+    np.testing.assert_allclose(found.pixels[:2], corners[:2] + np.array([16.5, 14.5]), atol=0.02)

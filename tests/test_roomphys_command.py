@@ -45,8 +45,10 @@ CHATTY = f"""
         places = np.tile(observer_pos, (len(times), 1))
         return list(renderer.render(seed_setup, np.array(times), np.array(angles), places, image_size[::-1]))
 """
-TINY = ("camera_size=512", "render_size=32", "num_setups=2", "train_steps=2", "batch=2", "pool_size=4", "initial_fill=2",
-        "eval_samples=3", "eval_every=2", "checkpoint_every=2", "log_every=1", "latent_dim=12")  # fmt: skip
+TINY = (
+    *("camera_size=512", "render_size=32", "num_setups=2", "train_steps=2", "batch=2", "pool_size=4"),
+    *("initial_fill=2", "eval_samples=3", "eval_every=2", "checkpoint_every=2", "log_every=1", "latent_dim=12"),
+)
 
 
 def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monkeypatch, capfd):

@@ -114,8 +114,8 @@ def refine(windows: Any, sightings: Sightings, intrinsics: Intrinsics, *, level:
     """Fits g0 + alpha / (z + 10) to sightings by bundle adjustment, leaving out the wrong ones.
 
     Args: `windows`: `FlightWindows` or any with its `para`, `flight`, `camera`, `moment`, `position`; `intrinsics` of
-    the full pictures. First Huber's weights, then pictures beyond `TRIM_SIGMAS` are dropped until none is, and with them flights
-    that lost many or keep too few.
+    the full pictures. First Huber's weights, then pictures beyond `TRIM_SIGMAS` are dropped until none is, and flights
+    with them that lost many or keep too few.
     Intervals: the wider of two covariances. One takes all pixels' noise for independent; the other is from the scatter
     of the flights' own pulls on the law (sandwich, Student's t), which also sees errors shared by a flight's pictures.
     Neither sees an error that all flights share.

@@ -156,7 +156,10 @@ def _find(problem: Problem, common: list[str], refine_setups: int, folder: Path)
     else:
         print(f"{problem.name}: refining", flush=True)
         started = time.monotonic()
-        record |= read_and_refine(workdir, refine_setups)
+        try:
+            record |= read_and_refine(workdir, refine_setups)
+        except UsageError as failure:  # such as a law that is not finite: the other modules' turn is not lost
+            record["error"] = str(failure)
         record["refine_minutes"] = (time.monotonic() - started) / 60.0
     folders.write_json(path, record)
     return record

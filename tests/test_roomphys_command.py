@@ -45,10 +45,8 @@ CHATTY = f"""
         places = np.tile(observer_pos, (len(times), 1))
         return list(renderer.render(seed_setup, np.array(times), np.array(angles), places, image_size[::-1]))
 """
-TINY = (
-    *("camera_size=512", "render_size=32", "num_setups=2", "train_steps=2", "batch=2", "pool_size=4"),
-    *("initial_fill=2", "eval_samples=3", "eval_every=2", "checkpoint_every=2", "log_every=1", "latent_dim=12"),
-)
+TINY = """camera_size=512 render_size=32 num_setups=2 setups_at_once=1 survey_times=7 train_steps=2 batch=2 pool_size=4
+    initial_fill=2 eval_samples=3 eval_every=2 checkpoint_every=2 log_every=1 latent_dim=12""".split()
 
 
 def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monkeypatch, capfd):
@@ -86,7 +84,7 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     assert weights["loud"]["g0"] == pytest.approx(record["weights"]["g0"], abs=1e-6)
     assert refined["loud"] != weights["loud"], "two answers"
     assert len(asked) == 1 and len(asked[0].pixels) == record["refined"]["pictures_found"]
-    assert record["describe"] is False and record["rendered"] == 2 * 4 * 9
+    assert record["describe"] is False and record["rendered"] == 2 * 4 * 7
 
     assert roomphys.main(command) == 0  # finished before: nothing runs
     said_again = capfd.readouterr()

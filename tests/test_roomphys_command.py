@@ -45,8 +45,22 @@ CHATTY = f"""
         places = np.tile(observer_pos, (len(times), 1))
         return list(renderer.render(seed_setup, np.array(times), np.array(angles), places, image_size[::-1]))
 """
-TINY = """camera_size=512 render_size=32 num_setups=2 setups_at_once=1 survey_times=7 train_steps=2 batch=2 pool_size=4
-    initial_fill=2 eval_samples=3 eval_every=2 checkpoint_every=2 log_every=1 latent_dim=12""".split()
+TINY = {
+    "camera_size": 512,
+    "render_size": 32,
+    "num_setups": 2,
+    "setups_at_once": 1,
+    "survey_times": 7,
+    "batch": 2,
+    "train_steps": 2,
+    "pool_size": 4,
+    "initial_fill": 2,
+    "eval_samples": 3,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "log_every": 1,
+    "latent_dim": 12,
+}
 
 
 def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monkeypatch, capfd):
@@ -68,7 +82,11 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
         return refine.Sightings(pixels, np.ones(len(pixels), bool))
 
     monkeypatch.setattr(refine, "measure", measure)
-    command = [f"--module={module}", "--out=answer/submit.txt", *(f"--config.{field}" for field in TINY)]
+    command = [
+        f"--module={module}",
+        "--out=answer/submit.txt",
+        *(f"--config.{name}={value}" for name, value in TINY.items()),
+    ]
     code = roomphys.main(command)
     said = capfd.readouterr()
     logs = "".join(path.read_text() for path in work.rglob("*.log"))

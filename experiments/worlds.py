@@ -59,14 +59,7 @@ def run_worlds(arguments: _cli.Arguments) -> int:
 
 def worlds(values: Any, out: Path) -> list[tuple[float, float]]:
     """(g0, alpha) of every world: those named, then those drawn (once for each folder)."""
-    named = []
-    for part in filter(None, (part.strip() for part in values.worlds.split(","))):
-        try:
-            numbers = [float(number) for number in part.split(":")]
-            g0, alpha = numbers if len(numbers) == 2 else (*numbers, 0.0)
-        except ValueError:
-            raise UsageError(f"--worlds: {part!r} is neither g0 nor g0:alpha") from None
-        named.append((g0, alpha))
+    named = parse_worlds(values.worlds)
     path = out / "worlds.json"
     drawn = folders.read_json(path)["drawn"] if path.exists() else []
     rng = np.random.default_rng()
@@ -76,6 +69,19 @@ def worlds(values: Any, out: Path) -> list[tuple[float, float]]:
         drawn.append([round(float(number), 3) for number in pair])
     folders.write_json(path, {"drawn": drawn})
     return named + [(g0, alpha) for g0, alpha in drawn[: values.draw]]
+
+
+def parse_worlds(text: str) -> list[tuple[float, float]]:
+    """(g0, alpha) of the worlds in "9.5:8,3.7". Raises: UsageError."""
+    named = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            numbers = [float(number) for number in part.split(":")]
+            g0, alpha = numbers if len(numbers) == 2 else (*numbers, 0.0)
+        except ValueError:
+            raise UsageError(f"--worlds: {part!r} is neither g0 nor g0:alpha") from None
+        named.append((g0, alpha))
+    return named
 
 
 def _run(g0: float, alpha: float, seed: int, common: list[str], out: Path) -> dict[str, Any]:

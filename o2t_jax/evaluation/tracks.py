@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from o2t_jax.evaluation.law import FORMS
-from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, triangulate, world_to_camera
+from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, world_to_camera
 from o2t_jax.physics.integrators import rkn4_step
 from o2t_jax.physics.laws import LAWS
 
@@ -26,9 +26,10 @@ _MIN_SHARE = 0.1
 
 
 class Tracks(NamedTuple):
-    """S tracks of P pictures each, at rising times; picture 1 and 2 are a stereo pair at one time.
+    """S tracks of up to P pictures each, at times that do not fall; several cameras may see one moment.
 
     `pixels` [S, P, 2] (u, v); `times` [S, P] s; the cameras' `position` [S, P, 3] m, `azimuth`, `elevation` [S, P] deg.
+    A shorter track repeats its last picture, with weight 0 (`fit_tracks`).
     """
 
     pixels: np.ndarray
@@ -51,10 +52,12 @@ class TrackFit(NamedTuple):
     freedom: int  # residuals less unknowns
     states: np.ndarray  # [S, 6]
     converged: bool
+    residual: np.ndarray  # [S, P, 2] px, measured less predicted
+    influence: np.ndarray  # [S, L]: how far each track pulls the law; its sum over the tracks is zero
 
 
 def fly(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Positions [S, P, 3] m at `times` [S, P] s, rising, of `states` [S, 6] at each row's first time.
+    """Positions [S, P, 3] m at `times` [S, P] s, not falling, of `states` [S, 6] at each row's first time.
 
     `values`: the law's parameters, [L] or [L, S].
     """
@@ -77,60 +80,84 @@ def fit_tracks(
     intrinsics: Intrinsics,
     form: str = "hyperbolic",
     *,
+    weights: np.ndarray | None = None,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
     noise: float | None = None,
     level: float = 0.95,
     max_rounds: int = 30,
 ) -> TrackFit:
-    """Fits a law of `evaluation.law.FORMS` to tracks by Gauss-Newton, from g = 0.
+    """Fits a law of `evaluation.law.FORMS` to tracks by Gauss-Newton.
 
     Args:
+      weights: [S, P] of the pictures' squared residuals; 0 is no picture. All alike where None.
+      start: states [S, 6] and law [L] to start from, such as those of an earlier fit; None finds them.
       noise: standard deviation of a pixel coordinate; None estimates it from the residuals (Student's t then).
     Raises: ValueError where there are not more measurements than unknowns.
     """
     if form not in FORMS:
         raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
-    count, pictures = tracks.times.shape
+    shape = tracks.times.shape
+    weights = np.ones(shape) if weights is None else np.asarray(weights, np.float64)
     num_params = len(LAWS[form].names)
-    freedom = count * (2 * pictures - STATE) - num_params
+    # A track of two pictures or fewer fixes nothing but itself.
+    seen = np.sum(weights > 0, axis=1)
+    freedom = int(np.sum(np.maximum(2 * seen - STATE, 0))) - num_params
     if freedom < 1:
-        raise ValueError(f"{count} tracks of {pictures} pictures cannot fix {STATE} unknowns each and {form}")
-    states, values = first_states(tracks, intrinsics), np.zeros(num_params)
-    squares, converged, normal = np.inf, False, np.eye(num_params)
+        raise ValueError(f"{shape[0]} tracks of {shape[1]} pictures cannot fix {STATE} unknowns each and {form}")
+    root = np.repeat(np.sqrt(weights), 2, axis=1)
+    states, values = start or (first_states(tracks, intrinsics, weights), np.zeros(num_params))
+    squares, converged = np.inf, False
+    residual = root * _residual(tracks, intrinsics, form, states, values)
     for _ in range(max_rounds):
-        residual = _residual(tracks, intrinsics, form, states, values)
-        by_state, by_law = _jacobians(tracks, intrinsics, form, states, values)
-        state_step, law_step, normal = _gauss_newton(residual, by_state, by_law)
+        by_state, by_law = (root[..., None] * j for j in _jacobians(tracks, intrinsics, form, states, values))
+        state_step, law_step, _, _ = _gauss_newton(residual, by_state, by_law)
         share, previous = 1.0, float(np.sum(residual**2))
         while True:
-            squares = float(
-                np.sum(_residual(tracks, intrinsics, form, states + share * state_step, values + share * law_step) ** 2)
-            )
+            moved = states + share * state_step, values + share * law_step
+            residual = root * _residual(tracks, intrinsics, form, *moved)
+            squares = float(np.sum(residual**2))
             if squares <= previous * (1 + 1e-9) or share < _MIN_SHARE:
                 break
             share *= 0.5
-        states, values = states + share * state_step, values + share * law_step
+        states, values = moved
         if previous - squares <= 1e-8 * (squares + 1e-12) and np.all(np.abs(law_step) < 1e-4):
             converged = True
             break
+    by_state, by_law = (root[..., None] * j for j in _jacobians(tracks, intrinsics, form, states, values))
+    _, _, normal, pull = _gauss_newton(residual, by_state, by_law)
     sigma = np.sqrt(squares / freedom) if noise is None else noise
     tail = 0.5 * (1.0 + level)
     quantile = stats.t.ppf(tail, freedom) if noise is None else stats.norm.ppf(tail)
-    covariance = sigma**2 * np.linalg.inv(normal)
+    inverse = np.linalg.inv(normal)
+    covariance = sigma**2 * inverse
     half_width = quantile * np.sqrt(np.diag(covariance))
-    return TrackFit(form, values, covariance, half_width, level, float(sigma), squares, freedom, states, converged)
+    numbers = float(sigma), squares, freedom
+    plain = _residual(tracks, intrinsics, form, states, values).reshape(*shape, 2)
+    return TrackFit(form, values, covariance, half_width, level, *numbers, states, converged, plain, pull @ inverse)
 
 
-def first_states(tracks: Tracks, intrinsics: Intrinsics) -> np.ndarray:
-    """States [S, 6] from the stereo pair and the later pictures: a straight flight, good enough to start from."""
-    rotation = world_to_camera(tracks.azimuth, tracks.elevation)
-    rays = pixel_directions(tracks.pixels, rotation, intrinsics)
-    at = tracks.position
-    start, _ = triangulate(at[:, 0], rays[:, 0], at[:, 1], rays[:, 1])
-    # The point of each later ray at the start's depth gives a velocity across the view: enough for a first guess.
-    reach = np.linalg.norm(start - at[:, 0], axis=-1, keepdims=True)
-    seen = at[:, -1] + rays[:, -1] * reach
-    duration = (tracks.times[:, -1] - tracks.times[:, 0])[:, None]
-    return np.concatenate([start, (seen - start) / duration], axis=-1)
+def first_states(tracks: Tracks, intrinsics: Intrinsics, weights: np.ndarray) -> np.ndarray:
+    """States [S, 6] to start from: of all pictures' rays at once, under one gravity common to all tracks.
+
+    A point on a ray has no part across it: (1 - d d') (x + v t - g t^2 / 2 - camera) = 0, linear in x, v and g.
+    """
+    rays = pixel_directions(tracks.pixels, world_to_camera(tracks.azimuth, tracks.elevation), intrinsics)
+    across = np.eye(3) - rays[..., :, None] * rays[..., None, :]  # [S, P, 3, 3]
+    elapsed = (tracks.times - tracks.times[:, :1])[..., None, None]
+    by_state = np.concatenate([across, across * elapsed], axis=-1)
+    by_law = -0.5 * elapsed * elapsed * across[..., 2:]
+    origin = np.einsum("spij,spj->spi", across, tracks.position)
+    count, pictures = weights.shape
+    distance = np.ones((count, pictures))
+    states = np.zeros((count, STATE))
+    for _ in range(2):  # once more weighed by distance: noise counts in angle
+        root = (np.sqrt(weights) / distance)[..., None]
+        rows = (root * origin).reshape(count, -1)
+        jacobians = [(root[..., None] * j).reshape(count, 3 * pictures, -1) for j in (by_state, by_law)]
+        states, law, _, _ = _gauss_newton(rows, *jacobians)
+        points = fly(states, "constant", law, tracks.times)
+        distance = np.maximum(np.linalg.norm(points - tracks.position, axis=-1), 1.0)
+    return states
 
 
 def _residual(tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -157,12 +184,16 @@ def _jacobians(
 
 def _gauss_newton(
     residual: np.ndarray, by_state: np.ndarray, by_law: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps of the states [S, 6] and the law [L], and the law's normal matrix with the states eliminated."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Steps of the states [S, 6] and the law [L], the law's normal matrix [L, L] with the states eliminated, and each
+
+    track's part [S, L] in its right-hand side.
+    """
     inverse = np.linalg.pinv(by_state)
     rest = residual - np.einsum("sri,si->sr", by_state, np.einsum("sir,sr->si", inverse, residual))
     law_rest = by_law - by_state @ (inverse @ by_law)
     normal = np.einsum("srp,srq->pq", law_rest, law_rest)
-    law_step = np.linalg.solve(normal, np.einsum("srp,sr->p", law_rest, rest))
+    pull = np.einsum("srp,sr->sp", law_rest, rest)
+    law_step = np.linalg.solve(normal, pull.sum(axis=0))
     state_step = np.einsum("sir,sr->si", inverse, residual - by_law @ law_step)
-    return state_step, law_step, normal
+    return state_step, law_step, normal, pull

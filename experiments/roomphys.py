@@ -1,0 +1,251 @@
+"""From modules that draw RoomPhys' room to submission files: trains on each, reads its law, refines it, scores.
+
+python -m experiments.roomphys --module=render_scene_a1e.py --module_python=PYTHON3.12 --out=submit.txt --score=KEYFILE
+python -m experiments.roomphys --worlds=9.5:8,9.2:-3 --out=submit.txt
+
+--module may be given several times. --worlds takes this project's own `room` instead, with known laws, to try the whole
+way. FILE gets the refined laws, FILE with -weights in its name the laws in the weights: two answers, never mixed.
+Each module is trained in a process of its own in FILE.runs (--runs), with one JSON each; finished ones are skipped.
+--score alone scores what is there; more --config.FIELD=VALUE apply to all runs. docs/roomphys.md tells more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from experiments import _cli, _submission, sweep
+from experiments.worlds import parse_worlds
+from o2t_jax.errors import UsageError
+from o2t_jax.training import workdir as folders
+
+CONFIG = "room"
+_OURS = ("module", "module_python", "world", "scene")
+
+
+class Problem(NamedTuple):
+    """One world to find the law of: its id, its own config arguments, and the true law where it is ours."""
+
+    name: str
+    arguments: tuple[str, ...]
+    identity: str
+    truth: tuple[float, float] | None = None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not any(item.lstrip("-").partition("=")[0] == "config" for item in argv):
+        argv = [f"--config={CONFIG}", *argv]
+    return _cli.run(run_roomphys, argv, doc=__doc__ or "", define=_define)
+
+
+def run_roomphys(arguments: _cli.Arguments) -> int:
+    """Finds what is not found yet, writes both submissions, prints the table and the scores."""
+    values = arguments.flags
+    if not values.out:
+        raise UsageError("--out is missing: give the submission file to write, such as --out=submit.txt")
+    out, keys = Path(values.out), [Path(key) for key in values.score]
+    for key in keys:
+        _submission.read_key(key)  # before an hour of training
+    if out.is_dir():
+        raise UsageError(f"--out={out} is a folder: give the submission file to write")
+    failed = 0
+    if values.module or values.worlds:
+        failed = _find_all(arguments, out)
+    elif not keys:
+        raise UsageError("nothing to do: give --module=PATH (or --worlds=G0:ALPHA), or --score=KEYFILE")
+    for path in (out, _submission.beside(out)) if keys else ():
+        scores = _submission.score_file(path, keys)
+        print(f"{path}: score " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+    return int(failed > 0)
+
+
+def _find_all(arguments: _cli.Arguments, out: Path) -> int:
+    """Both submissions and the table; returns how many problems have no law."""
+    values = arguments.flags
+    folder = Path(values.runs) if values.runs else out.with_name(f"{out.name}.runs")
+    common = _checked(arguments)
+    problems = _problems(values)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, records = [], {}
+    for problem in problems:
+        records[problem.name] = record = _find(problem, common, values.refine_setups, folder)
+        rows.append(_row(record, problem.truth))
+        _write(out, records)  # after each: an hour's work is not lost to what comes next
+        (folder / "table.txt").write_text(sweep.as_text(rows) + "\n")
+    print(sweep.as_text(rows))
+    for record in records.values():
+        if record["error"]:
+            print(f"{record['id']}: {record['error']}")
+    print(f"refined laws: {out}\nlaws in the weights: {_submission.beside(out)}")
+    return sum(record["refined"] is None for record in records.values())
+
+
+def _checked(arguments: _cli.Arguments) -> list[str]:
+    """The config arguments common to all runs, refused where the command sets them itself."""
+    config = arguments.config
+    assert config is not None
+    if config.get("sampler") != "flights" or config.get("gauge") != "camera":
+        raise UsageError(
+            f"--config={arguments.config_name}: needs sampler=flights and gauge=camera, like --config={CONFIG}"
+        )
+    if not config.num_setups and not arguments.flags.refine_setups:
+        raise UsageError("num_setups=0: set --config.num_setups, or --refine_setups, for the flights to refine with")
+    common = _cli.config_overrides(list(arguments.argv))
+    for item in common:
+        field = item.lstrip("-").partition("=")[0].removeprefix("config.").partition(".")[0]
+        if item.lstrip("-").startswith("config.") and field in _OURS:
+            raise UsageError(f"{item}: set by this command itself: give --module, --module_python or --worlds")
+    return common
+
+
+def _problems(values: Any) -> list[Problem]:
+    if values.module and values.worlds:
+        raise UsageError("--module and --worlds are both given: leave one out")
+    if values.worlds:
+        worlds = enumerate(parse_worlds(values.worlds), 1)
+        return [
+            Problem(f"world{i}", (f"--config.world.g0={g0}", f"--config.world.alpha={alpha}"), "", (g0, alpha))
+            for i, (g0, alpha) in worlds
+        ]
+    from o2t_jax.render.plugin import PluginRenderer
+
+    problems: dict[str, Problem] = {}
+    for module in values.module:
+        # Loaded once in a process of its own, muted: what cannot work ends the command before any training.
+        with PluginRenderer(module, values.module_python or None) as renderer:
+            name, content = renderer.scene_id, renderer.module_sha256
+        if name in problems:
+            raise UsageError(f"--module={module}: there is another module with the id {name!r}")
+        own = (f"--config.module={module}", *_python(values))
+        problems[name] = Problem(name, own, content)
+    return list(problems.values())
+
+
+def _python(values: Any) -> list[str]:
+    return [f"--config.module_python={values.module_python}"] if values.module_python else []
+
+
+def _find(problem: Problem, common: list[str], refine_setups: int, folder: Path) -> dict[str, Any]:
+    """The record of a problem: read back where it is finished with the same arguments and module, else made."""
+    path = folder / f"{problem.name}.json"
+    # A module that changed under the same name must not go on with the old one's network.
+    trained = _digest([*common, *problem.arguments, problem.identity])
+    digest = _digest([trained, str(refine_setups)])
+    if path.exists():
+        record = folders.read_json(path)
+        if record["asked"] == digest and record["refined"] is not None:
+            print(f"{problem.name}: finished before", flush=True)
+            return record
+    workdir = folder / f"{problem.name}-{trained[:8]}"
+    record: dict[str, Any] = {"id": problem.name, "asked": digest, "weights": None, "refined": None, "error": None}
+    record["describe"] = False  # the benchmark allows its use; nothing here calls it
+    print(f"{problem.name}: training", flush=True)
+    started = time.monotonic()
+    code, error = sweep.launch([*common, *problem.arguments, f"--workdir={workdir}"], folder / f"{problem.name}.log")
+    record["train_minutes"] = (time.monotonic() - started) / 60.0
+    if code:
+        record["error"] = f"training failed: {error}"
+    else:
+        print(f"{problem.name}: refining", flush=True)
+        started = time.monotonic()
+        try:
+            record |= read_and_refine(workdir, refine_setups)
+        except UsageError as failure:  # such as a law that is not finite: the other modules' turn is not lost
+            record["error"] = str(failure)
+        record["refine_minutes"] = (time.monotonic() - started) / 60.0
+    folders.write_json(path, record)
+    return record
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def read_and_refine(workdir: Path, refine_setups: int = 0) -> dict[str, Any]:
+    """`weights` (the law read from a run's weights), `refined` (None and an `error` where it cannot be), `rendered`.
+
+    Args: `refine_setups`: setups whose flights the refinement uses; 0: those of the training.
+    """
+    from o2t_jax.evaluation.refine import refine_run
+    from o2t_jax.systems.base import build_system
+    from o2t_jax.training.checkpoint import open_workdir
+    from o2t_jax.training.parallel import start_devices
+
+    opened = open_workdir(workdir)
+    start_devices(opened.config.device)
+    system: Any = build_system(opened.config)
+    law = system.read_law(opened.state)
+    setups = refine_setups or opened.config.num_setups
+    cameras = 0
+    record: dict[str, Any] = {
+        # Without a slope (heights span under 5 m) the best answer is a constant.
+        "weights": {"g0": law["g0"], "alpha": law["alpha"] or 0.0, "z_visited": law["z_visited"], "step": law["step"]},
+    }
+    try:
+        record["refined"] = refine_run(system, opened.state, range(setups)).record()
+        cameras = sum(len(system.source.survey("train", setup).cameras) for setup in range(setups))
+    except UsageError as error:
+        record |= {"refined": None, "error": str(error)}
+    finally:
+        close = getattr(system.source.renderer, "close", None)
+        if close is not None:
+            close()
+    record["rendered"] = cameras * opened.config.survey_times
+    return record
+
+
+def _write(out: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
+    for path, key, what in (
+        (out, "refined", "Laws refined by bundle adjustment of what the trained networks measured"),
+        (_submission.beside(out), "weights", "Laws read from the networks' weights"),
+    ):
+        laws = {name: (r[key]["g0"], r[key]["alpha"]) for name, r in records.items() if r[key] is not None}
+        _submission.write(path, laws, f"{what} (o2t_jax, experiments.roomphys).")
+
+
+def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[str, Any]:
+    """One line of the table; scores only where the law is ours and known."""
+    weights, refined = record["weights"], record["refined"]
+    row: dict[str, Any] = {"id": record["id"], "status": "failed" if refined is None else "finished"}
+    if weights is not None:
+        row |= {"weights g0": f"{weights['g0']:.4f}", "weights alpha": f"{weights['alpha']:.3f}"}
+    if refined is not None:
+        half = refined["half_width"]
+        row |= {
+            "refined g0": f"{refined['g0']:.4f} +- {half[0]:.4f}",
+            "refined alpha": f"{refined['alpha']:.3f} +- {half[1]:.3f}",
+            "noise px": f"{refined['noise_px']:.3f}",
+            "flights": refined["flights"],
+            "windows": refined["pictures"],
+            "pictures": record["rendered"],
+        }
+    row["minutes"] = record["train_minutes"] + record.get("refine_minutes", 0.0)
+    row["describe"] = "used" if record["describe"] else "not used"
+    if truth is not None:
+        for name, law in (("score weights", weights), ("score refined", refined)):
+            row[name] = _submission.score(law or {}, truth)
+    return row
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_multi_string("module", [], "a module with render_scene_<id>; may be repeated", flag_values=values)
+    flags.DEFINE_string("module_python", "", "interpreter the modules run under; empty: this one", flag_values=values)
+    flags.DEFINE_string("worlds", "", "instead: laws g0 or g0:alpha of this project's room", flag_values=values)
+    flags.DEFINE_string("out", None, "submission file of the refined laws", flag_values=values)
+    flags.DEFINE_string("runs", None, "folder of the runs; FILE.runs if left out", flag_values=values)
+    flags.DEFINE_multi_string("score", [], "an answer key to score with; may be repeated", flag_values=values)
+    flags.DEFINE_integer(
+        "refine_setups", 0, "setups to refine with; 0: those of the training", lower_bound=0, flag_values=values
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

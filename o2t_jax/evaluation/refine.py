@@ -1,0 +1,214 @@
+"""The refined law: bundle adjustment of what a trained network measured, beside the law in its weights.
+
+The network's own tower and matting find the ball in every window of every contact-free flight (each camera, each
+moment); law and states are then fitted to those directions (`tracks`). Training weighs samples of five pictures and
+stops somewhere; this uses whole flights at once and ends at the optimum, with a covariance. It is another estimate than
+the weights' and is reported beside it, never in its place. No truth enters.
+
+The benchmark moves its balls by semi-implicit Euler steps of h = 0.5 ms. Between contacts that is the exact motion with
+v0 - g(z0) h / 2 in place of v0 (up to h^2): every flight's velocity is an unknown of the fit, so the law is the same
+under either integrator, and there is nothing to switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.tracks import TrackFit, Tracks, fit_tracks
+from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
+
+# A sighting farther from where the blobs roughly put the ball is of something else.
+GATE_PX = 4.0
+# Pictures beyond this many deviations (of one axis) are wrong: one good picture in 3000 (Rayleigh).
+TRIM_SIGMAS = 4.0
+_HUBER_SIGMAS, _HUBER_ROUNDS, _TRIM_ROUNDS = 2.0, 5, 10
+# A flight that loses more of its pictures than this share touched something: what is left of it misleads too.
+_MOST_LOST = 0.4
+_MIN_PICTURES, _MIN_MOMENTS = 4, 3
+_RAYLEIGH_MEDIAN = float(np.sqrt(2.0 * np.log(2.0)))
+
+
+class Sightings(NamedTuple):
+    """What a network saw in N windows: `pixels` [N, 2] (u, v) of the ball's centre in the full pictures, `seen` [N]."""
+
+    pixels: np.ndarray
+    seen: np.ndarray
+
+
+class Refined(NamedTuple):
+    """A law fitted to sightings. `covariance`, `half_width` at `level`: the wider of two, see `refine`."""
+
+    fit: TrackFit
+    covariance: np.ndarray  # [2, 2] of (g0, alpha)
+    half_width: np.ndarray  # [2]
+    level: float
+    flights: int  # used
+    pictures: int
+    flights_found: int  # by the survey
+    pictures_found: int
+    heights: tuple[float, float]  # m, lowest and highest place of a ball in the pictures used
+
+    def record(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return {
+            "g0": float(self.fit.values[0]),
+            "alpha": float(self.fit.values[1]),
+            "half_width": self.half_width.tolist(),
+            "level": self.level,
+            "covariance": self.covariance.tolist(),
+            "noise_px": self.fit.noise,
+            "flights": self.flights,
+            "pictures": self.pictures,
+            "flights_found": self.flights_found,
+            "pictures_found": self.pictures_found,
+            "heights": list(self.heights),
+            "converged": self.fit.converged,
+        }
+
+
+def refine_run(system: Any, state: Any, setups: Iterable[int]) -> Refined:
+    """The refined law of a trained O2T system with sampler=flights, from these training setups.
+
+    Args: `system` with `source.windows`, `model`, `config.camera_size`; `state` with `params`.
+    Raises: UsageError where the source has no whole flights, or the network sees no ball in them.
+    """
+    if not hasattr(system.source, "windows"):
+        raise UsageError("only runs with sampler=flights have whole flights to refine a law with")
+    windows = system.source.windows("train", setups)
+    size = int(system.config.camera_size)
+    return refine(windows, measure(system.model, state.params, windows, size), intrinsics_for(size, size))
+
+
+def measure(model: Any, params: Any, windows: Any, camera_size: int, batch: int = 64) -> Sightings:
+    """Where the network's tower and matting (`O2TModel.sight`) see the ball in `windows` (`FlightWindows`)."""
+    # Asked for in the camera's own frame: turning into the world and back would cost float32 digits.
+    para = jnp.zeros((batch, 1, 6), jnp.float32)
+
+    @jax.jit
+    def sight(params: Any, pictures: jax.Array, corner: jax.Array) -> tuple[jax.Array, jax.Array]:
+        pictures = pictures[:, None].astype(jnp.float32) / 255.0
+        _, sighting = model.apply({"params": params}, pictures, para, corner[:, None], method="sight")
+        return sighting.direction[:, 0], sighting.seen[:, 0]
+
+    directions, seen = [], []
+    for first in range(0, len(windows.pictures), batch):
+        rows = np.arange(first, first + batch) % len(windows.pictures)  # the last batch is filled up: one compilation
+        direction, found = sight(params, windows.pictures[rows], windows.window[rows].astype(np.float32))
+        directions.append(np.asarray(direction, np.float64))
+        seen.append(np.asarray(found))
+    count = len(windows.pictures)
+    direction = np.concatenate(directions)[:count]
+    intrinsics = intrinsics_for(camera_size, camera_size)
+    pixels, _ = project(direction, np.zeros(3), world_to_camera(np.zeros(count), np.zeros(count)), intrinsics)
+    return Sightings(pixels, np.concatenate(seen)[:count])
+
+
+def refine(windows: Any, sightings: Sightings, intrinsics: Intrinsics, *, level: float = 0.95) -> Refined:
+    """Fits g0 + alpha / (z + 10) to sightings by bundle adjustment, leaving out the wrong ones.
+
+    Args: `windows`: `FlightWindows` or any with its `para`, `flight`, `camera`, `moment`, `position`; `intrinsics` of
+    the full pictures. First Huber's weights, then pictures beyond `TRIM_SIGMAS` are dropped until none is, and flights
+    with them that lost many or keep too few.
+    Intervals: the wider of two covariances. One takes all pixels' noise for independent; the other is from the scatter
+    of the flights' own pulls on the law (sandwich, Student's t), which also sees errors shared by a flight's pictures.
+    Neither sees an error that all flights share.
+    Raises: UsageError where too few sightings are left.
+    """
+    keep = sightings.seen & np.all(np.isfinite(sightings.pixels), axis=-1)
+    expected, _ = project(
+        windows.position, windows.para[:, 1:4], world_to_camera(windows.para[:, 4], windows.para[:, 5]), intrinsics
+    )
+    with np.errstate(invalid="ignore"):
+        keep &= np.linalg.norm(sightings.pixels - expected, axis=-1) < GATE_PX
+    tracks, rows = as_tracks(windows, sightings.pixels, keep)
+    found = len(np.unique(windows.flight)), len(windows.flight)
+    valid = _enough(rows >= 0, np.sum(rows >= 0, axis=1), tracks.times)
+    fit, valid = _trimmed_fit(tracks, intrinsics, valid, level, found)
+    flights = int(np.sum(valid.any(axis=1)))
+    covariance, half_width = fit.covariance, fit.half_width
+    shared = fit.influence.T @ fit.influence * flights / max(flights - 2, 1)
+    if shared[1, 1] > covariance[1, 1] and flights > 2:
+        covariance = shared
+        half_width = stats.t.ppf(0.5 * (1.0 + level), flights - 2) * np.sqrt(np.diag(shared))
+    heights = windows.position[rows[valid], 2]
+    span = float(heights.min()), float(heights.max())
+    return Refined(fit, covariance, half_width, level, flights, int(valid.sum()), *found, span)
+
+
+def as_tracks(windows: Any, pixels: np.ndarray, keep: np.ndarray) -> tuple[Tracks, np.ndarray]:
+    """The flights' kept pictures, one row a flight, and the windows' numbers [S, P] (-1: no such picture).
+
+    P is moments x cameras, so that all flights are at their n-th moment in the same columns: `fly` steps once for each.
+    """
+    flights, line = np.unique(windows.flight[keep], return_inverse=True)
+    rows = np.flatnonzero(keep)
+    count, cameras = len(flights), int(windows.camera.max()) + 1
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, line, windows.moment[rows])
+    moment = windows.moment[rows] - first[line]
+    numbers = np.full((count, int(moment.max(initial=-1)) + 1, cameras), -1)
+    numbers[line, moment, windows.camera[rows]] = rows
+    flat = numbers.reshape(count, numbers.shape[1] * cameras)
+    # What is missing repeats some picture of the flight, with weight 0, at the time of the moment or of the one before.
+    any_row = flat.max(axis=1, initial=-1)[:, None]
+    para = windows.para[np.where(flat >= 0, flat, any_row)]
+    times = np.where(numbers >= 0, windows.para[numbers, 0], -np.inf).max(axis=2)
+    times = np.repeat(np.maximum.accumulate(times, axis=1), cameras, axis=1)
+    pixels = pixels[np.where(flat >= 0, flat, any_row)]
+    return Tracks(pixels, times, para[..., 1:4], para[..., 4], para[..., 5]), flat
+
+
+def _trimmed_fit(
+    tracks: Tracks, intrinsics: Intrinsics, valid: np.ndarray, level: float, found: tuple[int, int]
+) -> tuple[TrackFit, np.ndarray]:
+    """The fit and which pictures [S, P] it used."""
+    given = valid.sum(axis=1)
+    try:
+        fit = fit_tracks(tracks, intrinsics, weights=valid, level=level)
+        for _ in range(_HUBER_ROUNDS):
+            size = np.linalg.norm(fit.residual, axis=-1)
+            bound = _HUBER_SIGMAS * _scale(size, valid)
+            weights = valid * np.minimum(1.0, bound / np.maximum(size, 1e-12))
+            fit = fit_tracks(tracks, intrinsics, weights=weights, start=(fit.states, fit.values), max_rounds=4)
+        for _ in range(_TRIM_ROUNDS):
+            size = np.linalg.norm(fit.residual, axis=-1)
+            # Exact directions have rounding for noise: nothing of that is wrong.
+            good = valid & (size < TRIM_SIGMAS * max(_scale(size, valid), 1e-6))
+            kept = _enough(good, given, tracks.times)
+            start = fit.states, fit.values
+            fit = fit_tracks(tracks, intrinsics, weights=kept, start=start, level=level)
+            if np.array_equal(kept, valid):
+                break
+            valid = kept
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise UsageError(
+            f"of {found[0]} flights in {found[1]} windows the network sees the ball in too few to fit a law "
+            f"({int(valid.sum())} sightings left): train longer, or give more setups"
+        ) from error
+    return fit, valid
+
+
+def _enough(good: np.ndarray, given: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """`good` [S, P] without the flights that keep too few of the pictures they were given [S]."""
+    moments = np.array([len(np.unique(t[g])) for t, g in zip(times, good, strict=True)])
+    count = good.sum(axis=1)
+    enough = (count >= _MIN_PICTURES) & (moments >= _MIN_MOMENTS) & (count >= (1.0 - _MOST_LOST) * given)
+    return good & enough[:, None]
+
+
+def _scale(size: np.ndarray, valid: np.ndarray) -> float:
+    """Deviation of one axis (px) from the median length of the residuals, which six unknowns a flight make smaller."""
+    used = valid.any(axis=1)
+    pixels = 2.0 * valid.sum()
+    freedom = max(pixels - 6.0 * used.sum(), 1.0)
+    return float(np.median(size[valid])) / _RAYLEIGH_MEDIAN * float(np.sqrt(pixels / freedom))
+
+
+__all__ = ["Refined", "Sightings", "as_tracks", "measure", "refine", "refine_run"]

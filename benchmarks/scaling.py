@@ -227,7 +227,8 @@ def simulated(arguments: argparse.Namespace, counts: list[int]) -> list[dict[str
                     coordinator = f"--coordinator=localhost:{free.getsockname()[1]}"
                 places = [(coordinator, f"--process_id={i}") for i in range(processes)]
             children = [_start(arguments, devices, target, *place) for place in places]
-            if any([child.wait() for child in children]):
+            codes = [child.wait() for child in children]
+            if any(codes):
                 raise RuntimeError(f"the row of {devices} device(s) in {processes} process(es) failed")
             row = json.loads(target.with_suffix(".0.json").read_text())
             rows.append(row | differences(target.with_suffix(".npz"), Path(folder) / f"{counts[0]}x1.npz"))

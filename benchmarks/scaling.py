@@ -166,7 +166,8 @@ def differences(path: Path, reference: Path) -> dict[str, float]:
     with np.load(path) as got, np.load(reference) as want:
         if set(got) != set(want):
             raise ValueError(f"{path} and {reference} hold different arrays")
-        apart, size, parameter = collections.Counter(), collections.Counter(), 0.0
+        apart, size = collections.defaultdict(float), collections.defaultdict(float)
+        parameter = 0.0
         for name in want:
             difference = np.asarray(got[name] - want[name], np.float64)
             kind, group = name.split("/")[:2]
@@ -192,8 +193,7 @@ def _child(arguments: argparse.Namespace) -> None:
 
     from o2t_jax.training.parallel import start_devices
 
-    place = (arguments.coordinator, 2, arguments.process_id) if arguments.coordinator else ()
-    start_devices("cpu", *place)
+    start_devices("cpu", arguments.coordinator, 2, arguments.process_id)
     target = Path(arguments.json)
     row = measure(_config(arguments.config, arguments.batch), 0, target.with_suffix(".npz"))
     target.with_suffix(f".{arguments.process_id}.json").write_text(json.dumps(row))

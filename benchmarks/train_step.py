@@ -4,6 +4,15 @@ Rows: `cpu` is the default config's step; `seed64` and `seed512` are config `see
 64 px with batch 16 and at 512 px with batch 1; `camera512` is the camera gauge at 512 px, base 32, batch 1. Compilation
 is timed apart, without the cache. Memory is what the compiled step needs beside its arguments, by the compiler.
 
+Any of --size, --base, --batch, --dtype, --remat makes one row of its own instead, of the camera gauge or of --gauge:
+`python -m benchmarks.train_step --size=512 --base=64 --batch=16 --dtype=bfloat16 --remat`. `benchmarks/gpu.sh` does so
+for all rows that a GPU should have.
+
+`gflop_asked` are the operations the program asks for, `gflop` and `gb` the operations and the bytes moved of what the
+compiler made of it, both by XLA's cost analysis: loop bodies count once, and library calls may not count at all.
+`bound_s` is the time an accelerator of --peak_tflops and --peak_gbs (an H100's, if left out) needs at least, `limit`
+which of the two decides: a prediction, and a loose one for bytes, as another device's compiler fuses otherwise.
+
 With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), turn by turn:
 `ratio_to_pytorch` is PyTorch's median time, in the better of its two layouts, divided by ours.
 """
@@ -25,6 +34,7 @@ from benchmarks.common import finish
 from experiments import _cli
 from experiments.configs import cpu, seed
 from o2t_jax.systems.o2t import build
+from o2t_jax.training.resources import flops
 from o2t_jax.training.state import tree_size
 from o2t_jax.training.step import make_train_step
 
@@ -39,7 +49,14 @@ COLUMNS = {
     "compile_s": ".1f",
     "memory_mb": ".0f",
     "gflop": ".1f",
+    "gflop_asked": ".1f",
+    "gb": ".2f",
+    "bound_s": ".5f",
+    "limit": "",
 }
+# An H100 SXM's: dense bfloat16, TF32 (what float32 convolutions take on a GPU unless told otherwise), memory.
+PEAK_TFLOPS = {"bfloat16": 989.0, "float32": 495.0}
+PEAK_GBS = 3350.0
 
 
 def rows() -> dict[str, Any]:
@@ -54,6 +71,30 @@ def rows() -> dict[str, Any]:
         config.pool_size = max(config.batch, 1)
         config.initial_fill = config.pool_size
     return table
+
+
+def own_row(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The one row that the options describe: name -> config."""
+    config = (cpu if arguments.gauge == "camera" else seed).get_config()
+    config.update(
+        {
+            "render_size": arguments.size or config.render_size,
+            "base_ch": arguments.base or config.base_ch,
+            "batch": arguments.batch or config.batch,
+            "dtype": arguments.dtype or config.dtype,
+            "remat": arguments.remat,
+        }
+    )
+    config.pool_size = config.initial_fill = config.batch
+    name = f"{config.gauge}{config.render_size}-{config.base_ch}x{config.batch}-{config.dtype}"
+    return {name + ("-remat" if config.remat else ""): config}
+
+
+def bound(config: Any, gflop: float, gigabytes: float, tflops: float | None, gbs: float | None) -> dict[str, Any]:
+    """The least time of a step on an accelerator of these peaks, and what sets it."""
+    arithmetic = gflop / 1e3 / (tflops or PEAK_TFLOPS[config.dtype])
+    memory = gigabytes / (gbs or PEAK_GBS)
+    return {"bound_s": max(arithmetic, memory), "limit": "arithmetic" if arithmetic > memory else "memory"}
 
 
 def fake_batch(system: Any, batch: int) -> dict[str, np.ndarray]:
@@ -71,7 +112,9 @@ def fake_batch(system: Any, batch: int) -> dict[str, np.ndarray]:
     return made
 
 
-def measure(name: str, config: Any, repeats: int) -> dict[str, Any]:
+def measure(
+    name: str, config: Any, repeats: int, tflops: float | None = None, gbs: float | None = None
+) -> dict[str, Any]:
     """One row of the table."""
     system = build(config)
     state = jax.jit(system.init)(jax.random.PRNGKey(0))
@@ -88,6 +131,7 @@ def measure(name: str, config: Any, repeats: int) -> dict[str, Any]:
         state, _ = jax.block_until_ready(step(state, batch))
         times.append(time.perf_counter() - begun)
     times = times[1:]  # the first one touches its memory for the first time
+    asked, moved = flops(lowered) / 1e9, analysis.get("bytes accessed", float("nan")) / 1e9
     return {
         "row": name,
         "size_px": config.render_size,
@@ -99,6 +143,12 @@ def measure(name: str, config: Any, repeats: int) -> dict[str, Any]:
         "compile_s": compile_s,
         "memory_mb": (memory.temp_size_in_bytes if memory else float("nan")) / 1e6,
         "gflop": analysis.get("flops", float("nan")) / 1e9,
+        "gflop_asked": asked,
+        "gb": moved,
+        **bound(config, asked, moved, tflops, gbs),
+        "dtype": config.dtype,
+        "remat": config.remat,
+        "gauge": config.gauge,
     }
 
 
@@ -134,8 +184,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rows", default="")
     parser.add_argument("--peer", action="store_true")
+    for name, text in (("size", "pictures, px"), ("base", "base width"), ("batch", "samples a step")):
+        parser.add_argument(f"--{name}", type=int, default=None, help=text)
+    parser.add_argument("--dtype", choices=tuple(PEAK_TFLOPS), default=None)
+    parser.add_argument("--remat", action="store_true", help="recompute activations in the backward pass")
+    parser.add_argument("--gauge", choices=("camera", "free"), default="camera", help="of the row of its own")
+    parser.add_argument("--peak_tflops", type=float, default=None, help="of the accelerator that bound_s is about")
+    parser.add_argument("--peak_gbs", type=float, default=None, help="its memory's GB/s")
     arguments = parser.parse_args(argv)
-    table = {name: config for name, config in rows().items() if not arguments.peer or config.gauge == "free"}
+    wants_own = arguments.remat or any((arguments.size, arguments.base, arguments.batch, arguments.dtype))
+    table = own_row(arguments) if wants_own else rows()
+    table = {name: config for name, config in table.items() if not arguments.peer or config.gauge == "free"}
     arguments.rows = arguments.rows or ",".join(table)
     unknown = set(arguments.rows.split(",")) - set(table)
     if unknown:
@@ -146,7 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.peer:
         return versus(arguments.rows.split(","), table, arguments.repeats, arguments.json)
     for name in arguments.rows.split(","):
-        results.append(measure(name, table[name], arguments.repeats))
+        results.append(measure(name, table[name], arguments.repeats, arguments.peak_tflops, arguments.peak_gbs))
         print(f"{name}: {results[-1]['median_s']:.3f} s a step", file=sys.stderr, flush=True)
     finish(results, COLUMNS, arguments.json)
     return 0

@@ -31,6 +31,8 @@ CHATTY = f"""
         os.system("echo {MARKER}; echo {MARKER} >&2")
         logging.error("{MARKER}")
         warnings.warn("{MARKER}")
+        with open(__file__ + ".shouts", "a") as file:
+            file.write("!")
 
     shout()
     import numpy as np
@@ -112,6 +114,7 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
         assert MARKER not in text
     files = [path for path in work.rglob("*") if path.is_file()]
     assert len(files) > 20
+    assert len((tmp_path / "module" / "render_scene_loud.py.shouts").read_text()) > 5, "it did shout"
     for path in files:
         assert MARKER.encode() not in path.read_bytes(), path
         assert MARKER not in str(path)

@@ -21,7 +21,7 @@ def get_config():
     config.pool_size = 512
     config.initial_fill = 128
     config.alpha_start = 0.15
-    config.alpha_l2 = 1e-5
+    config.alpha_l2 = 0.01
     config.eval_every = 300
     config.checkpoint_every = 150
     return config

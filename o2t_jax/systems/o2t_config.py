@@ -92,9 +92,9 @@ def default() -> Config:
     config.lr_g0 = 2.0  # g0's own at first, about the m/s^2 it moves in a step; falls to 0.002 of it over the run
     config.lr_alpha = 0.01  # of the height term: alpha and its MLP
     config.swap_weight = 100.0
-    config.law_weight = 1.0
+    config.law_weight = 1000.0  # against the picture's L1, whose own optimum for g0 is off by what is drawn wrong
     config.departure_weight = 0.1
-    config.alpha_l2 = 1e-3
+    config.alpha_l2 = 1.0
     config.alpha_start = 0.4  # share of the run after which alpha may leave zero
     config.huber = 0.02  # m; ten times what a sighting is off, so that a wrong one pulls no harder than a few right ones
     config.motion_weight = 0.0

@@ -96,7 +96,7 @@ def default() -> Config:
     config.departure_weight = 0.1
     config.alpha_l2 = 1.0
     config.alpha_start = 0.4  # share of the run after which alpha may leave zero
-    config.huber = 0.02  # m; ten times what a sighting is off, so that a wrong one pulls no harder than a few right ones
+    config.huber = 0.02  # m; ten times what a sighting is off: a wrong one pulls no harder than a few right ones
     config.motion_weight = 0.0
 
     # Held-out samples.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from experiments._cli import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.models import phys_layer as phys
+from o2t_jax.systems import o2t
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.step import make_gradients, make_train_step
 from tests.models.conftest import make_batch
@@ -32,9 +34,21 @@ def small_config():
     return config
 
 
+class Seeing(nn.Module):
+    """A tower that sees the test's red ball: to a random one nothing is there, and most of the loss would not run."""
+
+    @nn.compact
+    def __call__(self, pictures: jax.Array) -> jax.Array:
+        gain = self.param("gain", nn.initializers.zeros, (), jnp.float32)
+        return (60.0 + gain) * (pictures[..., 0] - pictures[..., 1] - 0.13)
+
+
 @pytest.fixture(scope="module")
 def system() -> O2TSystem:
-    return build(small_config())
+    with pytest.MonkeyPatch.context() as patch:
+        make = o2t.make_model
+        patch.setattr(o2t, "make_model", lambda config: make(config).clone(tower_type=Seeing))
+        return build(small_config())
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +109,8 @@ def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, grad
     # By part of the network: single float32 entries are sums over whole maps that nearly cancel.
     for part in whole:
         difference = jax.tree.map(jnp.subtract, whole[part], parts[part])
-        assert norm(difference) <= 1e-5 * norm(whole[part]), part
+        # Sums in another order differ by 1e-5; a sample lost or counted twice would by a fifth.
+        assert norm(difference) <= 1e-4 * norm(whole[part]), part
     assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
     assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
 

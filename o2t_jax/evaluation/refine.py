@@ -94,7 +94,7 @@ def measure(model: Any, params: Any, windows: Any, camera_size: int, batch: int 
     @jax.jit
     def sight(params: Any, pictures: jax.Array, corner: jax.Array) -> tuple[jax.Array, jax.Array]:
         pictures = pictures[:, None].astype(jnp.float32) / 255.0
-        _, sighting = model.apply({"params": params}, pictures, para, corner[:, None], method="sight")
+        sighting = model.apply({"params": params}, pictures, para, corner[:, None], method="sight")
         return sighting.direction[:, 0], sighting.seen[:, 0]
 
     directions, seen = [], []

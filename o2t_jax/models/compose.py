@@ -138,22 +138,21 @@ def _sphere_colours(
     normal: jax.Array, metric: Metric, pictures: jax.Array, para: jax.Array, intrinsics: Intrinsics
 ) -> jax.Array:
     """Colours [B, K, H, W, 3] of the measured spheres at world normals [B, K, H, W, 3], from the inputs."""
+    b, s, h, w, _ = pictures.shape
     position, rotation = camera_poses(para)
-    total = jnp.zeros_like(normal)
-    weights = jnp.full((*normal.shape[:-1], 1), 1e-6, normal.dtype)
-    for i in range(pictures.shape[1]):
-        centre = jax.lax.stop_gradient(metric.first if i < 2 else metric.second)
-        to_eye = position[:, i, None] - centre
-        to_eye = to_eye / jnp.maximum(jnp.linalg.norm(to_eye, axis=-1, keepdims=True), 1e-6)
-        # Slightly inside the surface: at the limb a source pixel is half background.
-        points = centre[:, :, None, None] + 0.9 * metric.radius[:, :, None, None, None] * normal
-        camera = position[:, i, None, None, None], rotation[:, i, None, None, None]
-        pixels, _ = project(points, *camera, intrinsics.pick(i).over(3))
-        values, inside = bilinear(pictures[:, i], pixels)
-        facing = jnp.einsum("bkhwc,bkc->bkhw", normal, to_eye)
-        weight = (inside * (jnp.maximum(facing - 0.15, 0.0) ** 2 + 1e-4))[..., None]
-        total, weights = total + weight * values, weights + weight
-    return jax.lax.stop_gradient(total / weights)
+    # [B, 4, K, ...]: both eyes see the first place, then the second.
+    centre = jax.lax.stop_gradient(jnp.stack([metric.first, metric.first, metric.second, metric.second], axis=1))
+    to_eye = position[:, :, None] - centre
+    to_eye = to_eye / jnp.maximum(jnp.linalg.norm(to_eye, axis=-1, keepdims=True), 1e-6)
+    # Slightly inside the surface: at the limb a source pixel is half background.
+    points = centre[:, :, :, None, None] + 0.9 * metric.radius[:, None, :, None, None, None] * normal[:, None]
+    camera = position[:, :, None, None, None], rotation[:, :, None, None, None]
+    pixels, _ = project(points, *camera, intrinsics.over(3))
+    values, inside = bilinear(pictures.reshape(b * s, h, w, 3), pixels.reshape(b * s, *pixels.shape[2:]))
+    facing = jnp.einsum("bkhwc,bskc->bskhw", normal, to_eye)
+    weight = inside.reshape(facing.shape) * (jnp.maximum(facing - 0.15, 0.0) ** 2 + 1e-4)
+    total = jnp.einsum("bskhw,bskhwc->bkhwc", weight, values.reshape(b, s, *normal.shape[1:]))
+    return jax.lax.stop_gradient(total / (jnp.sum(weight, axis=1) + 1e-6)[..., None])
 
 
 def compose(background: jax.Array, drawn: Drawn) -> jax.Array:

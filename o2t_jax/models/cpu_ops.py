@@ -29,6 +29,8 @@ PARTIAL_SUMS = 32
 VECTOR = 16
 # Pixels of a map up to which a convolution is a matrix product: Eigen's is ten times slower on 2 x 2 maps.
 TINY = 4
+# Numbers of a sample's map up to which one plain sum does: the loops of two stages take longer to compile than to run.
+SMALL = 20_000
 # Below it SiLU's slope is zero to float32, and exp(-z) would overflow when squared.
 FLATTEST = -40.0
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -116,6 +118,8 @@ conv3_bias.defvjp(_conv3_bias_forward, _conv3_bias_backward)
 def channel_sums(x: jax.Array, channels: int) -> jax.Array:
     """Sums over pixels of `x` [B, R, any number of columns times `channels`], in two stages -> [B, channels]."""
     b, rows, _ = x.shape
+    if rows * x.shape[2] <= SMALL:
+        return jnp.sum(x.reshape(b, -1, channels), axis=1)
     parts = max(1, PARTIAL_SUMS // b)
     while rows % parts:
         parts -= 1
@@ -125,10 +129,10 @@ def channel_sums(x: jax.Array, channels: int) -> jax.Array:
 
 
 def _group_mean(x: jax.Array, groups: int) -> jax.Array:
-    """`x` [B, C] -> the mean of its group at every channel, [B, C]."""
-    b, c = x.shape
-    mean = jnp.mean(x.reshape(b, groups, c // groups), axis=-1, keepdims=True)
-    return jnp.broadcast_to(mean, (b, groups, c // groups)).reshape(b, c)
+    """`x` [B, C] -> the mean of its group at every channel, [B, C]. A product is a call, no loop to be compiled."""
+    size = x.shape[1] // groups
+    share = np.kron(np.eye(groups, dtype=np.float32), np.full((size, size), 1.0 / size, np.float32))
+    return jnp.dot(x, share, precision=lax.Precision.HIGHEST)
 
 
 def _repeat(x: jax.Array, times: int) -> jax.Array:
@@ -166,8 +170,11 @@ def _group_norm_forward(
     mean, rate = _moments(full, groups)
     slope = rate * scale
     offset = bias - mean * slope
-    slopes, offsets = (_repeat(v, x.shape[2])[:, None] for v in (slope, offset))
-    z = _wide(full) * slopes + offsets
+    if x[0].size <= SMALL:
+        z = full * slope[:, None, None] + offset[:, None, None]
+    else:
+        slopes, offsets = (_repeat(v, x.shape[2])[:, None] for v in (slope, offset))
+        z = _wide(full) * slopes + offsets
     y = z / (1.0 + jnp.exp(-z)) if silu else z
     return y.reshape(x.shape).astype(x.dtype), (x, scale, bias, mean, rate)
 

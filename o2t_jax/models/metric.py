@@ -7,8 +7,8 @@ angular radius, two eyes triangulate to metres, and shooting through the physics
 
 Nothing here sees PARA5, the target's time or the target.
 
-Named prior (`moving, one colour`): the tower is trained to explain each input picture as the other picture of the same
-camera with one coloured thing laid over it (`swap_loss`). No true state enters.
+Named prior (`moving, one colour`): the tower is trained to explain each picture of the left eye as its other one with
+one coloured thing laid over it (`swap_loss`). No true state enters.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
+from o2t_jax.models.filters import separable
 from o2t_jax.models.layers import Conv
 
-# The picture of the same camera at the other time: PIC1 <-> PIC3, PIC2 <-> PIC4.
-SWAP = (2, 3, 0, 1)
 MIN_MASK_PIXELS = 4.0
 SHIFT_ROUNDS = 4
+_EXACT = jax.lax.Precision.HIGHEST
 
 
 class MaskTower(nn.Module):
@@ -79,19 +80,6 @@ def _solid_angle(intrinsics: Intrinsics) -> jax.Array:
     return (1 + x * x + y * y) ** -1.5 / lens.focal**2
 
 
-def _box_blur(mask: jax.Array, width: int) -> jax.Array:
-    """Box sum of `width` along both axes by cumulative sums (a `reduce_window` this wide would dominate the step)."""
-    for axis in (-2, -1):
-        pad = [(0, 0)] * mask.ndim
-        pad[axis] = (width // 2 + 1, width // 2)
-        total = jnp.cumsum(jnp.pad(mask, pad), axis=axis)
-        size = mask.shape[axis]
-        upper = jax.lax.slice_in_dim(total, width, width + size, axis=axis)
-        lower = jax.lax.slice_in_dim(total, 0, size, axis=axis)
-        mask = upper - lower
-    return mask
-
-
 def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sighting:
     """Finds the heaviest blob of each mask and measures it.
 
@@ -103,7 +91,7 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
     h, w = mask.shape[-2:]
     grid = jnp.asarray(pixel_grid(intrinsics), jnp.float32)
     fixed = jax.lax.stop_gradient(mask)
-    blurred = _box_blur(fixed, max(3, h // 8) | 1)
+    blurred = separable(fixed, np.ones(max(3, h // 8) | 1))
     peak = jnp.argmax(blurred.reshape(*mask.shape[:-2], h * w), axis=-1)
     centre = jnp.stack([peak % w, peak // w], axis=-1) + 0.5
     radius = jnp.full(centre.shape[:-1], h / 8.0)
@@ -112,18 +100,24 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
         distance = jnp.sqrt(jnp.sum((grid - centre[..., None, None, :]) ** 2, axis=-1) + 1e-6)
         return jnp.clip(1.5 * radius[..., None, None] + 2.0 - distance + 0.5, 0.0, 1.0)
 
-    for _ in range(SHIFT_ROUNDS):
-        weight = fixed * window(centre, radius)
-        mass = jnp.maximum(jnp.sum(weight, axis=(-2, -1)), 1e-3)
-        centre = jnp.einsum("...hw,hwc->...c", weight, grid) / mass[..., None]
-        radius = jnp.sqrt(mass / jnp.pi)
+    moments = jnp.concatenate([grid, jnp.ones_like(grid[..., :1])], axis=-1)
+
+    def shift(_: int, found: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        # One product for centre and mass, so that the window is computed once.
+        u, v, mass = jnp.moveaxis(
+            jnp.einsum("...hw,hwm->...m", fixed * window(*found), moments, precision=_EXACT), -1, 0
+        )
+        mass = jnp.maximum(mass, 1e-3)
+        return jnp.stack([u, v], axis=-1) / mass[..., None], jnp.sqrt(mass / jnp.pi)
+
+    centre, radius = jax.lax.fori_loop(0, SHIFT_ROUNDS, shift, (centre, radius))
     inside = mask * window(centre, radius)
     weight = inside * _solid_angle(intrinsics)
     rays = pixel_directions(jnp.asarray(pixel_grid(intrinsics), jnp.float32), jnp.eye(3), intrinsics.over(2))
-    local = jnp.einsum("...hw,...hwc->...c", weight, rays, precision=jax.lax.Precision.HIGHEST)
+    local = jnp.einsum("...hw,...hwc->...c", weight, rays, precision=_EXACT)
     solid = jnp.sum(weight, axis=(-2, -1))
     local = local / jnp.maximum(jnp.linalg.norm(local + 1e-20, axis=-1, keepdims=True), 1e-12)
-    direction = jnp.einsum("...ji,...j->...i", rotation, local, precision=jax.lax.Precision.HIGHEST)
+    direction = jnp.einsum("...ji,...j->...i", rotation, local, precision=_EXACT)
     cos_radius = 1.0 - jnp.clip(solid / (2.0 * jnp.pi), 0.0, 1.0)
     mass = jnp.sum(jax.lax.stop_gradient(inside), axis=(-2, -1))
     reach = radius + 0.5
@@ -134,20 +128,19 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
     )
 
 
-def swap_loss(mask: jax.Array, pictures: jax.Array, plates: jax.Array | None = None) -> jax.Array:
-    """How badly each picture is explained as its swap partner with one coloured thing laid over it.
+def swap_loss(mask: jax.Array, pictures: jax.Array, others: jax.Array) -> jax.Array:
+    """How badly each picture is explained as another of the same camera with one coloured thing laid over it.
 
-    Args: `mask` [B, 4, H, W]; `pictures` float32 [B, 4, H, W, 3] in 0..1; `plates`, of the same shape, what the same
-    camera saw at other times, where the samples bring it: it stands in for the swap partner.
+    Args: `mask` [B, P, H, W]; `pictures` float32 [B, P, H, W, 3] in 0..1; `others`, of the same shape, what the same
+    cameras saw at other times.
     Returns: [B], mean squared error over pictures, pixels and channels. The colour is the mask's own mean, weighted by
     how much a pixel changed: it needs no start value and no true colour.
     """
-    other = pictures[:, SWAP, ...] if plates is None else plates
-    change = jnp.sum(jnp.square(pictures - other), axis=-1)
+    change = jnp.sum(jnp.square(pictures - others), axis=-1)
     weight = jax.lax.stop_gradient(mask * change) + 1e-8
     colour = jnp.einsum("bphw,bphwc->bpc", weight, pictures) / jnp.sum(weight, axis=(-2, -1))[..., None]
     colour = colour[:, :, None, None, :]
-    error = other + mask[..., None] * (colour - other) - pictures
+    error = others + mask[..., None] * (colour - others) - pictures
     return jnp.mean(jnp.square(error), axis=(1, 2, 3, 4))
 
 

@@ -41,7 +41,7 @@ class MetricOutputs(NamedTuple):
     """What the camera gauge adds (all in the frame of camera 1)."""
 
     mask: jax.Array
-    """Coverage masks [B, 4, H, W] of the inputs, with gradient; what follows them uses them as data."""
+    """Masks [B, 2, H, W] of the left eye, with gradient; what follows them uses them as data."""
     metric: Metric
     velocity: jax.Array
     """[B, K, 3] m/s at t1, (x, y, z)."""
@@ -95,16 +95,21 @@ class O2TModel(nn.Module):
         """Intrinsics of whole pictures, or of windows at `window` [B, P, 2] (u0, v0)."""
         return intrinsics_for(height, width) if window is None else window_intrinsics(self.camera_size, height, window)
 
-    def sight(
-        self, pictures: jax.Array, para: jax.Array, window: jax.Array | None = None
-    ) -> tuple[jax.Array, Sighting]:
-        """Masks and sightings of `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""
+    def masks(self, pictures: jax.Array) -> jax.Array:
+        """Where the tower finds the ball: [B, P, H, W] in 0..1, of `pictures` float32 [B, P, H, W, 3]."""
         b, p, h, w, c = pictures.shape
-        mask = jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
+        return jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
+
+    def sight(self, pictures: jax.Array, para: jax.Array, window: jax.Array | None = None) -> Sighting:
+        """Sightings, as data, in `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""
+        return self._locate(self.masks(pictures), pictures, para, window)
+
+    def _locate(self, mask: jax.Array, pictures: jax.Array, para: jax.Array, window: jax.Array | None) -> Sighting:
         _, rotation = camera_poses(para)
-        # The tower answers to the inputs alone (`metric.swap_loss`): no error of the law may move a sighting.
+        # The tower answers to its own loss alone (`metric.swap_loss`): no error of the law may move a sighting.
         share = coverage(jax.lax.stop_gradient(mask), pictures)
-        return mask, locate(share, rotation, self.lens(h, w, window))
+        sighting = locate(share, rotation, self.lens(mask.shape[-2], mask.shape[-1], window))
+        return jax.lax.stop_gradient(sighting)
 
     def __call__(
         self,
@@ -144,8 +149,11 @@ class O2TModel(nn.Module):
     ) -> Outputs:
         lens = self.lens(pictures.shape[2], pictures.shape[3], window)
         lenses = Lenses(lens.pick(slice(0, 4)), lens.pick(4))
-        live_mask, sighting = self.sight(pictures, para[:, :4], None if window is None else window[:, :4])
-        mask, sighting = jax.lax.stop_gradient((live_mask, sighting))
+        # The left eye's pictures train the tower; the right eye's look alike and would double the cost.
+        live_mask, right = self.masks(pictures[:, 0::2]), self.masks(pictures[:, 1::2])
+        mask = jnp.stack([live_mask, right], axis=2).reshape(pictures.shape[:4])
+        mask = jax.lax.stop_gradient(mask)
+        sighting = self._locate(mask, pictures, para[:, :4], None if window is None else window[:, :4])
         metric = measure(sighting, para[:, :4])
         particle = self._particle(metric, k, visited)
         values, rows = phys.to_latent(particle, self.layer.slots)

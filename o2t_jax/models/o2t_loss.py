@@ -2,7 +2,7 @@
 
 - picture: w (0.7 MSE + 0.3 L1) on the target (O2T guide, 'Training'); w is 1, or larger where the target differs from
   the first picture (`motion_weight`).
-- swap: trains the mask tower on the four inputs (`metric.swap_loss`).
+- swap: trains the mask tower on the left eye's inputs (`metric.swap_loss`).
 - law: the physics branch's predicted position must lie on the ray through what the tower sees in the *target* picture;
   the distance is in metres (a pixel residual times depth), so near and far balls weigh alike and noisy depths bias g0
   less. Huber, so that a wrong sighting pulls with bounded force.
@@ -79,8 +79,7 @@ def law_loss(model: O2TModel, params: Any, batch: Any, pictures: jax.Array, outp
     """
     target, window = batch["para"][:, TARGET:], batch.get("window")
     window = None if window is None else window[:, TARGET:]
-    _, sighting = model.apply({"params": params}, pictures[:, TARGET:], target, window, method="sight")
-    sighting = jax.lax.stop_gradient(sighting)
+    sighting: Any = model.apply({"params": params}, pictures[:, TARGET:], target, window, method="sight")
     origin, _ = camera_poses(target)
     assert outputs.metric is not None
     distance = ray_distance(outputs.metric.predicted[:, 0], origin[:, 0], sighting.direction[:, 0])
@@ -113,8 +112,10 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         layer = params["layer"]
         metrics["g0"] = layer["g0"]
         if outputs.metric is not None:
-            plates = to_float(batch["plates"])[:, :TARGET] if "plates" in batch else None
-            swap = swap_loss(outputs.metric.mask, pictures[:, :TARGET], plates)
+            left = pictures[:, :TARGET:2]
+            # What the same camera saw at other times, where the samples bring it: else its other picture.
+            others = to_float(batch["plates"])[:, :TARGET:2] if "plates" in batch else left[:, ::-1]
+            swap = swap_loss(outputs.metric.mask, left, others)
             law, seen, distance = law_loss(model, params, batch, pictures, outputs, weights.huber)
             departure = jnp.mean(outputs.metric.departure)
             total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)

@@ -23,7 +23,7 @@ from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.progress import Progress, clock
 from o2t_jax.training.reporter import Reporter
 from o2t_jax.training.signals import StopFlag, StopRequested
-from o2t_jax.training.state import TrainState, tree_bytes, tree_size
+from o2t_jax.training.state import TrainState, initialise, tree_bytes, tree_size
 from o2t_jax.training.step import make_train_step
 from o2t_jax.training.workdir import Config
 from o2t_jax.types import Batch
@@ -92,7 +92,7 @@ class _Start:
         if self.folder:
             return checkpoint.restore_state(self.folder, self.abstract)
         # Under jit: eager initialisation dispatches thousands of small operations.
-        state = jax.jit(system.init)(jax.random.PRNGKey(config.seed))
+        state = initialise(system.init, jax.random.PRNGKey(config.seed))
         return _with_weights_of(state, config.init_from) if config.init_from else state
 
 

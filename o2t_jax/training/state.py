@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -39,6 +40,15 @@ class TrainState(struct.PyTreeNode):
             key = jax.random.key_data(key)
         step = jnp.zeros((), jnp.int32)
         return cls(step=step, params=params, opt_state=tx.init(params), extra={} if extra is None else extra, key=key)
+
+
+def initialise(init: Callable[[Array], TrainState], key: Array) -> TrainState:
+    """`init(key)` as one program (eagerly it is thousands of small ones), compiled in haste: it runs once.
+
+    With the optimisations of a train step, a hundred random number generators take a CPU longer than the step itself.
+    """
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    return jax.jit(init, compiler_options=options)(key)
 
 
 def tree_bytes(tree: Any) -> int:

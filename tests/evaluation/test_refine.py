@@ -139,7 +139,7 @@ def test_the_networks_sightings_come_back_as_pixels_of_the_full_picture():
             mask = (pictures.mean(axis=-1) > 0.5).astype(np.float32)
             _, rotation = camera_poses(para)
             sighting: Sighting = locate(mask, rotation, self.lens(*mask.shape[-2:], window))
-            return mask, sighting
+            return sighting
 
     pictures, corners = np.zeros((3, 32, 32, 3), np.uint8), np.array([[10.0, 900.0], [500.0, 480.0], [900.0, 7.0]])
     for picture in pictures[:2]:

@@ -49,7 +49,7 @@ def run_worlds(arguments: _cli.Arguments) -> int:
     rows = []
     for g0, alpha in worlds(values, out):
         for seed in range(values.first_seed, values.first_seed + values.seeds):
-            rows.append(_run(g0, alpha, seed, common, out))
+            rows.append(run_world(g0, alpha, seed, common, out))
             (out / "table.txt").write_text(sweep.as_text(rows) + "\n")
     folders.write_json(out / "table.json", rows)
     print(sweep.as_text(rows))
@@ -84,7 +84,8 @@ def parse_worlds(text: str) -> list[tuple[float, float]]:
     return named
 
 
-def _run(g0: float, alpha: float, seed: int, common: list[str], out: Path) -> dict[str, Any]:
+def run_world(g0: float, alpha: float, seed: int, common: list[str], out: Path) -> dict[str, Any]:
+    """One row of the table: the run of a world and seed with the config arguments `common`, trained if need be."""
     world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
     own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
     run = sweep.Run(f"{world.replace(':', '_')}-seed{seed}", {"world": world}, seed, (*common, *own))

@@ -15,6 +15,7 @@ The curriculum governs both what is rendered and what is drawn (`o2t_jax.data.re
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
 from dataclasses import dataclass
@@ -126,9 +127,20 @@ class Curriculum:
         return cls(_guide_phases(starts, n_max), train_steps)
 
     @classmethod
+    def no_view(cls, train_steps: int, n_max: int) -> Curriculum:
+        """As `scaled`, with DIS in the place of VIEW: an ablation."""
+        curriculum = cls.scaled(train_steps, n_max)
+        phases = [
+            dataclasses.replace(phase, probabilities=(dis + view, 0.0, future))
+            for phase in curriculum.phases
+            for dis, view, future in [phase.probabilities]
+        ]
+        return dataclasses.replace(curriculum, phases=tuple(phases))
+
+    @classmethod
     def named(cls, name: str, train_steps: int, n_max: int) -> Curriculum:
-        """`name` is a config's `curriculum` field: 'guide' or 'scaled'. Raises UsageError otherwise."""
-        builders = {"guide": cls.guide, "scaled": cls.scaled}
+        """`name` is a config's `curriculum` field: 'guide', 'scaled' or 'no_view'. Raises UsageError otherwise."""
+        builders = {"guide": cls.guide, "scaled": cls.scaled, "no_view": cls.no_view}
         if name not in builders:
             near = difflib.get_close_matches(str(name), builders, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""

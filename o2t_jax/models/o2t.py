@@ -46,7 +46,7 @@ class MetricOutputs(NamedTuple):
     velocity: jax.Array
     """[B, K, 3] m/s at t1, (x, y, z)."""
     predicted: jax.Array
-    """Positions [B, K, 3] m at the target's time by the physics branch: the law's only way to the loss."""
+    """Positions [B, K, 3] m at the target's time by `law_branch`: the law's only way to the loss."""
     departure: jax.Array
     """[B]: mean over the latent of the square of what the NN branch adds to used slots in the blend."""
 
@@ -73,6 +73,8 @@ class O2TModel(nn.Module):
     n_max: int = 20
     k_max: int = 1
     shoot_rounds: int = 2
+    law_branch: Literal["phys", "blend"] = "phys"
+    matting: bool = True
     compose: bool = True
     remat: bool = False
     dtype: Any = jnp.float32
@@ -107,7 +109,8 @@ class O2TModel(nn.Module):
     def _locate(self, mask: jax.Array, pictures: jax.Array, para: jax.Array, window: jax.Array | None) -> Sighting:
         _, rotation = camera_poses(para)
         # The tower answers to its own loss alone (`metric.swap_loss`): no error of the law may move a sighting.
-        share = coverage(jax.lax.stop_gradient(mask), pictures)
+        fixed = jax.lax.stop_gradient(mask)
+        share = coverage(fixed, pictures) if self.matting else fixed
         sighting = locate(share, rotation, self.lens(mask.shape[-2], mask.shape[-1], window))
         return jax.lax.stop_gradient(sighting)
 
@@ -160,7 +163,8 @@ class O2TModel(nn.Module):
         present = jnp.any(metric.present > 0, axis=-1)[:, None]
         state = jnp.where(rows & present, values, r)
         evolved = self.layer(state, n, visited)
-        predicted = phys.from_latent(evolved.phys, self.layer.slots, self.used_slots).position
+        read = evolved.phys if self.law_branch == "phys" else self._blend(evolved, n)
+        predicted = phys.from_latent(read, self.layer.slots, self.used_slots).position
         # Past this point the law is data: only the projected positions may carry its gradient.
         held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))
         latent = self._blend(held, n)

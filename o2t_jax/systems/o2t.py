@@ -53,6 +53,8 @@ def make_model(config: Config) -> O2TModel:
         n_max=config.n_max,
         k_max=config.k_max,
         shoot_rounds=config.shoot_rounds,
+        law_branch=config.law_branch,
+        matting=config.matting,
         compose=config.compose,
         camera_size=config.camera_size if config.sampler == "flights" else 0,
         remat=config.remat,
@@ -265,6 +267,8 @@ class O2TSystem(System):
         config, notes = self.config, self.curriculum.describe().splitlines()
         if self.curriculum.warning():
             notes.append(f"warning: {self.curriculum.warning()}")
+        if config.gauge == "camera" and config.shoot_rounds == 0:
+            notes.append("warning: shoot_rounds=0 makes velocities plain differences, and g0 comes out wrong")
         if config.gauge == "free":
             reach = 0.5 * config.lr * config.train_steps
             notes.append(

@@ -52,7 +52,7 @@ def default() -> Config:
     config.require_whole = True  # reject samples whose moving things touch the border
     config.min_pixels = 0  # smallest moving mask, px; 0: 0.1% of the picture
     config.max_attempts = 200  # shots drawn in vain before a sample gives up
-    config.curriculum = "scaled"  # scaled (phases at 0, 2, 8, 25% of train_steps), guide (0, 1k, 10k, 50k)
+    config.curriculum = "scaled"  # scaled (phases at 0, 2, 8, 25% of train_steps), guide (0, 1k, 10k, 50k), no_view
 
     # Whole flights (sampler=flights): windows around a ball, cut from the large pictures of a scene's static rig.
     config.sampler = "pairs"  # pairs (a stereo pair near the ball), flights
@@ -83,7 +83,9 @@ def default() -> Config:
     config.compose = True  # draw slots as spheres over a warped background; False: hand the decoder outlines only
     config.dtype = "float32"  # compute type of the convolutions: float32, bfloat16
     config.remat = False  # recompute activations in the backward pass, to save memory
-    config.shoot_rounds = 2
+    config.shoot_rounds = 2  # 0: velocities are plain differences, and g comes out wrong (an ablation)
+    config.law_branch = "phys"  # what the law is learned by: phys, or blend (with the NN branch in it: an ablation)
+    config.matting = True  # measure the ball by its pixels' own mixture; False: by the tower's soft mask (an ablation)
 
     # The loss and the optimiser.
     config.weight_decay = 1e-4
@@ -148,8 +150,8 @@ def validate(config: Config) -> None:
     for name in ("clip", "huber"):
         if config[name] <= 0:
             raise UsageError(f"{name}={config[name]} must be above 0, or nothing is learned: set --config.{name}")
-    if config.shoot_rounds < 1:
-        raise UsageError(f"shoot_rounds={config.shoot_rounds} must be at least 1: without, velocities are biased by g")
+    if config.shoot_rounds < 0:
+        raise UsageError(f"shoot_rounds={config.shoot_rounds} must not be negative: set --config.shoot_rounds=2")
     if not 0 <= config.alpha_start <= 1:
         raise UsageError(f"alpha_start={config.alpha_start} is a share of the run: set --config.alpha_start to 0..1")
     if config.convergence < 0:
@@ -164,6 +166,7 @@ _CHOICES = {
     "dtype": ("float32", "bfloat16"),
     "render_backend": ("opencv", "device"),
     "integrator": ("exact", "benchmark"),
-    "curriculum": ("scaled", "guide"),
+    "curriculum": ("scaled", "guide", "no_view"),
+    "law_branch": ("phys", "blend"),
     "buffer": ("deterministic", "free"),
 }

@@ -142,3 +142,11 @@ def test_bad_input_is_refused_in_one_line(build, names):
     with pytest.raises(UsageError) as error:
         build()
     assert names in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_view_shows_no_view_and_keeps_the_share_of_the_future() -> None:
+    scaled, without = (Curriculum.named(name, 100, 20) for name in ("scaled", "no_view"))
+    for step in (0, 5, 20, 60, 99):
+        dis, view, future = without.stage(step).probabilities
+        assert view == 0.0 and dis + future == pytest.approx(1.0)
+        assert future == scaled.stage(step).probabilities[2]

@@ -32,6 +32,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "no_view": ("--config.curriculum=no_view",),
     "picture_loss_alone": ("--config.law_weight=0",),
     "untrained_tower": ("--config.swap_weight=0",),
+    "centroid": ("--config.outline=False",),
     "no_matting": ("--config.matting=False",),
 }
 COLUMNS = ("variant", "world", "seed", "status", "minutes", "mean_g", "mean_g_error_%")

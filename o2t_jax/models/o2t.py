@@ -32,6 +32,7 @@ from o2t_jax.models.metric import (
     locate,
     measure,
 )
+from o2t_jax.models.outline import fit_outline
 from o2t_jax.models.rotation import CayleyRotation, rotate
 
 Gauge = Literal["camera", "free"]
@@ -75,6 +76,7 @@ class O2TModel(nn.Module):
     shoot_rounds: int = 2
     law_branch: Literal["phys", "blend"] = "phys"
     matting: bool = True
+    outline: bool = True
     compose: bool = True
     remat: bool = False
     dtype: Any = jnp.float32
@@ -111,7 +113,10 @@ class O2TModel(nn.Module):
         # The tower answers to its own loss alone (`metric.swap_loss`): no error of the law may move a sighting.
         fixed = jax.lax.stop_gradient(mask)
         share = coverage(fixed, pictures) if self.matting else fixed
-        sighting = locate(share, rotation, self.lens(mask.shape[-2], mask.shape[-1], window))
+        lens = self.lens(mask.shape[-2], mask.shape[-1], window)
+        sighting = locate(share, rotation, lens)
+        if self.outline:
+            sighting = fit_outline(share, sighting, rotation, lens)
         return jax.lax.stop_gradient(sighting)
 
     def __call__(

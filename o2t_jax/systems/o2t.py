@@ -37,6 +37,7 @@ MODULE_CACHE = "runs/module_cache"
 
 def build(config: Config) -> System:
     """The O2T system of a config. Raises UsageError for fields that cannot work."""
+    config = o2t_config.completed(config)
     base_config.validate(config)
     o2t_config.validate(config)
     return O2TSystem(config)
@@ -55,6 +56,7 @@ def make_model(config: Config) -> O2TModel:
         shoot_rounds=config.shoot_rounds,
         law_branch=config.law_branch,
         matting=config.matting,
+        outline=config.outline,
         compose=config.compose,
         camera_size=config.camera_size if config.sampler == "flights" else 0,
         remat=config.remat,

@@ -85,6 +85,7 @@ def default() -> Config:
     config.remat = False  # recompute activations in the backward pass, to save memory
     config.shoot_rounds = 2  # 0: velocities are plain differences, and g comes out wrong (an ablation)
     config.law_branch = "phys"  # what the law is learned by: phys, or blend (with the NN branch in it: an ablation)
+    config.outline = True  # the centre of the circle through most of the rim; False: the centroid (an ablation)
     config.matting = True  # measure the ball by its pixels' own mixture; False: by the tower's soft mask (an ablation)
 
     # The loss and the optimiser.
@@ -103,6 +104,18 @@ def default() -> Config:
 
     # Held-out samples.
     config.eval_samples = 48
+    return config
+
+
+def completed(config: Config) -> Config:
+    """The config itself, or a copy with the defaults of fields that it lacks: a run of an older version can be read."""
+    standard = default()
+    missing = [name for name in standard if name not in config]
+    if not missing:
+        return config
+    config = ConfigDict(config.to_dict())
+    for name in missing:
+        config[name] = standard[name]
     return config
 
 

@@ -256,12 +256,13 @@ def _nothing() -> None: ...
 def _result_line(workdir: Path) -> str:
     result = json.loads((workdir / folders.RESULT).read_text())
     numbers = {**(result["law"] or {}), result["best_metric"]: result["eval"].get(result["best_metric"])}
-    names = (result["best_metric"], "g0", "alpha")
+    names = (result["best_metric"], "g0", "alpha", "g0_weight")
     parts = [f"step {result['step']}"]
     # None is an answer too: alpha, where the heights met cannot tell it from g0.
     known = [name for name in names if name in numbers]
     told = {name: f"{numbers[name]:.4g}" for name in known if isinstance(numbers[name], float)}
-    parts += [f"{name} {told.get(name, 'not told')}" for name in known]
+    shown = {"g0_weight": "mean g over the heights met"}
+    parts += [f"{shown.get(name, name)} {told.get(name, 'not told')}" for name in known]
     return f"{', '.join(parts)}; everything is in {workdir}"
 
 

@@ -26,6 +26,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
 CONFIG = "room"
+ZOOMS = 600  # close-ups a world at most
 _OURS = ("module", "module_python", "world", "scene")
 
 
@@ -76,14 +77,15 @@ def _find_all(arguments: _cli.Arguments, out: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     rows, records = [], {}
     for problem in problems:
-        records[problem.name] = record = _find(problem, common, values.refine_setups, folder)
+        records[problem.name] = record = _find(problem, common, (values.refine_setups, values.zooms), folder)
         rows.append(_row(record, problem.truth))
         _write(out, records)  # after each: an hour's work is not lost to what comes next
         (folder / "table.txt").write_text(sweep.as_text(rows) + "\n")
     print(sweep.as_text(rows))
     for record in records.values():
-        if record["error"]:
-            print(f"{record['id']}: {record['error']}")
+        for key in ("error", "zoom_error"):
+            if record.get(key):
+                print(f"{record['id']}: {record[key]}")
     print(f"refined laws: {out}\nlaws in the weights: {_submission.beside(out)}")
     return sum(record["refined"] is None for record in records.values())
 
@@ -133,12 +135,15 @@ def _python(values: Any) -> list[str]:
     return [f"--config.module_python={values.module_python}"] if values.module_python else []
 
 
-def _find(problem: Problem, common: list[str], refine_setups: int, folder: Path) -> dict[str, Any]:
-    """The record of a problem: read back where it is finished with the same arguments and module, else made."""
+def _find(problem: Problem, common: list[str], effort: tuple[int, int], folder: Path) -> dict[str, Any]:
+    """The record of a problem: read back where it is finished with the same arguments and module, else made.
+
+    Args: `effort` of the refinement: setups and close-ups, as for `read_and_refine`.
+    """
     path = folder / f"{problem.name}.json"
     # A module that changed under the same name must not go on with the old one's network.
     trained = _digest([*common, *problem.arguments, problem.identity])
-    digest = _digest([trained, str(refine_setups)])
+    digest = _digest([trained, *map(str, effort)])
     if path.exists():
         record = folders.read_json(path)
         if record["asked"] == digest and record["refined"] is not None:
@@ -157,7 +162,7 @@ def _find(problem: Problem, common: list[str], refine_setups: int, folder: Path)
         print(f"{problem.name}: refining", flush=True)
         started = time.monotonic()
         try:
-            record |= read_and_refine(workdir, refine_setups)
+            record |= read_and_refine(workdir, *effort)
         except UsageError as failure:  # such as a law that is not finite: the other modules' turn is not lost
             record["error"] = str(failure)
         record["refine_minutes"] = (time.monotonic() - started) / 60.0
@@ -169,12 +174,12 @@ def _digest(parts: list[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def read_and_refine(workdir: Path, refine_setups: int = 0) -> dict[str, Any]:
-    """`weights` (the law read from a run's weights), `refined` (None and an `error` where it cannot be), `rendered`.
+def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -> dict[str, Any]:
+    """The laws of a run: `weights` (read from them), `refined_survey`, and `refined`, from close-ups if there are any.
 
-    Args: `refine_setups`: setups whose flights the refinement uses; 0: those of the training.
+    Both are None, with an `error`, where no flight can be fitted; `rendered` counts pictures, `zooms` those close-up.
+    Args: `refine_setups`: setups whose flights are used, 0: those of the training; `zooms`: most close-ups, 0: none.
     """
-    from o2t_jax.evaluation.refine import refine_run
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.parallel import start_devices
@@ -183,23 +188,41 @@ def read_and_refine(workdir: Path, refine_setups: int = 0) -> dict[str, Any]:
     start_devices(opened.config.device)
     system: Any = build_system(opened.config)
     law = system.read_law(opened.state)
-    setups = refine_setups or opened.config.num_setups
-    cameras = 0
+    setups = range(refine_setups or opened.config.num_setups)
     record: dict[str, Any] = {
         # Without a slope (heights span under 5 m) the best answer is a constant.
         "weights": {"g0": law["g0"], "alpha": law["alpha"] or 0.0, "z_visited": law["z_visited"], "step": law["step"]},
     }
     try:
-        record["refined"] = refine_run(system, opened.state, range(setups)).record()
-        cameras = sum(len(system.source.survey("train", setup).cameras) for setup in range(setups))
-    except UsageError as error:
-        record |= {"refined": None, "error": str(error)}
+        record |= _refined(system, opened.state, setups, zooms)
+        cameras = sum(len(system.source.survey("train", setup).cameras) for setup in setups)
+        record["rendered"] = cameras * opened.config.survey_times + record["zooms"]
     finally:
         close = getattr(system.source.renderer, "close", None)
         if close is not None:
             close()
-    record["rendered"] = cameras * opened.config.survey_times
     return record
+
+
+def _refined(system: Any, state: Any, setups: range, most: int) -> dict[str, Any]:
+    """`refined`, `refined_survey`, `zooms` (pictures rendered), `error`; see `read_and_refine`."""
+    from o2t_jax.evaluation.refine import refine_run
+    from o2t_jax.evaluation.zoom import zoom_run
+
+    try:
+        windows = system.source.windows("train", setups)
+        survey = refine_run(system, state, windows)
+    except UsageError as error:
+        return {"refined": None, "refined_survey": None, "zooms": 0, "error": str(error)}
+    found = {"refined": survey.record(), "refined_survey": survey.record(), "zooms": 0, "error": None}
+    if not most:
+        return found
+    try:
+        zoomed, found["zooms"] = zoom_run(system, state, windows, survey, most)
+    except UsageError as error:  # the survey's law still stands
+        return found | {"zoom_error": str(error)}
+    # The close-ups' by far, unless the network saw too few.
+    return found | {"refined": min(zoomed, survey, key=lambda law: law.half_width[1]).record()}
 
 
 def _write(out: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
@@ -224,8 +247,9 @@ def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[s
             "refined alpha": f"{refined['alpha']:.3f} +- {half[1]:.3f}",
             "noise px": f"{refined['noise_px']:.3f}",
             "flights": refined["flights"],
-            "windows": refined["pictures"],
+            "sightings": refined["pictures"],
             "pictures": record["rendered"],
+            "close-ups": record["zooms"],
         }
     row["minutes"] = record["train_minutes"] + record.get("refine_minutes", 0.0)
     row["describe"] = "used" if record["describe"] else "not used"
@@ -242,6 +266,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "submission file of the refined laws", flag_values=values)
     flags.DEFINE_string("runs", None, "folder of the runs; FILE.runs if left out", flag_values=values)
     flags.DEFINE_multi_string("score", [], "an answer key to score with; may be repeated", flag_values=values)
+    flags.DEFINE_integer("zooms", ZOOMS, "close-ups a world at most; 0: none", lower_bound=0, flag_values=values)
     flags.DEFINE_integer(
         "refine_setups", 0, "setups to refine with; 0: those of the training", lower_bound=0, flag_values=values
     )

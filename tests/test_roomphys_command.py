@@ -11,7 +11,7 @@ import pytest
 
 from experiments import _submission, roomphys
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import refine
+from o2t_jax.evaluation import refine, zoom
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,10 +83,19 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
         pixels, _ = project(windows.position, windows.para[:, 1:4], rotation, lens)
         return refine.Sightings(pixels, np.ones(len(pixels), bool))
 
+    real_zooms = zoom.measure_zooms
+
+    def measure_zooms(model, params, renderer, zooms, workers):
+        asked.append(real_zooms(model, params, renderer, zooms, workers))
+        return refine.Sightings(np.full((len(zooms.flight), 2), 0.5 * zooms.size), np.ones(len(zooms.flight), bool))
+
     monkeypatch.setattr(refine, "measure", measure)
+    monkeypatch.setattr(zoom, "measure_zooms", measure_zooms)
+    monkeypatch.setattr(zoom, "PICTURE_PX", 64)
     command = [
         f"--module={module}",
         "--out=answer/submit.txt",
+        "--zooms=17",
         *(f"--config.{name}={value}" for name, value in TINY.items()),
     ]
     code = roomphys.main(command)
@@ -103,12 +112,14 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     assert refined["loud"]["g0"] == pytest.approx(record["refined"]["g0"], abs=1e-6)
     assert weights["loud"]["g0"] == pytest.approx(record["weights"]["g0"], abs=1e-6)
     assert refined["loud"] != weights["loud"], "two answers"
-    assert len(asked) == 1 and len(asked[0].pixels) == record["refined"]["pictures_found"]
-    assert record["describe"] is False and record["rendered"] == 2 * 4 * 7
+    assert len(asked) == 2, "the survey's windows and the close-ups"
+    assert len(asked[0].pixels) == record["refined_survey"]["pictures_found"]
+    assert len(asked[1].pixels) == record["refined"]["pictures_found"] == record["zooms"] == 16
+    assert record["describe"] is False and record["rendered"] == 2 * 4 * 7 + 16
 
     assert roomphys.main(command) == 0  # finished before: nothing runs
     said_again = capfd.readouterr()
-    assert "finished before" in said_again.out and "training" not in said_again.out and len(asked) == 1
+    assert "finished before" in said_again.out and "training" not in said_again.out and len(asked) == 2
 
     for text in (said.out, said.err, said_again.out, said_again.err):
         assert MARKER not in text

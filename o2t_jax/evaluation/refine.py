@@ -12,7 +12,6 @@ under either integrator, and there is nothing to switch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.tracks import TrackFit, Tracks, fit_tracks
+from o2t_jax.evaluation.tracks import Shared, TrackFit, Tracks, fit_tracks
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
 
 # A sighting farther from where the blobs roughly put the ball is of something else.
@@ -31,7 +30,9 @@ TRIM_SIGMAS = 4.0
 _HUBER_SIGMAS, _HUBER_ROUNDS, _TRIM_ROUNDS = 2.0, 5, 10
 # A flight that loses more of its pictures than this share touched something: what is left of it misleads too.
 _MOST_LOST = 0.4
-_MIN_PICTURES, _MIN_MOMENTS = 4, 3
+# Of `Shared.share`: below it hardly anything changes any more.
+_LEAST_SHARE = 0.01
+_MIN_PICTURES, _MIN_MOMENTS, _MIN_CAMERAS = 4, 3, 2
 _RAYLEIGH_MEDIAN = float(np.sqrt(2.0 * np.log(2.0)))
 
 
@@ -40,6 +41,19 @@ class Sightings(NamedTuple):
 
     pixels: np.ndarray
     seen: np.ndarray
+
+
+class Paths(NamedTuple):
+    """The F flights that a fit used: their number `flight` [F], `states` [F, 6] at `epoch` [F] s, and the times
+
+    `first`, `last` [F] s of the pictures used of each.
+    """
+
+    flight: np.ndarray
+    states: np.ndarray
+    epoch: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
 
 
 class Refined(NamedTuple):
@@ -54,6 +68,8 @@ class Refined(NamedTuple):
     flights_found: int  # by the survey
     pictures_found: int
     heights: tuple[float, float]  # m, lowest and highest place of a ball in the pictures used
+    noise_mm: float  # what the noise is at a ball, typically
+    paths: Paths
 
     def record(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
@@ -64,6 +80,7 @@ class Refined(NamedTuple):
             "level": self.level,
             "covariance": self.covariance.tolist(),
             "noise_px": self.fit.noise,
+            "noise_mm": self.noise_mm,
             "flights": self.flights,
             "pictures": self.pictures,
             "flights_found": self.flights_found,
@@ -73,15 +90,12 @@ class Refined(NamedTuple):
         }
 
 
-def refine_run(system: Any, state: Any, setups: Iterable[int]) -> Refined:
-    """The refined law of a trained O2T system with sampler=flights, from these training setups.
+def refine_run(system: Any, state: Any, windows: Any) -> Refined:
+    """The refined law of a trained O2T system with sampler=flights, from `windows` (`FlightWindows`) of its source.
 
-    Args: `system` with `source.windows`, `model`, `config.camera_size`; `state` with `params`.
-    Raises: UsageError where the source has no whole flights, or the network sees no ball in them.
+    Args: `system` with `model`, `config.camera_size`; `state` with `params`.
+    Raises: UsageError where the network sees no ball in them.
     """
-    if not hasattr(system.source, "windows"):
-        raise UsageError("only runs with sampler=flights have whole flights to refine a law with")
-    windows = system.source.windows("train", setups)
     size = int(system.config.camera_size)
     return refine(windows, measure(system.model, state.params, windows, size), intrinsics_for(size, size))
 
@@ -110,12 +124,22 @@ def measure(model: Any, params: Any, windows: Any, camera_size: int, batch: int 
     return Sightings(pixels, np.concatenate(seen)[:count])
 
 
-def refine(windows: Any, sightings: Sightings, intrinsics: Intrinsics, *, level: float = 0.95) -> Refined:
+def refine(
+    windows: Any,
+    sightings: Sightings,
+    intrinsics: Intrinsics,
+    *,
+    level: float = 0.95,
+    gate_px: float = GATE_PX,
+    camera_errors: bool = False,
+) -> Refined:
     """Fits g0 + alpha / (z + 10) to sightings by bundle adjustment, leaving out the wrong ones.
 
     Args: `windows`: `FlightWindows` or any with its `para`, `flight`, `camera`, `moment`, `position`; `intrinsics` of
-    the full pictures. First Huber's weights, then pictures beyond `TRIM_SIGMAS` are dropped until none is, and flights
-    with them that lost many or keep too few.
+    the full pictures; `gate_px`: no sighting may be farther from its `position`; `camera_errors`: the pictures of one
+    flight by one camera may have an error in common, whose size is estimated too.
+    First Huber's weights, then pictures beyond `TRIM_SIGMAS` are dropped until none is, and flights with them that lost
+    many or keep too few.
     Intervals: the wider of two covariances. One takes all pixels' noise for independent; the other is from the scatter
     of the flights' own pulls on the law (sandwich, Student's t), which also sees errors shared by a flight's pictures.
     Neither sees an error that all flights share.
@@ -126,20 +150,32 @@ def refine(windows: Any, sightings: Sightings, intrinsics: Intrinsics, *, level:
         windows.position, windows.para[:, 1:4], world_to_camera(windows.para[:, 4], windows.para[:, 5]), intrinsics
     )
     with np.errstate(invalid="ignore"):
-        keep &= np.linalg.norm(sightings.pixels - expected, axis=-1) < GATE_PX
+        keep &= np.linalg.norm(sightings.pixels - expected, axis=-1) < gate_px
     tracks, rows = as_tracks(windows, sightings.pixels, keep)
     found = len(np.unique(windows.flight)), len(windows.flight)
-    valid = _enough(rows >= 0, np.sum(rows >= 0, axis=1), tracks.times)
-    fit, valid = _trimmed_fit(tracks, intrinsics, valid, level, found)
+    valid = _enough(rows >= 0, np.sum(rows >= 0, axis=1), tracks)
+    group = np.arange(rows.shape[1]) % (int(windows.camera.max()) + 1) if camera_errors else None
+    fit, valid = _trimmed_fit(tracks, intrinsics, valid, level, found, group)
     flights = int(np.sum(valid.any(axis=1)))
     covariance, half_width = fit.covariance, fit.half_width
     shared = fit.influence.T @ fit.influence * flights / max(flights - 2, 1)
     if shared[1, 1] > covariance[1, 1] and flights > 2:
         covariance = shared
         half_width = stats.t.ppf(0.5 * (1.0 + level), flights - 2) * np.sqrt(np.diag(shared))
-    heights = windows.position[rows[valid], 2]
+    used = rows[valid]
+    heights = windows.position[used, 2]
     span = float(heights.min()), float(heights.max())
-    return Refined(fit, covariance, half_width, level, flights, int(valid.sum()), *found, span)
+    distance = np.linalg.norm(windows.position[used] - windows.para[used, 1:4], axis=-1)
+    noise_mm = 1e3 * fit.noise * float(np.median(distance)) / intrinsics.focal
+    pictures, paths = int(valid.sum()), _paths(windows, tracks, rows, valid, fit)
+    return Refined(fit, covariance, half_width, level, flights, pictures, *found, span, noise_mm, paths)
+
+
+def _paths(windows: Any, tracks: Tracks, rows: np.ndarray, valid: np.ndarray, fit: TrackFit) -> Paths:
+    line = np.flatnonzero(valid.any(axis=1))
+    times, valid = tracks.times[line], valid[line]
+    first, last = np.where(valid, times, np.inf).min(axis=1), np.where(valid, times, -np.inf).max(axis=1)
+    return Paths(windows.flight[rows[line].max(axis=1)], fit.states[line], times[:, 0], first, last)
 
 
 def as_tracks(windows: Any, pixels: np.ndarray, keep: np.ndarray) -> tuple[Tracks, np.ndarray]:
@@ -166,27 +202,35 @@ def as_tracks(windows: Any, pixels: np.ndarray, keep: np.ndarray) -> tuple[Track
 
 
 def _trimmed_fit(
-    tracks: Tracks, intrinsics: Intrinsics, valid: np.ndarray, level: float, found: tuple[int, int]
+    tracks: Tracks,
+    intrinsics: Intrinsics,
+    valid: np.ndarray,
+    level: float,
+    found: tuple[int, int],
+    group: np.ndarray | None,
 ) -> tuple[TrackFit, np.ndarray]:
-    """The fit and which pictures [S, P] it used."""
-    given = valid.sum(axis=1)
+    """The fit and which pictures [S, P] it used; `group` [P] of pictures that share an error, None: they do not."""
+    given, shared = valid.sum(axis=1), None
     try:
         fit = fit_tracks(tracks, intrinsics, weights=valid, level=level)
         for _ in range(_HUBER_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
             bound = _HUBER_SIGMAS * _scale(size, valid)
             weights = valid * np.minimum(1.0, bound / np.maximum(size, 1e-12))
-            fit = fit_tracks(tracks, intrinsics, weights=weights, start=(fit.states, fit.values), max_rounds=4)
+            fit = fit_tracks(
+                tracks, intrinsics, weights=weights, start=(fit.states, fit.values), shared=shared, max_rounds=4
+            )
+            shared = _shared(fit, valid, group, shared)
         for _ in range(_TRIM_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
             # Exact directions have rounding for noise: nothing of that is wrong.
             good = valid & (size < TRIM_SIGMAS * max(_scale(size, valid), 1e-6))
-            kept = _enough(good, given, tracks.times)
+            kept = _enough(good, given, tracks)
             start = fit.states, fit.values
-            fit = fit_tracks(tracks, intrinsics, weights=kept, start=start, level=level)
+            fit = fit_tracks(tracks, intrinsics, weights=kept, start=start, shared=shared, level=level)
             if np.array_equal(kept, valid):
                 break
-            valid = kept
+            valid, shared = kept, _shared(fit, kept, group, shared)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise UsageError(
             f"of {found[0]} flights in {found[1]} windows the network sees the ball in too few to fit a law "
@@ -195,11 +239,40 @@ def _trimmed_fit(
     return fit, valid
 
 
-def _enough(good: np.ndarray, given: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """`good` [S, P] without the flights that keep too few of the pictures they were given [S]."""
-    moments = np.array([len(np.unique(t[g])) for t, g in zip(times, good, strict=True)])
+def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: Shared | None) -> Shared | None:
+    """How much of the error the pictures of a group have in common, from the residuals of a fit with `before`.
+
+    Of a flight's six unknowns, velocity is at the cost of what differs within a group, position of what is common.
+    """
+    if group is None:
+        return None
+    used = valid.any(axis=1)
+    inner = outer = -3.0 * used.sum()  # degrees of freedom
+    within = between = count = 0.0
+    for number in np.unique(group):
+        weight = (valid & (group == number))[..., None]
+        pictures = weight.sum(axis=1)
+        mean = (weight * fit.residual).sum(axis=1) / np.maximum(pictures, 1)
+        within += float(np.sum(weight * (fit.residual - mean[:, None]) ** 2))
+        between += float(np.sum(mean**2))
+        inner += 2.0 * np.sum(np.maximum(pictures - 1, 0))
+        outer += 2.0 * np.sum(pictures > 0)
+        count += float(np.sum(pictures > 0))
+    mean_square = between / max(outer, 1.0) / (before.share**2 if before else 1.0)
+    ratio = within / max(inner, 1.0) / max(valid.sum() / max(count, 1.0) * mean_square, 1e-18)
+    return Shared(group, float(np.clip(np.sqrt(ratio), _LEAST_SHARE, 1.0)))
+
+
+def _enough(good: np.ndarray, given: np.ndarray, tracks: Tracks) -> np.ndarray:
+    """`good` [S, P] without the flights that keep too few of the pictures they were given [S].
+
+    One camera alone tells how far a ball is by its fall only: such a fit may run off to anywhere.
+    """
+    moments = np.array([len(np.unique(t[g])) for t, g in zip(tracks.times, good, strict=True)])
+    eyes = np.array([len(np.unique(p[g], axis=0)) for p, g in zip(tracks.position, good, strict=True)])
     count = good.sum(axis=1)
-    enough = (count >= _MIN_PICTURES) & (moments >= _MIN_MOMENTS) & (count >= (1.0 - _MOST_LOST) * given)
+    enough = (count >= _MIN_PICTURES) & (moments >= _MIN_MOMENTS) & (eyes >= _MIN_CAMERAS)
+    enough &= count >= (1.0 - _MOST_LOST) * given
     return good & enough[:, None]
 
 
@@ -211,4 +284,4 @@ def _scale(size: np.ndarray, valid: np.ndarray) -> float:
     return float(np.median(size[valid])) / _RAYLEIGH_MEDIAN * float(np.sqrt(pixels / freedom))
 
 
-__all__ = ["Refined", "Sightings", "as_tracks", "measure", "refine", "refine_run"]
+__all__ = ["Paths", "Refined", "Sightings", "as_tracks", "measure", "refine", "refine_run"]

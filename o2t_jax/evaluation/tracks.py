@@ -52,8 +52,20 @@ class TrackFit(NamedTuple):
     freedom: int  # residuals less unknowns
     states: np.ndarray  # [S, 6]
     converged: bool
-    residual: np.ndarray  # [S, P, 2] px, measured less predicted
+    residual: np.ndarray  # [S, P, 2] px, measured less predicted; what is shared counts `Shared.share`
     influence: np.ndarray  # [S, L]: how far each track pulls the law; its sum over the tracks is zero
+
+
+class Shared(NamedTuple):
+    """Errors that pictures of a track have in common: `group` [P] of each picture, and `share` in 0..1.
+
+    A group's pictures have an error of their own, deviation s, and a common one, deviation t, in either axis. Then
+    x - (1 - share) mean(x), share = s / sqrt(s^2 + n t^2) with n pictures to a group, is white with deviation s: least
+    squares of that is the best linear estimate (generalised least squares). `share` 1: nothing is common.
+    """
+
+    group: np.ndarray
+    share: float
 
 
 def fly(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -83,6 +95,7 @@ def fit_tracks(
     weights: np.ndarray | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     noise: float | None = None,
+    shared: Shared | None = None,
     level: float = 0.95,
     max_rounds: int = 30,
 ) -> TrackFit:
@@ -92,6 +105,7 @@ def fit_tracks(
       weights: [S, P] of the pictures' squared residuals; 0 is no picture. All alike where None.
       start: states [S, 6] and law [L] to start from, such as those of an earlier fit; None finds them.
       noise: standard deviation of a pixel coordinate; None estimates it from the residuals (Student's t then).
+      shared: errors that pictures of a track have in common; None where there are none.
     Raises: ValueError where there are not more measurements than unknowns.
     """
     if form not in FORMS:
@@ -104,17 +118,22 @@ def fit_tracks(
     freedom = int(np.sum(np.maximum(2 * seen - STATE, 0))) - num_params
     if freedom < 1:
         raise ValueError(f"{shape[0]} tracks of {shape[1]} pictures cannot fix {STATE} unknowns each and {form}")
-    root = np.repeat(np.sqrt(weights), 2, axis=1)
+
+    def white(rows: np.ndarray) -> np.ndarray:
+        """Of [S, 2P] or [S, 2P, K]."""
+        root = np.sqrt(weights).repeat(2, axis=1).reshape(rows.shape[:2] + (1,) * (rows.ndim - 2))
+        return root * _less_shared(rows, weights, shared)
+
     states, values = start or (first_states(tracks, intrinsics, weights), np.zeros(num_params))
     squares, converged = np.inf, False
-    residual = root * _residual(tracks, intrinsics, form, states, values)
+    residual = white(_residual(tracks, intrinsics, form, states, values))
     for _ in range(max_rounds):
-        by_state, by_law = (root[..., None] * j for j in _jacobians(tracks, intrinsics, form, states, values))
+        by_state, by_law = (white(j) for j in _jacobians(tracks, intrinsics, form, states, values))
         state_step, law_step, _, _ = _gauss_newton(residual, by_state, by_law)
         share, previous = 1.0, float(np.sum(residual**2))
         while True:
             moved = states + share * state_step, values + share * law_step
-            residual = root * _residual(tracks, intrinsics, form, *moved)
+            residual = white(_residual(tracks, intrinsics, form, *moved))
             squares = float(np.sum(residual**2))
             if squares <= previous * (1 + 1e-9) or share < _MIN_SHARE:
                 break
@@ -123,7 +142,7 @@ def fit_tracks(
         if previous - squares <= 1e-8 * (squares + 1e-12) and np.all(np.abs(law_step) < 1e-4):
             converged = True
             break
-    by_state, by_law = (root[..., None] * j for j in _jacobians(tracks, intrinsics, form, states, values))
+    by_state, by_law = (white(j) for j in _jacobians(tracks, intrinsics, form, states, values))
     _, _, normal, pull = _gauss_newton(residual, by_state, by_law)
     sigma = np.sqrt(squares / freedom) if noise is None else noise
     tail = 0.5 * (1.0 + level)
@@ -132,7 +151,7 @@ def fit_tracks(
     covariance = sigma**2 * inverse
     half_width = quantile * np.sqrt(np.diag(covariance))
     numbers = float(sigma), squares, freedom
-    plain = _residual(tracks, intrinsics, form, states, values).reshape(*shape, 2)
+    plain = _less_shared(_residual(tracks, intrinsics, form, states, values), weights, shared).reshape(*shape, 2)
     return TrackFit(form, values, covariance, half_width, level, *numbers, states, converged, plain, pull @ inverse)
 
 
@@ -164,6 +183,19 @@ def _residual(tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndar
     points = fly(states, form, values, tracks.times)
     seen, _ = project(points, tracks.position, world_to_camera(tracks.azimuth, tracks.elevation), intrinsics)
     return (tracks.pixels - seen).reshape(len(states), -1)
+
+
+def _less_shared(rows: np.ndarray, weights: np.ndarray, shared: Shared | None) -> np.ndarray:
+    """`rows` [S, 2P, ...] less what is shared, weighted by `weights` [S, P]."""
+    if shared is None or shared.share == 1.0:
+        return rows
+    shape, rows = rows.shape, rows.reshape(*weights.shape, 2, -1).copy()
+    for group in np.unique(shared.group):
+        columns = shared.group == group
+        weight = weights[:, columns, None, None]
+        mean = (weight * rows[:, columns]).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1), 1e-12)[:, None]
+        rows[:, columns] -= (1.0 - shared.share) * mean
+    return rows.reshape(shape)
 
 
 def _jacobians(

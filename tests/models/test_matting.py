@@ -46,6 +46,17 @@ def test_coverage_of_a_ball_from_a_mask_that_loses_its_bright_side(shading: floa
     assert miss(share) < 0.7 * miss(mask)
 
 
+def test_matting_through_scales_finds_the_edge_of_a_rough_mask() -> None:
+    position, radius = np.array([4.0, 0.31, 0.22]), 0.6
+    cover = outline(position, radius, 0.0, 0.0)
+    image = picture(cover, np.array([0.3, 0.45, 0.2]), 0.1)
+    mask = cover.reshape(16, 4, 16, 4).mean(axis=(1, 3))
+    found = matting.coverage_through_scales(jnp.asarray(mask, jnp.float32), jnp.asarray(image, jnp.float32))
+    assert np.abs(np.asarray(found) - cover).max() < 0.07
+    with pytest.raises(ValueError, match="no power of two"):
+        matting.coverage_through_scales(jnp.zeros((20, 20)), jnp.zeros((60, 60, 3)))
+
+
 def test_nothing_there_covers_nothing() -> None:
     share = matting.coverage(jnp.full((SIZE, SIZE), 0.02), jnp.full((SIZE, SIZE, 3), 0.5))
     assert float(jnp.max(share)) == 0.0

@@ -1,0 +1,168 @@
+"""Close-ups: where their cameras stand, how well a ball is measured in them, and the law that comes out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation import zoom
+from o2t_jax.evaluation.refine import Paths
+from o2t_jax.evaluation.tracks import fly
+from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
+from o2t_jax.models.o2t import O2TModel
+from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.room import RAMP
+from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.scenes import get_scene
+
+LAW = np.array([9.4, 3.0])
+SIZE = 256
+LENS = intrinsics_for(SIZE, SIZE)
+
+
+class Dark(nn.Module):
+    """A tower that sees what is darker than sky and ground, so that no training is needed."""
+
+    @nn.compact
+    def __call__(self, pictures: jax.Array) -> jax.Array:
+        return 40.0 * (0.7 - pictures.max(axis=-1))
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return SceneRenderer(get_scene("room"), Gravity.hyperbolic(*LAW))
+
+
+@pytest.fixture(scope="module")
+def surveyed(renderer) -> tuple[Any, Any]:
+    """What a survey would know of 9 free flights of the room: states wrong by millimetres."""
+    rng, rows = np.random.default_rng(5), []
+    for seed in range(40):
+        setup = renderer.setup(seed)
+        for ball in range(2):
+            state = np.concatenate([setup.position[ball], setup.velocity[ball]])
+            times = np.linspace(0.0, 1.4, 29)
+            z = fly(state[None], "hyperbolic", LAW, times[None])[0, :, 2]
+            last = times[(z > setup.radius[ball] + 0.3).cumprod().astype(bool)][-1]
+            if setup.kind[ball] != RAMP and last >= 0.8 and setup.radius[ball] > 0.25 and len(rows) < 9:
+                rows.append((seed, setup.radius[ball], state, last))
+    setup_seed, radius, state, last = (np.stack(column) for column in zip(*rows, strict=True))
+    count = len(rows)
+    state = state + np.concatenate([rng.normal(0, 2e-3, (count, 3)), rng.normal(0, 4e-3, (count, 3))], axis=1)
+    numbers = 2 * np.arange(count)  # of the survey's flights some were not used
+    paths = Paths(numbers, state, np.zeros(count), np.full(count, 0.05), last)
+    survey = SimpleNamespace(paths=paths, fit=SimpleNamespace(form="hyperbolic", values=LAW))
+    flight = np.repeat(np.arange(2 * count), 3)
+    windows = SimpleNamespace(flight=flight, setup_seed=setup_seed[flight // 2], radius=1.03 * radius[flight // 2])
+    return windows, survey
+
+
+def test_cameras_stand_close_above_the_ground_and_look_at_the_ball(surveyed):
+    windows, survey = surveyed
+    zooms = zoom.plan_zooms(windows, survey, 9 * 8 + 7, size=SIZE)
+    assert len(zooms.flight) == 9 * 8 and set(zooms.flight) == set(survey.paths.flight)
+    place, view = zooms.para[:, 1:4], world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
+    distance = np.linalg.norm(zooms.position - place, axis=1)
+    assert place[:, 2].min() >= zoom.LOWEST_M - 1e-9 and distance.min() >= zoom.NEAREST_M - 1e-9
+    pixels, depth = project(zooms.position, place, view, LENS)
+    np.testing.assert_allclose(pixels, 0.5 * SIZE, atol=0.7)
+    reach = LENS.focal * zooms.radius / distance
+    assert depth.min() > 0 and reach.max() < 0.4 * SIZE
+    assert np.all((reach / zooms.factor > 4.9) & (reach / zooms.factor < 10)), "the size that the tower knows"
+    assert np.all(zooms.para[:, 5] <= zoom.ELEVATION_DEG[1] + 0.2)
+    for flight, first, last in zip(survey.paths.flight, survey.paths.first, survey.paths.last, strict=True):
+        times = zooms.para[zooms.flight == flight, 0]
+        assert times.min() == pytest.approx(first) and times.max() == pytest.approx(last)
+    # A flight's cameras keep their bearings and, where the ground permits, their elevation; a moment's two look across.
+    away = zooms.position - place
+    bearing = np.arctan2(away[:, 1], away[:, 0]).reshape(9, 4, 2)
+    np.testing.assert_allclose(np.cos(bearing - bearing[:, :1]), 1.0, atol=1e-9)
+    np.testing.assert_allclose(np.cos(bearing[..., 0] - bearing[..., 1]), 0.0, atol=1e-9)
+    np.testing.assert_allclose(np.ptp((away[:, 2] / distance).reshape(9, 8), axis=1), 0.0, atol=1e-9)
+    again, other = (zoom.plan_zooms(windows, survey, 9 * 8 + 7, seed=seed, size=SIZE) for seed in (0, 1))
+    np.testing.assert_array_equal(zooms.para, again.para)
+    assert not np.allclose(zooms.para[:, 4], other.para[:, 4])
+
+
+def test_no_more_pictures_than_asked_for_and_the_most_telling_flights(surveyed):
+    windows, survey = surveyed
+    few = zoom.plan_zooms(windows, survey, 47)
+    assert len(few.flight) == 40 and len(set(few.flight)) == 5
+    assert len(zoom.plan_zooms(windows, survey, 10_000).flight) == 9 * 4 * zoom.MOST_CAMERAS
+    with pytest.raises(UsageError, match="15 close-ups of 9 flights are too few"):
+        zoom.plan_zooms(windows, survey, 15)
+    # Long ones, and both high and low.
+    span, height = np.array([1.0, 1.0, 0.4, 1.0, 1.2]), np.array([2.0, 6.0, 2.0, 14.0, 14.0])
+    np.testing.assert_array_equal(zoom.most_telling(span, height, 3), [0, 3, 4])
+    np.testing.assert_array_equal(zoom.most_telling(span, height, 2), [0, 4])
+
+
+@pytest.fixture(scope="module")
+def measured(surveyed, renderer):
+    windows, survey = surveyed
+    zooms = zoom.plan_zooms(windows, survey, 8 * 9, size=SIZE)
+    model = O2TModel(camera_size=1024, tower_type=Dark)
+    return zooms, zoom.measure_zooms(model, {}, renderer, zooms, workers=2)
+
+
+def test_a_ball_is_measured_to_hundredths_of_a_pixel(measured, renderer):
+    zooms, sightings = measured
+    assert sightings.seen.mean() > 0.9
+    truth = np.empty_like(zooms.position)
+    for i, (seed, t) in enumerate(zip(zooms.setup_seed, zooms.para[:, 0], strict=True)):
+        places, _, _ = renderer.truth(int(seed), np.array([t]))
+        truth[i] = places[0, np.argmin(np.linalg.norm(places[0] - zooms.position[i], axis=-1))]
+    rotation = world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
+    expected, _ = project(truth, zooms.para[:, 1:4], rotation, LENS)
+    miss = sightings.pixels - expected
+    # Three in a hundred show something beside the ball that this tower cannot tell from it.
+    assert np.quantile(np.abs(miss[:, 0]), 0.95) < 0.01
+    # Downwards all miss alike: the bright upper rim. A flight's moments share it, so its motion does not feel it.
+    down = miss[:, 1].reshape(9, -1)
+    assert 0.0 < np.median(down) < 0.06
+    assert np.median(np.ptp(down, axis=1)) < 0.01
+
+
+def test_the_law_from_close_ups(measured):
+    zooms, sightings = measured
+    found = zoom.refine_zooms(zooms, sightings)
+    error = found.fit.values - LAW
+    assert np.all(np.abs(error) < 3.0 * np.sqrt(np.diag(found.covariance)))
+    assert abs(error[1]) < 0.02 and found.half_width[1] < 0.02 and found.noise_mm < 0.05
+    assert found.record()["noise_mm"] == found.noise_mm
+
+
+def test_a_hidden_ball_does_not_count(surveyed, renderer):
+    windows, survey = surveyed
+    zooms = zoom.plan_zooms(windows, survey, 16, size=SIZE)
+
+    class Hiding:
+        def render(self, seed, times, angles, positions, size):
+            pictures = renderer.render(seed, times, angles, positions, size)
+            pictures[0, :, size[1] // 2 :] = [235, 240, 247]  # half of it
+            pictures[3] = [235, 240, 247]
+            return pictures
+
+    sightings = zoom.measure_zooms(O2TModel(camera_size=1024, tower_type=Dark), {}, Hiding(), zooms)
+    assert sightings.seen.tolist() == 2 * [False, True, True, False, True, True, True, True]
+
+
+def test_pictures_are_made_only_a_few_ahead():
+    from concurrent.futures import ThreadPoolExecutor
+
+    started: list[int] = []
+
+    def make(item: int) -> int:
+        started.append(item)
+        return -item
+
+    with ThreadPoolExecutor(1) as pool:
+        values = zoom._ahead(pool, make, list(range(9)), 2)
+        assert next(values) == 0 and next(values) == -1 and len(started) <= 4
+        assert list(values) == [-2, -3, -4, -5, -6, -7, -8]

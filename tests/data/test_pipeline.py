@@ -205,6 +205,15 @@ def test_closing_in_the_middle_of_a_long_fill_is_quick(buffer):
         next(pipeline)
 
 
+@pytest.fixture
+def ctrl_c():
+    """SIGINT interrupts, also where the tests run in a shell's background, whose children ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_during_the_fill_ends_all_threads():
     def make(index, step):
         time.sleep(0.02)
@@ -218,6 +227,7 @@ def test_ctrl_c_during_the_fill_ends_all_threads():
     assert time.monotonic() - begun < 4.0
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_while_waiting_for_a_batch_ends_all_threads():
     def make(index, step):
         if index >= 16:

@@ -12,6 +12,7 @@ Each module is trained in a process of its own in FILE.runs (--runs), with one J
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from o2t_jax.training import workdir as folders
 
 CONFIG = "room"
 ZOOMS = 600  # close-ups a world at most
+CLOSE_UPS = "-close-ups"  # of a run's folder: beside it lies the one with the law that was trained on close-ups
 _OURS = ("module", "module_python", "world", "scene")
 
 
@@ -144,18 +146,19 @@ def _find(problem: Problem, common: list[str], effort: tuple[int, int], folder: 
     # A module that changed under the same name must not go on with the old one's network.
     trained = _digest([*common, *problem.arguments, problem.identity])
     digest = _digest([trained, *map(str, effort)])
-    if path.exists():
-        record = folders.read_json(path)
-        if record["asked"] == digest and record["refined"] is not None:
-            print(f"{problem.name}: finished before", flush=True)
-            return record
+    earlier: dict[str, Any] = folders.read_json(path) if path.exists() else {}
+    if earlier.get("asked") == digest and earlier["refined"] is not None:
+        print(f"{problem.name}: finished before", flush=True)
+        return earlier
     workdir = folder / f"{problem.name}-{trained[:8]}"
-    record: dict[str, Any] = {"id": problem.name, "asked": digest, "weights": None, "refined": None, "error": None}
+    record: dict[str, Any] = {"id": problem.name, "asked": digest, "trained": trained, "weights": None, "refined": None}
+    record["error"] = None
     record["describe"] = False  # the benchmark allows its use; nothing here calls it
     print(f"{problem.name}: training", flush=True)
     started = time.monotonic()
     code, error = sweep.launch([*common, *problem.arguments, f"--workdir={workdir}"], folder / f"{problem.name}.log")
-    record["train_minutes"] = (time.monotonic() - started) / 60.0
+    before = earlier["train_minutes"] if earlier.get("trained") == trained else 0.0  # training that is gone on with
+    record["train_minutes"] = before + (time.monotonic() - started) / 60.0
     if code:
         record["error"] = f"training failed: {error}"
     else:
@@ -175,9 +178,11 @@ def _digest(parts: list[str]) -> str:
 
 
 def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -> dict[str, Any]:
-    """The laws of a run: `weights` (read from them), `refined_survey`, and `refined`, from close-ups if there are any.
+    """The laws of a run, by its two looks: `weights_survey`, `refined_survey`, and with close-ups `weights`, `refined`.
 
-    Both are None, with an `error`, where no flight can be fitted; `rendered` counts pictures, `zooms` those close-up.
+    The weights' law from close-ups is kept as a checkpoint beside the run (`CLOSE_UPS`); without them both pairs are
+    alike. Refined ones are None, with an `error`, where no flight can be fitted; `rendered` counts pictures, `zooms`
+    those close-up.
     Args: `refine_setups`: setups whose flights are used, 0: those of the training; `zooms`: most close-ups, 0: none.
     """
     from o2t_jax.systems.base import build_system
@@ -187,14 +192,10 @@ def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -
     opened = open_workdir(workdir)
     start_devices(opened.config.device)
     system: Any = build_system(opened.config)
-    law = system.read_law(opened.state)
     setups = range(refine_setups or opened.config.num_setups)
-    record: dict[str, Any] = {
-        # Without a slope (heights span under 5 m) the best answer is a constant.
-        "weights": {"g0": law["g0"], "alpha": law["alpha"] or 0.0, "z_visited": law["z_visited"], "step": law["step"]},
-    }
+    record: dict[str, Any] = dict.fromkeys(("weights", "weights_survey"), _weights(system, opened.state))
     try:
-        record |= _refined(system, opened.state, setups, zooms)
+        record |= _second_look(system, opened, setups, zooms, workdir)
         cameras = sum(len(system.source.survey("train", setup).cameras) for setup in setups)
         record["rendered"] = cameras * opened.config.survey_times + record["zooms"]
     finally:
@@ -204,11 +205,19 @@ def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -
     return record
 
 
-def _refined(system: Any, state: Any, setups: range, most: int) -> dict[str, Any]:
-    """`refined`, `refined_survey`, `zooms` (pictures rendered), `error`; see `read_and_refine`."""
-    from o2t_jax.evaluation.refine import refine_run
-    from o2t_jax.evaluation.zoom import zoom_run
+def _weights(system: Any, state: Any) -> dict[str, Any]:
+    law = system.read_law(state)
+    # Without a slope (heights span under 5 m) the best answer is a constant.
+    return {"g0": law["g0"], "alpha": law["alpha"] or 0.0, "z_visited": law["z_visited"], "step": law["step"]}
 
+
+def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Path) -> dict[str, Any]:
+    """What of the record needs pictures; see `read_and_refine`."""
+    from o2t_jax.evaluation import zoom
+    from o2t_jax.evaluation.refine import refine_run
+    from o2t_jax.systems import close_ups
+
+    state = opened.state
     try:
         windows = system.source.windows("train", setups)
         survey = refine_run(system, state, windows)
@@ -218,11 +227,26 @@ def _refined(system: Any, state: Any, setups: range, most: int) -> dict[str, Any
     if not most:
         return found
     try:
-        zoomed, found["zooms"] = zoom_run(system, state, windows, survey, most)
-    except UsageError as error:  # the survey's law still stands
-        return found | {"zoom_error": str(error)}
-    # The close-ups' by far, unless the network saw too few.
-    return found | {"refined": min(zoomed, survey, key=lambda law: law.half_width[1]).record()}
+        zooms, sightings = zoom.look_close(system, state, windows, survey, most)
+        found["zooms"] = len(zooms.flight)
+        zoomed = zoom.refine_zooms(zooms, sightings)
+        # The close-ups' by far, unless the network saw too few.
+        found["refined"] = min(zoomed, survey, key=lambda law: law.half_width[1]).record()
+        state = close_ups.train_on_zooms(state, zooms, sightings)
+        found["weights"] = _weights(system, state)
+        _keep(workdir.with_name(workdir.name + CLOSE_UPS), opened.config, state, system.read_law(state))
+    except UsageError as error:  # the survey's laws still stand
+        found["zoom_error"] = str(error)
+    return found
+
+
+def _keep(folder: Path, config: Any, state: Any, law: Mapping[str, Any]) -> None:
+    """A checkpoint that `experiments.law --workdir=FOLDER` reads; one of an earlier second look goes."""
+    from o2t_jax.training.checkpoint import Checkpoints
+
+    shutil.rmtree(folder, ignore_errors=True)
+    with Checkpoints(folder, keep_latest=1) as checkpoints:
+        checkpoints.save(state, config=config, meta={"system": config.system, "law": law})
 
 
 def _write(out: Path, records: Mapping[str, Mapping[str, Any]]) -> None:

@@ -12,3 +12,24 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes a fraction of the time; what the tests compute is tiny.
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+
+# Files of a minute and more: first, so that two workers end together.
+LONG = (
+    "systems/test_o2t_runs.py",
+    "models/test_o2t.py",
+    "systems/test_o2t_system.py",
+    "test_roomphys_command.py",
+    "training/test_runs.py",
+    "test_readme.py",
+    "evaluation/test_zoom.py",
+)
+
+
+def pytest_configure(config):
+    """Files in the order given: pytest-xdist would put those with few tests last, and they are the long ones."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    names = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: names.get(item.path, len(LONG)))

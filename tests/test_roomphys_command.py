@@ -13,6 +13,8 @@ from experiments import _submission, roomphys
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import refine, zoom
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
+from o2t_jax.models import law_phase
+from o2t_jax.training.checkpoint import open_workdir
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = "THE-LAW-IS-9.4321"
@@ -87,11 +89,15 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
 
     def measure_zooms(model, params, renderer, zooms, workers):
         asked.append(real_zooms(model, params, renderer, zooms, workers))
-        return refine.Sightings(np.full((len(zooms.flight), 2), 0.5 * zooms.size), np.ones(len(zooms.flight), bool))
+        lens = intrinsics_for(zooms.size, zooms.size)
+        rotation = world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
+        pixels, _ = project(zooms.position, zooms.para[:, 1:4], rotation, lens)
+        return refine.Sightings(pixels, np.ones(len(pixels), bool))
 
     monkeypatch.setattr(refine, "measure", measure)
     monkeypatch.setattr(zoom, "measure_zooms", measure_zooms)
     monkeypatch.setattr(zoom, "PICTURE_PX", 64)
+    monkeypatch.setattr(law_phase, "ITERATIONS", 2)
     command = [
         f"--module={module}",
         "--out=answer/submit.txt",
@@ -113,6 +119,14 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     assert weights["loud"]["g0"] == pytest.approx(record["weights"]["g0"], abs=1e-6)
     assert refined["loud"] != weights["loud"], "two answers"
     assert len(asked) == 2, "the survey's windows and the close-ups"
+    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{roomphys.CLOSE_UPS}")
+    layer = open_workdir(kept).state.params["layer"]
+    assert record.get("zoom_error") is None and record["weights"] != record["weights_survey"]
+    before = open_workdir(kept.with_name(kept.name.removesuffix(roomphys.CLOSE_UPS))).state.params
+    assert layer["g0"] != before["layer"]["g0"], "trained on the close-ups"
+    np.testing.assert_array_equal(
+        layer["nn_branch"]["Dense_0"]["kernel"], before["layer"]["nn_branch"]["Dense_0"]["kernel"]
+    )
     assert len(asked[0].pixels) == record["refined_survey"]["pictures_found"]
     assert len(asked[1].pixels) == record["zooms"] == 16
     # The sharper of the two answers: sightings as rough as these leave open which.

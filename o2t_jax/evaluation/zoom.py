@@ -64,16 +64,15 @@ class Zooms(NamedTuple):
     size: int
 
 
-def zoom_run(system: Any, state: Any, windows: Any, survey: Refined, most: int) -> tuple[Refined, int]:
-    """The law from close-ups of the flights of `survey` (`refine_run` of `windows`), and how many were rendered.
+def look_close(system: Any, state: Any, windows: Any, survey: Refined, most: int) -> tuple[Zooms, Sightings]:
+    """Close-ups of the flights of `survey` (`refine_run` of `windows`), and where the network sees the balls in them.
 
     Args: `system`, `state` as for `refine_run`; `system.source.renderer` makes the pictures, `most` of them.
-    Raises: UsageError where too few close-ups show a ball, or `most` is too small for two flights.
+    Raises: UsageError where `most` is too small for two flights.
     """
     zooms = plan_zooms(windows, survey, most, seed=int(system.config.seed))
     workers = int(system.config.render_workers)
-    sightings = measure_zooms(system.model, state.params, system.source.renderer, zooms, workers)
-    return refine_zooms(zooms, sightings), len(zooms.flight)
+    return zooms, measure_zooms(system.model, state.params, system.source.renderer, zooms, workers)
 
 
 def refine_zooms(zooms: Zooms, sightings: Sightings) -> Refined:
@@ -197,4 +196,4 @@ def _ahead(pool: Executor, function: Callable[[A], B], items: list[A], ahead: in
         yield value
 
 
-__all__ = ["Zooms", "measure_zooms", "most_telling", "plan_zooms", "refine_zooms", "zoom_run"]
+__all__ = ["Zooms", "look_close", "measure_zooms", "most_telling", "plan_zooms", "refine_zooms"]

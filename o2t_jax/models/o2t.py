@@ -195,11 +195,7 @@ class O2TModel(nn.Module):
         return Outputs(prediction, MetricOutputs(live_mask, metric, velocity, centre, departure))
 
     def _particle(self, metric: Metric, k: jax.Array, visited: jax.Array) -> phys.Particle:
-        law = self.layer.law()
-
-        def gravity(z: jax.Array) -> jax.Array:
-            return phys.learned_gravity(law, z, visited)
-
+        gravity = phys.gravity_curve(self.layer.law(), visited)
         first, second = height_first(metric.first), height_first(metric.second)
         velocity = phys.shoot(first, second, k, self.k_max, gravity, self.dt, self.shoot_rounds)
         return phys.Particle(first, velocity)

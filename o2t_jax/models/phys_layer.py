@@ -7,6 +7,7 @@ gravity: g0 > 0 pulls down. In the camera gauge the numbers of *used* slots are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -62,11 +63,16 @@ def _gravity_mlp(half: int) -> MLP:
     return MLP((64, half), parent=None)
 
 
-def height_term(law: LawParams, z: jax.Array, visited: jax.Array) -> jax.Array:
-    """a(z) = alpha . [MLP(z), 1] minus its mean over the visited heights, so that g0 is the mean of g(z).
+Gravity = Callable[[jax.Array], jax.Array]
+"""Heights [...] m -> g [...] m/s^2, positive downwards."""
 
-    Args: `z` [...] m; `visited` [HEIGHT_BINS], counts of visited heights (all zero: no shift).
-    Returns: [...] m/s^2, positive downwards.
+
+def gravity_curve(law: LawParams, visited: jax.Array) -> Gravity:
+    """g(z) = g0 + a(z) of the camera gauge; the law that is read out.
+
+    a(z) = alpha . [MLP(z), 1] minus its mean over the visited heights, so that g0 is the mean of g(z). That mean is
+    taken here, once: in a scan's step it would cost more than the step.
+    Args: `visited` [HEIGHT_BINS], counts of visited heights (all zero: no shift).
     """
     mlp = _gravity_mlp(law.alpha.shape[0] - 1)
 
@@ -76,12 +82,13 @@ def height_term(law: LawParams, z: jax.Array, visited: jax.Array) -> jax.Array:
         return jnp.einsum("...f,f->...", features, law.alpha[:-1], precision=jax.lax.Precision.HIGHEST)
 
     share = visited / jnp.maximum(jnp.sum(visited), 1e-9)
-    return raw(z) - jnp.sum(share * raw(jnp.asarray(bin_centres())))
+    mean = jnp.sum(share * raw(jnp.asarray(bin_centres())))
+    return lambda z: law.g0 + (raw(z) - mean)
 
 
 def learned_gravity(law: LawParams, z: jax.Array, visited: jax.Array) -> jax.Array:
-    """g(z) = g0 + a(z) [...], m/s^2 downwards, of the camera gauge; the law that is read out."""
-    return law.g0 + height_term(law, z, visited)
+    """`gravity_curve` at heights `z` [...] m."""
+    return gravity_curve(law, visited)(z)
 
 
 class Particle(NamedTuple):
@@ -91,8 +98,11 @@ class Particle(NamedTuple):
     velocity: jax.Array
 
 
-def verlet(particle: Particle, gravity: Any, dt: float) -> Particle:
-    """One velocity-Verlet step (second order; exact for constant gravity). `gravity`: heights [B, K] -> g [B, K]."""
+def verlet(particle: Particle, gravity: Gravity, dt: float | jax.Array) -> Particle:
+    """One velocity-Verlet step (second order; exact for constant gravity).
+
+    Args: `gravity`: heights [B, K] m -> g [B, K] m/s^2; `dt` s, of all or each sample's own [B, 1, 1].
+    """
     down = jnp.asarray([1.0, 0.0, 0.0], particle.position.dtype)
     g_old = gravity(particle.position[..., 0])[..., None] * down
     position = particle.position + particle.velocity * dt - 0.5 * g_old * dt * dt
@@ -101,14 +111,15 @@ def verlet(particle: Particle, gravity: Any, dt: float) -> Particle:
 
 
 def shoot(
-    start: jax.Array, end: jax.Array, k: jax.Array, k_max: int, gravity: Any, dt: float, rounds: int
+    start: jax.Array, end: jax.Array, k: jax.Array, k_max: int, gravity: Gravity, dt: float | jax.Array, rounds: int
 ) -> jax.Array:
     """Velocity at `start` whose flight under `gravity` is at `end` after k steps.
 
-    Args: `start`, `end` [B, K, 3] m; `k` int32 [B] >= 1; `rounds` of correction (one is exact for constant gravity).
+    Args: `start`, `end` [B, K, 3] m; `k` int32 [B] >= 1; `dt` as for `verlet`; `rounds` of correction (one is exact for
+    constant gravity).
     Returns: velocity [B, K, 3] m/s. A plain difference quotient is off by g k dt / 2.
     """
-    duration = (jnp.maximum(k, 1) * dt).astype(start.dtype)[:, None, None]
+    duration = jnp.maximum(k, 1).astype(start.dtype)[:, None, None] * dt
     velocity = (end - start) / duration
     for _ in range(rounds):
         arrived = rollout(lambda s: verlet(s, gravity, dt), Particle(start, velocity), k, k_max).position
@@ -153,7 +164,7 @@ class Evolved(NamedTuple):
 class PhysLayer(nn.Module):
     """Both branches under one `lax.scan`, weights shared by the steps, n per sample.
 
-    `used` slots (0 in the free gauge) carry metric numbers: they fall by `learned_gravity` of their own height, with
+    `used` slots (0 in the free gauge) carry metric numbers: they fall by `gravity_curve` of their own height, with
     velocity Verlet. The other rows follow the guide: gravity = g0 mask + alpha * [MLP(position), 1] in the free gauge
     (the constant acts on the unmasked rows), and g0 mask with a stopped gradient in the camera gauge.
     """
@@ -181,7 +192,7 @@ class PhysLayer(nn.Module):
         return self.latent_dim // 6
 
     def law(self) -> LawParams:
-        """The law's parameters, to be handed to `learned_gravity`."""
+        """The law's parameters, to be handed to `gravity_curve`."""
         return LawParams(self.g0, self.alpha, self.mlp)
 
     def _free_gravity(self, position: jax.Array) -> jax.Array:
@@ -191,23 +202,23 @@ class PhysLayer(nn.Module):
         features = self._mlp.apply({"params": self.mlp}, position)
         return self.g0 * mask + self.alpha[:-1] * features + self.alpha[-1] * (1.0 - mask)
 
-    def _phys_step(self, h: jax.Array, visited: jax.Array) -> jax.Array:
+    def _phys_step(self, h: jax.Array, gravity: Gravity | None) -> jax.Array:
         velocity, position = jnp.split(h, 2, axis=-1)
         next_velocity = velocity - self._free_gravity(position) * self.dt
         free = jnp.concatenate([next_velocity, position + 0.5 * (velocity + next_velocity) * self.dt], axis=-1)
-        if not self.used:
+        if gravity is None:
             return free
-        law = self.law()
-        particle = verlet(from_latent(h, self.slots, self.used), lambda z: learned_gravity(law, z, visited), self.dt)
+        particle = verlet(from_latent(h, self.slots, self.used), gravity, self.dt)
         values, mask = to_latent(particle, self.slots)
         return jnp.where(mask, values, free)
 
     def __call__(self, h: jax.Array, n: jax.Array, visited: jax.Array) -> Evolved:
         """`h` float32 [B, D] rotated latent, `n` int32 [B] in 0..n_max, `visited` [HEIGHT_BINS]."""
+        gravity = gravity_curve(self.law(), visited) if self.used else None
 
         def core(state: Evolved) -> Evolved:
             stepped = state.nn + self._nn.apply({"params": self.nn_branch}, state.nn)
-            return Evolved(stepped, self._phys_step(state.phys, visited))
+            return Evolved(stepped, self._phys_step(state.phys, gravity))
 
         # The NN branch sees metric numbers as data: the law must not be trained through it.
         start_nn = jnp.where(used_rows(self.slots, self.used), jax.lax.stop_gradient(h), h)

@@ -7,6 +7,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,11 +16,14 @@ from o2t_jax.evaluation import zoom
 from o2t_jax.evaluation.refine import Paths
 from o2t_jax.evaluation.tracks import fly
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
+from o2t_jax.models import law_phase
+from o2t_jax.models import phys_layer as phys
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.physics.laws import Gravity
 from o2t_jax.physics.room import RAMP
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
+from o2t_jax.systems import close_ups
 
 LAW = np.array([9.4, 3.0])
 SIZE = 256
@@ -166,3 +170,47 @@ def test_pictures_are_made_only_a_few_ahead():
         values = zoom._ahead(pool, make, list(range(9)), 2)
         assert next(values) == 0 and next(values) == -1 and len(started) <= 4
         assert list(values) == [-2, -3, -4, -5, -6, -7, -8]
+
+
+def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measured, monkeypatch):
+    monkeypatch.setattr(law_phase, "ITERATIONS", 30)
+    zooms, sightings = measured
+    model = phys.PhysLayer(48, 0.02, 4, 1)
+    visited = phys.height_counts(np.linspace(0.5, 8.0, 40), np.ones(40))
+    args = jnp.zeros((1, 48)), jnp.zeros(1, jnp.int32), visited
+    layer = model.init(jax.random.PRNGKey(0), *args)["params"]
+    rays = close_ups.flight_rays(zooms, sightings)
+    assert len(rays.dt) >= 6 and rays.moments == (9, 11)
+    found, losses = law_phase.train_law(layer, visited, rays)
+    assert losses[-1] < 0.1 * losses[0]
+    z = np.linspace(1.0, 8.0, 15)
+    law = phys.LawParams(*(found[name] for name in law_phase.LAW))
+    truth = LAW[0] + LAW[1] / (z + 10.0)
+    assert np.abs(phys.learned_gravity(law, jnp.asarray(z), visited) - truth).mean() < 0.01, "from g = 0"
+    for kept, given in zip(jax.tree.leaves(found["nn_branch"]), jax.tree.leaves(layer["nn_branch"]), strict=True):
+        np.testing.assert_array_equal(kept, given)
+
+
+def test_a_camera_that_missed_a_moment_is_left_out_of_its_flight(measured):
+    zooms, sightings = measured
+    whole = close_ups.flight_rays(zooms, sightings._replace(seen=np.ones(len(sightings.seen), bool)))
+    first = np.flatnonzero(zooms.flight == zooms.flight[0])[0]
+    seen = np.ones(len(sightings.seen), bool)
+    seen[first] = False
+    less = close_ups.flight_rays(zooms, sightings._replace(seen=seen))
+    assert len(less.dt) == len(whole.dt) - 1, "of two cameras one alone tells no place"
+    with pytest.raises(UsageError, match="more --zooms"):
+        close_ups.flight_rays(zooms, sightings._replace(seen=np.zeros(len(seen), bool)))
+
+
+def test_rays_meet_where_they_cross():
+    rng = np.random.default_rng(0)
+    point, origin = rng.normal(size=(5, 1, 3)), rng.normal(size=(5, 3, 3)) * 4.0
+    direction = (point - origin) / np.linalg.norm(point - origin, axis=-1, keepdims=True)
+    weight = np.array([[1.0, 1, 1], [1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 0]])
+    direction[1, 2] = direction[1, 1]  # of no weight, so of no effect
+    met, miss = close_ups.rays_meet(origin, direction, weight)
+    np.testing.assert_allclose(met[:3], point[:3, 0], atol=1e-9)
+    np.testing.assert_allclose(miss, 0.0, atol=1e-9)
+    aside, miss = close_ups.rays_meet(origin[:1, :2] + [[[0, 0, 0.1], [0, 0, 0]]], direction[:1, :2], weight[:1, :2])
+    assert 0.0 < miss[0] <= 0.1 and np.linalg.norm(aside - point[0]) < 0.5

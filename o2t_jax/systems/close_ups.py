@@ -1,0 +1,85 @@
+"""Close-ups of flights as the network's law phase takes them: places where rays meet, and rays to be met.
+
+The same pictures that `zoom.refine_zooms` fits by bundle adjustment; here they train the network's own weights
+(`models.law_phase`), whose law is another answer and reported as such.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.refine import Sightings
+from o2t_jax.evaluation.zoom import MOMENTS, Zooms
+from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, world_to_camera
+from o2t_jax.models.law_phase import FlightRays, train_law
+from o2t_jax.types import Array
+
+STEPS = 20  # of a flight; every share in `zoom.MOMENTS` is a whole number of them
+# Rays of a moment that pass each other by more do not see the same thing.
+_MEET_M = 0.01
+_FEWEST = 2  # flights
+
+
+def train_on_zooms(state: Any, zooms: Zooms, sightings: Sightings) -> Any:
+    """The state of a trained O2T system with its law, and nothing else of it, trained on close-ups of flights.
+
+    Raises: UsageError where they show too few flights from beginning to end.
+    """
+    layer, _ = train_law(state.params["layer"], state.extra["visited"], flight_rays(zooms, sightings))
+    return state.replace(params={**state.params, "layer": layer})
+
+
+def flight_rays(zooms: Zooms, sightings: Sightings) -> FlightRays:
+    """The flights that two or more cameras saw at all their moments, by those cameras alone.
+
+    One set of cameras for all moments: what a camera's matting misses of the centre at all of them is a constant, which
+    a curvature does not feel. Raises: UsageError where fewer than two flights are left.
+    """
+    count = len(np.unique(zooms.flight))
+    shape = (count, len(MOMENTS), -1)
+    para = zooms.para.reshape(count, len(MOMENTS), -1, 6)
+    finite = np.nan_to_num(sightings.pixels)
+    direction = pixel_directions(
+        finite, world_to_camera(zooms.para[:, 4], zooms.para[:, 5]), intrinsics_for(zooms.size, zooms.size)
+    ).reshape(*shape, 3)
+    seen = sightings.seen & np.all(np.isfinite(sightings.pixels), axis=-1)
+    weight = np.broadcast_to(seen.reshape(shape).all(axis=1, keepdims=True), direction.shape[:3]).astype(float)
+    origin = para[..., 1:4]
+    place, miss = rays_meet(origin, direction, weight)
+    good = (weight.sum(axis=-1) >= 2).all(axis=1) & (miss < _MEET_M).all(axis=1)
+    if good.sum() < _FEWEST:
+        raise UsageError(f"of {count} flights, close-ups show {int(good.sum())} at all moments: give more --zooms")
+    times = para[good, :, 0, 0]
+    middle = slice(1, -1)
+    return FlightRays(
+        place[good, 0],
+        place[good, -1],
+        (times[:, -1] - times[:, 0]) / STEPS,
+        STEPS,
+        tuple(round(STEPS * share) for share in MOMENTS[middle]),
+        origin[good, middle],
+        direction[good, middle],
+        weight[good, middle],
+    )
+
+
+def rays_meet(origin: Array, direction: Array, weight: Array) -> tuple[Array, Array]:
+    """The points [..., 3] m nearest to bundles of rays, least squares, and how far the farthest ray misses [...] m.
+
+    Args: `origin`, unit `direction` [..., C, 3]; `weight` [..., C], 0 for none. Bundles of fewer than two rays give
+    their first camera's place and no distance.
+    """
+    across = np.eye(3) - direction[..., :, None] * direction[..., None, :]
+    few = np.sum(weight > 0, axis=-1) < 2
+    used = np.where(few[..., None, None, None], np.eye(3), weight[..., None, None] * across)
+    aimed = np.where(few[..., None, None], origin[..., :1, :], origin)
+    normal, right = used.sum(axis=-3), np.einsum("...cij,...cj->...i", used, aimed)
+    point = np.linalg.solve(normal, right[..., None])[..., 0]
+    offset = np.einsum("...cij,...cj->...ci", across, point[..., None, :] - origin)
+    return point, np.max(np.linalg.norm(offset, axis=-1) * (weight > 0) * ~few[..., None], axis=-1)
+
+
+__all__ = ["flight_rays", "rays_meet", "train_on_zooms"]

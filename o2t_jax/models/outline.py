@@ -54,13 +54,17 @@ def fit_outline(cover: jax.Array, guess: Sighting, rotation: jax.Array, intrinsi
         values, _ = bilinear(maps, jnp.stack([u, v], axis=-1).reshape(b * p, SPOKES, POINTS, 2))
         return jnp.sum(values.reshape(b, p, SPOKES, POINTS), axis=-1) * (reach / POINTS)[..., None]
 
-    for _ in range(_RECENTRE):
+    def recentre(_: int, found: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        local, _radius = found
         across = jnp.stack([local[..., 2], jnp.zeros_like(local[..., 0]), -local[..., 0]], axis=-1)
         across = across / jnp.linalg.norm(across, axis=-1, keepdims=True)
         down = jnp.cross(local, across)
         radius, shift_u, shift_v = _circle(ends(local, across, down), cos, sin, _SCALE_PX / focal)
         local = local + shift_u[..., None] * across + shift_v[..., None] * down
-        local = local / jnp.linalg.norm(local, axis=-1, keepdims=True)
+        return local / jnp.linalg.norm(local, axis=-1, keepdims=True), radius
+
+    # Loops, not their rounds written out: compiling them would take seconds.
+    local, radius = jax.lax.fori_loop(0, _RECENTRE, recentre, (local, size))
     direction = jnp.einsum("...ji,...j->...i", rotation, local, precision=_EXACT)
     good = guess.seen & (radius > 0.5 * size) & (radius < 2.0 * size)
     return guess._replace(
@@ -73,14 +77,19 @@ def _circle(ends: jax.Array, cos: jax.Array, sin: jax.Array, floor: float) -> tu
     """Radius and centre (u, v) of the circle through most of the spokes' `ends` [..., A]."""
     design = jnp.stack([jnp.ones_like(cos), cos, sin], axis=-1)
     products = design[:, :, None] * design[:, None, :]
-    weight = jnp.ones_like(ends)
-    for scale in _SCALES:
+
+    def narrow(number: int, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        weight, _ = state
         normal = jnp.einsum("...a,aij->...ij", weight, products, precision=_EXACT)
         right = jnp.einsum("...a,aj->...j", weight * ends, design, precision=_EXACT)
         found = _solve3(normal, right)
         miss = ends - jnp.einsum("...j,aj->...a", found, design, precision=_EXACT)
-        width = scale * jnp.abs(found[..., :1]) + floor
-        weight = 1.0 / jnp.square(1.0 + jnp.square(miss / width))
+        width = scales[number] * jnp.abs(found[..., :1]) + floor
+        return 1.0 / jnp.square(1.0 + jnp.square(miss / width)), found
+
+    scales = jnp.asarray(_SCALES, jnp.float32)
+    start = jnp.ones_like(ends), jnp.zeros((*ends.shape[:-1], 3), ends.dtype)
+    _, found = jax.lax.fori_loop(0, len(_SCALES), narrow, start)
     return found[..., 0], found[..., 1], found[..., 2]
 
 

@@ -1,10 +1,11 @@
 """From modules that draw RoomPhys' room to submission files: trains on each, reads its law, refines it, scores.
 
 python -m experiments.roomphys --module=render_scene_a1e.py --module_python=PYTHON3.12 --out=submit.txt --score=KEYFILE
-python -m experiments.roomphys --worlds=9.5:8,9.2:-3 --out=submit.txt
+python -m experiments.roomphys --worlds=9.5:8,9.2:-3 --draw=3 --out=submit.txt
 
---module may be given several times. --worlds takes this project's own `room` instead, with known laws, to try the whole
-way. FILE gets the refined laws, FILE with -weights in its name the laws in the weights: two answers, never mixed.
+--module may be given several times. --worlds and --draw take this project's own `room` instead, with laws named or
+drawn at run time (as by experiments.worlds), to try the whole way. FILE gets the refined laws, FILE with -weights in
+its name the laws in the weights: two answers, never mixed.
 Each module is trained in a process of its own in FILE.runs (--runs), with one JSON each; finished ones are skipped.
 --score alone scores what is there; more --config.FIELD=VALUE apply to all runs. docs/roomphys.md tells more.
 """
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments import _cli, _submission, sweep
-from experiments.worlds import parse_worlds
+from experiments.worlds import define_worlds, worlds
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -60,10 +61,10 @@ def run_roomphys(arguments: _cli.Arguments) -> int:
     if out.is_dir():
         raise UsageError(f"--out={out} is a folder: give the submission file to write")
     failed = 0
-    if values.module or values.worlds:
+    if values.module or values.worlds or values.draw:
         failed = _find_all(arguments, out)
     elif not keys:
-        raise UsageError("nothing to do: give --module=PATH (or --worlds=G0:ALPHA), or --score=KEYFILE")
+        raise UsageError("nothing to do: give --module=PATH (or --worlds=G0:ALPHA, --draw=N), or --score=KEYFILE")
     for path in (out, _submission.beside(out)) if keys else ():
         scores = _submission.score_file(path, keys)
         print(f"{path}: score " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
@@ -75,7 +76,7 @@ def _find_all(arguments: _cli.Arguments, out: Path) -> int:
     values = arguments.flags
     folder = Path(values.runs) if values.runs else out.with_name(f"{out.name}.runs")
     common = _checked(arguments)
-    problems = _problems(values)
+    problems = _problems(values, folder)
     folder.mkdir(parents=True, exist_ok=True)
     rows, records = [], {}
     for problem in problems:
@@ -110,14 +111,13 @@ def _checked(arguments: _cli.Arguments) -> list[str]:
     return common
 
 
-def _problems(values: Any) -> list[Problem]:
-    if values.module and values.worlds:
-        raise UsageError("--module and --worlds are both given: leave one out")
-    if values.worlds:
-        worlds = enumerate(parse_worlds(values.worlds), 1)
+def _problems(values: Any, folder: Path) -> list[Problem]:
+    if values.module and (values.worlds or values.draw):
+        raise UsageError("--module and --worlds or --draw are both given: leave one out")
+    if not values.module:
         return [
             Problem(f"world{i}", (f"--config.world.g0={g0}", f"--config.world.alpha={alpha}"), "", (g0, alpha))
-            for i, (g0, alpha) in worlds
+            for i, (g0, alpha) in enumerate(worlds(values, folder), 1)
         ]
     from o2t_jax.render.plugin import PluginRenderer
 
@@ -286,7 +286,7 @@ def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[s
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string("module", [], "a module with render_scene_<id>; may be repeated", flag_values=values)
     flags.DEFINE_string("module_python", "", "interpreter the modules run under; empty: this one", flag_values=values)
-    flags.DEFINE_string("worlds", "", "instead: laws g0 or g0:alpha of this project's room", flag_values=values)
+    define_worlds(values, low=9.0, high=10.0, alpha=10.0)
     flags.DEFINE_string("out", None, "submission file of the refined laws", flag_values=values)
     flags.DEFINE_string("runs", None, "folder of the runs; FILE.runs if left out", flag_values=values)
     flags.DEFINE_multi_string("score", [], "an answer key to score with; may be repeated", flag_values=values)

@@ -41,10 +41,7 @@ def run_worlds(arguments: _cli.Arguments) -> int:
         raise UsageError("--out is missing: give the folder that the runs and the table go to")
     if values.seeds < 1:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
-    if values.high < values.low or values.draw < 0:
-        raise UsageError(f"--draw={values.draw}, --low={values.low}, --high={values.high}: need draw >= 0, low <= high")
     out = Path(values.out)
-    out.mkdir(parents=True, exist_ok=True)
     common = _cli.config_overrides(list(arguments.argv))
     rows = []
     for g0, alpha in worlds(values, out):
@@ -58,8 +55,11 @@ def run_worlds(arguments: _cli.Arguments) -> int:
 
 
 def worlds(values: Any, out: Path) -> list[tuple[float, float]]:
-    """(g0, alpha) of every world: those named, then those drawn (once for each folder)."""
+    """(g0, alpha) of every world: those named, then those drawn (once for each folder). Raises: UsageError."""
+    if values.high < values.low:
+        raise UsageError(f"--low={values.low}, --high={values.high}: the first must not be above the second")
     named = parse_worlds(values.worlds)
+    out.mkdir(parents=True, exist_ok=True)
     path = out / "worlds.json"
     drawn = folders.read_json(path)["drawn"] if path.exists() else []
     rng = np.random.default_rng()
@@ -149,12 +149,17 @@ def summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _define(values: flags.FlagValues) -> None:
+def define_worlds(values: flags.FlagValues, low: float, high: float, alpha: float) -> None:
+    """The flags that `worlds` reads, with these defaults."""
     flags.DEFINE_string("worlds", "", "worlds: g0 or g0:alpha, with commas between", flag_values=values)
-    flags.DEFINE_integer("draw", 0, "worlds to draw at run time beside them", flag_values=values)
-    flags.DEFINE_float("low", 1.0, "least g0 that is drawn, m/s^2", flag_values=values)
-    flags.DEFINE_float("high", 30.0, "largest g0 that is drawn, m/s^2", flag_values=values)
-    flags.DEFINE_float("alpha", 0.0, "largest |alpha| that is drawn, m^2/s^2", flag_values=values)
+    flags.DEFINE_integer("draw", 0, "worlds to draw at run time beside them", lower_bound=0, flag_values=values)
+    flags.DEFINE_float("low", low, "least g0 that is drawn, m/s^2", flag_values=values)
+    flags.DEFINE_float("high", high, "largest g0 that is drawn, m/s^2", flag_values=values)
+    flags.DEFINE_float("alpha", alpha, "largest |alpha| that is drawn, m^2/s^2", flag_values=values)
+
+
+def _define(values: flags.FlagValues) -> None:
+    define_worlds(values, low=1.0, high=30.0, alpha=0.0)
     flags.DEFINE_integer("seeds", 1, "runs of each world", flag_values=values)
     flags.DEFINE_integer("first_seed", 0, "their first seed", flag_values=values)
     flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)

@@ -43,8 +43,8 @@ class Study:
     seed: int = 0
 
 
-def draw_tracks(rng: np.random.Generator, law: np.ndarray, study: Study) -> Tracks:
-    """Tracks of one simulated world: left and right at t1 and t2, a third camera at the end."""
+def draw_tracks(rng: np.random.Generator, law: np.ndarray, study: Study, form: str = FORM) -> Tracks:
+    """Tracks of one simulated world, `law` of `form`: left and right at t1 and t2, a third camera at the end."""
     count = study.tracks
     duration = rng.uniform(0.6, 1.2, count)
     rise = rng.uniform(-2.0, 6.0, count)
@@ -54,7 +54,7 @@ def draw_tracks(rng: np.random.Generator, law: np.ndarray, study: Study) -> Trac
     height = rng.uniform(lowest, 20.0)
     states = np.stack([level[:, 0], level[:, 1], height, level[:, 2], level[:, 3], rise], axis=-1)
     times = np.outer(duration, (0.0, 0.0, 0.5, 0.5, 1.0))
-    points = fly(states, FORM, law, times)
+    points = fly(states, form, law, times)
 
     early = 0.5 * (points[:, 0] + points[:, 2]) + rng.normal(0, AIM_ERROR_M, (count, 3))
     late = points[:, 4] + rng.normal(0, AIM_ERROR_M, (count, 3))

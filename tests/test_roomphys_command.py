@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import _submission, roomphys
+from experiments import _second_look, _submission, roomphys
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import refine, zoom
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
@@ -119,10 +119,10 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     assert weights["loud"]["g0"] == pytest.approx(record["weights"]["g0"], abs=1e-6)
     assert refined["loud"] != weights["loud"], "two answers"
     assert len(asked) == 2, "the survey's windows and the close-ups"
-    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{roomphys.CLOSE_UPS}")
+    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{_second_look.CLOSE_UPS}")
     layer = open_workdir(kept).state.params["layer"]
     assert record.get("zoom_error") is None and record["weights"] != record["weights_survey"]
-    before = open_workdir(kept.with_name(kept.name.removesuffix(roomphys.CLOSE_UPS))).state.params
+    before = open_workdir(kept.with_name(kept.name.removesuffix(_second_look.CLOSE_UPS))).state.params
     assert layer["g0"] != before["layer"]["g0"], "trained on the close-ups"
     np.testing.assert_array_equal(
         layer["nn_branch"]["Dense_0"]["kernel"], before["layer"]["nn_branch"]["Dense_0"]["kernel"]

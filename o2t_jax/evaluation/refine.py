@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.forms import leads_beside, named
 from o2t_jax.evaluation.tracks import Shared, TrackFit, Tracks, fit_tracks
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
 
@@ -70,6 +71,7 @@ class Refined(NamedTuple):
     heights: tuple[float, float]  # m, lowest and highest place of a ball in the pictures used
     noise_mm: float  # what the noise is at a ball, typically
     paths: Paths
+    form_leads: dict[str, float]  # `forms.leads`, of the pictures used; nothing where too few for other forms
 
     def record(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
@@ -87,6 +89,8 @@ class Refined(NamedTuple):
             "pictures_found": self.pictures_found,
             "heights": list(self.heights),
             "converged": self.fit.converged,
+            "form": named(self.form_leads) if self.form_leads else None,
+            "form_leads": self.form_leads,
         }
 
 
@@ -155,7 +159,7 @@ def refine(
     found = len(np.unique(windows.flight)), len(windows.flight)
     valid = _enough(rows >= 0, np.sum(rows >= 0, axis=1), tracks)
     group = np.arange(rows.shape[1]) % (int(windows.camera.max()) + 1) if camera_errors else None
-    fit, valid = _trimmed_fit(tracks, intrinsics, valid, level, found, group)
+    fit, valid, common = _trimmed_fit(tracks, intrinsics, valid, level, found, group)
     flights = int(np.sum(valid.any(axis=1)))
     covariance, half_width = fit.covariance, fit.half_width
     shared = fit.influence.T @ fit.influence * flights / max(flights - 2, 1)
@@ -168,7 +172,8 @@ def refine(
     distance = np.linalg.norm(windows.position[used] - windows.para[used, 1:4], axis=-1)
     noise_mm = 1e3 * fit.noise * float(np.median(distance)) / intrinsics.focal
     pictures, paths = int(valid.sum()), _paths(windows, tracks, rows, valid, fit)
-    return Refined(fit, covariance, half_width, level, flights, pictures, *found, span, noise_mm, paths)
+    ahead = leads_beside(tracks, intrinsics, fit, weights=valid, shared=common)
+    return Refined(fit, covariance, half_width, level, flights, pictures, *found, span, noise_mm, paths, ahead)
 
 
 def _paths(windows: Any, tracks: Tracks, rows: np.ndarray, valid: np.ndarray, fit: TrackFit) -> Paths:
@@ -208,8 +213,11 @@ def _trimmed_fit(
     level: float,
     found: tuple[int, int],
     group: np.ndarray | None,
-) -> tuple[TrackFit, np.ndarray]:
-    """The fit and which pictures [S, P] it used; `group` [P] of pictures that share an error, None: they do not."""
+) -> tuple[TrackFit, np.ndarray, Shared | None]:
+    """The fit, which pictures [S, P] it used and what error they share.
+
+    `group` [P] of pictures that share an error, None: they do not.
+    """
     given, shared = valid.sum(axis=1), None
     try:
         fit = fit_tracks(tracks, intrinsics, weights=valid, level=level)
@@ -221,6 +229,7 @@ def _trimmed_fit(
                 tracks, intrinsics, weights=weights, start=(fit.states, fit.values), shared=shared, max_rounds=4
             )
             shared = _shared(fit, valid, group, shared)
+        used = shared
         for _ in range(_TRIM_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
             # Exact directions have rounding for noise: nothing of that is wrong.
@@ -228,6 +237,7 @@ def _trimmed_fit(
             kept = _enough(good, given, tracks)
             start = fit.states, fit.values
             fit = fit_tracks(tracks, intrinsics, weights=kept, start=start, shared=shared, level=level)
+            used = shared
             if np.array_equal(kept, valid):
                 break
             valid, shared = kept, _shared(fit, kept, group, shared)
@@ -236,7 +246,7 @@ def _trimmed_fit(
             f"of {found[0]} flights in {found[1]} windows the network sees the ball in too few to fit a law "
             f"({int(valid.sum())} sightings left): train longer, or give more setups"
         ) from error
-    return fit, valid
+    return fit, valid, used
 
 
 def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: Shared | None) -> Shared | None:

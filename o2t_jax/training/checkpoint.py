@@ -156,7 +156,7 @@ class Checkpoints:
             return False
         self.wait()
         self._saving = step
-        trees = {name: _to_nested(getattr(state, name)) for name in _TREES}
+        trees = {name: _to_nested(getattr(state, name)) for name in _TREES if getattr(state, name) is not None}
         trees["law"] = {k: np.asarray(v, np.float64) for k, v in (meta.get("law") or {}).items() if _is_number(v)}
         items: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in trees.items() if tree}
         facts = {"schema": SCHEMA, "step": step, "key": np.asarray(state.key).tolist(), **meta}

@@ -5,7 +5,9 @@ python -m experiments.worlds --config=experiments/configs/fall.py --out=DIR --dr
 
 A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high],
 alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command
-goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
+goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped. `--refine`
+adds the law refined by bundle adjustment with its 95% intervals, whether they hold the truth, and the form that the
+sightings speak for (configs with sampler=flights).
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli, sweep
+from experiments._second_look import read_and_refine
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
 # Heights (m) that a law g0 + alpha / (z + 10) is judged on.
 HEIGHTS = np.linspace(0.0, 20.0, 201)
 COLUMNS = ("world", "seed", "status", "minutes", "mean_g", "mean_g_error_%", "g0", "alpha", "curve_error", "fit_error")
+REFINED = ("refined g0", "refined alpha", "held", "form")
 STRONG = 3
 
 
@@ -41,12 +45,14 @@ def run_worlds(arguments: _cli.Arguments) -> int:
         raise UsageError("--out is missing: give the folder that the runs and the table go to")
     if values.seeds < 1:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
+    if values.refine and (arguments.config is None or arguments.config.get("sampler") != "flights"):
+        raise UsageError("--refine needs whole flights: a config with sampler=flights, such as fall or room")
     out = Path(values.out)
     common = _cli.config_overrides(list(arguments.argv))
     rows = []
     for g0, alpha in worlds(values, out):
         for seed in range(values.first_seed, values.first_seed + values.seeds):
-            rows.append(run_world(g0, alpha, seed, common, out))
+            rows.append(run_world(g0, alpha, seed, common, out, refine=values.refine))
             (out / "table.txt").write_text(sweep.as_text(rows) + "\n")
     folders.write_json(out / "table.json", rows)
     print(sweep.as_text(rows))
@@ -84,7 +90,9 @@ def parse_worlds(text: str) -> list[tuple[float, float]]:
     return named
 
 
-def run_world(g0: float, alpha: float, seed: int, common: list[str], out: Path) -> dict[str, Any]:
+def run_world(
+    g0: float, alpha: float, seed: int, common: list[str], out: Path, *, refine: bool = False
+) -> dict[str, Any]:
     """One row of the table: the run of a world and seed with the config arguments `common`, trained if need be."""
     world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
     own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
@@ -99,7 +107,33 @@ def run_world(g0: float, alpha: float, seed: int, common: list[str], out: Path) 
     row["minutes"] = folders.read_json(timing)["minutes"]
     if record["status"] == "finished":
         row |= judge(record["result"]["law"], g0, alpha)
-    return {name: row[name] for name in COLUMNS if name in row}
+        if refine:
+            row |= judge_refined(refined(run.name, out), g0, alpha)
+    return {name: row[name] for name in (*COLUMNS, *REFINED) if name in row}
+
+
+def refined(name: str, out: Path) -> Mapping[str, Any]:
+    """The record of a run's refined law (`evaluation.refine`), or why there is none, kept in a JSON beside it."""
+    path = out / f"{name}.refined.json"
+    if not path.exists():
+        print(f"{name}: refining", flush=True)
+        folders.write_json(path, read_and_refine(out / name, zooms=0))
+    return folders.read_json(path)
+
+
+def judge_refined(record: Mapping[str, Any], g0: float, alpha: float) -> dict[str, Any]:
+    """Columns `REFINED`; `held` counts which of the two intervals hold the truth."""
+    law = record["refined"]
+    if law is None:
+        return {"refined g0": record["error"]}
+    half = law["half_width"]
+    held = [name for name, true, i in (("g0", g0, 0), ("alpha", alpha, 1)) if abs(law[name] - true) <= half[i]]
+    return {
+        "refined g0": f"{law['g0']:.4f} +- {half[0]:.4f}",
+        "refined alpha": f"{law['alpha']:.3f} +- {half[1]:.3f}",
+        "held": " ".join(held) or "none",
+        "form": law["form"] or "cannot tell",
+    }
 
 
 def judge(law: Mapping[str, Any], g0: float, alpha: float) -> dict[str, float]:
@@ -160,6 +194,7 @@ def define_worlds(values: flags.FlagValues, low: float, high: float, alpha: floa
 
 def _define(values: flags.FlagValues) -> None:
     define_worlds(values, low=1.0, high=30.0, alpha=0.0)
+    flags.DEFINE_boolean("refine", False, "add the law refined by bundle adjustment", flag_values=values)
     flags.DEFINE_integer("seeds", 1, "runs of each world", flag_values=values)
     flags.DEFINE_integer("first_seed", 0, "their first seed", flag_values=values)
     flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)

@@ -43,3 +43,16 @@ def test_trivial_answers_match_the_published_figure() -> None:
     # At |alpha| = 10 the best line is off by 0.042 m/s^2.
     assert worlds.trivial(9.5, 10.0)["best line"] == pytest.approx(0.042, abs=0.002)
     assert worlds.trivial(9.8, 0.0)["always 9.8"] == pytest.approx(0.0)
+
+
+def test_a_refined_law_is_told_with_its_intervals_and_whether_they_hold() -> None:
+    law = {"g0": 9.51, "alpha": 7.0, "half_width": [0.02, 0.3], "form": None}
+    row = worlds.judge_refined({"refined": law}, 9.5, 8.0)
+    assert row["held"] == "g0" and row["refined g0"] == "9.5100 +- 0.0200" and row["form"] == "cannot tell"
+    assert worlds.judge_refined({"refined": {**law, "form": "linear"}}, 9.6, 6.0)["held"] == "none"
+    assert worlds.judge_refined({"refined": None, "error": "no ball"}, 9.5, 8.0) == {"refined g0": "no ball"}
+
+
+def test_refining_needs_whole_flights(tmp_path, capsys) -> None:
+    assert worlds.main(["--config=cpu", "--refine", "--worlds=9.8", f"--out={tmp_path / 'out'}"]) == 2
+    assert "sampler=flights" in capsys.readouterr().err and not (tmp_path / "out").exists()

@@ -15,7 +15,6 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
 
 # Files of a minute and more: first, so that two workers end together.
 LONG = (
-    "systems/test_o2t_runs.py",
     "models/test_o2t.py",
     "systems/test_o2t_system.py",
     "test_roomphys_command.py",

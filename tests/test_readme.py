@@ -12,9 +12,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from experiments._cli import load_config
+from o2t_jax.training.checkpoint import open_workdir
 from o2t_jax.training.workdir import flatten
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,14 +54,20 @@ def without_set_up(command: str) -> str:
 def run(tmp_path_factory):
     """The README's first command with `--config.train_steps=2`, on simulated devices: (folder, output)."""
     folder = tmp_path_factory.mktemp("clone")
+    return folder, first_command(folder)
+
+
+def first_command(folder: Path) -> str:
+    """What the README's first command says in `folder`; a checkpoint of every step is kept."""
     flags = f"--xla_force_host_platform_device_count={DEVICES} --xla_backend_optimization_level=0"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = f"{without_set_up(block_after('<!-- command: run -->'))} --config.train_steps=2"
+    command += " --config.checkpoint_every=1"
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["run", "test"])
@@ -97,6 +106,23 @@ def test_four_lines_read_the_law_without_this_library(run):
     law = json.loads((workdir / "result.json").read_text())["law"]
     alpha = float("nan") if law["alpha"] is None else law["alpha"]
     assert done.stdout.startswith(f"step 2: g0 = {law['g0']:.3f} m/s^2, alpha = {alpha:.3f};")
+
+
+@pytest.mark.timeout(600)
+def test_the_same_command_resumes_and_equals_the_uninterrupted_run_bit_for_bit(run, tmp_path):
+    """Buffer and random state included: step 2 must draw, render and compute what the first run's did."""
+    folder, _ = run
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    (whole,), (cut,) = (folder / "runs").iterdir(), (tmp_path / "runs").iterdir()
+    shutil.rmtree(cut / "checkpoints" / "2")
+    (cut / "result.json").unlink()
+    assert "from step 1 to 2" in first_command(tmp_path)
+    before, *states = (open_workdir(folder, step).state for folder, step in ((whole, 1), (whole, 2), (cut, 2)))
+    pairs = list(zip(*(jax.tree.leaves(s) for s in states), strict=True))
+    assert len(pairs) > 100
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    moved = [not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(states[0]), strict=True)]
+    assert sum(moved) > 100, "step 2 changed nothing: this compares too little"
 
 
 def test_the_blocker_blocks():

@@ -9,7 +9,7 @@ not touched. Nothing but sightings, camera poses and times enters.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +85,7 @@ def train_law(layer: PyTree, visited: jax.Array, flights: FlightRays) -> tuple[P
     optimiser = optax.lbfgs(memory_size=20)
     value_and_grad = optax.value_and_grad_from_state(loss)
 
-    def step(carry: tuple[PyTree, optax.OptState], _: None) -> tuple[tuple[PyTree, optax.OptState], jax.Array]:
+    def step(carry: tuple[PyTree, PyTree], _: None) -> tuple[tuple[PyTree, PyTree], Any]:
         params, opt_state = carry
         value, grads = value_and_grad(params, state=opt_state)
         updates, opt_state = optimiser.update(grads, opt_state, params, value=value, grad=grads, value_fn=loss)

@@ -54,6 +54,7 @@ def flight_rays(zooms: Zooms, sightings: Sightings) -> FlightRays:
         raise UsageError(f"of {count} flights, close-ups show {int(good.sum())} at all moments: give more --zooms")
     times = para[good, :, 0, 0]
     middle = slice(1, -1)
+    place = np.asarray(place)
     return FlightRays(
         place[good, 0],
         place[good, -1],

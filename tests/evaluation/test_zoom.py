@@ -173,7 +173,7 @@ def test_pictures_are_made_only_a_few_ahead():
 
 
 def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measured, monkeypatch):
-    monkeypatch.setattr(law_phase, "ITERATIONS", 30)
+    monkeypatch.setattr(law_phase, "ITERATIONS", 15)
     zooms, sightings = measured
     model = phys.PhysLayer(48, 0.02, 4, 1)
     visited = phys.height_counts(np.linspace(0.5, 8.0, 40), np.ones(40))

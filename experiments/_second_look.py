@@ -32,7 +32,7 @@ def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -
     start_devices(opened.config.device)
     system: Any = build_system(opened.config)
     setups = range(refine_setups or opened.config.num_setups)
-    record: dict[str, Any] = dict.fromkeys(("weights", "weights_survey"), _weights(system, opened.state))
+    record: dict[str, Any] = dict.fromkeys(("weights", "weights_survey"), _weights(system.read_law(opened.state)))
     try:
         record |= _second_look(system, opened, setups, zooms, workdir)
         cameras = sum(len(system.source.survey("train", setup).cameras) for setup in setups)
@@ -44,8 +44,17 @@ def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -
     return record
 
 
-def _weights(system: Any, state: Any) -> dict[str, Any]:
-    law = system.read_law(state)
+def as_columns(refined: Mapping[str, Any]) -> dict[str, str]:
+    """A refined law's record in a table."""
+    half = refined["half_width"]
+    return {
+        "refined g0": f"{refined['g0']:.4f} +- {half[0]:.4f}",
+        "refined alpha": f"{refined['alpha']:.3f} +- {half[1]:.3f}",
+        "form": refined["form"] or "cannot tell",
+    }
+
+
+def _weights(law: Mapping[str, Any]) -> dict[str, Any]:
     # Without a slope (heights span under 5 m) the best answer is a constant.
     return {"g0": law["g0"], "alpha": law["alpha"] or 0.0, "z_visited": law["z_visited"], "step": law["step"]}
 
@@ -62,7 +71,7 @@ def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Pa
         survey = refine_run(system, state, windows)
     except UsageError as error:
         return {"refined": None, "refined_survey": None, "zooms": 0, "error": str(error)}
-    found = {"refined": survey.record(), "refined_survey": survey.record(), "zooms": 0, "error": None}
+    found = {**dict.fromkeys(("refined", "refined_survey"), survey.record()), "zooms": 0, "error": None}
     if not most:
         return found
     try:
@@ -72,8 +81,9 @@ def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Pa
         # The close-ups' by far, unless the network saw too few.
         found["refined"] = min(zoomed, survey, key=lambda law: law.half_width[1]).record()
         state = close_ups.train_on_zooms(state, zooms, sightings)
-        found["weights"] = _weights(system, state)
-        _keep(workdir.with_name(workdir.name + CLOSE_UPS), opened.config, state, system.read_law(state))
+        law = system.read_law(state)
+        found["weights"] = _weights(law)
+        _keep(workdir.with_name(workdir.name + CLOSE_UPS), opened.config, state, law)
     except UsageError as error:  # the survey's laws still stand
         found["zoom_error"] = str(error)
     return found

@@ -21,7 +21,7 @@ from absl import flags
 from experiments import _cli
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.law import design_matrix
-from o2t_jax.evaluation.report import write_json
+from o2t_jax.evaluation.report import tell
 from o2t_jax.evaluation.tracks import Tracks, fit_tracks, fly
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 
@@ -131,9 +131,7 @@ def cover(arguments: _cli.Arguments) -> int:
     values = arguments.flags
     study = Study(values.sims, values.tracks, values.noise, values.size, values.level, values.seed)
     result = run_study(_checked(study))
-    print(format_study(result), file=sys.stderr if values.json == "-" else sys.stdout)
-    if values.json:
-        write_json(result, values.json)
+    tell(format_study(result), result, values.json)
     return 0
 
 

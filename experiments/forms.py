@@ -20,15 +20,12 @@ from absl import flags
 from experiments import _cli, coverage
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import forms
-from o2t_jax.evaluation.law import fit_form
-from o2t_jax.evaluation.report import write_json
+from o2t_jax.evaluation.report import tell
 from o2t_jax.geometry.camera import intrinsics_for
-from o2t_jax.physics.laws import LAWS
 
 TRUE_FORMS = ("linear", "hyperbolic")
 CLEAR, UNCLEAR = 5.0, 1.0
 NOISE_PX = (0.05, 2.0)
-_HEIGHTS = np.linspace(0.0, 20.0, 41)
 
 
 def draw(seed: int, number: int, tracks: int, size: int) -> dict[str, Any]:
@@ -37,7 +34,7 @@ def draw(seed: int, number: int, tracks: int, size: int) -> dict[str, Any]:
     form = TRUE_FORMS[number % len(TRUE_FORMS)]
     values = np.array([rng.uniform(9, 10), rng.uniform(-10, 10)])
     if form == "linear":
-        values = fit_form("linear", _HEIGHTS, LAWS["hyperbolic"].g(_HEIGHTS, values)).values
+        values = forms.nearest("linear", "hyperbolic", values)
     noise = float(np.exp(rng.uniform(*np.log(NOISE_PX))))
     study = coverage.Study(1, tracks, 0.0, size)
     exact, intrinsics = coverage.draw_tracks(rng, values, study, form), intrinsics_for(size, size)
@@ -90,9 +87,7 @@ def tell_forms(arguments: _cli.Arguments) -> int:
     if values.tracks < 2:
         raise UsageError(f"--tracks={values.tracks} must be at least 2")
     result = run_forms(values.laws, values.tracks, values.size, values.seed)
-    print(format_forms(result), file=sys.stderr if values.json == "-" else sys.stdout)
-    if values.json:
-        write_json(result, values.json)
+    tell(format_forms(result), result, values.json)
     return 0
 
 

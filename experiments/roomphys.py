@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments import _cli, _submission, sweep
-from experiments._second_look import ZOOMS, read_and_refine
+from experiments._second_look import ZOOMS, as_columns, read_and_refine
 from experiments.worlds import define_worlds, worlds
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
@@ -191,11 +191,7 @@ def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[s
     if weights is not None:
         row |= {"weights g0": f"{weights['g0']:.4f}", "weights alpha": f"{weights['alpha']:.3f}"}
     if refined is not None:
-        half = refined["half_width"]
-        row |= {
-            "refined g0": f"{refined['g0']:.4f} +- {half[0]:.4f}",
-            "refined alpha": f"{refined['alpha']:.3f} +- {half[1]:.3f}",
-            "form": refined["form"] or "cannot tell",
+        row |= as_columns(refined) | {
             "noise px": f"{refined['noise_px']:.3f}",
             "flights": refined["flights"],
             "sightings": refined["pictures"],

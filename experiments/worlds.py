@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli, sweep
-from experiments._second_look import read_and_refine
+from experiments._second_look import as_columns, read_and_refine
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -128,12 +128,7 @@ def judge_refined(record: Mapping[str, Any], g0: float, alpha: float) -> dict[st
         return {"refined g0": record["error"]}
     half = law["half_width"]
     held = [name for name, true, i in (("g0", g0, 0), ("alpha", alpha, 1)) if abs(law[name] - true) <= half[i]]
-    return {
-        "refined g0": f"{law['g0']:.4f} +- {half[0]:.4f}",
-        "refined alpha": f"{law['alpha']:.3f} +- {half[1]:.3f}",
-        "held": " ".join(held) or "none",
-        "form": law["form"] or "cannot tell",
-    }
+    return as_columns(law) | {"held": " ".join(held) or "none"}
 
 
 def judge(law: Mapping[str, Any], g0: float, alpha: float) -> dict[str, float]:

@@ -22,6 +22,11 @@ LEAD = 2.0
 _HEIGHTS = np.linspace(0.0, 20.0, 41)
 
 
+def nearest(form: str, of: str, values: np.ndarray) -> np.ndarray:
+    """Parameters of the law `form` nearest to the law `of` with `values`, over 0 to 20 m."""
+    return fit_form(form, _HEIGHTS, LAWS[of].g(_HEIGHTS, values)).values
+
+
 def fit_forms(
     tracks: Tracks,
     intrinsics: Intrinsics,
@@ -33,10 +38,9 @@ def fit_forms(
     """Every form of `FORMS` fitted to the same tracks. `fit`: one of them, which need not be found again."""
     fit = fit or fit_tracks(tracks, intrinsics, weights=weights, shared=shared)
     fits = {fit.form: fit}
-    curve = LAWS[fit.form].g(_HEIGHTS, fit.values)
     for form in FORMS:
         if form not in fits:
-            start = fit.states, fit_form(form, _HEIGHTS, curve).values
+            start = fit.states, nearest(form, fit.form, fit.values)
             fits[form] = fit_tracks(tracks, intrinsics, form, weights=weights, start=start, shared=shared)
     return fits
 
@@ -73,4 +77,4 @@ def named(leads: Mapping[str, float]) -> str | None:
     return best if leads[best] >= LEAD else None
 
 
-__all__ = ["LEAD", "fit_forms", "leads", "leads_beside", "named"]
+__all__ = ["LEAD", "fit_forms", "leads", "leads_beside", "named", "nearest"]

@@ -122,6 +122,13 @@ def to_json(value: Any) -> str:
     return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
 
 
+def tell(text: str, value: Any, target: str | Path | None) -> None:
+    """Prints `text` and, with a `target`, writes `value` by `write_json`: '-' leaves standard output to the JSON."""
+    print(text, file=sys.stderr if target == "-" else sys.stdout)
+    if target:
+        write_json(value, target)
+
+
 def write_json(value: Any, target: str | Path) -> None:
     """Writes `to_json` to a file, or to standard output where `target` is '-'.
 

@@ -15,7 +15,6 @@ from o2t_jax.evaluation.refine import Sightings
 from o2t_jax.evaluation.zoom import MOMENTS, Zooms
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, world_to_camera
 from o2t_jax.models.law_phase import FlightRays, train_law
-from o2t_jax.types import Array
 
 STEPS = 20  # of a flight; every share in `zoom.MOMENTS` is a whole number of them
 # Rays of a moment that pass each other by more do not see the same thing.
@@ -54,7 +53,6 @@ def flight_rays(zooms: Zooms, sightings: Sightings) -> FlightRays:
         raise UsageError(f"of {count} flights, close-ups show {int(good.sum())} at all moments: give more --zooms")
     times = para[good, :, 0, 0]
     middle = slice(1, -1)
-    place = np.asarray(place)
     return FlightRays(
         place[good, 0],
         place[good, -1],
@@ -67,7 +65,7 @@ def flight_rays(zooms: Zooms, sightings: Sightings) -> FlightRays:
     )
 
 
-def rays_meet(origin: Array, direction: Array, weight: Array) -> tuple[Array, Array]:
+def rays_meet(origin: np.ndarray, direction: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The points [..., 3] m nearest to bundles of rays, least squares, and how far the farthest ray misses [...] m.
 
     Args: `origin`, unit `direction` [..., C, 3]; `weight` [..., C], 0 for none. Bundles of fewer than two rays give

@@ -48,8 +48,8 @@ def as_columns(refined: Mapping[str, Any]) -> dict[str, str]:
     """A refined law's record in a table."""
     half = refined["half_width"]
     return {
-        "refined g0": f"{refined['g0']:.4f} +- {half[0]:.4f}",
-        "refined alpha": f"{refined['alpha']:.3f} +- {half[1]:.3f}",
+        "refined g0": f"{refined['g0']:.5f} +- {half[0]:.5f}",
+        "refined alpha": f"{refined['alpha']:.4f} +- {half[1]:.4f}",
         "form": refined["form"] or "cannot tell",
     }
 

@@ -192,7 +192,7 @@ def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[s
         row |= {"weights g0": f"{weights['g0']:.4f}", "weights alpha": f"{weights['alpha']:.3f}"}
     if refined is not None:
         row |= as_columns(refined) | {
-            "noise px": f"{refined['noise_px']:.3f}",
+            "noise px": f"{refined['noise_px']:.4f}",
             "flights": refined["flights"],
             "sightings": refined["pictures"],
             "pictures": record["rendered"],

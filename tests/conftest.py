@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -9,9 +10,13 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # o2t_jax, experiments and tests, also without installing the project
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiling takes a fraction of the time; what the tests compute is tiny.
-if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+# Compiling takes a third of the time; what the tests compute is tiny.
+HASTE = {"xla_backend_optimization_level": "0"}
+if version("jaxlib").startswith("0.10."):  # XLA ends a program that gives it a flag it does not know
+    HASTE["xla_cpu_use_fusion_emitters"] = "false"
+given = os.environ.get("XLA_FLAGS", "")
+added = [f"--{name}={value}" for name, value in HASTE.items() if name not in given]
+os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
 
 # Files of a minute and more: first, so that two workers end together.
 LONG = (

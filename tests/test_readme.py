@@ -59,7 +59,7 @@ def run(tmp_path_factory):
 
 def first_command(folder: Path) -> str:
     """What the README's first command says in `folder`; a checkpoint of every step is kept."""
-    flags = f"--xla_force_host_platform_device_count={DEVICES} --xla_backend_optimization_level=0"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={DEVICES}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = f"{without_set_up(block_after('<!-- command: run -->'))} --config.train_steps=2"
     command += " --config.checkpoint_every=1"

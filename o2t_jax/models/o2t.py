@@ -36,6 +36,9 @@ from o2t_jax.models.outline import fit_outline
 from o2t_jax.models.rotation import CayleyRotation, rotate
 
 Gauge = Literal["camera", "free"]
+# What the law is learned by: the physics branch of what was measured. The others are ablations, which mix into it the
+# NN branch, or what knows the target's camera and time: h_PARA, or the encoder's own numbers (added to the measured).
+LawBranch = Literal["phys", "blend", "h_para", "encoder"]
 
 
 class MetricOutputs(NamedTuple):
@@ -74,7 +77,7 @@ class O2TModel(nn.Module):
     n_max: int = 20
     k_max: int = 1
     shoot_rounds: int = 2
-    law_branch: Literal["phys", "blend"] = "phys"
+    law_branch: LawBranch = "phys"
     matting: bool = True
     outline: bool = True
     compose: bool = True
@@ -178,10 +181,13 @@ class O2TModel(nn.Module):
         metric = measure(sighting, para[:, :4])
         particle = self._particle(metric, k, visited)
         values, rows = phys.to_latent(particle, self.layer.slots)
+        values = values + r if self.law_branch == "encoder" else values
         present = jnp.any(metric.present > 0, axis=-1)[:, None]
         state = jnp.where(rows & present, values, r)
         evolved = self.layer(state, n, visited)
-        read = evolved.phys if self.law_branch == "phys" else self._blend(evolved, n)
+        read = self._blend(evolved, n) if self.law_branch == "blend" else evolved.phys
+        if self.law_branch == "h_para":
+            read = read + self.h_para(scale_para(para[:, 4]))
         predicted = phys.from_latent(read, self.layer.slots, self.used_slots).position
         # Past this point the law is data: only the projected positions may carry its gradient.
         held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))

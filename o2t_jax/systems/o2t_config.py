@@ -84,7 +84,7 @@ def default() -> Config:
     config.dtype = "float32"  # compute type of the convolutions: float32, bfloat16
     config.remat = False  # recompute activations in the backward pass, to save memory
     config.shoot_rounds = 2  # 0: velocities are plain differences, and g comes out wrong (an ablation)
-    config.law_branch = "phys"  # what the law is learned by: phys, or blend (with the NN branch in it: an ablation)
+    config.law_branch = "phys"  # what the law is learned by; ablations: blend, h_para, encoder (models/o2t.py)
     config.outline = True  # the centre of the circle through most of the rim; False: the centroid (an ablation)
     config.matting = True  # measure the ball by its pixels' own mixture; False: by the tower's soft mask (an ablation)
 
@@ -180,6 +180,6 @@ _CHOICES = {
     "render_backend": ("opencv", "device"),
     "integrator": ("exact", "benchmark"),
     "curriculum": ("scaled", "guide", "no_view"),
-    "law_branch": ("phys", "blend"),
+    "law_branch": ("phys", "blend", "h_para", "encoder"),
     "buffer": ("deterministic", "free"),
 }

@@ -155,6 +155,23 @@ def test_metric_block_sees_neither_para5_nor_the_target(camera_model, batch) -> 
     assert np.array_equal(here.velocity, later.velocity) and np.array_equal(here.metric.first, later.metric.first)
 
 
+@pytest.mark.parametrize("branch", ["phys", "h_para", "encoder"])
+def test_what_knows_the_target_view_reaches_the_law_in_ablations_alone(camera_model, batch, branch) -> None:
+    from .conftest import make_model
+
+    _, params = camera_model
+    model = make_model(tower_type=Dark, law_branch=branch)  # a tower that sees the ball: else nothing is measured
+
+    def where(para):
+        pictures = to_float(jnp.asarray(batch["pictures"][:, :4]))
+        out = model.apply({"params": params}, pictures, para, batch["k"], batch["n"], jnp.zeros(HEIGHT_BINS)).metric
+        return jnp.sum(jnp.sin(out.predicted) * out.metric.present[..., None])
+
+    gradient = jax.jit(jax.grad(where))(jnp.asarray(batch["para"]))
+    assert (float(jnp.abs(gradient[:, 4]).max()) == 0.0) == (branch == "phys")
+    assert float(jnp.abs(gradient[:, :4]).max()) > 0.0
+
+
 def test_law_gets_gradient_only_through_the_projected_positions(camera_model, batch, monkeypatch) -> None:
     from .conftest import make_model
 

@@ -23,7 +23,7 @@ from o2t_jax.training import workdir as folders
 VARIANTS: dict[str, tuple[str, ...]] = {
     "recipe": (),
     "free_gauge": ("--config=seed_cpu",),
-    "no_stereo": ("--config.stereo_gap=0.01",),
+    "no_stereo": ("--config.stereo_gap=0.001",),
     "difference_velocity": ("--config.shoot_rounds=0",),
     "law_from_blend": ("--config.law_branch=blend",),
     "encoder_sees_para5": ("--config.law_branch=encoder",),

@@ -6,8 +6,8 @@ python -m experiments.worlds --config=experiments/configs/fall.py --out=DIR --dr
 A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high],
 alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command
 goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped. `--refine`
-adds the law refined by bundle adjustment with its 95% intervals, whether they hold the truth, and the form that the
-sightings speak for (configs with sampler=flights).
+adds the law refined by bundle adjustment of close-ups (`--zooms` of them at most; 0: of the training's own pictures) with
+its 95% intervals, whether they hold the truth, and the form that the sightings speak for (configs with sampler=flights).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli, sweep
-from experiments._second_look import as_columns, read_and_refine
+from experiments._second_look import ZOOMS, as_columns, read_and_refine
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
 # Heights (m) that a law g0 + alpha / (z + 10) is judged on.
 HEIGHTS = np.linspace(0.0, 20.0, 201)
 COLUMNS = ("world", "seed", "status", "minutes", "mean_g", "mean_g_error_%", "g0", "alpha", "curve_error", "fit_error")
-REFINED = ("refined g0", "refined alpha", "held", "form")
+REFINED = ("law phase", "refined", "refined g0", "refined alpha", "held", "form")
 STRONG = 3
 
 
@@ -52,7 +52,7 @@ def run_worlds(arguments: _cli.Arguments) -> int:
     rows = []
     for g0, alpha in worlds(values, out):
         for seed in range(values.first_seed, values.first_seed + values.seeds):
-            rows.append(run_world(g0, alpha, seed, common, out, refine=values.refine))
+            rows.append(run_world(g0, alpha, seed, common, out, values.zooms if values.refine else None))
             (out / "table.txt").write_text(sweep.as_text(rows) + "\n")
     folders.write_json(out / "table.json", rows)
     print(sweep.as_text(rows))
@@ -91,9 +91,12 @@ def parse_worlds(text: str) -> list[tuple[float, float]]:
 
 
 def run_world(
-    g0: float, alpha: float, seed: int, common: list[str], out: Path, *, refine: bool = False
+    g0: float, alpha: float, seed: int, common: list[str], out: Path, zooms: int | None = None
 ) -> dict[str, Any]:
-    """One row of the table: the run of a world and seed with the config arguments `common`, trained if need be."""
+    """One row of the table: the run of a world and seed with the config arguments `common`, trained if need be.
+
+    With `zooms` also its refined law, from that many close-ups at most (0: from the training's pictures).
+    """
     world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
     own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
     run = sweep.Run(f"{world.replace(':', '_')}-seed{seed}", {"world": world}, seed, (*common, *own))
@@ -107,28 +110,36 @@ def run_world(
     row["minutes"] = folders.read_json(timing)["minutes"]
     if record["status"] == "finished":
         row |= judge(record["result"]["law"], g0, alpha)
-        if refine:
-            row |= judge_refined(refined(run.name, out), g0, alpha)
+        if zooms is not None:
+            row |= judge_refined(refined(run.name, out, zooms), g0, alpha)
     return {name: row[name] for name in (*COLUMNS, *REFINED) if name in row}
 
 
-def refined(name: str, out: Path) -> Mapping[str, Any]:
+def refined(name: str, out: Path, zooms: int) -> Mapping[str, Any]:
     """The record of a run's refined law (`evaluation.refine`), or why there is none, kept in a JSON beside it."""
-    path = out / f"{name}.refined.json"
+    path = out / f"{name}.refined-{zooms}.json"
     if not path.exists():
         print(f"{name}: refining", flush=True)
-        folders.write_json(path, read_and_refine(out / name, zooms=0))
+        folders.write_json(path, read_and_refine(out / name, zooms=zooms))
     return folders.read_json(path)
 
 
 def judge_refined(record: Mapping[str, Any], g0: float, alpha: float) -> dict[str, Any]:
-    """Columns `REFINED`; `held` counts which of the two intervals hold the truth."""
+    """Columns `REFINED`: mean |g - true| over `HEIGHTS` in the weights after the law phase (as before it without
+    close-ups) and of the refined law; `held` names which of its two intervals hold the truth."""
     law = record["refined"]
     if law is None:
         return {"refined g0": record["error"]}
     half = law["half_width"]
     held = [name for name, true, i in (("g0", g0, 0), ("alpha", alpha, 1)) if abs(law[name] - true) <= half[i]]
-    return as_columns(law) | {"held": " ".join(held) or "none"}
+    errors = {"law phase": fit_error(record["weights"], g0, alpha), "refined": fit_error(law, g0, alpha)}
+    return errors | as_columns(law) | {"held": " ".join(held) or "none"}
+
+
+def fit_error(law: Mapping[str, Any], g0: float, alpha: float) -> float:
+    """Mean |g - true| over `HEIGHTS` of a fitted law, m/s^2."""
+    fitted = law["g0"] + (law["alpha"] or 0.0) / (HEIGHTS + 10.0)
+    return float(np.mean(np.abs(fitted - g0 - alpha / (HEIGHTS + 10.0))))
 
 
 def judge(law: Mapping[str, Any], g0: float, alpha: float) -> dict[str, float]:
@@ -142,14 +153,13 @@ def judge(law: Mapping[str, Any], g0: float, alpha: float) -> dict[str, float]:
     mean = float(law["g0_weight"])
     # The weight is the mean over visits; the true mean is taken over the range alike: the same where alpha is zero.
     error = mean - g0 if alpha == 0 else float(np.mean(curve[:, 1] - truth))
-    fitted = law["g0"] + (law["alpha"] or 0.0) / (HEIGHTS + 10.0)
     return {
         "mean_g": mean,
         "mean_g_error_%": 100.0 * error / abs(g0),
         "g0": float(law["g0"]),
         "alpha": float(law["alpha"] or 0.0),
         "curve_error": float(np.mean(np.abs(curve[:, 1] - truth))),
-        "fit_error": float(np.mean(np.abs(fitted - g0 - alpha / (HEIGHTS + 10.0)))),
+        "fit_error": fit_error(law, g0, alpha),
     }
 
 
@@ -190,6 +200,7 @@ def define_worlds(values: flags.FlagValues, low: float, high: float, alpha: floa
 def _define(values: flags.FlagValues) -> None:
     define_worlds(values, low=1.0, high=30.0, alpha=0.0)
     flags.DEFINE_boolean("refine", False, "add the law refined by bundle adjustment", flag_values=values)
+    flags.DEFINE_integer("zooms", ZOOMS, "close-ups to refine with at most; 0: none", lower_bound=0, flag_values=values)
     flags.DEFINE_integer("seeds", 1, "runs of each world", flag_values=values)
     flags.DEFINE_integer("first_seed", 0, "their first seed", flag_values=values)
     flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)

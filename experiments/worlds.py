@@ -5,9 +5,10 @@ python -m experiments.worlds --config=experiments/configs/fall.py --out=DIR --dr
 
 A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high],
 alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command
-goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped. `--refine`
-adds the law refined by bundle adjustment of close-ups (`--zooms` of them at most; 0: of the training's own pictures) with
-its 95% intervals, whether they hold the truth, and the form that the sightings speak for (configs with sampler=flights).
+goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
+`--refine` adds the law refined by bundle adjustment of close-ups (`--zooms` of them at most; 0: of the training's own
+pictures) with its 95% intervals, whether they hold the truth, and the form that the sightings speak for (configs with
+sampler=flights).
 """
 
 from __future__ import annotations

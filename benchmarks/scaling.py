@@ -108,13 +108,13 @@ def measure(config: Any, devices: int, save: Path | None, repeats: int = 0) -> d
 
     from o2t_jax.systems.o2t import build
     from o2t_jax.training.parallel import make_parallel
-    from o2t_jax.training.state import initialise, tree_bytes
+    from o2t_jax.training.state import Initial, tree_bytes
     from o2t_jax.training.step import make_train_step
 
     system: Any = build(config)
     parallel = make_parallel(devices)
     parallel.check_batch(config.batch)
-    first = initialise(system.init, jax.random.PRNGKey(config.seed))
+    first = Initial(system.init, jax.random.PRNGKey(config.seed)).make()
     state, batch = parallel.replicate(first), parallel.put(_share(system, config, parallel))
     step = parallel.compile(lambda axis: make_train_step(system.loss_fn, system.tx, axis_name=axis))
     begun = time.perf_counter()

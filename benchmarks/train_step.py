@@ -35,7 +35,7 @@ from experiments import _cli
 from experiments.configs import cpu, seed
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.resources import flops
-from o2t_jax.training.state import initialise, tree_size
+from o2t_jax.training.state import Initial, tree_size
 from o2t_jax.training.step import make_train_step
 
 COLUMNS = {
@@ -117,7 +117,7 @@ def measure(
 ) -> dict[str, Any]:
     """One row of the table."""
     system = build(config)
-    state = initialise(system.init, jax.random.PRNGKey(0))
+    state = Initial(system.init, jax.random.PRNGKey(0)).make()
     batch = jax.device_put(fake_batch(system, config.batch))
     lowered = jax.jit(make_train_step(system.loss_fn, system.tx), donate_argnums=0).lower(state, batch)
     begun = time.perf_counter()

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from o2t_jax.data.blobs import Blob, Camera, find_blobs
 from o2t_jax.data.flight_config import FlightConfig
@@ -146,6 +145,8 @@ def _nearest_point(origin: np.ndarray, direction: np.ndarray, weight: np.ndarray
 
 def link(moments: Sequence[Sequence[Sighting]], times: np.ndarray) -> list[Track]:
     """Joins sightings [T][...] at `times` [T] s into tracks: the same radius, and no faster than `MAX_SPEED`."""
+    from scipy.optimize import linear_sum_assignment  # here, for it takes a second to import
+
     tracks: list[dict[int, Sighting]] = []
     for moment, sightings in enumerate(moments):
         alive = [track for track in tracks if moment - max(track) <= _MAX_GAP]

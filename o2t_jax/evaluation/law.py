@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.laws import LAWS
@@ -116,7 +116,7 @@ def fit_form(
     half = None
     if spread is not None:
         tail = 0.5 * (1.0 + level)
-        quantile = stats.t.ppf(tail, len(z) - len(names)) if isinstance(noise, str) else stats.norm.ppf(tail)
+        quantile = special.stdtrit(len(z) - len(names), tail) if isinstance(noise, str) else special.ndtri(tail)
         half = quantile * np.sqrt(np.diag(spread))
     rms, worst = float(np.sqrt(np.mean(residual**2))), float(np.max(np.abs(residual)))
     return Fit(form, names, values, spread, half, level, rms, worst)

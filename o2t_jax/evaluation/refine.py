@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.forms import leads_beside, named
@@ -165,7 +165,7 @@ def refine(
     shared = fit.influence.T @ fit.influence * flights / max(flights - 2, 1)
     if shared[1, 1] > covariance[1, 1] and flights > 2:
         covariance = shared
-        half_width = stats.t.ppf(0.5 * (1.0 + level), flights - 2) * np.sqrt(np.diag(shared))
+        half_width = special.stdtrit(flights - 2, 0.5 * (1.0 + level)) * np.sqrt(np.diag(shared))
     used = rows[valid]
     heights = windows.position[used, 2]
     span = float(heights.min()), float(heights.max())

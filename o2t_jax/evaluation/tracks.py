@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from o2t_jax.evaluation.law import FORMS
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, world_to_camera
@@ -146,7 +146,7 @@ def fit_tracks(
     _, _, normal, pull = _gauss_newton(residual, by_state, by_law)
     sigma = np.sqrt(squares / freedom) if noise is None else noise
     tail = 0.5 * (1.0 + level)
-    quantile = stats.t.ppf(tail, freedom) if noise is None else stats.norm.ppf(tail)
+    quantile = special.stdtrit(freedom, tail) if noise is None else special.ndtri(tail)
     inverse = np.linalg.inv(normal)
     covariance = sigma**2 * inverse
     half_width = quantile * np.sqrt(np.diag(covariance))

@@ -69,4 +69,5 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     def labels(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(label, params)
 
-    return optax.multi_transform(groups, labels)
+    # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
+    return optax.multi_transform({name: optax.flatten(group) for name, group in groups.items()}, labels)

@@ -23,7 +23,7 @@ from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.progress import Progress, clock
 from o2t_jax.training.reporter import Reporter
 from o2t_jax.training.signals import StopFlag, StopRequested
-from o2t_jax.training.state import TrainState, initialise, tree_bytes, tree_size
+from o2t_jax.training.state import Initial, TrainState, tree_bytes, tree_size
 from o2t_jax.training.step import make_train_step
 from o2t_jax.training.workdir import Config
 from o2t_jax.types import Batch
@@ -48,7 +48,7 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
     if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
         progress.line(f"complete: {_result_line(workdir)}")
         return 0
-    state = parallel.replicate(start.state(system, config))
+    state = parallel.replicate(start.state(config))
     with contextlib.ExitStack() as stack:
         if parallel.is_writer:
             folders.claim_workdir(workdir, config, system.truth())
@@ -67,6 +67,7 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
 class _Start:
     """Where a run begins: at step 0, or at the latest checkpoint of its workdir."""
 
+    initial: Initial
     abstract: TrainState  # shapes and types of the state
     step: int = 0
     folder: Path | None = None
@@ -74,25 +75,24 @@ class _Start:
 
     @classmethod
     def find(cls, system: System, config: Config, workdir: Path) -> _Start:
-        abstract = jax.eval_shape(system.init, jax.random.PRNGKey(config.seed))
+        initial = Initial(system.init, jax.random.PRNGKey(config.seed))
         if not checkpoint.saved_steps(workdir):
-            return cls(abstract)
+            return cls(initial, initial.shapes)
         folder = checkpoint.find_step(workdir)
         meta = checkpoint.read_meta(folder)
         if meta["system"] != system.name:
             raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
-        return cls(abstract, meta["step"], folder, meta)
+        return cls(initial, initial.shapes, meta["step"], folder, meta)
 
     @property
     def plan(self) -> Plan | None:
         return Plan(**self.meta["plan"]) if self.folder else None
 
-    def state(self, system: System, config: Config) -> TrainState:
+    def state(self, config: Config) -> TrainState:
         """The state to start from: restored (numpy), or made by the system, perhaps with another run's weights."""
         if self.folder:
             return checkpoint.restore_state(self.folder, self.abstract)
-        # Under jit: eager initialisation dispatches thousands of small operations.
-        state = initialise(system.init, jax.random.PRNGKey(config.seed))
+        state = self.initial.make()
         return _with_weights_of(state, config.init_from) if config.init_from else state
 
 
@@ -223,8 +223,8 @@ class _Run:
         size = self.config.batch
         batch = {name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
         lowered = step_fn.lower(start.abstract, batch)
-        self._tell_cost(lowered)
         compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lowered.compile)
+        self._tell_cost(lowered)
 
         def compiled(state: TrainState, batch: Batch) -> Any:
             if not compiling.done():  # only at the first step

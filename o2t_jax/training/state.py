@@ -42,13 +42,25 @@ class TrainState(struct.PyTreeNode):
         return cls(step=step, params=params, opt_state=tx.init(params), extra={} if extra is None else extra, key=key)
 
 
-def initialise(init: Callable[[Array], TrainState], key: Array) -> TrainState:
-    """`init(key)` as one program (eagerly it is thousands of small ones), compiled in haste: it runs once.
+class Initial:
+    """The state `init(key)`, traced once: shapes and values both need that, and a network takes seconds."""
 
-    With the optimisations of a train step, a hundred random number generators take a CPU longer than the step itself.
-    """
-    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    return jax.jit(init, compiler_options=options)(key)
+    def __init__(self, init: Callable[[Array], TrainState], key: Array) -> None:
+        self._key = key
+        self._traced = jax.jit(init).trace(key)
+
+    @property
+    def shapes(self) -> TrainState:
+        """The state with a `jax.ShapeDtypeStruct` for every array."""
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._traced.out_info)
+
+    def make(self) -> TrainState:
+        """The state, by one program (eagerly it is thousands of small ones), compiled in haste: it runs once.
+
+        With the optimisations of a train step, a hundred random number generators take a CPU longer than the step.
+        """
+        options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
+        return self._traced.lower().compile(options if jax.default_backend() == "cpu" else None)(self._key)
 
 
 def tree_bytes(tree: Any) -> int:

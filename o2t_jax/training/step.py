@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from o2t_jax.training.contract import LossFn, StepFn
 from o2t_jax.training.state import TrainState
@@ -41,7 +42,8 @@ def make_train_step(
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, extra=extra)
-        return state, {**metrics, "grad_norm": optax.tree.norm(grads)}
+        # Flat: of one vector a norm is one kernel, of a tree one for every leaf.
+        return state, {**metrics, "grad_norm": jnp.linalg.norm(ravel_pytree(grads)[0])}
 
     return step
 
@@ -74,16 +76,16 @@ def _over_devices(
 ) -> tuple[PyTree, dict[str, Any], PyTree]:
     """Averages over the devices: means of gradients, scalars and floats of `extra`, sums of (sum, count) pairs."""
     floats = [leaf for leaf in jax.tree.leaves(extra) if _is_float(leaf)]
-    grads, metrics, floats = _all_reduce((grads, dict(metrics), floats), axis_name)
     devices = jax.lax.axis_size(axis_name)
-    metrics = _reduce_metrics(metrics, lambda x: x / devices, lambda x: x)
-    grads, floats = jax.tree.map(lambda x: x / devices, (grads, floats))
+    # A mean of integers is a float, and the mean of `devices` times as much is the sum.
+    scaled = _reduce_metrics(metrics, lambda x: 1.0 * x, lambda x: devices * x)
+    grads, reduced, floats = _all_mean((grads, scaled, floats), axis_name)
     means = iter(floats)
-    return grads, metrics, jax.tree.map(lambda x: next(means) if _is_float(x) else x, extra)
+    return grads, reduced, jax.tree.map(lambda x: next(means) if _is_float(x) else x, extra)
 
 
-def _all_reduce(tree: PyTree, axis_name: str) -> PyTree:
-    """Sums over the devices, in one all-reduce for each type of number.
+def _all_mean(tree: PyTree, axis_name: str) -> PyTree:
+    """Means over the devices (integers' must be whole numbers), by one all-reduce for each type of number.
 
     Left alone, a step asks for one a leaf. XLA joins them, but 256 at most and on some devices up to a size only; each
     that is left costs its latency, over a network of many hosts the larger part. The price is one copy.
@@ -93,8 +95,8 @@ def _all_reduce(tree: PyTree, axis_name: str) -> PyTree:
     places: dict[Any, list[int]] = {}
     for place, leaf in enumerate(leaves):
         places.setdefault(leaf.dtype, []).append(place)
-    for alike in places.values():
-        flat = jax.lax.psum(jnp.concatenate([leaves[place].ravel() for place in alike]), axis_name)
+    for dtype, alike in places.items():
+        flat = jax.lax.pmean(jnp.concatenate([leaves[place].ravel() for place in alike]), axis_name).astype(dtype)
         begin = 0
         for place in alike:
             shape, size = leaves[place].shape, leaves[place].size

@@ -1,0 +1,94 @@
+"""Where the error of a run's g comes from: python -m experiments.budget --workdir=DIR [--samples=600] [--json=FILE|-]
+
+Takes FUTURE samples that the run never saw, lets the network see the ball in them, and finds g again by the law's own
+loss, with everything true but one part of what was seen (o2t_jax/evaluation/budget.py). For runs whose world is known,
+of constant gravity, with sampler=pairs (config cpu). The last row is the law in the weights: what it is off by beyond
+the row before it is the picture's loss, the optimiser and the samples it happened to see.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import _cli
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.report import tell
+
+ROWS = {
+    "none": "nothing: geometry and algebra alone",
+    "target": "the sighting in the target",
+    "inputs": "P1 and P2, from the four inputs",
+    "scatter": "their scatter alone (errors in variables)",
+    "all": "all five sightings",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run(tell_budget, argv, doc=__doc__ or "", define=_define, with_config=False)
+
+
+def tell_budget(arguments: _cli.Arguments) -> int:
+    """Finds g by parts and prints the table."""
+    values = arguments.flags
+    if not values.workdir:
+        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
+    result = run_budget(Path(values.workdir), values.samples)
+    tell(format_budget(result), result, values.json)
+    return 0
+
+
+def run_budget(workdir: Path, samples: int) -> dict[str, Any]:
+    """The budget of a run, with its world's `truth` and the `weights`' g."""
+    from o2t_jax.data.curriculum import Stage
+    from o2t_jax.evaluation.budget import budget, sight
+    from o2t_jax.systems.base import build_system
+    from o2t_jax.training.checkpoint import open_workdir
+    from o2t_jax.training.parallel import start_devices
+
+    opened = open_workdir(workdir)
+    config = opened.config
+    if config.get("sampler") != "pairs" or config.get("gauge") != "camera" or config.module or config.world.alpha:
+        raise UsageError(f"{workdir}: a budget needs sampler=pairs, gauge=camera, no module and world.alpha=0")
+    start_devices(config.device)
+    system: Any = build_system(config)
+    ahead = Stage((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
+    batch, truth, _ = system.source.held_out([ahead], samples)
+    direction, seen = sight(system.model, opened.state.params, batch)
+    found = budget(batch, truth.position[:, :, 0], direction, seen)
+    weights = system.read_law(opened.state)["g0_weight"]
+    return {"workdir": str(workdir), "truth": float(config.world.g0), **found, "weights": float(weights)}
+
+
+def format_budget(result: dict[str, Any]) -> str:
+    """The table, and how the sightings miss."""
+    truth = result["truth"]
+    lines = [
+        f"{result['workdir']}: {result['samples']} samples, true g {truth:g} m/s^2",
+        f"{'taken from the network':45s} {'g':>9s} {'off by':>9s} {'+-':>7s} {'%':>7s}",
+    ]
+    for name, text in ROWS.items():
+        g, error = result[name]
+        lines.append(f"{text:45s} {g:9.4f} {g - truth:+9.4f} {error:7.4f} {100 * (g / truth - 1):+7.2f}")
+    g = result["weights"]
+    lines.append(f"{'the law in the weights':45s} {g:9.4f} {g - truth:+9.4f} {'':7s} {100 * (g / truth - 1):+7.2f}")
+    for axis, point in result["keypoints"].items():
+        lines.append(
+            f"sightings along {axis}, px of a 64 px picture: {point.offset:+.4f} in the mean, "
+            f"{point.slope:+.5f} per px from the centre, scatter {point.scatter:.4f}"
+        )
+    return "\n".join(lines)
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
+    flags.DEFINE_integer("samples", 600, "FUTURE samples to render", lower_bound=20, flag_values=values)
+    flags.DEFINE_string("json", None, "file for the numbers; '-' is standard output", flag_values=values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Where an error of g comes from: the law found again with what the network saw put right, one part at a time.
+
+For worlds of constant gravity, where the flight through P1 (at t1) and P2 (at t1 + tk) is at t1 + tn at
+
+    P1 + (P2 - P1) tn / tk + g (tk tn - tn^2) / 2 upwards,
+
+so that g alone is left to be found: the least Huber loss of that point's distance from the ray to the target. The law
+is trained by just that (`models/o2t_loss.py`); here there is no network, batch or learning rate. Each part (the
+sighting in the target, the four that P1 and P2 are triangulated from, the scatter of these alone) is taken from the
+network while the rest is true: so small errors that cancel are told from one small error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.geometry.camera import intrinsics_for, project, triangulate, world_to_camera
+
+HUBER_M = 0.02
+FEWEST = 20
+_ROUNDS = 50
+_FLIPS = 20
+_BATCH = 32
+
+
+class Estimate(NamedTuple):
+    """g in m/s^2 and its standard error, from the scatter of the samples."""
+
+    g: float
+    error: float
+
+
+class Keypoint(NamedTuple):
+    """How sightings miss along one axis of the picture, px: in the mean, per px from the centre, and in scatter."""
+
+    offset: float
+    slope: float
+    scatter: float
+
+
+def sight(model: Any, params: Any, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions [N, 5, 3] (frame of camera 1) and seen [N, 5], by the network in the `batch`'s five pictures."""
+
+    @jax.jit
+    def find(params: Any, pictures: jax.Array, para: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = model.apply({"params": params}, pictures.astype(jnp.float32) / 255.0, para, method="sight")
+        return found.direction, found.seen
+
+    count, parts = len(batch["para"]), []
+    for first in range(0, count, _BATCH):
+        rows = np.arange(first, first + _BATCH) % count  # the last batch is filled up: one compilation
+        parts.append(tuple(np.asarray(x) for x in find(params, batch["pictures"][rows], batch["para"][rows])))
+    directions, seen = (np.concatenate(x)[:count] for x in zip(*parts, strict=True))
+    return directions.astype(np.float64), seen.astype(bool)
+
+
+def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+    """The parts of an error of g.
+
+    Args: `batch` of FUTURE samples (`para` is used); `position` [N, 5, 3] m, where the ball truly was in the five
+    pictures, in the frame of `para`; `direction`, `seen`: `sight`.
+    Returns: `samples`; by name an `Estimate`: `none` (all true), `target`, `inputs`, `scatter` (the inputs' errors with
+    random signs: no bias, the same noise), `all`; `keypoints`: `u`, `v`, a `Keypoint` each.
+    Raises: UsageError where fewer than 20 samples show the ball in all five pictures.
+    """
+    para = np.asarray(batch["para"], np.float64)
+    origin, true_ray = para[..., 1:4], _unit(position - para[..., 1:4])
+    points, crossed = _inputs(origin, direction)
+    whole = seen.all(axis=1) & crossed
+    if whole.sum() < FEWEST:
+        raise UsageError(
+            f"only {whole.sum()} of {len(whole)} samples show the ball in all pictures: give more --samples"
+        )
+    para, origin, position, direction, true_ray, points = (
+        x[whole] for x in (para, origin, position, direction, true_ray, points)
+    )
+    true_points, times = position[:, [0, 2]], para[:, [2, 4], 0] - para[:, :1, 0]
+    error = points - true_points
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-1.0, 1.0], (_FLIPS, len(error), 1, 1))
+    flipped = [find_g(true_points + sign * error, origin[:, 4], true_ray[:, 4], times).g for sign in signs]
+    return {
+        "samples": int(whole.sum()),
+        "none": find_g(true_points, origin[:, 4], true_ray[:, 4], times),
+        "target": find_g(true_points, origin[:, 4], direction[:, 4], times),
+        "inputs": find_g(points, origin[:, 4], true_ray[:, 4], times),
+        "scatter": Estimate(float(np.mean(flipped)), float(np.std(flipped) / _FLIPS**0.5)),
+        "all": find_g(points, origin[:, 4], direction[:, 4], times),
+        "keypoints": keypoints(para, direction, true_ray),
+    }
+
+
+def find_g(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, times: np.ndarray) -> Estimate:
+    """The g of least Huber loss; see the module's docstring.
+
+    Args: `points` [N, 2, 3] m at t1 and t2; `origin` [N, 3] m and unit `ray` [N, 3] of the target's sighting; `times`
+    [N, 2] s from t1 to t2 and to the target.
+    """
+    tk, tn = times[:, :1], times[:, 1:]
+    up = np.array([0.0, 0.0, 1.0])
+    fixed = _across(points[:, 0] + (points[:, 1] - points[:, 0]) * tn / tk - origin, ray)
+    slope = _across(0.5 * (tk * tn - tn**2) * up, ray)
+    g = 0.0
+    for _ in range(_ROUNDS):
+        miss = fixed + g * slope
+        weight = np.minimum(1.0, HUBER_M / np.maximum(np.linalg.norm(miss, axis=-1), 1e-12))
+        curvature = np.sum(weight * np.sum(slope**2, axis=-1))
+        g -= np.sum(weight * np.sum(slope * miss, axis=-1)) / curvature
+    pull = weight * np.sum(slope * miss, axis=-1)
+    return Estimate(float(g), float(np.sqrt(np.sum(pull**2)) / curvature))
+
+
+def keypoints(para: np.ndarray, direction: np.ndarray, true_ray: np.ndarray) -> dict[str, Keypoint]:
+    """Of directions [N, 5, 3] against the true ones: how they miss in pixels of the pictures that were trained on.
+
+    Pixels of a 64 px picture's focal length, whatever the pictures' size.
+    """
+    lens = intrinsics_for(64, 64)
+    rotation = world_to_camera(para[..., 4], para[..., 5])
+    centre = np.array([lens.cx, lens.cy])
+    true, found = (project(x, np.zeros(3), rotation, lens)[0].reshape(-1, 2) - centre for x in (true_ray, direction))
+    told = {}
+    for axis, name in enumerate("uv"):
+        columns = np.stack([np.ones(len(true)), true[:, axis]], axis=-1)
+        miss = found[:, axis] - true[:, axis]
+        (offset, slope), *_ = np.linalg.lstsq(columns, miss, rcond=None)
+        scatter = 1.4826 * np.median(np.abs(miss - columns @ (offset, slope)))
+        told[name] = Keypoint(float(np.mean(miss)), float(slope), float(scatter))
+    return told
+
+
+def _inputs(origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """P1 and P2 [N, 2, 3] by triangulation, and whether [N] both pairs of rays meet."""
+    found = [triangulate(origin[:, i], direction[:, i], origin[:, i + 1], direction[:, i + 1]) for i in (0, 2)]
+    return np.stack([point for point, _ in found], axis=1), found[0][1] & found[1][1]
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _across(x: np.ndarray, ray: np.ndarray) -> np.ndarray:
+    return x - ray * np.sum(x * ray, axis=-1, keepdims=True)
+
+
+__all__ = ["Estimate", "Keypoint", "budget", "find_g", "keypoints", "sight"]

@@ -76,7 +76,7 @@ class ViewConfig:
                 raise UsageError(f"{field.name}={value} is not a finite number")
         for name in ("dt", "stereo_gap"):
             if getattr(self, name) <= 0.0:
-                raise UsageError(f"{name}={getattr(self, name)} must be above 0")
+                raise UsageError(f"{name}={getattr(self, name)} must be above 0: set --config.{name}")
         self._at_least("t1_max", 0.0)
         for name in ("convergence", "focus", "distance_min", "distance_max"):
             self._at_least(name, 0.1)

@@ -102,8 +102,8 @@ class O2TSystem(System):
         self.model = make_model(config)
         self.tx = make_optimiser(make_rates(config), config.train_steps)
         self.pool_size = config.pool_size
-        views = {**config.to_dict(), "convergence": config.convergence or None}
-        self.views = ViewConfig.from_config(views)
+        absent = {name: config[name] or None for name in o2t_config.OPTIONAL_DISTANCES}
+        self.views = ViewConfig.from_config({**config.to_dict(), **absent})
         self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
         self._buffer(config.pool_size)
         weights = LossWeights(
@@ -156,6 +156,10 @@ class O2TSystem(System):
         fill = max(batch, fill // process_count) if process_count > 1 else fill
         sizes = {"pool_size": pool_size, "initial_fill": fill, "batch": batch}
         return BufferConfig.from_config({**config.to_dict(), **sizes})
+
+    def check(self) -> None:
+        """The scene or module is there, and a module can be loaded."""
+        getattr(self.source.renderer, "check", lambda: None)()
 
     def init(self, key: Array) -> TrainState:
         """Parameters by Flax' initialisers; g0 and alpha start at zero."""
@@ -257,12 +261,11 @@ class O2TSystem(System):
         return text if not np.isfinite(miss) else f"{text}  miss {100 * miss:.1f} cm"
 
     def activation_bytes(self, batch: int) -> int:
-        """Rough, from compiled steps on CPU (BENCHMARKS.md): proportional to pixels and base width."""
+        """Proportional to pixels and base width; from compiled steps on CPU (BENCHMARKS.md), and rather too much."""
         config = self.config
-        per_pixel = 900.0 * config.base_ch / 32 * (0.6 if config.dtype == "bfloat16" else 1.0)
-        if config.gauge == "camera":
-            per_pixel += 2500.0
-        return int(batch * config.render_size**2 * per_pixel * (0.6 if config.remat else 1.0))
+        per_pixel = 4500.0 * config.base_ch / 32 * (0.7 if config.dtype == "bfloat16" else 1.0)
+        per_pixel += 1500.0 if config.gauge == "camera" else 0.0
+        return int(batch * config.render_size**2 * per_pixel * (0.75 if config.remat else 1.0))
 
     def notes(self, plan: Plan) -> list[str]:
         """The curriculum, what it never reaches, and what g0 cannot reach."""

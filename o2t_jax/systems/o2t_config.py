@@ -42,6 +42,8 @@ def default() -> Config:
     config.t1_max = 0.1
     config.stereo_gap = 0.5  # distance of the eyes
     config.convergence = 0.0  # distance at which the eyes' axes meet; 0: parallel
+    config.distance_min = config.distance_max = 0.0  # horizontal, of camera 1 from the scene; 0: the scene's own
+    config.focus = 0.0  # distance on camera 1's axis that the target camera turns to; 0: it turns by the angles alone
     config.view_azimuth = 15.0  # half ranges of the target camera's shift in VIEW ...
     config.view_elevation = 5.0
     config.view_shift = 1.0
@@ -167,12 +169,15 @@ def validate(config: Config) -> None:
         raise UsageError(f"shoot_rounds={config.shoot_rounds} must not be negative: set --config.shoot_rounds=2")
     if not 0 <= config.alpha_start <= 1:
         raise UsageError(f"alpha_start={config.alpha_start} is a share of the run: set --config.alpha_start to 0..1")
-    if config.convergence < 0:
-        raise UsageError(f"convergence={config.convergence} must be 0 (parallel axes) or a distance in m")
+    for name in OPTIONAL_DISTANCES:
+        if config[name] < 0:
+            raise UsageError(f"{name}={config[name]} must be a distance in m, or 0: set --config.{name}=0")
     if config.eval_samples < 3:
         raise UsageError(f"eval_samples={config.eval_samples} must be at least 3, one of each mode")
 
 
+# Metres; 0 leaves them out.
+OPTIONAL_DISTANCES = ("convergence", "distance_min", "distance_max", "focus")
 _CHOICES = {
     "sampler": ("pairs", "flights"),
     "gauge": ("camera", "free"),

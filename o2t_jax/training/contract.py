@@ -121,6 +121,13 @@ class System(abc.ABC):
         `stats() -> {name: number}`, logged as "data/<name>"; `close()`.
         """
 
+    def check(self) -> None:
+        """Raises UsageError where something outside the program that training needs is missing or wrong.
+
+        Called before anything is compiled, which may take minutes, and before a workdir is claimed.
+        """
+        return None
+
     def activation_bytes(self, batch: int) -> int:
         """Bytes of device memory that one step over `batch` samples needs beside state and gradients."""
         return 0

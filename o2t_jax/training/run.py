@@ -48,6 +48,7 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
     if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
         progress.line(f"complete: {_result_line(workdir)}")
         return 0
+    system.check()
     state = parallel.replicate(start.state(config))
     with contextlib.ExitStack() as stack:
         if parallel.is_writer:
@@ -92,14 +93,18 @@ class _Start:
         """The state to start from: restored (numpy), or made by the system, perhaps with another run's weights."""
         if self.folder:
             return checkpoint.restore_state(self.folder, self.abstract)
+        source = _opened(config.init_from) if config.init_from else None  # refused before anything is compiled
         state = self.initial.make()
-        return _with_weights_of(state, config.init_from) if config.init_from else state
+        return _with_weights_of(state, source, config.init_from) if source else state
 
 
-def _with_weights_of(state: TrainState, source: str) -> TrainState:
-    """Parameters and extra collections of another run ("DIR", "DIR@best", "DIR@STEP"); optimiser and step start new."""
+def _opened(source: str) -> checkpoint.Opened:
     workdir, _, step = source.partition("@")
-    opened = checkpoint.open_workdir(workdir, step or None)
+    return checkpoint.open_workdir(workdir, step or None)
+
+
+def _with_weights_of(state: TrainState, opened: checkpoint.Opened, source: str) -> TrainState:
+    """Parameters and extra collections of another run ("DIR", "DIR@best", "DIR@STEP"); optimiser and step start new."""
     params = checkpoint.graft(opened.state.params, state.params, f"init_from={source}: params")
     extra = checkpoint.graft(opened.state.extra, state.extra, f"init_from={source}: extra")
     if "step" in state.extra:  # a system's own count of steps: schedules start anew with the run

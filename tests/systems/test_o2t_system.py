@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import train
 from experiments._cli import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.models import phys_layer as phys
 from o2t_jax.systems import o2t
 from o2t_jax.systems.o2t import O2TSystem, build
+from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients, make_train_step
 from tests.models.conftest import make_batch
 
@@ -69,9 +71,9 @@ def batch():
 
 
 @pytest.fixture(scope="module")
-def gradients(system):
+def gradients(system, state, batch):
     """Compiled once: it is what takes time here."""
-    return jax.jit(make_gradients(system.loss_fn))
+    return jax.jit(make_gradients(system.loss_fn)).lower(state, batch).compile()
 
 
 def test_golden_train_step(system, state, batch, gradients) -> None:
@@ -185,3 +187,28 @@ def test_pictures_made_on_the_device_make_the_same_samples() -> None:
     np.testing.assert_array_equal(drawn["para"], cast["para"])
     difference = np.abs(drawn["pictures"].astype(int) - cast["pictures"])
     assert drawn["pictures"].std() > 5 and difference.mean() < 0.5, "another renderer of the same world"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("scene", "balistic", "balistic"),
+        ("module", "render_scene_none.py", "render_scene_"),
+        ("init_from", "nowhere", "nowhere"),
+    ],
+)
+def test_what_is_missing_is_refused_before_anything_is_compiled(
+    field, value, told, tmp_path, monkeypatch, capsys
+) -> None:
+    (tmp_path / "render_scene_none.py").write_text("x = 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Initial, "make", lambda self: pytest.fail("compiled"))
+    assert train.main(["--config=smoke", f"--config.{field}={value}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and told in error
+    assert not list((tmp_path / "runs").glob("smoke-*"))
+
+
+def test_memory_is_not_planned_too_small(system, state, batch, gradients) -> None:
+    needed = gradients.memory_analysis().temp_size_in_bytes
+    assert needed <= system.activation_bytes(len(batch["k"])) < 8 * needed

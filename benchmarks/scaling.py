@@ -7,9 +7,9 @@ more row does it in two processes that meet through `jax.distributed`, as on two
 `lowered` is the number of all-reduces that the step asks for (one a leaf), `all_reduce` what the compiler leaves of
 them, `gradient` those of them that carry more than a scalar, `kb` the bytes all of them reduce. `gradient_diff`: Adam's
 first moment after one step, a multiple of the clipped gradient, against one device's: the norm of the difference over
-the norm, in the worst module (encoder, decoder, ...). A bias before a normalisation has no gradient but rounding, so
-leaves alone would say nothing. `parameter_diff`: the largest difference of a parameter after two steps; at such a bias
-Adam divides noise by noise, so it may be as large as the learning rate.
+the norm, in the worst group of the optimiser (network, tower, g0, alpha). `parameter_diff`: the largest difference of a
+parameter after two steps; at a bias before a normalisation, which has no gradient but rounding, Adam divides noise by
+noise, so it may be as large as the learning rate.
 
 Nothing here is a speed: simulated devices share the cores. --native takes the devices that are there (for a machine
 with several GPUs) in this process, and times the step on 1, 2, 4, ... of them.
@@ -132,8 +132,8 @@ def measure(config: Any, devices: int, save: Path | None, repeats: int = 0) -> d
         state, _ = jax.block_until_ready(compiled(state, batch))
         host = parallel.to_host(state)
         if number == 0:
-            for _, tree in optax.tree.get_all_with_path(host.opt_state, "mu"):
-                arrays |= _flat("moment", tree)
+            for group, (_, flat) in enumerate(optax.tree.get_all_with_path(host.opt_state, "mu")):
+                arrays |= _flat(f"moment/{group}", flat)
     arrays |= _flat("parameter", host.params)
     if save is not None and parallel.is_writer:
         np.savez(save, **arrays)

@@ -127,9 +127,11 @@ def measure(config: Any, devices: int, save: Path | None, repeats: int = 0) -> d
         "parameters_kb": tree_bytes(first.params) / 1e3,
         "compile_s": time.perf_counter() - begun,
     }
+    # With several processes a `pmap` compiled ahead takes a process' share for the whole: there it compiles again.
+    run = step if parallel.process_count > 1 else compiled
     arrays = {}
     for number in range(STEPS):
-        state, _ = jax.block_until_ready(compiled(state, batch))
+        state, _ = jax.block_until_ready(run(state, batch))
         host = parallel.to_host(state)
         if number == 0:
             for group, (_, flat) in enumerate(optax.tree.get_all_with_path(host.opt_state, "mu")):
@@ -140,7 +142,7 @@ def measure(config: Any, devices: int, save: Path | None, repeats: int = 0) -> d
     times = []
     for _ in range(repeats):
         begun = time.perf_counter()
-        state, _ = jax.block_until_ready(compiled(state, batch))
+        state, _ = jax.block_until_ready(run(state, batch))
         times.append(time.perf_counter() - begun)
     return {**row, "step_s": float(np.median(times)) if times else None}
 

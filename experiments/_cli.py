@@ -101,6 +101,13 @@ def load_config(path: str) -> tuple[str, Config]:
     return file.stem, get_config()
 
 
+def workdir_of(values: flags.FlagValues) -> Path:
+    """The run's folder of `--workdir`; raises UsageError where none is given."""
+    if not values.workdir:
+        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
+    return Path(values.workdir)
+
+
 def config_overrides(argv: list[str]) -> list[str]:
     """The arguments that belong to the config, joined as --config=... and --config.field=value."""
     return [item for item in _joined(argv) if item.lstrip("-").startswith(("config=", "config."))]

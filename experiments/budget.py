@@ -35,9 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 def tell_budget(arguments: _cli.Arguments) -> int:
     """Finds g by parts and prints the table."""
     values = arguments.flags
-    if not values.workdir:
-        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
-    result = run_budget(Path(values.workdir), values.samples)
+    result = run_budget(_cli.workdir_of(values), values.samples)
     tell(format_budget(result), result, values.json)
     return 0
 
@@ -49,17 +47,19 @@ def run_budget(workdir: Path, samples: int) -> dict[str, Any]:
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.parallel import start_devices
+    from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir)
     config = opened.config
     if config.get("sampler") != "pairs" or config.get("gauge") != "camera" or config.module or config.world.alpha:
         raise UsageError(f"{workdir}: a budget needs sampler=pairs, gauge=camera, no module and world.alpha=0")
+    set_compilation_cache(config.compilation_cache)
     start_devices(config.device)
     system: Any = build_system(config)
     ahead = Stage((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
     batch, truth, _ = system.source.held_out([ahead], samples)
     direction, seen = sight(system.model, opened.state.params, batch)
-    found = budget(batch, truth.position[:, :, 0], direction, seen)
+    found = budget(batch, truth.position[:, :, 0], direction, seen, config.huber)
     weights = system.read_law(opened.state)["g0_weight"]
     return {"workdir": str(workdir), "truth": float(config.world.g0), **found, "weights": float(weights)}
 

@@ -16,7 +16,6 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli
-from o2t_jax.errors import UsageError
 
 MOST_ROWS = 40  # longer tables are left to the JSON
 
@@ -29,9 +28,7 @@ def main(argv: list[str] | None = None) -> int:
 def evaluate(arguments: _cli.Arguments) -> int:
     """Runs every evaluator of the run's system."""
     values = arguments.flags
-    if not values.workdir:
-        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
-    workdir = Path(values.workdir)
+    workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.report import write_json
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir

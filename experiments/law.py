@@ -27,12 +27,10 @@ def main(argv: list[str] | None = None) -> int:
 def show_law(arguments: _cli.Arguments) -> int:
     """Reads, prints, plots and writes as the arguments say."""
     values = arguments.flags
-    if not values.workdir:
-        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
-    workdir = Path(values.workdir)
+    workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.law import LAW_KEYS, format_law
     from o2t_jax.evaluation.plots import history_of, plot_law
-    from o2t_jax.evaluation.report import write_json
+    from o2t_jax.evaluation.report import tell
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
@@ -44,16 +42,13 @@ def show_law(arguments: _cli.Arguments) -> int:
     law = build_system(opened.config).read_law(opened.state)
     if law is None or not set(LAW_KEYS) <= set(law):
         raise UsageError(f"{workdir} is a run of system {opened.config.system!r}, which reads out no law g(z)")
-    text_to = sys.stderr if values.json == "-" else sys.stdout
-    print(format_law(law), file=text_to)
-    if values.json:
-        write_json({key: law[key] for key in LAW_KEYS}, values.json)
+    tell(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
     plot = Path(values.plot) if values.plot else workdir / "law.png"
     try:
         plot_law(history_of(read_metrics(workdir), HISTORY), law, plot, _truth(workdir))
     except (OSError, ValueError) as error:
         raise UsageError(f"--plot={plot} cannot be written ({error}): give a .png, .pdf or .svg file") from error
-    print(f"plot: {plot}", file=text_to)
+    print(f"plot: {plot}", file=sys.stderr if values.json == "-" else sys.stdout)
     return 0
 
 

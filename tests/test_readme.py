@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from experiments._cli import load_config
-from o2t_jax.training.checkpoint import _read_tree, find_step, open_workdir
+from o2t_jax.training.checkpoint import find_step, open_workdir, read_tree
 from o2t_jax.training.workdir import flatten
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,7 +123,7 @@ def test_the_same_command_resumes_and_equals_the_uninterrupted_run_bit_for_bit(r
     assert all(np.array_equal(a, b) for a, b in pairs)
     moved = [not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(states[0]), strict=True)]
     assert sum(moved) > 100, "step 2 changed nothing: this compares too little"
-    moments = [jax.tree.leaves(_read_tree(find_step(folder, 2), "opt_state")) for folder in (whole, cut)]
+    moments = [jax.tree.leaves(read_tree(find_step(folder, 2), "opt_state")) for folder in (whole, cut)]
     assert all(np.array_equal(a, b) for a, b in zip(*moments, strict=True)) and any(np.any(x) for x in moments[0])
 
 

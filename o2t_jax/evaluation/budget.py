@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.geometry.camera import intrinsics_for, project, triangulate, world_to_camera
 
-HUBER_M = 0.02
 FEWEST = 20
 _ROUNDS = 50
 _FLIPS = 20
@@ -51,19 +51,17 @@ def sight(model: Any, params: Any, batch: Any) -> tuple[np.ndarray, np.ndarray]:
         found = model.apply({"params": params}, pictures.astype(jnp.float32) / 255.0, para, method="sight")
         return found.direction, found.seen
 
-    count, parts = len(batch["para"]), []
-    for first in range(0, count, _BATCH):
-        rows = np.arange(first, first + _BATCH) % count  # the last batch is filled up: one compilation
-        parts.append(tuple(np.asarray(x) for x in find(params, batch["pictures"][rows], batch["para"][rows])))
-    directions, seen = (np.concatenate(x)[:count] for x in zip(*parts, strict=True))
+    directions, seen = in_batches(
+        lambda rows: find(params, batch["pictures"][rows], batch["para"][rows]), len(batch["para"]), _BATCH
+    )
     return directions.astype(np.float64), seen.astype(bool)
 
 
-def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.ndarray, huber: float) -> dict[str, Any]:
     """The parts of an error of g.
 
     Args: `batch` of FUTURE samples (`para` is used); `position` [N, 5, 3] m, where the ball truly was in the five
-    pictures, in the frame of `para`; `direction`, `seen`: `sight`.
+    pictures, in the frame of `para`; `direction`, `seen`: `sight`; `huber` m, where the law's loss turns linear.
     Returns: `samples`; by name an `Estimate`: `none` (all true), `target`, `inputs`, `scatter` (the inputs' errors with
     random signs: no bias, the same noise), `all`; `keypoints`: `u`, `v`, a `Keypoint` each.
     Raises: UsageError where fewer than 20 samples show the ball in all five pictures.
@@ -83,23 +81,27 @@ def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.nda
     error = points - true_points
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1.0], (_FLIPS, len(error), 1, 1))
-    flipped = [find_g(true_points + sign * error, origin[:, 4], true_ray[:, 4], times).g for sign in signs]
+
+    def found(points: np.ndarray, ray: np.ndarray) -> Estimate:
+        return find_g(points, origin[:, 4], ray[:, 4], times, huber)
+
+    flipped = [found(true_points + sign * error, true_ray).g for sign in signs]
     return {
         "samples": int(whole.sum()),
-        "none": find_g(true_points, origin[:, 4], true_ray[:, 4], times),
-        "target": find_g(true_points, origin[:, 4], direction[:, 4], times),
-        "inputs": find_g(points, origin[:, 4], true_ray[:, 4], times),
+        "none": found(true_points, true_ray),
+        "target": found(true_points, direction),
+        "inputs": found(points, true_ray),
         "scatter": Estimate(float(np.mean(flipped)), float(np.std(flipped) / _FLIPS**0.5)),
-        "all": find_g(points, origin[:, 4], direction[:, 4], times),
+        "all": found(points, direction),
         "keypoints": keypoints(para, direction, true_ray),
     }
 
 
-def find_g(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, times: np.ndarray) -> Estimate:
+def find_g(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, times: np.ndarray, huber: float) -> Estimate:
     """The g of least Huber loss; see the module's docstring.
 
     Args: `points` [N, 2, 3] m at t1 and t2; `origin` [N, 3] m and unit `ray` [N, 3] of the target's sighting; `times`
-    [N, 2] s from t1 to t2 and to the target.
+    [N, 2] s from t1 to t2 and to the target; `huber` m, where the loss turns linear.
     """
     tk, tn = times[:, :1], times[:, 1:]
     up = np.array([0.0, 0.0, 1.0])
@@ -108,7 +110,7 @@ def find_g(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, times: np.nd
     g = 0.0
     for _ in range(_ROUNDS):
         miss = fixed + g * slope
-        weight = np.minimum(1.0, HUBER_M / np.maximum(np.linalg.norm(miss, axis=-1), 1e-12))
+        weight = np.minimum(1.0, huber / np.maximum(np.linalg.norm(miss, axis=-1), 1e-12))
         curvature = np.sum(weight * np.sum(slope**2, axis=-1))
         g -= np.sum(weight * np.sum(slope * miss, axis=-1)) / curvature
     pull = weight * np.sum(slope * miss, axis=-1)

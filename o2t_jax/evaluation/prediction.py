@@ -26,6 +26,7 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.baselines import BASELINES
+from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
 from o2t_jax.evaluation.report import picture_grid
 from o2t_jax.types import DIS, FUTURE, MODES, VIEW, PyTree
@@ -192,12 +193,10 @@ class PredictionEvaluator:
 
     def predictions(self, state: PyTree) -> np.ndarray:
         """float32 [N, H, W, 3] in 0..1."""
-        count, parts = len(self.held_out.n), []
-        for start in range(0, count, self._batch):
-            # The last batch is filled up with its last sample: one shape, so one compilation.
-            index = np.minimum(np.arange(start, start + self._batch), count - 1)
-            parts.append(np.asarray(self._predict(state, self.held_out.batch(index)), np.float32))
-        return np.concatenate(parts)[:count]
+        found = in_batches(
+            lambda rows: self._predict(state, self.held_out.batch(rows)), len(self.held_out.n), self._batch
+        )
+        return found.astype(np.float32)
 
     def __call__(self, state: PyTree) -> Iterator[tuple[str, Any]]:
         prediction = self.predictions(state)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy import special
 
 from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.forms import leads_beside, named
 from o2t_jax.evaluation.tracks import Shared, TrackFit, Tracks, fit_tracks
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
@@ -115,17 +116,14 @@ def measure(model: Any, params: Any, windows: Any, camera_size: int, batch: int 
         sighting = model.apply({"params": params}, pictures, para, corner[:, None], method="sight")
         return sighting.direction[:, 0], sighting.seen[:, 0]
 
-    directions, seen = [], []
-    for first in range(0, len(windows.pictures), batch):
-        rows = np.arange(first, first + batch) % len(windows.pictures)  # the last batch is filled up: one compilation
-        direction, found = sight(params, windows.pictures[rows], windows.window[rows].astype(np.float32))
-        directions.append(np.asarray(direction, np.float64))
-        seen.append(np.asarray(found))
     count = len(windows.pictures)
-    direction = np.concatenate(directions)[:count]
+    direction, seen = in_batches(
+        lambda rows: sight(params, windows.pictures[rows], windows.window[rows].astype(np.float32)), count, batch
+    )
+    direction = direction.astype(np.float64)
     intrinsics = intrinsics_for(camera_size, camera_size)
     pixels, _ = project(direction, np.zeros(3), world_to_camera(np.zeros(count), np.zeros(count)), intrinsics)
-    return Sightings(pixels, np.concatenate(seen)[:count])
+    return Sightings(pixels, seen)
 
 
 def refine(

@@ -59,9 +59,9 @@ def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
     meta = read_meta(folder)
     state = TrainState(
         step=np.array(meta["step"], np.int32),
-        params=_read_tree(folder, "params"),
+        params=read_tree(folder, "params"),
         opt_state=None,
-        extra=_read_tree(folder, "extra"),
+        extra=read_tree(folder, "extra"),
         key=np.array(meta["key"], np.uint32),
     )
     return Opened(folders.config_from_json(_read_json(folder, "config")), meta["step"], state, meta)
@@ -71,7 +71,7 @@ def restore_params(workdir: str | Path, step: int | str | None = None) -> PyTree
     """The verified parameters of a run as nested dicts of numpy arrays. Arguments and errors as `open_workdir`."""
     folder = find_step(workdir, step)
     read_meta(folder)
-    return _read_tree(folder, "params")
+    return read_tree(folder, "params")
 
 
 def restore_state(folder: Path, like: TrainState) -> TrainState:
@@ -81,7 +81,7 @@ def restore_state(folder: Path, like: TrainState) -> TrainState:
         UsageError: a damaged or foreign checkpoint, or one whose arrays do not fit `like`.
     """
     meta = read_meta(folder)
-    parts = {name: graft(_read_tree(folder, name), getattr(like, name), f"{name} of {folder}") for name in _TREES}
+    parts = {name: graft(read_tree(folder, name), getattr(like, name), f"{name} of {folder}") for name in _TREES}
     return TrainState(step=np.array(meta["step"], np.int32), key=np.array(meta["key"], np.uint32), **parts)
 
 
@@ -213,7 +213,7 @@ def _to_nested(tree: PyTree) -> dict[str, Any]:
     return traverse_util.unflatten_dict({path: np.asarray(leaf) for path, leaf in flat.items() if leaf is not None})
 
 
-def _read_tree(folder: Path, item: str) -> dict[str, Any]:
+def read_tree(folder: Path, item: str) -> dict[str, Any]:
     if not (folder / item).is_dir():
         return {}
     return _read(folder, item, ocp.StandardCheckpointHandler)

@@ -43,9 +43,9 @@ class Parallel:
         return self.num_devices > 1
 
     @property
-    def axis_name(self) -> str | None:
-        """Name of the device axis inside the step; None on a single device."""
-        return AXIS if self.mapped else None
+    def speed_up(self) -> int:
+        """How many devices of this process really work side by side: simulated ones share its cores."""
+        return 1 if self.devices[0].platform == "cpu" else len(self.devices)
 
     @property
     def is_writer(self) -> bool:
@@ -66,10 +66,33 @@ class Parallel:
         donated = 0 if donate else ()
         if not self.mapped:
             return jax.jit(make_step(None), donate_argnums=donated)
-        step = jax.pmap(make_step(AXIS), axis_name=AXIS, donate_argnums=donated, devices=self._pmap_devices())
-        if self.devices[0].platform == "cpu":
-            return _one_at_a_time(step)
-        return step
+        return self.in_turn(
+            jax.pmap(make_step(AXIS), axis_name=AXIS, donate_argnums=donated, devices=self._pmap_devices())
+        )
+
+    def in_turn(self, step: Callable) -> Any:
+        """`step`, or on several simulated devices one that waits until its results are there.
+
+        Those share one thread pool, where two steps' collectives can lock up.
+        """
+        if not self.mapped or self.devices[0].platform != "cpu":
+            return step
+
+        @functools.wraps(step)
+        def waiting(*args):
+            return jax.block_until_ready(step(*args))
+
+        return waiting
+
+    def shapes(self, state: PyTree, batch: PyTree) -> tuple[PyTree, PyTree]:
+        """What `compile`'s step takes for a state and a batch of these shapes: see `replicate` and `put`."""
+        if not self.mapped:
+            return state, batch
+        count, struct = len(self.devices), jax.ShapeDtypeStruct
+        return (
+            jax.tree.map(lambda x: struct((count, *x.shape), x.dtype), state),
+            jax.tree.map(lambda x: struct((count, x.shape[0] // count, *x.shape[1:]), x.dtype), batch),
+        )
 
     def replicate(self, tree: PyTree) -> PyTree:
         """A host tree as every device needs it; with several devices each leaf gains a leading axis."""
@@ -119,16 +142,6 @@ class Parallel:
 
     def _pmap_devices(self) -> list[Any] | None:
         return list(self.devices) if self.process_count == 1 else None  # several processes: pmap takes them all
-
-
-def _one_at_a_time(step: Callable) -> Callable:
-    """Waits for each step: simulated devices share one thread pool, where two steps' collectives can lock up."""
-
-    @functools.wraps(step)
-    def wrapped(*args):
-        return jax.block_until_ready(step(*args))
-
-    return wrapped
 
 
 def make_parallel(count: int = 0) -> Parallel:

@@ -69,7 +69,6 @@ class _Start:
     """Where a run begins: at step 0, or at the latest checkpoint of its workdir."""
 
     initial: Initial
-    abstract: TrainState  # shapes and types of the state
     step: int = 0
     folder: Path | None = None
     meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -78,12 +77,16 @@ class _Start:
     def find(cls, system: System, config: Config, workdir: Path) -> _Start:
         initial = Initial(system.init, jax.random.PRNGKey(config.seed))
         if not checkpoint.saved_steps(workdir):
-            return cls(initial, initial.shapes)
+            return cls(initial)
         folder = checkpoint.find_step(workdir)
         meta = checkpoint.read_meta(folder)
         if meta["system"] != system.name:
             raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
-        return cls(initial, initial.shapes, meta["step"], folder, meta)
+        return cls(initial, meta["step"], folder, meta)
+
+    @property
+    def shapes(self) -> TrainState:
+        return self.initial.shapes
 
     @property
     def plan(self) -> Plan | None:
@@ -92,19 +95,20 @@ class _Start:
     def state(self, config: Config) -> TrainState:
         """The state to start from: restored (numpy), or made by the system, perhaps with another run's weights."""
         if self.folder:
-            return checkpoint.restore_state(self.folder, self.abstract)
+            return checkpoint.restore_state(self.folder, self.shapes)
         source = _opened(config.init_from) if config.init_from else None  # refused before anything is compiled
         state = self.initial.make()
         return _with_weights_of(state, source, config.init_from) if source else state
 
 
 def _opened(source: str) -> checkpoint.Opened:
+    """A run named by "DIR", "DIR@best" or "DIR@STEP"."""
     workdir, _, step = source.partition("@")
     return checkpoint.open_workdir(workdir, step or None)
 
 
 def _with_weights_of(state: TrainState, opened: checkpoint.Opened, source: str) -> TrainState:
-    """Parameters and extra collections of another run ("DIR", "DIR@best", "DIR@STEP"); optimiser and step start new."""
+    """Parameters and extra collections of another run; optimiser and step start new."""
     params = checkpoint.graft(opened.state.params, state.params, f"init_from={source}: params")
     extra = checkpoint.graft(opened.state.extra, state.extra, f"init_from={source}: extra")
     if "step" in state.extra:  # a system's own count of steps: schedules start anew with the run
@@ -118,8 +122,8 @@ def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> 
         devices=parallel.num_devices,
         local_devices=len(parallel.devices),
         memory=resources.free_memory(config.memory_gb),
-        state_bytes=tree_bytes(start.abstract),
-        params_bytes=tree_bytes(start.abstract.params),
+        state_bytes=tree_bytes(start.shapes),
+        params_bytes=tree_bytes(start.shapes.params),
         activation_bytes=system.activation_bytes,
         sample_bytes=tree_bytes(system.sample_spec or {}),
         pool_size=system.pool_size,
@@ -154,7 +158,7 @@ class _Run:
         line(f"memory    {resources.gb(memory.host)} free{own}")
         line(
             f"plan      batch {config.batch} = {plan.devices} device(s) x {plan.micro_batches} x {plan.micro_batch}, "
-            f"{pool}{tree_size(start.abstract.params):,} parameters, state {resources.gb(tree_bytes(start.abstract))}, "
+            f"{pool}{tree_size(start.shapes.params):,} parameters, state {resources.gb(tree_bytes(start.shapes))}, "
             f"a step about {resources.gb(activations)}"
         )
         for note in (*self.system.notes(plan), *(f"warning: {text}" for text in plan.warnings)):
@@ -218,16 +222,19 @@ class _Run:
         return schedule.logs(step) and self.parallel.any(stop.signum is not None)
 
     def _compiled_step(self, stack: contextlib.ExitStack, stop: StopFlag) -> Callable:
-        """The compiled step. On one device it compiles while the buffer fills, and its cost is told first."""
-        system, start, pieces = self.system, self.start, self.plan.micro_batches
-        step_fn = self.parallel.compile(
+        """The step, which compiles while the buffer fills and its cost is told; with several processes, at the first.
+
+        (What is compiled ahead under `pmap` does not know a process' own share from the whole batch.)
+        """
+        system, start, pieces, parallel = self.system, self.start, self.plan.micro_batches, self.parallel
+        step_fn = parallel.compile(
             lambda axis_name: make_train_step(system.loss_fn, system.tx, axis_name=axis_name, micro_batches=pieces)
         )
-        if self.parallel.mapped or system.sample_spec is None or start.step >= self.config.train_steps:
+        if parallel.process_count > 1 or system.sample_spec is None or start.step >= self.config.train_steps:
             return step_fn
         size = self.config.batch
         batch = {name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
-        lowered = step_fn.lower(start.abstract, batch)
+        lowered = step_fn.lower(*parallel.shapes(start.shapes, batch))
         compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lowered.compile)
         self._tell_cost(lowered)
 
@@ -236,18 +243,18 @@ class _Run:
                 self.progress.update("compiling the step (kept for the next start)", plain=True)
                 compiling.exception()
                 stop.check()
-            return compiling.result()(state, batch)
+            return parallel.in_turn(compiling.result())(state, batch)
 
         return compiled
 
     def _tell_cost(self, lowered: jax.stages.Lowered) -> None:
-        each = resources.flops(lowered) * self.plan.micro_batches
+        each = resources.flops(lowered) * self.plan.micro_batches * self.plan.devices  # XLA counts one device's share
         total = each * (self.config.train_steps - self.start.step)
         if not np.isfinite(total):
             return
         text = f"cost      {each / 1e9:.3g} GFLOP a step, {total / 1e12:.3g} TFLOP in all"
         if total > _WORTH_MEASURING:
-            rate = resources.measured_rate()
+            rate = resources.measured_rate() * self.parallel.speed_up
             text += (
                 f": at least {clock(total / rate)} at the {rate / 1e9:.0f} GFLOP/s that a convolution reaches here; "
                 "small layers are slower, and the progress line will tell"

@@ -83,7 +83,7 @@ def test_open_workdir_needs_no_model(saved):
 
 
 def test_law_numbers_lie_beside_the_parameters(saved):
-    law = checkpoint._read_tree(checkpoint.find_step(saved), "law")
+    law = checkpoint.read_tree(checkpoint.find_step(saved), "law")
     assert law["g0"] == 9.7 and np.isnan(law["alpha"]) and law["curve"].shape == (1, 2) and "sha" not in law
 
 

@@ -120,7 +120,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(runs):
     assert "stopped at step 3 and saved" in stopped and not (root / "broken" / "result.json").exists()
     assert "from step 3 to 6" in finish(train(root / "broken", system="toy_worldly:WorldlyToy"))
     for tree in ("params", "opt_state", "extra"):
-        whole, broken = (checkpoint._read_tree(checkpoint.find_step(root / name), tree) for name in ("whole", "broken"))
+        whole, broken = (checkpoint.read_tree(checkpoint.find_step(root / name), tree) for name in ("whole", "broken"))
         assert jax.tree.all(jax.tree.map(lambda a, b: a.tobytes() == b.tobytes(), whole, broken)), tree
     assert numbers(root / "broken") == numbers(root / "whole")
 

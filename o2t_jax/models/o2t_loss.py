@@ -1,7 +1,8 @@
 """The O2T loss: pictures for the network, point-to-ray distances for the law. Pictures, cameras and times only.
 
 - picture: w (0.7 MSE + 0.3 L1) on the target (O2T guide, 'Training'); w is 1, or larger where the target differs from
-  the first picture (`motion_weight`).
+  the first picture (`motion_weight`). L1 is rounded off within half a grey level: where the background is composed,
+  most errors are rounding, and a sign of those would make the gradient another one on every machine.
 - swap: trains the mask tower on the left eye's inputs (`metric.swap_loss`).
 - law: the physics branch's predicted position must lie on the ray through what the tower sees in the *target* picture;
   the distance is in metres (a pixel residual times depth), so near and far balls weigh alike and noisy depths bias g0
@@ -24,6 +25,7 @@ from o2t_jax.models.phys_layer import HEIGHT_BINS, height_counts
 from o2t_jax.types import FUTURE, MODES, TARGET
 
 MSE_SHARE, L1_SHARE = 0.7, 0.3
+HALF_GREY = 0.5 / 255.0
 
 
 class LossWeights(NamedTuple):
@@ -50,9 +52,10 @@ def to_float(pictures: jax.Array) -> jax.Array:
 
 
 def picture_loss(prediction: jax.Array, target: jax.Array, first: jax.Array, motion: float) -> jax.Array:
-    """[B]: weighted 0.7 MSE + 0.3 L1 over pixels and channels; weights have mean one per sample."""
+    """[B]: weighted 0.7 MSE + 0.3 L1 (rounded off) over pixels and channels; weights have mean one per sample."""
     error = prediction - target
-    per_pixel = jnp.mean(MSE_SHARE * jnp.square(error) + L1_SHARE * jnp.abs(error), axis=-1)
+    absolute = huber(jnp.abs(error), HALF_GREY) / HALF_GREY
+    per_pixel = jnp.mean(MSE_SHARE * jnp.square(error) + L1_SHARE * absolute, axis=-1)
     if motion <= 0.0:
         return jnp.mean(per_pixel, axis=(1, 2))
     weight = 1.0 + motion * jnp.clip(2.0 * jnp.sum(jnp.abs(target - first), axis=-1), 0.0, 1.0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,58 +17,29 @@ from experiments import train
 from experiments._cli import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.models import phys_layer as phys
-from o2t_jax.systems import o2t
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients, make_train_step
-from tests.models.conftest import make_batch
+from tests.systems.small import small_batch, small_config, small_state, small_system
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "train_step.json"
 CONFIGS = sorted(path.stem for path in (ROOT / "experiments" / "configs").glob("[!_]*.py"))
 
 
-def small_config():
-    _, config = load_config("smoke")
-    config.update({"dt": 0.1, "k_min": 2, "k_max": 3, "n_max": 6, "alpha_start": 0.0})
-    return config
-
-
-class Seeing(nn.Module):
-    """A tower that sees the test's red ball: to a random one nothing is there, and most of the loss would not run."""
-
-    @nn.compact
-    def __call__(self, pictures: jax.Array) -> jax.Array:
-        gain = self.param("gain", nn.initializers.zeros, (), jnp.float32)
-        return (60.0 + gain) * (pictures[..., 0] - pictures[..., 1] - 0.13)
-
-
 @pytest.fixture(scope="module")
 def system() -> O2TSystem:
-    with pytest.MonkeyPatch.context() as patch:
-        make = o2t.make_model
-        patch.setattr(o2t, "make_model", lambda config: make(config).clone(tower_type=Seeing))
-        return build(small_config())
+    return small_system()
 
 
 @pytest.fixture(scope="module")
 def state(system):
-    """Parameters made in numpy: the same on every machine and version, and away from their zero starts."""
-    shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
-    rng = np.random.default_rng(0)
-
-    def fill(x):
-        fan_in = np.prod(x.shape[:-1]) if len(x.shape) > 1 else 100.0
-        return jnp.asarray(rng.normal(size=x.shape) / np.sqrt(fan_in), jnp.float32)
-
-    params = jax.tree.map(fill, shapes.params)
-    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    return blank.replace(params=params, opt_state=jax.jit(system.tx.init)(params))
+    return small_state(system)
 
 
 @pytest.fixture(scope="module")
 def batch():
-    return {name: jnp.asarray(x) for name, x in make_batch(4).items()}
+    return jax.tree.map(jnp.asarray, small_batch())
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +74,37 @@ def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, grad
     whole, (_, extra) = gradients(state, batch)
     parts, (_, extra_parts) = jax.jit(make_gradients(system.loss_fn, micro_batches=2))(state, batch)
 
+    assert_same_gradient(parts, whole)
+    assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
+    assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
+
+
+def assert_same_gradient(found, whole) -> None:
+    """By part of the network: single float32 entries are sums over whole maps that nearly cancel."""
+
     def norm(tree) -> float:
         return float(np.sqrt(sum(np.sum(np.square(np.asarray(x, np.float64))) for x in jax.tree.leaves(tree))))
 
-    # By part of the network: single float32 entries are sums over whole maps that nearly cancel.
     for part in whole:
-        difference = jax.tree.map(jnp.subtract, whole[part], parts[part])
+        difference = jax.tree.map(jnp.subtract, whole[part], found[part])
         # Sums in another order differ by 1e-5; a sample lost or counted twice would by a fifth.
         assert norm(difference) <= 1e-4 * norm(whole[part]), part
-    assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
-    assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
+        assert norm(whole[part]) > 0, part
+
+
+def test_four_devices_give_one_devices_gradient(state, batch, gradients, tmp_path) -> None:
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
+    command = [sys.executable, "-m", "tests.systems.small", str(tmp_path / "four.npz")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    whole, (_, extra) = gradients(state, batch)
+    with np.load(tmp_path / "four.npz") as file:
+        assert file["devices"] == 4
+        leaves = [file[f"arr_{i}"] for i in range(len(file) - 1)]
+    found, extra_found = jax.tree.unflatten(jax.tree.structure((whole, extra)), leaves)
+    assert_same_gradient(found, whole)
+    assert np.allclose(extra["visited"], extra_found["visited"], atol=1e-7) and np.any(extra["visited"])
 
 
 def test_the_full_size_step_lowers_for_tpu_and_cuda() -> None:

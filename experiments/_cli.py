@@ -119,7 +119,7 @@ def check_field(config: Config, name: str) -> None:
     if name in names:
         return
     near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+    hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
     raise UsageError(f"the config has no field {name!r}{hint}")
 
 

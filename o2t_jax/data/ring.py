@@ -40,7 +40,7 @@ class BufferConfig:
     def __post_init__(self) -> None:
         for name in ("pool_size", "initial_fill", "batch", "render_workers"):
             if getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
+                raise UsageError(f"{name}={getattr(self, name)} must be at least 1: set --config.{name}=1 or more")
         if self.buffer not in BUFFERS:
             raise UsageError(f"buffer='{self.buffer}' is unknown: choose one of {', '.join(BUFFERS)}")
         if not 1.0 <= self.reuse < float("inf"):

@@ -98,7 +98,7 @@ class ViewConfig:
     def _at_least(self, name: str, low: float) -> None:
         value = getattr(self, name)
         if value is not None and value < low:
-            raise UsageError(f"{name}={value} must be at least {low:g}")
+            raise UsageError(f"{name}={value} must be at least {low:g}: set --config.{name}={low:g} or more")
 
     @classmethod
     def from_config(cls, config: Any) -> ViewConfig:

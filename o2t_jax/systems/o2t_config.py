@@ -15,6 +15,7 @@ from o2t_jax.training.workdir import Config
 
 STRIDE = 32
 MAX_RENDER_SIZE = 2048
+MIN_BASE_CH, MAX_BASE_CH = 8, 512
 
 
 def default() -> Config:
@@ -133,8 +134,12 @@ def validate(config: Config) -> None:
             f"render_size={size} must be a multiple of {STRIDE} from {STRIDE} to {MAX_RENDER_SIZE}: "
             f"set --config.render_size={near}"
         )
-    if config.base_ch < 8 or config.base_ch % 4:
-        raise UsageError(f"base_ch={config.base_ch} must be a multiple of 4, at least 8: set --config.base_ch=8")
+    width = config.base_ch
+    if width % 4 or not MIN_BASE_CH <= width <= MAX_BASE_CH:
+        near = min(max(MIN_BASE_CH, round(width / 4) * 4), MAX_BASE_CH)
+        raise UsageError(
+            f"base_ch={width} must be a multiple of 4 from {MIN_BASE_CH} to {MAX_BASE_CH}: set --config.base_ch={near}"
+        )
     if config.latent_dim < 6 or config.latent_dim % 6:
         near = max(6, round(config.latent_dim / 6) * 6)
         raise UsageError(f"latent_dim={config.latent_dim} must be a multiple of 6: set --config.latent_dim={near}")
@@ -173,7 +178,7 @@ def validate(config: Config) -> None:
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must be a distance in m, or 0: set --config.{name}=0")
     if config.eval_samples < 3:
-        raise UsageError(f"eval_samples={config.eval_samples} must be at least 3, one of each mode")
+        raise UsageError(f"eval_samples={config.eval_samples} must be at least 3, one of each mode: set --config.eval_samples=3")
 
 
 # Metres; 0 leaves them out.

@@ -33,6 +33,7 @@ CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT, LOCK = (
     ".lock",
 )
 _MISSING = object()
+_MOST_SHOWN = 5
 Config = Any  # an ml_collections.ConfigDict, whose stubs give every field the union of all types
 
 
@@ -94,8 +95,10 @@ def check_workdir(workdir: Path, config: Config) -> None:
         if old.get(name, _MISSING) != new.get(name, _MISSING)
     ]
     if differing:
+        more = len(differing) - _MOST_SHOWN
+        tail = f" and {more} more" if more > 0 else ""
         raise UsageError(
-            f"{workdir} belongs to another config; differing fields: {', '.join(differing)}. "
+            f"{workdir} belongs to another config; differing fields: {', '.join(differing[:_MOST_SHOWN])}{tail}. "
             "Choose another --workdir, or leave it out; start from its weights with --config.init_from"
         )
 

@@ -186,6 +186,34 @@ def test_two_balls_are_not_crossed():
         assert sighting.radius == pytest.approx(radius)
 
 
+class Alike(type(get_scene("room"))):
+    """Two balls of one radius and one colour that fly past each other; the second leaves by x = 0."""
+
+    def sample(self, rng):
+        y = rng.uniform(-1.0, 1.0)
+        position = np.array([[4.0, y, 4.0], [10.0, y + rng.uniform(-1.5, 1.5), 4.0]])
+        velocity = np.array([[3.0, rng.uniform(-1, 1), 7.0], [-6.5, rng.uniform(-1, 1), 6.5]])
+        return Setup(np.full(2, 0.45), np.full((2, 3), 0.5), position, velocity, np.full(2, PROJECTILE), np.ones(2))
+
+
+def test_a_flight_is_one_ball_where_two_are_alike_and_one_goes():
+    """What ties windows to one ball is how it moves: a track may change balls where they pass, a flight never."""
+    renderer, flights, crossed = SceneRenderer(Alike(), Gravity.hyperbolic(9.2, -9.5)), [0, 0], 0
+    for seed in range(8):
+        times = 0.03 * seed + STEPS
+        position, visible, _ = renderer.truth(seed, times)
+        assert visible[:, 0].all() and not visible[-1, 1]
+        for track in rough_tracks(renderer, seed, times, rig_cameras("room", seed, 768), CONFIG, 72):
+            away = {m: np.linalg.norm(position[m] - s.position, axis=-1) for m, s in track.sightings.items()}
+            assert all(visible[m, d.argmin()] and d.min() < 0.15 for m, d in away.items()), "a ball that is gone"
+            crossed += len({int(d.argmin()) for d in away.values()}) > 1
+            for run in free_segments(track, times, CONFIG):
+                balls = {int(away[m].argmin()) for m in run}
+                assert len(balls) == 1, (seed, run)
+                flights[balls.pop()] += 1
+    assert flights[0] >= 8 and flights[1] >= 3 and crossed, (flights, crossed)
+
+
 @pytest.mark.parametrize("name", ["fall", "room"])
 def test_rigs_are_pure_and_see_the_balls(name):
     scene, camera, rng = get_scene(name), intrinsics_for(64, 64), np.random.default_rng(5)

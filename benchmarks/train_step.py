@@ -32,6 +32,7 @@ import numpy as np
 
 from benchmarks.common import finish
 from experiments import _cli
+from experiments._pages import restart_with_huge_pages
 from experiments.configs import cpu, seed
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.resources import flops
@@ -212,4 +213,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()  # as experiments.train does; PyTorch in its processes has them too
     sys.exit(main())

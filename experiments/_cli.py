@@ -18,6 +18,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from experiments._pages import restart_with_huge_pages
 from o2t_jax.errors import UsageError
 from o2t_jax.training.workdir import Config, flatten
 
@@ -53,6 +54,8 @@ def run(
         define: declares the entry point's own flags, with `flag_values=values`.
         with_config: whether `--config=FILE` and `--config.field=value` are understood.
     """
+    if argv is None:
+        restart_with_huge_pages()
     argv = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

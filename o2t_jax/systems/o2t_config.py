@@ -178,7 +178,9 @@ def validate(config: Config) -> None:
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must be a distance in m, or 0: set --config.{name}=0")
     if config.eval_samples < 3:
-        raise UsageError(f"eval_samples={config.eval_samples} must be at least 3, one of each mode: set --config.eval_samples=3")
+        raise UsageError(
+            f"eval_samples={config.eval_samples} must be at least 3, one of each mode: set --config.eval_samples=3"
+        )
 
 
 # Metres; 0 leaves them out.

@@ -1,11 +1,13 @@
 """The encoder's and decoder's two costly operations in the forms that XLA compiles well for a CPU.
 
-Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Four facts of XLA:CPU
+Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Five facts of XLA:CPU
 (jaxlib 0.10) stand behind them:
 
 - Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. Neighbouring columns
   of a [B, H, W, C] map are neighbours in memory, so [B, H, W/p, pC] is the same bytes: a packed convolution computes p
   columns at once. It multiplies by some zeros and is still up to three times faster.
+- Of a convolution, the gradient by the kernel is one in which samples stand where channels do. With one sample it takes
+  two to three times as long as with the same pixels in 16: cut a sample into strips of rows.
 - A sum over pixels runs on one core per sample, and slowly where its argument is computed on the way: sum in two stages
   over arrays that are stored.
 - XLA computes an array again for each reader, in each reader's order, unless its last operation counts as costly: where
@@ -16,6 +18,7 @@ Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import jax
@@ -29,6 +32,8 @@ PARTIAL_SUMS = 32
 VECTOR = 16
 # Pixels of a map up to which a convolution is a matrix product: Eigen's is ten times slower on 2 x 2 maps.
 TINY = 4
+# Samples, or strips of them, that the gradient by a kernel is summed over at once.
+STRIPS = 16
 # Numbers of a sample's map up to which one plain sum does: the loops of two stages take longer to compile than to run.
 SMALL = 20_000
 # Below it SiLU's slope is zero to float32, and exp(-z) would overflow when squared.
@@ -90,6 +95,22 @@ def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return grouped.reshape(b, h, w, kernel.shape[3])
 
 
+def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
+    """The gradient [3, 3, C, D] of `conv3` by its kernel: of `x` [B, H, W, C] and the gradient `g` [B, H, W, D]."""
+    b, h, w, c = x.shape
+    count = math.gcd(h, 1 << max(STRIPS // b, 1).bit_length() - 1)
+    rows, padding = h // count, "SAME"
+    if b < STRIPS:
+        # Each strip with the rows above and below it; the padding is in them.
+        padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        strips = [padded[:, i * rows : (i + 1) * rows + 2] for i in range(count)]
+        x, padding = jnp.stack(strips, axis=1).reshape(b * count, rows + 2, w + 2, c), "VALID"
+        g = g.reshape(b * count, rows, w, g.shape[3])
+    blank = jnp.zeros((3, 3, c, g.shape[3]), x.dtype)
+    _, pull = jax.vjp(lambda k: lax.conv_general_dilated(x, k, (1, 1), padding, dimension_numbers=DIMENSIONS), blank)
+    return pull(g)[0]
+
+
 @jax.custom_vjp
 def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     """3x3 convolution with bias [D]."""
@@ -106,7 +127,7 @@ def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Arr
     x, kernel = saved
     # The input's gradient is the convolution with the kernel turned over, its channels exchanged.
     dx = packed_conv3(g, jnp.swapaxes(kernel[::-1, ::-1], 2, 3))
-    (dkernel,) = jax.vjp(lambda k: conv3(x, k), kernel)[1](g)
+    dkernel = kernel_gradient(x, g)
     d = g.shape[-1]
     columns = jnp.sum(g.reshape(-1, g.shape[2] * d), axis=0, dtype=jnp.float32)
     return dx, dkernel, jnp.sum(columns.reshape(-1, d), axis=0).astype(g.dtype)

@@ -24,13 +24,15 @@ def compare(ours, plain, *arguments) -> None:
         assert float(jnp.abs(found - wanted).max()) < 1e-5 * float(jnp.abs(wanted).max())
 
 
-CONVOLUTIONS = [(6, 8, 23, 4), (6, 8, 8, 3), (6, 8, 4, 8), (6, 6, 5, 4), (6, 8, 16, 16), (2, 2, 16, 16), (1, 1, 4, 4)]
+CONVOLUTIONS = [(2, 6, 8, *channels) for channels in ((23, 4), (8, 3), (4, 8), (16, 16))]
+CONVOLUTIONS += [(2, 6, 6, 5, 4), (2, 2, 2, 16, 16), (2, 1, 1, 4, 4)]
+CONVOLUTIONS += [(1, 32, 8, 8, 8), (1, 7, 8, 8, 8), (3, 32, 8, 8, 8), (16, 4, 4, 8, 8), (20, 4, 4, 8, 8)]
 
 
-@pytest.mark.parametrize(("height", "width", "inputs", "outputs"), CONVOLUTIONS)
-def test_convolution(height: int, width: int, inputs: int, outputs: int) -> None:
+@pytest.mark.parametrize(("batch", "height", "width", "inputs", "outputs"), CONVOLUTIONS)
+def test_convolution(batch: int, height: int, width: int, inputs: int, outputs: int) -> None:
     rng = np.random.default_rng(0)
-    shapes = ((2, height, width, inputs), (3, 3, inputs, outputs), (outputs,))
+    shapes = ((batch, height, width, inputs), (3, 3, inputs, outputs), (outputs,))
     arrays = [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
     compare(cpu_ops.conv3_bias, lambda x, k, b: cpu_ops.conv3(x, k) + b, *arrays)
 

@@ -78,7 +78,7 @@ def test_each_command_is_one_line(name):
 @pytest.mark.timeout(600)
 def test_the_first_command_trains_and_leaves_what_the_readme_lists(run):
     folder, output = run
-    assert f"{DEVICES} x cpu" in output
+    assert f"{DEVICES} x cpu" in output and re.search(r"\ncost +\d[\d.]* GFLOP a step", output)
     assert re.search(r"step 2/2 .*loss \d+\.\d+ .*g0 -?\d", output)
     (workdir,) = (folder / "runs").iterdir()
     table = (ROOT / "README.md").read_text().partition("## What a run leaves")[2].partition("\n![")[0]

@@ -214,7 +214,7 @@ def _to_nested(tree: PyTree) -> dict[str, Any]:
 
 
 def read_tree(folder: Path, item: str) -> dict[str, Any]:
-    """One tree of a step's folder ("params", "opt_state", "extra", "law") as nested dicts; empty where there is none."""
+    """One tree of a step's folder ("params", "opt_state", "extra", "law"), nested dicts; empty where there is none."""
     if not (folder / item).is_dir():
         return {}
     return _read(folder, item, ocp.StandardCheckpointHandler)

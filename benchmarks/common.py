@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from o2t_jax.evaluation.report import format_table, to_json
+from o2t_jax.evaluation.report import format_table, tell
 
 
 def machine() -> dict[str, Any]:
@@ -35,12 +34,5 @@ def machine() -> dict[str, Any]:
 def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any) -> None:
     """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
     where = machine()
-    text_to = sys.stderr if json_path == "-" else sys.stdout
-    print(format_table(rows, columns), file=text_to)
-    print(", ".join(f"{name} {value}" for name, value in where.items()), file=text_to)
-    if json_path:
-        text = to_json({"machine": where, "rows": list(rows), **keys})
-        if json_path == "-":
-            sys.stdout.write(text)
-        else:
-            Path(json_path).write_text(text)
+    text = f"{format_table(rows, columns)}\n{', '.join(f'{name} {value}' for name, value in where.items())}"
+    tell(text, {"machine": where, "rows": list(rows), **keys}, json_path)

@@ -1,0 +1,45 @@
+"""Parameters by part of the network: python -m benchmarks.parameters [--bases=8,16,32,64] [--size=512] [--gauge=camera]
+
+Counted from the model's shapes; nothing is computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from benchmarks.common import finish
+from experiments import _cli
+
+COLUMNS = {"base_ch": "d", "size_px": "d", "gauge": ""}
+
+
+def count(base: int, size: int, gauge: str) -> dict[str, Any]:
+    """One row: parameters by part, and `all` of them."""
+    import jax
+
+    from o2t_jax.systems.o2t import build
+    from o2t_jax.training.state import tree_size
+
+    _, config = _cli.load_config("cpu" if gauge == "camera" else "seed_cpu")
+    config.update({"base_ch": base, "render_size": size})
+    params = jax.eval_shape(build(config).init, jax.random.PRNGKey(0)).params
+    parts = {name: tree_size(part) for name, part in params.items()}
+    return {"base_ch": base, "size_px": size, "gauge": gauge, **parts, "all": sum(parts.values())}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bases", default="8,16,32,64", help="base widths, with commas between")
+    parser.add_argument("--size", type=int, default=512, help="pictures, px")
+    parser.add_argument("--gauge", choices=("camera", "free"), default="camera")
+    parser.add_argument("--json", default=None)
+    arguments = parser.parse_args(argv)
+    rows = [count(int(base), arguments.size, arguments.gauge) for base in arguments.bases.split(",")]
+    finish(rows, COLUMNS | {name: ",d" for name in rows[0] if name not in COLUMNS}, arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

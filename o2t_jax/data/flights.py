@@ -8,8 +8,7 @@ the full picture of its camera a window lies; intrinsics are those of the full p
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +16,12 @@ import numpy as np
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.flight_draws import Flight, OncePerKey, Survey, Views, draw_views, take_survey, window, window_corner
-from o2t_jax.data.samples import MAX_SEED, SPLITS, Element, Truth, outline_centroid, stack, to_first_camera
+from o2t_jax.data.sample_source import SPLITS, Element, SampleSource, Spec, Truth, outline_centroid, to_first_camera
 from o2t_jax.data.views import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
 from o2t_jax.render.scenes import rig_of
-from o2t_jax.types import LEFT_1, MODES, NUM_PICTURES, PARA_FIELDS, TARGET, Renderer
+from o2t_jax.types import LEFT_1, MODES, NUM_PICTURES, TARGET, Renderer
 
 
 class FlightWindows(NamedTuple):
@@ -53,7 +52,7 @@ class _Kept(NamedTuple):
     rejects: int
 
 
-class FlightSource:
+class FlightSource(SampleSource[_Kept]):
     """Draws samples from the flights of a scene with a rig. Thread-safe as long as the renderer is.
 
     Args: `renderer` makes the pictures; `scene` places the rig (for a plug-in module: the room); `image_size` = (S, S),
@@ -80,73 +79,24 @@ class FlightSource:
                 f"render_size={height}x{width}: windows are square, from 8 px to camera_size - 2 window_jitter = "
                 f"{config.camera_size - 2 * config.window_jitter} px"
             )
-        if not 0 <= seed <= MAX_SEED:
-            raise UsageError(f"seed={seed} must be in 0..{MAX_SEED}")
-        if max_attempts < 1:
-            raise UsageError(f"max_attempts={max_attempts} must be at least 1")
         config.check_against(self.scene)
-        if curriculum.n_max > config.n_max:
-            raise UsageError(
-                f"the curriculum draws n up to {curriculum.n_max}, above n_max={config.n_max}: raise n_max"
-            )
-        self.renderer, self.config, self.curriculum = renderer, config, curriculum
-        self.seed, self.process_index, self.max_attempts = seed, process_index, max_attempts
-        self.image_size = (int(height), int(width))
+        super().__init__(
+            renderer,
+            curriculum,
+            seed,
+            image_size=image_size,
+            n_max=config.n_max,
+            max_attempts=max_attempts,
+            process_index=process_index,
+        )
+        self.config = config
         self._surveys: OncePerKey[Survey] = OncePerKey(config.survey_cache)
 
-    def element(self, split: str, index: int, stage: Stage | None = None) -> Element:
-        """One sample; `stage` None is that of the run's last step.
-
-        Returns: `pictures`, `plates` (the background there) uint8 [5, S, S, 3], `window` float32 [5, 2] (u0, v0) px,
-        `para` float32 [5, 6] relative to camera 1, and int32 scalars `k`, `n`, `mode`, `rejects` (setups without such a
-        sample). Raises: UsageError after `max_attempts` of those.
-        """
-        return self._element(self._keep(split, index, stage))
-
-    def train_element(self, index: int, step: int) -> Element:
-        """Training sample `index` as the curriculum wants it at `step`: what the replay ring asks for."""
-        return self.element("train", index, self.curriculum.stage(step))
-
-    def truth(self, split: str, index: int, stage: Stage | None = None) -> Truth | None:
-        """As `RenderSource.truth`; `centroid` in px of the windows. None for a renderer that keeps them secret."""
-        if not hasattr(self.renderer, "truth"):
-            return None
-        return self._truth(self._keep(split, index, stage))
-
-    def for_process(self, process_index: int) -> FlightSource:
-        """The same source with the training stream of another process; they share the surveys in memory."""
-        other = copy.copy(self)
-        other.process_index = process_index
-        return other
-
-    def held_out(
-        self, stages: Sequence[Stage], per_stage: int, split: str = "test", references: bool = False
-    ) -> tuple[Element, Truth | None, np.ndarray]:
-        """As `RenderSource.held_out`; the references are the plates of target and picture 1, three times each."""
-        kept = [self._keep(split, i * per_stage + j, stage) for i, stage in enumerate(stages) for j in range(per_stage)]
-        batch = stack([self._element(sample) for sample in kept])
-        if references:
-            for name, picture in (("reference", TARGET), ("left_reference", LEFT_1)):
-                batch[name] = np.repeat(batch["plates"][:, picture, None], 3, axis=1)
-        rejects = batch.pop("rejects")
-        truth = None
-        if hasattr(self.renderer, "truth"):
-            truth = Truth(*(np.stack(field) for field in zip(*(self._truth(sample) for sample in kept), strict=True)))
-        return batch, truth, rejects
-
-    def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """Shape and dtype of each array of an element, without the `rejects` that only statistics count."""
-        pictures = ((NUM_PICTURES, *self.image_size, 3), np.dtype(np.uint8))
-        scalar = ((), np.dtype(np.int32))
-        return {
-            "pictures": pictures,
-            "plates": pictures,
-            "window": ((NUM_PICTURES, 2), np.dtype(np.float32)),
-            "para": ((NUM_PICTURES, len(PARA_FIELDS)), np.dtype(np.float32)),
-            "k": scalar,
-            "n": scalar,
-            "mode": scalar,
-        }
+    @classmethod
+    def spec_for(cls, image_size: tuple[int, int]) -> Spec:
+        """As `SampleSource.spec_for`, with the background of each picture and where its window lies."""
+        spec = super().spec_for(image_size)
+        return {**spec, "plates": spec["pictures"], "window": ((NUM_PICTURES, 2), np.dtype(np.float32))}
 
     def setup_of(self, index: int) -> int:
         """The number of the setup that sample `index` is drawn from; neighbours alternate between a few."""
@@ -156,9 +106,7 @@ class FlightSource:
 
     def survey(self, split: str, setup: int, attempt: int = 0) -> Survey:
         """What the rig saw of setup number `setup`; `attempt` > 0 are its substitutes where flights are lacking."""
-        if split not in SPLITS:
-            raise UsageError(f"split '{split}' is unknown: choose one of {', '.join(SPLITS)}")
-        process = self.process_index if split == "train" else 0
+        process = self._process(split)
         # The fifth number, never 0, keeps this stream apart from those of samples, which have four.
         key = (self.seed, SPLITS[split], setup, process, attempt + 1)
 
@@ -187,13 +135,7 @@ class FlightSource:
 
     def _keep(self, split: str, index: int, stage: Stage | None) -> _Kept:
         """The sample of this index: its setup's flights in random order, then those of substitutes."""
-        if split not in SPLITS:
-            raise UsageError(f"split '{split}' is unknown: choose one of {', '.join(SPLITS)}")
-        if index < 0:
-            raise UsageError(f"sample index {index} is negative")
-        stage = stage or self.curriculum.last_stage()
-        process = self.process_index if split == "train" else 0
-        rng = np.random.default_rng((self.seed, SPLITS[split], index, process))
+        stage, rng = self._stream(split, index, stage)
         mode = stage.draw_mode(rng)
         for attempt in range(self.max_attempts):
             survey = self.survey(split, self.setup_of(index), attempt)
@@ -235,6 +177,12 @@ class FlightSource:
             "mode": np.array(views.mode, np.int32),
             "rejects": np.array(kept.rejects, np.int32),
         }
+
+    def _references(self, kept: _Kept, element: Element) -> Element:
+        """The plates of target and picture 1, three times each."""
+        del kept
+        chosen = {"reference": TARGET, "left_reference": LEFT_1}
+        return {name: np.repeat(element["plates"][picture, None], 3, axis=0) for name, picture in chosen.items()}
 
     def _truth(self, kept: _Kept) -> Truth:
         para = np.stack([kept.survey.para(c, m) for c, m in zip(kept.views.cameras, kept.views.moments, strict=True)])

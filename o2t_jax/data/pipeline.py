@@ -19,7 +19,8 @@ import grain
 from o2t_jax.data.flights import FlightSource
 from o2t_jax.data.replay import MakeElement, ModeWeights, Monitor, ReplayDataset
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.data.samples import MAX_SEED, RenderSource
+from o2t_jax.data.sample_source import MAX_SEED
+from o2t_jax.data.samples import RenderSource
 from o2t_jax.errors import UsageError
 from o2t_jax.types import MODES, PyTree
 

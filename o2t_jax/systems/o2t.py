@@ -117,15 +117,8 @@ class O2TSystem(System):
         )
         self._loss = make_loss(self.model, weights, config.train_steps)
         self.flights = FlightConfig.from_config(config) if config.sampler == "flights" else None
-        size = config.render_size
-        pictures = jax.ShapeDtypeStruct((5, size, size, 3), jnp.uint8)
-        self.sample_spec = {
-            "pictures": pictures,
-            "para": jax.ShapeDtypeStruct((5, 6), jnp.float32),
-            **{name: jax.ShapeDtypeStruct((), jnp.int32) for name in ("k", "n", "mode")},
-        }
-        if self.flights is not None:
-            self.sample_spec |= {"plates": pictures, "window": jax.ShapeDtypeStruct((5, 2), jnp.float32)}
+        spec = (FlightSource if self.flights else RenderSource).spec_for((config.render_size, config.render_size))
+        self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}
 
     @functools.cached_property
     def source(self) -> RenderSource | FlightSource:

@@ -8,7 +8,8 @@ import pytest
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.pipeline import render_pipeline
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.data.samples import RenderSource, outline_centroid
+from o2t_jax.data.sample_source import outline_centroid
+from o2t_jax.data.samples import RenderSource
 from o2t_jax.data.views import ViewConfig
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.laws import law_for

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.samples import ATTEMPTS_PER_STEPS, RenderSource, outline_centroid
+from o2t_jax.data.sample_source import outline_centroid
+from o2t_jax.data.samples import ATTEMPTS_PER_STEPS, RenderSource
 from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera

@@ -7,7 +7,7 @@ import pytest
 
 from o2t_jax.data.blobs import Blob, Camera, Region, as_sphere, background, find_blobs
 from o2t_jax.data.flight_config import FlightConfig
-from o2t_jax.data.samples import outline_centroid
+from o2t_jax.data.sample_source import outline_centroid
 from o2t_jax.data.segments import free_segments
 from o2t_jax.data.survey import Sighting, Track, match_blobs, rough_tracks
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera

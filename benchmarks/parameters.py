@@ -6,21 +6,21 @@ Counted from the model's shapes; nothing is computed.
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
+
+import jax
 
 from benchmarks.common import finish
 from experiments import _cli
+from o2t_jax.systems.o2t import build
+from o2t_jax.training.state import tree_size
 
 COLUMNS = {"base_ch": "d", "size_px": "d", "gauge": ""}
 
 
 def count(base: int, size: int, gauge: str) -> dict[str, Any]:
     """One row: parameters by part, and `all` of them."""
-    import jax
-
-    from o2t_jax.systems.o2t import build
-    from o2t_jax.training.state import tree_size
-
     _, config = _cli.load_config("cpu" if gauge == "camera" else "seed_cpu")
     config.update({"base_ch": base, "render_size": size})
     params = jax.eval_shape(build(config).init, jax.random.PRNGKey(0)).params
@@ -42,4 +42,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

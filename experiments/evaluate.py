@@ -29,7 +29,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     """Runs every evaluator of the run's system."""
     values = arguments.flags
     workdir = _cli.workdir_of(values)
-    from o2t_jax.evaluation.report import write_json
+    from o2t_jax.evaluation.report import text_stream, write_json
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.parallel import start_devices
@@ -39,7 +39,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     set_compilation_cache(opened.config.compilation_cache)
     start_devices(values.device)
     system = build_system(opened.config)
-    text_to = sys.stderr if values.json == "-" else sys.stdout
+    text_to = text_stream(values.json)
     print(f"{workdir}, step {opened.step}", file=text_to)
     folder = workdir / "evaluation"
     results: dict[str, Any] = {"workdir": str(workdir), "step": opened.step}

@@ -30,7 +30,7 @@ def show_law(arguments: _cli.Arguments) -> int:
     workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.law import LAW_KEYS, format_law
     from o2t_jax.evaluation.plots import history_of, plot_law
-    from o2t_jax.evaluation.report import tell
+    from o2t_jax.evaluation.report import tell, text_stream
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
@@ -48,7 +48,7 @@ def show_law(arguments: _cli.Arguments) -> int:
         plot_law(history_of(read_metrics(workdir), HISTORY), law, plot, _truth(workdir))
     except (OSError, ValueError) as error:
         raise UsageError(f"--plot={plot} cannot be written ({error}): give a .png, .pdf or .svg file") from error
-    print(f"plot: {plot}", file=sys.stderr if values.json == "-" else sys.stdout)
+    print(f"plot: {plot}", file=text_stream(values.json))
     return 0
 
 

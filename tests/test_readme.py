@@ -19,6 +19,7 @@ import pytest
 from experiments._cli import load_config
 from o2t_jax.training.checkpoint import find_step, open_workdir, read_tree
 from o2t_jax.training.workdir import flatten
+from tests.devices import simulated
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,8 +60,7 @@ def run(tmp_path_factory):
 
 def first_command(folder: Path) -> str:
     """What the README's first command says in `folder`; a checkpoint of every step is kept."""
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={DEVICES}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    environment = {**simulated(DEVICES), "JAX_PLATFORMS": "cpu"}
     command = f"{without_set_up(block_after('<!-- command: run -->'))} --config.train_steps=2"
     command += " --config.checkpoint_every=1"
     done = subprocess.run(

@@ -1,7 +1,6 @@
 """Counting collectives, and what they are counted for: a step asks for one all-reduce, with the numbers of many."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from benchmarks import scaling
 from benchmarks.train_step import bound
+from tests.devices import simulated
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,10 +77,8 @@ def test_collectives_are_counted_once_with_all_they_carry():
 
 
 def test_a_step_asks_for_one_all_reduce_a_type_and_changes_no_number():
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
     done = subprocess.run(
-        [sys.executable, "-c", FOUR_DEVICES], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", FOUR_DEVICES], cwd=ROOT, env=simulated(4), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
@@ -123,10 +123,15 @@ def to_json(value: Any) -> str:
 
 
 def tell(text: str, value: Any, target: str | Path | None) -> None:
-    """Prints `text` and, with a `target`, writes `value` by `write_json`: '-' leaves standard output to the JSON."""
-    print(text, file=sys.stderr if target == "-" else sys.stdout)
+    """Prints `text` and, with a `target`, writes `value` by `write_json`."""
+    print(text, file=text_stream(target))
     if target:
         write_json(value, target)
+
+
+def text_stream(target: str | Path | None) -> TextIO:
+    """Where text goes when JSON goes to `target`: '-' leaves standard output to the JSON."""
+    return sys.stderr if str(target) == "-" else sys.stdout
 
 
 def write_json(value: Any, target: str | Path) -> None:

@@ -18,7 +18,6 @@ Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import jax
@@ -98,9 +97,9 @@ def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     """The gradient [3, 3, C, D] of `conv3` by its kernel: of `x` [B, H, W, C] and the gradient `g` [B, H, W, D]."""
     b, h, w, c = x.shape
-    count = math.gcd(h, 1 << max(STRIPS // b, 1).bit_length() - 1)
+    count = max(n for n in range(1, max(STRIPS // b, 1) + 1) if h % n == 0)  # strips of a sample, all of one height
     rows, padding = h // count, "SAME"
-    if b < STRIPS:
+    if count > 1:
         # Each strip with the rows above and below it; the padding is in them.
         padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         strips = [padded[:, i * rows : (i + 1) * rows + 2] for i in range(count)]

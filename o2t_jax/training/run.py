@@ -235,7 +235,7 @@ class _Run:
         size = self.config.batch
         batch = {name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
         lowered = step_fn.lower(*parallel.shapes(start.shapes, batch))
-        compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lowered.compile)
+        compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lambda: parallel.in_turn(lowered.compile()))
         self._tell_cost(lowered)
 
         def compiled(state: TrainState, batch: Batch) -> Any:
@@ -243,7 +243,7 @@ class _Run:
                 self.progress.update("compiling the step (kept for the next start)", plain=True)
                 compiling.exception()
                 stop.check()
-            return parallel.in_turn(compiling.result())(state, batch)
+            return compiling.result()(state, batch)
 
         return compiled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ class Initial:
         self._key = key
         self._traced = jax.jit(init).trace(key)
 
-    @property
+    @functools.cached_property
     def shapes(self) -> TrainState:
         """The state with a `jax.ShapeDtypeStruct` for every array."""
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._traced.out_info)

@@ -84,6 +84,11 @@ def init(model: O2TModel, batch: dict, key: int = 0):
         batch["n"],
         initial_extra()["visited"],
     )["params"]
+    return random_like(shapes, key)
+
+
+def random_like(shapes, key: int = 0):
+    """Arrays of `shapes`, drawn in numpy (the same on every machine and version), as large as a layer's weights are."""
     rng = np.random.default_rng(key)
 
     def fill(x):

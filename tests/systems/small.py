@@ -20,7 +20,7 @@ from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.parallel import make_parallel
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.step import make_gradients
-from tests.models.conftest import make_batch
+from tests.models.conftest import make_batch, random_like
 
 
 def small_config():
@@ -50,13 +50,7 @@ def small_system() -> O2TSystem:
 def small_state(system: O2TSystem) -> TrainState:
     """Parameters made in numpy: the same on every machine and version, and away from their zero starts."""
     shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
-    rng = np.random.default_rng(0)
-
-    def fill(x):
-        fan_in = np.prod(x.shape[:-1]) if len(x.shape) > 1 else 100.0
-        return jnp.asarray(rng.normal(size=x.shape) / np.sqrt(fan_in), jnp.float32)
-
-    params = jax.tree.map(fill, shapes.params)
+    params = random_like(shapes.params)
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     return blank.replace(params=params, opt_state=jax.jit(system.tx.init)(params))
 

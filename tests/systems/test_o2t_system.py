@@ -20,6 +20,7 @@ from o2t_jax.models import phys_layer as phys
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients, make_train_step
+from tests.devices import simulated
 from tests.systems.small import small_batch, small_config, small_state, small_system
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -93,10 +94,8 @@ def assert_same_gradient(found, whole) -> None:
 
 
 def test_four_devices_give_one_devices_gradient(state, batch, gradients, tmp_path) -> None:
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
     command = [sys.executable, "-m", "tests.systems.small", str(tmp_path / "four.npz")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=simulated(4), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     whole, (_, extra) = gradients(state, batch)
     with np.load(tmp_path / "four.npz") as file:

@@ -18,6 +18,7 @@ import pytest
 from experiments import train as train_command
 from o2t_jax.training import checkpoint
 from o2t_jax.training.metrics import read_metrics
+from tests.devices import simulated
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "--config=tests/training/toy_config.py"
@@ -127,9 +128,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(runs):
 
 def test_four_devices_give_the_gradient_of_one_and_a_checkpoint_that_needs_no_library(runs):
     root, *_ = runs
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
     worldly = "--config.system=tests.training.toy_worldly:WorldlyToy"
-    four = start("-c", FOUR_DEVICES, CONFIG, worldly, f"--workdir={root / 'four'}", XLA_FLAGS=flags)
+    four = start("-c", FOUR_DEVICES, CONFIG, worldly, f"--workdir={root / 'four'}", XLA_FLAGS=simulated(4)["XLA_FLAGS"])
     output = finish(four)
     assert "gradients agree" in output and "devices   4 x cpu" in output
     blocked = "import sys; sys.modules['o2t_jax'] = None\n"

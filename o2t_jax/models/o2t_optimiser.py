@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from o2t_jax.models.flat_optimiser import flatten
+
 NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
 G0_DECAY = 0.002  # of its rate over the run
 
@@ -70,4 +72,4 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
         return jax.tree_util.tree_map_with_path(label, params)
 
     # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
-    return optax.multi_transform({name: optax.flatten(group) for name, group in groups.items()}, labels)
+    return optax.multi_transform({name: flatten(group) for name, group in groups.items()}, labels)

@@ -1,0 +1,73 @@
+"""An optimiser over one vector instead of hundreds of small arrays, which compiles to few kernels.
+
+`optax.flatten` joins the arrays too. Its way back, a slice for each array, is a kernel for each array: XLA shares one
+among operations that are equal to the last constant, and where a slice begins is a constant. Here it is data.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from o2t_jax.types import Array, PyTree
+
+
+class FlatState(NamedTuple):
+    """State of `flatten`.
+
+    Attributes: `inner`, of the optimiser within; `ranks`, the numbers 0, 1, 2, ... as int32 [] each: an array's place
+    among those of its shape. They never change. As constants XLA would compile each array's slice anew.
+    """
+
+    inner: Any
+    ranks: tuple[Array, ...]
+
+
+def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """`inner`, which must treat all numbers alike, on the arrays laid end to end, those of one shape together."""
+    inner = optax.with_extra_args_support(inner)
+
+    def init(params: PyTree) -> FlatState:
+        alike = max(len(group) for group in _by_shape(jax.tree.leaves(params)))
+        return FlatState(inner.init(_join(params)), tuple(jnp.asarray(i, jnp.int32) for i in range(alike)))
+
+    def update(
+        updates: PyTree, state: FlatState, params: PyTree | None = None, **extra: Any
+    ) -> tuple[PyTree, FlatState]:
+        flat, inner_state = inner.update(
+            _join(updates), state.inner, None if params is None else _join(params), **extra
+        )
+        leaves, structure = jax.tree.flatten(updates)
+        begin = 0
+        for group in _by_shape(leaves):
+            shape = leaves[group[0]].shape
+            for rank, place in zip(state.ranks, group, strict=False):
+                leaves[place] = _cut(flat, rank, begin, shape)
+            begin += math.prod(shape) * len(group)
+        return jax.tree.unflatten(structure, leaves), FlatState(inner_state, state.ranks)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _join(tree: PyTree) -> Array:
+    leaves = jax.tree.leaves(tree)
+    return jnp.concatenate([leaves[place].ravel() for group in _by_shape(leaves) for place in group])
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _cut(flat: Array, rank: Array, begin: int, shape: tuple[int, ...]) -> Array:
+    """The array number `rank` of those of `shape` that lie from `begin` on."""
+    size = math.prod(shape)
+    return jax.lax.dynamic_slice(flat, (begin + rank * size,), (size,)).reshape(shape)
+
+
+def _by_shape(leaves: list[Any]) -> list[list[int]]:
+    """Places of the leaves, those of one shape together."""
+    order = sorted(range(len(leaves)), key=lambda place: leaves[place].shape)
+    return [list(group) for _, group in itertools.groupby(order, key=lambda place: leaves[place].shape)]

@@ -1,0 +1,59 @@
+"""The flat optimiser does what `optax.flatten` does, whatever arrays a tree holds."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from o2t_jax.models.flat_optimiser import flatten
+
+SHAPES = [(), (3,), (4,), (2, 3), (3, 2), (2, 2, 1)]
+
+
+def numbers(shapes, seed: int) -> dict:
+    rng = np.random.default_rng(seed)
+    return {f"{i:02d}": {"x": jnp.asarray(rng.normal(size=shape), jnp.float32)} for i, shape in enumerate(shapes)}
+
+
+def steps(tx: optax.GradientTransformation, params: dict, shapes) -> dict:
+    state = tx.init(params)
+    for seed in range(1, 4):
+        updates, state = tx.update(numbers(shapes, seed), state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=8))
+def test_it_moves_every_array_as_optax_does(shapes):
+    inner = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(0.1, weight_decay=0.3))
+    params = numbers(shapes, 0)
+    found, wanted = steps(flatten(inner), params, shapes), steps(optax.flatten(inner), params, shapes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+
+
+def test_arrays_of_one_shape_are_cut_out_by_one_kernel():
+    """Equal to the last constant: what XLA compiles once and uses for all of them."""
+    many = 12
+    params = numbers([(3, 5)] * many, 0)
+    tx = flatten(optax.sgd(0.1))
+    program = jax.jit(lambda *x: tx.update(*x)[0]).lower(params, tx.init(params), params).compile().as_text()
+    bodies = []
+    for body in program.split("\n\n"):
+        name, _, lines = body.strip().partition("{\n")
+        if "dynamic-slice" in lines and not name.startswith("ENTRY"):
+            bodies.append(_plain(lines))
+    assert len(bodies) == many and len(set(bodies)) == 1
+
+
+def _plain(lines: str) -> str:
+    """A computation's operations with their constants, without the names and places in the source."""
+    names: dict[str, str] = {}
+    lines = re.sub(r", metadata={[^}]*}", "", lines)
+    return re.sub(r"%[\w.\-]+", lambda name: names.setdefault(name.group(0), f"%{len(names)}"), lines)

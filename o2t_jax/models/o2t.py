@@ -34,8 +34,10 @@ from o2t_jax.models.metric import (
 )
 from o2t_jax.models.outline import fit_outline
 from o2t_jax.models.rotation import CayleyRotation, rotate
+from o2t_jax.types import LEFT_1, RIGHT_1, TARGET
 
 Gauge = Literal["camera", "free"]
+SEEN = slice(0, TARGET)  # the pictures that a prediction is made of
 # What the law is learned by: the physics branch of what was measured. The others are ablations, which mix into it the
 # NN branch, or what knows the target's camera and time: h_PARA, or the encoder's own numbers (added to the measured).
 LawBranch = Literal["phys", "blend", "h_para", "encoder"]
@@ -53,6 +55,8 @@ class MetricOutputs(NamedTuple):
     """Positions [B, K, 3] m at the target's time by `law_branch`: the law's only way to the loss."""
     departure: jax.Array
     """[B]: mean over the latent of the square of what the NN branch adds to used slots in the blend."""
+    target: Sighting
+    """What the target's own picture shows, [B, 1] as data, for the loss; [B, 0] where it was not given."""
 
 
 class Outputs(NamedTuple):
@@ -146,11 +150,13 @@ class O2TModel(nn.Module):
     ) -> Outputs:
         """Predicts the target picture.
 
-        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1; `para` float32 [B, 5, 6], relative to camera 1;
+        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1, for a loss [B, 5, H, W, 3]: of the target's own picture the
+        ball is located, together with the others', and nothing else is made; `para` float32 [B, 5, 6], relative to
+        camera 1;
         `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the state;
         `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
         """
-        h48, skips = self.encoder(self.inputs(pictures, para))
+        h48, skips = self.encoder(self.inputs(pictures[:, :TARGET], para))
         matrix = self.rotation()
         r = rotate(matrix, h48)
         if self.gauge == "free":
@@ -172,13 +178,14 @@ class O2TModel(nn.Module):
         skips: list[jax.Array],
     ) -> Outputs:
         lens = self.lens(pictures.shape[2], pictures.shape[3], window)
-        lenses = Lenses(lens.pick(slice(0, 4)), lens.pick(4))
-        # The left eye's pictures train the tower; the right eye's look alike and would double the cost.
-        live_mask, right = self.masks(pictures[:, 0::2]), self.masks(pictures[:, 1::2])
-        mask = jnp.stack([live_mask, right], axis=2).reshape(pictures.shape[:4])
-        mask = jax.lax.stop_gradient(mask)
-        sighting = self._locate(mask, pictures, para[:, :4], None if window is None else window[:, :4])
-        metric = measure(sighting, para[:, :4])
+        lenses = Lenses(lens.pick(slice(0, TARGET)), lens.pick(TARGET))
+        live_mask, mask = self._masks_of_all(pictures)
+        count = pictures.shape[1]
+        sightings = self._locate(mask, pictures, para[:, :count], None if window is None else window[:, :count])
+        seen, target = jax.tree.map(lambda x: x[:, SEEN], sightings), jax.tree.map(lambda x: x[:, TARGET:], sightings)
+        # Past this point the target's own picture has no part in the prediction.
+        pictures, mask = pictures[:, SEEN], mask[:, SEEN]
+        metric = measure(seen, para[:, SEEN])
         particle = self._particle(metric, k, visited)
         values, rows = phys.to_latent(particle, self.layer.slots)
         values = values + r if self.law_branch == "encoder" else values
@@ -198,7 +205,15 @@ class O2TModel(nn.Module):
         centre = height_last(predicted)
         prediction = self._show(centre, metric, mask, pictures, para, lenses, h, skips)
         velocity = height_last(particle.velocity)
-        return Outputs(prediction, MetricOutputs(live_mask, metric, velocity, centre, departure))
+        return Outputs(prediction, MetricOutputs(live_mask, metric, velocity, centre, departure, target))
+
+    def _masks_of_all(self, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Masks [B, 2, H, W] of the left eye, with gradient, and, as data, of all pictures [B, 4 or 5, H, W]."""
+        # The left eye's pictures train the tower; the others look alike and would double the cost.
+        live = self.masks(pictures[:, LEFT_1:TARGET:2])
+        others = self.masks(jnp.concatenate([pictures[:, RIGHT_1:TARGET:2], pictures[:, TARGET:]], axis=1))
+        pairs = jnp.stack([live, others[:, :2]], axis=2).reshape(len(live), TARGET, *live.shape[2:])
+        return live, jax.lax.stop_gradient(jnp.concatenate([pairs, others[:, 2:]], axis=1))
 
     def _particle(self, metric: Metric, k: jax.Array, visited: jax.Array) -> phys.Particle:
         gravity = phys.gravity_curve(self.layer.law(), visited)

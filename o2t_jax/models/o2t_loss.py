@@ -75,16 +75,14 @@ def huber(distance: jax.Array, delta: float) -> jax.Array:
     return 0.5 * inside**2 + delta * (distance - inside)
 
 
-def law_loss(model: O2TModel, params: Any, batch: Any, pictures: jax.Array, outputs: Outputs, delta: float) -> Any:
+def law_loss(batch: Any, outputs: Outputs, delta: float) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Of the predicted positions from the target's sighting: weighted Huber loss, 0/1 weight, distance in m; each [B].
 
     Weighs FUTURE samples in which every slot was seen in all five pictures. The sighting is data.
     """
-    target, window = batch["para"][:, TARGET:], batch.get("window")
-    window = None if window is None else window[:, TARGET:]
-    sighting: Any = model.apply({"params": params}, pictures[:, TARGET:], target, window, method="sight")
-    origin, _ = camera_poses(target)
     assert outputs.metric is not None
+    sighting = outputs.metric.target
+    origin, _ = camera_poses(batch["para"][:, TARGET:])
     distance = ray_distance(outputs.metric.predicted[:, 0], origin[:, 0], sighting.direction[:, 0])
     present = outputs.metric.metric.present[:, 0] * sighting.seen[:, 0]
     weight = present * (batch["mode"] == FUTURE)
@@ -101,7 +99,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         pictures = to_float(batch["pictures"])
         outputs = model.apply(
             {"params": params},
-            pictures[:, :TARGET],
+            pictures,
             batch["para"],
             batch["k"],
             batch["n"],
@@ -119,7 +117,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
             # What the same camera saw at other times, where the samples bring it: else its other picture.
             others = to_float(batch["plates"])[:, :TARGET:2] if "plates" in batch else left[:, ::-1]
             swap = swap_loss(outputs.metric.mask, left, others)
-            law, seen, distance = law_loss(model, params, batch, pictures, outputs, weights.huber)
+            law, seen, distance = law_loss(batch, outputs, weights.huber)
             departure = jnp.mean(outputs.metric.departure)
             total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)
             total = total + weights.departure * departure

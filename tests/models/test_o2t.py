@@ -23,7 +23,7 @@ def compiled(model):
 
     @jax.jit
     def apply(params, pictures, para, k, n):
-        return model.apply({"params": params}, to_float(pictures[:, :4]), para, k, n, jnp.zeros(HEIGHT_BINS))
+        return model.apply({"params": params}, to_float(pictures), para, k, n, jnp.zeros(HEIGHT_BINS))
 
     return apply
 
@@ -149,10 +149,25 @@ def test_metric_block_sees_neither_para5_nor_the_target(camera_model, batch) -> 
     gradient = jax.jit(jax.grad(lambda para: jnp.sum(weights * numbers(para))))(jnp.asarray(batch["para"]))
     assert float(jnp.abs(gradient[:, 4]).max()) == 0.0
     assert float(jnp.abs(gradient[:, :4]).max()) > 0.0
-    # n reaches the loss alone: another one leaves the measurement as it is. (The target is not even handed in.)
+    # n reaches the loss alone: another one leaves the measurement as it is.
     here = run(model, params, batch).metric
     later = run(model, params, batch, n=np.maximum(batch["n"] - 1, 0).astype(np.int32)).metric
     assert np.array_equal(here.velocity, later.velocity) and np.array_equal(here.metric.first, later.metric.first)
+
+
+@pytest.mark.parametrize("name", ["camera_model", "free_model"])
+def test_the_targets_picture_changes_nothing_but_its_own_sighting(name, batch, request) -> None:
+    model, params = request.getfixturevalue(name)
+    other = batch["pictures"].copy()
+    other[:, 4] = other[:, 4, :, ::-1] // 2
+    here, there = run(model, params, batch), run(model, params, batch, pictures=other)
+    without = run(model, params, batch, pictures=batch["pictures"][:, :4])
+    assert np.allclose(here.prediction, without.prediction, atol=1e-5)
+    if name == "camera_model":
+        assert not np.array_equal(here.metric.target.pixels, there.metric.target.pixels)
+        assert without.metric.target.pixels.shape[1] == 0
+        here, there = (out._replace(metric=out.metric._replace(target=None)) for out in (here, there))
+    jax.tree.map(np.testing.assert_array_equal, here, there)
 
 
 @pytest.mark.parametrize("branch", ["phys", "h_para", "encoder"])

@@ -116,12 +116,14 @@ def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     return _conv3_bias_forward(x, kernel, bias)[0]
 
 
+@jax.jit
 def _conv3_bias_forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, tuple]:
     y = packed_conv3(x, kernel)
     b, h, w, d = y.shape
     return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape), (x, kernel)
 
 
+@jax.jit
 def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, kernel = saved
     # The input's gradient is the convolution with the kernel turned over, its channels exchanged.
@@ -183,6 +185,7 @@ def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, sil
     return _group_norm_forward(x, scale, bias, groups, silu)[0]
 
 
+@partial(jax.jit, static_argnums=(3, 4))
 def _group_norm_forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool
 ) -> tuple[jax.Array, tuple]:
@@ -199,6 +202,7 @@ def _group_norm_forward(
     return y.reshape(x.shape).astype(x.dtype), (x, scale, bias, mean, rate)
 
 
+@partial(jax.jit, static_argnums=(0, 1))
 def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, scale, bias, mean, rate = saved
     b, h, w, c = x.shape

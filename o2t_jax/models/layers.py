@@ -17,6 +17,10 @@ from o2t_jax.models import cpu_ops
 
 GROUPS = 8
 HEADS = 4
+# Flax traces an initialiser wherever its parameter is used; a jitted one is traced once for a shape.
+lecun_normal = jax.jit(nn.initializers.lecun_normal(), static_argnums=(1, 2))
+zeros = jax.jit(nn.initializers.zeros, static_argnums=(1, 2))
+ones = jax.jit(nn.initializers.ones, static_argnums=(1, 2))
 
 
 class ConvParams(nn.Module):
@@ -32,7 +36,7 @@ class ConvParams(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        bias = self.param("bias", zeros, (self.features,), jnp.float32)
         x, kernel, bias = (v.astype(self.dtype) for v in (x, kernel, bias))
         if cpu_ops.chosen() and self.kernel == 3 and self.strides == 1:
             return cpu_ops.conv3_bias(x, kernel, bias)
@@ -46,7 +50,7 @@ class Conv(nn.Module):
     features: int
     strides: int = 1
     kernel: int = 3
-    kernel_init: Any = nn.initializers.lecun_normal()
+    kernel_init: Any = lecun_normal
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -65,8 +69,8 @@ class GroupNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         channels = x.shape[-1]
         groups = math.gcd(GROUPS, channels)
-        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        scale = self.param("scale", ones, (channels,), jnp.float32)
+        bias = self.param("bias", zeros, (channels,), jnp.float32)
 
         x = x.astype(self.dtype)
         if cpu_ops.chosen():
@@ -94,7 +98,7 @@ class ResBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         y = Conv(x.shape[-1], dtype=self.dtype)(NormAct(self.dtype)(x))
-        y = Conv(x.shape[-1], dtype=self.dtype, kernel_init=nn.initializers.zeros)(NormAct(self.dtype)(y))
+        y = Conv(x.shape[-1], dtype=self.dtype, kernel_init=zeros)(NormAct(self.dtype)(y))
         return x + y
 
 
@@ -108,11 +112,13 @@ class Attention(nn.Module):
         b, h, w, c = x.shape
         heads = math.gcd(HEADS, c)
         tokens = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x).reshape(b, h * w, c)
-        query, key, value = jnp.split(nn.Dense(3 * c, dtype=self.dtype, name="qkv")(tokens), 3, axis=-1)
+        query, key, value = jnp.split(
+            nn.Dense(3 * c, dtype=self.dtype, kernel_init=lecun_normal, name="qkv")(tokens), 3, axis=-1
+        )
         split = (b, h * w, heads, c // heads)
         mixed = jax.nn.dot_product_attention(query.reshape(split), key.reshape(split), value.reshape(split))
         mixed = mixed.reshape(b, h * w, c)
-        out = nn.Dense(c, dtype=self.dtype, kernel_init=nn.initializers.zeros, name="out")(mixed)
+        out = nn.Dense(c, dtype=self.dtype, kernel_init=zeros, name="out")(mixed)
         return x + out.reshape(b, h, w, c)
 
 
@@ -120,7 +126,7 @@ class MLP(nn.Module):
     """Dense layers with SiLU between them (none after the last)."""
 
     widths: Sequence[int]
-    last_init: Any = nn.initializers.lecun_normal()
+    last_init: Any = lecun_normal
     dtype: Any = None  # that of inputs and parameters
     precision: Any = jax.lax.Precision.HIGHEST
 
@@ -128,7 +134,7 @@ class MLP(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         for i, width in enumerate(self.widths):
             last = i == len(self.widths) - 1
-            init = self.last_init if last else nn.initializers.lecun_normal()
+            init = self.last_init if last else lecun_normal
             x = nn.Dense(width, dtype=self.dtype, precision=self.precision, kernel_init=init)(x)
             if not last:
                 x = nn.silu(x)

@@ -156,16 +156,17 @@ class O2TSystem(System):
 
     def init(self, key: Array) -> TrainState:
         """Parameters by Flax' initialisers; g0 and alpha start at zero."""
-        one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
+        # A batch as a step has it: what is traced of the network here need not be traced again there.
+        batch = {name: jnp.zeros((self.config.batch, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         extra = initial_extra()
         variables = self.model.init(
             jnp.asarray(key),
-            to_float(one["pictures"][:, :TARGET]),
-            one["para"],
-            one["k"],
-            one["n"],
+            to_float(batch["pictures"]),
+            batch["para"],
+            batch["k"],
+            batch["n"],
             extra["visited"],
-            one.get("window"),
+            batch.get("window"),
         )
         return TrainState.create(params=variables["params"], tx=self.tx, key=key, extra=extra)
 

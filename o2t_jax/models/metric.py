@@ -23,6 +23,7 @@ import numpy as np
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
 from o2t_jax.models.filters import separable
 from o2t_jax.models.layers import Conv
+from o2t_jax.types import LEFT_1, RIGHT_1
 
 MIN_MASK_PIXELS = 4.0
 SHIFT_ROUNDS = 4
@@ -165,18 +166,14 @@ def camera_poses(para: jax.Array) -> tuple[jax.Array, jax.Array]:
 def measure(sighting: Sighting, para: jax.Array) -> Metric:
     """Triangulates both times. `sighting` over [B, 4] (one slot), `para` [B, 4, 6]."""
     position, _ = camera_poses(para)
-    points, valid = [], []
-    for left, right in ((0, 1), (2, 3)):
-        point, crossed = triangulate(
-            position[:, left], sighting.direction[:, left], position[:, right], sighting.direction[:, right]
-        )
-        points.append(point)
-        valid.append(crossed)
-    distance = [jnp.linalg.norm(points[i // 2] - position[:, i], axis=-1) for i in range(4)]
-    radius = jnp.mean(jnp.stack([d * sighting.sin_radius[:, i] for i, d in enumerate(distance)]), axis=0)
-    present = (valid[0] & valid[1] & jnp.all(sighting.seen, axis=1)).astype(jnp.float32)
-    first, second = (p[:, None] for p in points)
-    return Metric(first, second, jax.lax.stop_gradient(radius)[:, None], present[:, None])
+    left, right = slice(LEFT_1, None, 2), slice(RIGHT_1, None, 2)
+    points, crossed = triangulate(
+        position[:, left], sighting.direction[:, left], position[:, right], sighting.direction[:, right]
+    )
+    distance = jnp.linalg.norm(points[:, :, None] - position.reshape(-1, 2, 2, 3), axis=-1)
+    radius = jnp.mean(distance.reshape(sighting.sin_radius.shape) * sighting.sin_radius, axis=1)
+    present = (jnp.all(crossed, axis=1) & jnp.all(sighting.seen, axis=1)).astype(jnp.float32)
+    return Metric(points[:, :1], points[:, 1:], jax.lax.stop_gradient(radius)[:, None], present[:, None])
 
 
 def height_first(points: jax.Array) -> jax.Array:

@@ -24,6 +24,7 @@ ROWS = {
     "inputs": "P1 and P2, from the four inputs",
     "scatter": "their scatter alone (errors in variables)",
     "all": "all five sightings",
+    "differences": "all five, by finite differences (median)",
 }
 
 

@@ -63,7 +63,8 @@ def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.nda
     Args: `batch` of FUTURE samples (`para` is used); `position` [N, 5, 3] m, where the ball truly was in the five
     pictures, in the frame of `para`; `direction`, `seen`: `sight`; `huber` m, where the law's loss turns linear.
     Returns: `samples`; by name an `Estimate`: `none` (all true), `target`, `inputs`, `scatter` (the inputs' errors with
-    random signs: no bias, the same noise), `all`; `keypoints`: `u`, `v`, a `Keypoint` each.
+    random signs: no bias, the same noise), `all`, `differences` (`second_difference` of all); `keypoints`: `u`, `v`, a
+    `Keypoint` each.
     Raises: UsageError where fewer than 20 samples show the ball in all five pictures.
     """
     para = np.asarray(batch["para"], np.float64)
@@ -93,6 +94,7 @@ def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.nda
         "inputs": found(points, true_ray),
         "scatter": Estimate(float(np.mean(flipped)), float(np.std(flipped) / _FLIPS**0.5)),
         "all": found(points, direction),
+        "differences": second_difference(points, origin[:, 4], direction[:, 4], times),
         "keypoints": keypoints(para, direction, true_ray),
     }
 
@@ -115,6 +117,21 @@ def find_g(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, times: np.nd
         g -= np.sum(weight * np.sum(slope * miss, axis=-1)) / curvature
     pull = weight * np.sum(slope * miss, axis=-1)
     return Estimate(float(g), float(np.sqrt(np.sum(pull**2)) / curvature))
+
+
+def second_difference(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, times: np.ndarray) -> Estimate:
+    """g with nothing learned: each sample's second difference of three heights, and the median of these.
+
+    Args: as for `find_g`. The third height is the ray's, where it passes the place to which P1 and P2 lead on a map.
+    """
+    tk, tn = times.T
+    first, second = points[:, 0], points[:, 1]
+    place = (first + (second - first) * (tn / tk)[:, None] - origin)[:, :2]
+    third = origin[:, 2] + ray[:, 2] * np.sum(place * ray[:, :2], axis=-1) / np.sum(ray[:, :2] ** 2, axis=-1)
+    before, after = (second[:, 2] - first[:, 2]) / tk, (third - second[:, 2]) / (tn - tk)
+    each = -2.0 * (after - before) / tn
+    spread = 1.4826 * np.median(np.abs(each - np.median(each)))
+    return Estimate(float(np.median(each)), float(1.2533 * spread / len(each) ** 0.5))
 
 
 def keypoints(para: np.ndarray, direction: np.ndarray, true_ray: np.ndarray) -> dict[str, Keypoint]:
@@ -150,4 +167,4 @@ def _across(x: np.ndarray, ray: np.ndarray) -> np.ndarray:
     return x - ray * np.sum(x * ray, axis=-1, keepdims=True)
 
 
-__all__ = ["Estimate", "Keypoint", "budget", "find_g", "keypoints", "sight"]
+__all__ = ["Estimate", "Keypoint", "budget", "find_g", "keypoints", "second_difference", "sight"]

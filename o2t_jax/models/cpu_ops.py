@@ -14,6 +14,8 @@ Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (
   a layer's output is read by a convolution, a transposition and a sum, it ends with a division. An optimisation barrier
   does not help, it is gone before fusion.
 - An element-wise loop over 4 channels does not fill a register either; over [B, H, W C] it does.
+
+What a layer's two passes do is jitted, so that Python traces it once for a shape and not at every layer.
 """
 
 from __future__ import annotations

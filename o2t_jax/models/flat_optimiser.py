@@ -30,7 +30,11 @@ class FlatState(NamedTuple):
 
 
 def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """`inner`, which must treat all numbers alike, on the arrays laid end to end, those of one shape together."""
+    """`inner` on a tree's arrays laid end to end, those of one shape together; use it as `optax.flatten`.
+
+    Args: `inner`, which must treat all numbers alike: what scales an array by its own norm would take all for one.
+    Returns: a transformation of trees with at least one array, all of one dtype.
+    """
     inner = optax.with_extra_args_support(inner)
 
     def init(params: PyTree) -> FlatState:

@@ -37,7 +37,7 @@ def turned(ray: np.ndarray, up: float) -> np.ndarray:
 def test_true_sightings_leave_nothing() -> None:
     batch, position, ray = flights(50)
     found = budget.budget(batch, position, ray, np.ones((50, 5), bool), HUBER)
-    for name in ("none", "target", "inputs", "scatter", "all"):
+    for name in ("none", "target", "inputs", "scatter", "all", "differences"):
         assert found[name].g == pytest.approx(G, abs=1e-9), name
 
 

@@ -199,7 +199,10 @@ def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
     for path in sorted(need.keys() | have.keys()):
         name, found, wanted = "/".join(path), _shape(have.get(path)), _shape(need.get(path))
         if found != wanted:
-            raise UsageError(f"{what} does not fit this config: {name} is {found} there, {wanted} here")
+            raise UsageError(
+                f"{what} does not fit this config: {name} is {found} there, {wanted} here; it was made by another "
+                "config or version of the library: go on with that one, or take a new --workdir"
+            )
     filled = {path: have.get(path, leaf) for path, leaf in want.items()}
     return serialization.from_state_dict(like, traverse_util.unflatten_dict(filled))
 

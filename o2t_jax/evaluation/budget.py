@@ -130,8 +130,8 @@ def second_difference(points: np.ndarray, origin: np.ndarray, ray: np.ndarray, t
     third = origin[:, 2] + ray[:, 2] * np.sum(place * ray[:, :2], axis=-1) / np.sum(ray[:, :2] ** 2, axis=-1)
     before, after = (second[:, 2] - first[:, 2]) / tk, (third - second[:, 2]) / (tn - tk)
     each = -2.0 * (after - before) / tn
-    spread = 1.4826 * np.median(np.abs(each - np.median(each)))
-    return Estimate(float(np.median(each)), float(1.2533 * spread / len(each) ** 0.5))
+    middle = np.median(each)
+    return Estimate(float(middle), 1.2533 * _scatter(each - middle) / len(each) ** 0.5)
 
 
 def keypoints(para: np.ndarray, direction: np.ndarray, true_ray: np.ndarray) -> dict[str, Keypoint]:
@@ -148,8 +148,7 @@ def keypoints(para: np.ndarray, direction: np.ndarray, true_ray: np.ndarray) -> 
         columns = np.stack([np.ones(len(true)), true[:, axis]], axis=-1)
         miss = found[:, axis] - true[:, axis]
         (offset, slope), *_ = np.linalg.lstsq(columns, miss, rcond=None)
-        scatter = 1.4826 * np.median(np.abs(miss - columns @ (offset, slope)))
-        told[name] = Keypoint(float(np.mean(miss)), float(slope), float(scatter))
+        told[name] = Keypoint(float(np.mean(miss)), float(slope), _scatter(miss - columns @ (offset, slope)))
     return told
 
 
@@ -157,6 +156,11 @@ def _inputs(origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.n
     """P1 and P2 [N, 2, 3] by triangulation, and whether [N] both pairs of rays meet."""
     found = [triangulate(origin[:, i], direction[:, i], origin[:, i + 1], direction[:, i + 1]) for i in (0, 2)]
     return np.stack([point for point, _ in found], axis=1), found[0][1] & found[1][1]
+
+
+def _scatter(rest: np.ndarray) -> float:
+    """The standard deviation of normal numbers about zero, from their median size: stray ones do not count."""
+    return float(1.4826 * np.median(np.abs(rest)))
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

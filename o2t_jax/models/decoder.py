@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.models.encoder import LEVELS, STRIDE
-from o2t_jax.models.layers import Attention, Conv, NormAct, ResBlock, level_widths, upsample
+from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, lecun_normal, level_widths, upsample, zeros
 
 
 class Decoder(nn.Module):
@@ -32,7 +32,7 @@ class Decoder(nn.Module):
         widths = level_widths(self.base_ch)
         height, width = skips[0].shape[1:3]
         rows, columns = height // STRIDE, width // STRIDE
-        x = nn.Dense(rows * columns * widths[-1], name="seed", dtype=self.dtype)(h)
+        x = Dense(rows * columns * widths[-1], name="seed", dtype=self.dtype)(h)
         x = x.reshape(h.shape[0], rows, columns, widths[-1])
         out_widths = (*reversed(widths[:-1]), widths[0])
         for level in range(LEVELS):
@@ -45,5 +45,5 @@ class Decoder(nn.Module):
             if level == 0:
                 x = attention(self.dtype, name="level1_attention")(x)
         x = NormAct(self.dtype, name="out_norm")(x)
-        init = nn.initializers.zeros if self.zero_last else nn.initializers.lecun_normal()
+        init = zeros if self.zero_last else lecun_normal
         return Conv(3, dtype=self.dtype, kernel_init=init, name="out")(x).astype(jnp.float32)

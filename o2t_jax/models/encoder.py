@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.layers import Attention, Conv, NormAct, ResBlock, level_widths
+from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths
 
 LEVELS = 5
 STRIDE = 2**LEVELS
@@ -46,5 +46,5 @@ class Encoder(nn.Module):
         x = block(self.dtype, name="bottleneck_res2")(x)
         x = NormAct(self.dtype, name="head_norm")(x)
         pooled = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-        hidden = nn.silu(nn.Dense(widths[-1], name="head1")(pooled))
-        return nn.Dense(self.latent_dim, name="head2")(hidden), skips
+        hidden = nn.silu(Dense(widths[-1], name="head1")(pooled))
+        return Dense(self.latent_dim, name="head2")(hidden), skips

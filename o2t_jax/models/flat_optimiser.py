@@ -38,18 +38,19 @@ def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformation
     inner = optax.with_extra_args_support(inner)
 
     def init(params: PyTree) -> FlatState:
-        alike = max(len(group) for group in _by_shape(jax.tree.leaves(params)))
-        return FlatState(inner.init(_join(params)), tuple(jnp.asarray(i, jnp.int32) for i in range(alike)))
+        groups = _by_shape(params)
+        ranks = tuple(jnp.asarray(i, jnp.int32) for i in range(max(map(len, groups))))
+        return FlatState(inner.init(_join(params, groups)), ranks)
 
     def update(
         updates: PyTree, state: FlatState, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, FlatState]:
-        flat, inner_state = inner.update(
-            _join(updates), state.inner, None if params is None else _join(params), **extra
-        )
+        groups = _by_shape(updates)
+        known = None if params is None else _join(params, groups)
+        flat, inner_state = inner.update(_join(updates, groups), state.inner, known, **extra)
         leaves, structure = jax.tree.flatten(updates)
         begin = 0
-        for group in _by_shape(leaves):
+        for group in groups:
             shape = leaves[group[0]].shape
             for rank, place in zip(state.ranks, group, strict=False):
                 leaves[place] = _cut(flat, rank, begin, shape)
@@ -59,9 +60,9 @@ def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformation
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _join(tree: PyTree) -> Array:
+def _join(tree: PyTree, groups: list[list[int]]) -> Array:
     leaves = jax.tree.leaves(tree)
-    return jnp.concatenate([leaves[place].ravel() for group in _by_shape(leaves) for place in group])
+    return jnp.concatenate([leaves[place].ravel() for group in groups for place in group])
 
 
 @partial(jax.jit, static_argnums=(2, 3))
@@ -71,7 +72,8 @@ def _cut(flat: Array, rank: Array, begin: int, shape: tuple[int, ...]) -> Array:
     return jax.lax.dynamic_slice(flat, (begin + rank * size,), (size,)).reshape(shape)
 
 
-def _by_shape(leaves: list[Any]) -> list[list[int]]:
-    """Places of the leaves, those of one shape together."""
+def _by_shape(tree: PyTree) -> list[list[int]]:
+    """Places of the tree's leaves, those of one shape together."""
+    leaves = jax.tree.leaves(tree)
     order = sorted(range(len(leaves)), key=lambda place: leaves[place].shape)
     return [list(group) for _, group in itertools.groupby(order, key=lambda place: leaves[place].shape)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -21,6 +22,7 @@ HEADS = 4
 lecun_normal = jax.jit(nn.initializers.lecun_normal(), static_argnums=(1, 2))
 zeros = jax.jit(nn.initializers.zeros, static_argnums=(1, 2))
 ones = jax.jit(nn.initializers.ones, static_argnums=(1, 2))
+Dense = partial(nn.Dense, kernel_init=lecun_normal, bias_init=zeros)
 
 
 class ConvParams(nn.Module):
@@ -112,13 +114,11 @@ class Attention(nn.Module):
         b, h, w, c = x.shape
         heads = math.gcd(HEADS, c)
         tokens = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x).reshape(b, h * w, c)
-        query, key, value = jnp.split(
-            nn.Dense(3 * c, dtype=self.dtype, kernel_init=lecun_normal, name="qkv")(tokens), 3, axis=-1
-        )
+        query, key, value = jnp.split(Dense(3 * c, dtype=self.dtype, name="qkv")(tokens), 3, axis=-1)
         split = (b, h * w, heads, c // heads)
         mixed = jax.nn.dot_product_attention(query.reshape(split), key.reshape(split), value.reshape(split))
         mixed = mixed.reshape(b, h * w, c)
-        out = nn.Dense(c, dtype=self.dtype, kernel_init=zeros, name="out")(mixed)
+        out = Dense(c, dtype=self.dtype, kernel_init=zeros, name="out")(mixed)
         return x + out.reshape(b, h, w, c)
 
 
@@ -135,7 +135,7 @@ class MLP(nn.Module):
         for i, width in enumerate(self.widths):
             last = i == len(self.widths) - 1
             init = self.last_init if last else lecun_normal
-            x = nn.Dense(width, dtype=self.dtype, precision=self.precision, kernel_init=init)(x)
+            x = Dense(width, dtype=self.dtype, precision=self.precision, kernel_init=init)(x)
             if not last:
                 x = nn.silu(x)
         return x

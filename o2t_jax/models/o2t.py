@@ -152,9 +152,8 @@ class O2TModel(nn.Module):
 
         Args: `pictures` float32 [B, 4, H, W, 3] in 0..1, for a loss [B, 5, H, W, 3]: of the target's own picture the
         ball is located, together with the others', and nothing else is made; `para` float32 [B, 5, 6], relative to
-        camera 1;
-        `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the state;
-        `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
+        camera 1; `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the
+        state; `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
         """
         h48, skips = self.encoder(self.inputs(pictures[:, :TARGET], para))
         matrix = self.rotation()

@@ -144,7 +144,7 @@ def _fits(region: Region, direction: np.ndarray, sin2: float, k: Intrinsics) -> 
     """Whether extent and centre of the region are those of the sphere's outline."""
     x, y, z = direction.tolist()
     ahead = z * z - sin2
-    # Half extents of the ellipse in which p^T (C C^T - (1 - sin^2 s) I) p >= 0, see `render.ball.Sphere.outline`.
+    # Half extents of the ellipse in which p^T (C C^T - (1 - sin^2 s) I) p >= 0, see `render.outlines.ball`.
     half = [k.focal * math.sqrt(sin2 * (ahead + c * c)) / ahead for c in (x, y)]
     left, top, right, bottom = region.box
     sides = ((left, right, region.centre[0]), (top, bottom, region.centre[1]))

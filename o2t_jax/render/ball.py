@@ -1,23 +1,27 @@
-"""A shaded sphere and its shadow: true outlines, exact coverage, one light from straight above.
+"""Shaded balls and their shadows: true outlines, exact coverage, one light from straight above.
 
-A sphere's outline is an ellipse: the cone of rays that touch it, cut by the picture plane (Hartley & Zisserman, 8.3).
-With the sphere's centre C in camera axes and k = |C|^2 - r^2, a ray p = (x, y, 1) meets it where
-p^T (C C^T - k I) p >= 0. Brightness is a smooth function of the surface normal's height alone, so a ball keeps its look
-wherever it is seen from, and turning the whole world about the vertical changes nothing.
+Brightness is a smooth function of the surface normal's height alone, so a ball keeps its look wherever it is seen from,
+and turning the whole world about the vertical changes nothing. All balls of a call are worked out together: their
+geometry as arrays [N], the small ones' pixels as arrays [N, h, w].
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.render.draw import Box, Ellipse, conic_coverage, ellipse_coverage, ellipse_from_conic, grid_for, outer_sum
+from o2t_jax.render import outlines
+from o2t_jax.render.draw import Box
+from o2t_jax.render.ellipses import boxes, conic_coverage, large_coverage, pick, small_coverage
 from o2t_jax.render.look import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_COLOUR, SHADOW_OPACITY
 from o2t_jax.render.view import Point, View
+
+# Ellipses that fit into so many pixels a side are drawn together.
+_SMALL_PX = 12
 
 
 class Patch(NamedTuple):
@@ -33,90 +37,183 @@ _DIFFUSE = 255.0 * (AMBIENT + (1.0 - AMBIENT) * _LEVEL)
 _SHINE = 255.0 * GLOSS * np.clip((_LEVEL - GLOSS_FROM) / (1.0 - GLOSS_FROM), 0.0, 1.0) ** 2
 
 
-def palette(colour: np.ndarray) -> np.ndarray:
-    """A ball's colours uint8 [256, 1, 3] by brightness level; `colour` [3] in 0..1."""
-    lit = _DIFFUSE * np.asarray(colour, np.float64) + (_SHINE + 0.5)
-    return np.clip(lit, 0.0, 255.0).astype(np.uint8)[:, None, :]
+def palettes_of(colours: np.ndarray) -> np.ndarray:
+    """Balls' colours uint8 [K, 256, 3] by brightness level; `colours` [K, 3] in 0..1."""
+    lit = _DIFFUSE * np.asarray(colours, np.float64)[:, None] + (_SHINE + 0.5)
+    return np.minimum(np.maximum(lit, 0.0, out=lit), 255.0, out=lit).astype(np.uint8)
 
 
-class Sphere:
-    """A sphere before a camera.
+class Sphere(NamedTuple):
+    """A ball before a camera, as plain numbers: `centre` in the world and `radius`, m."""
 
-    Attributes: `centre` in the world and `local` in camera axes (m); `radius` m; `power` = distance^2 - radius^2 (m^2):
-    of two spheres that do not touch, the one of smaller power hides the other.
-    """
-
-    __slots__ = ("centre", "local", "power", "radius", "view")
-
-    def __init__(self, view: View, centre: Point, radius: float):
-        self.view, self.centre, self.radius = view, centre, radius
-        self.local = view.local(*centre)
-        x, y, z = self.local
-        self.power = x * x + y * y + z * z - radius * radius
+    view: View
+    centre: Point
+    radius: float
 
     @property
-    def in_sight(self) -> bool:
-        """False when the sphere is out of the picture, or the eye is inside it, or a number is not finite."""
-        return self.power > 0.0 and self.view.sees(self.local, self.radius)
+    def local(self) -> Point:
+        """The centre in camera axes, m."""
+        return self.view.local(*self.centre)
 
-    def outline(self) -> Ellipse | None:
-        """The outline in pixels; None where the sphere reaches behind the camera, so that the outline is open."""
+    @property
+    def power(self) -> float:
+        """distance^2 - radius^2 (m^2): of two balls that do not touch, the one of smaller power hides the other."""
         x, y, z = self.local
-        ahead = z * z - self.radius * self.radius
-        if z <= 0.0 or ahead <= 1e-9 * z * z:
-            return None
-        k, power = self.view.intrinsics, self.power
-        # The closed form of `ellipse_from_conic` for C C^T - k I: without its cancellation.
-        scale = ahead / (self.radius * self.radius * power * k.focal * k.focal)
-        return Ellipse(
-            k.cx + k.focal * x * z / ahead,
-            k.cy + k.focal * y * z / ahead,
-            scale * (power - x * x),
-            -scale * x * y,
-            scale * (power - y * y),
-        )
+        return x * x + y * y + z * z - self.radius * self.radius
 
 
-def sphere_patch(sphere: Sphere, colours: np.ndarray) -> Patch | None:
-    """What a picture shows of a sphere; `colours` from `palette`. None when nothing of it is in the picture."""
-    if not sphere.in_sight:
-        return None
-    k = sphere.view.intrinsics
-    outline = sphere.outline()
-    if outline is None:
-        return _open_sphere(sphere, colours)
-    grid = grid_for(outline, k.height, k.width)
-    if grid is None:
-        return None
-    coverage, inside = ellipse_coverage(outline, grid)
-    # The discriminant of the ray's meeting with the sphere is `inside` times its value at the outline's centre.
-    r2 = sphere.radius * sphere.radius
-    inside *= np.float32(r2 * sphere.power / (sphere.local[2] * sphere.local[2] - r2))
-    ray_x, ray_y = (grid.du + (outline.u - k.cx)) * (1.0 / k.focal), (grid.dv + (outline.v - k.cy)) * (1.0 / k.focal)
-    level = _brightness(sphere, ray_x, ray_y, inside)
-    if not grid.plain:
-        # A pixel shows the mean over what it covers of the ball.
-        level *= coverage
-        coverage, level = grid.shrink(coverage), grid.shrink(level)
-        level /= np.maximum(coverage, np.float32(1e-6))
-    return Patch(grid.box, coverage, _painted(level, colours))
+class _Balls(NamedTuple):
+    """N balls before cameras of one kind, for `ball_patches`.
 
-
-def _brightness(sphere: Sphere, x: np.ndarray, y: np.ndarray, discriminant: np.ndarray) -> np.ndarray:
-    """Brightness level 0..1, float32 [h, w], of the sphere where the rays (x, y, 1) meet it; works in `discriminant`.
-
-    A ray that just misses takes the normal of the point where it passes closest.
+    Attributes: `ball` [N] and `shadow` [N]; `up` [3, N], the vertical in camera axes; `outline` [2 N], the balls' and
+    then the shadows', and `box` [2 N, 4], the pixels that they touch.
     """
-    cx, cy, cz = sphere.local
-    _, up_y, up_z = sphere.view.up
+
+    ball: outlines.Ball
+    shadow: outlines.Shadow
+    up: np.ndarray
+    outline: outlines.Outline
+    box: np.ndarray
+
+
+def _before(views: Sequence[View], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray) -> _Balls:
+    k = views[0].intrinsics
+    eye = np.array([view.eye for view in views])[of_view]
+    axes = np.array([(view.right, view.down, view.forward) for view in views])[of_view]
+    up = axes[:, :, 2].T
+    real = np.isfinite(centre.sum(axis=1))
+    centre = np.where(np.isfinite(centre), centre, 0.0)
+    here = (k.focal, k.cx, k.cy)
+    ball = outlines.ball(_local(axes, centre - eye), radius, real, *here)
+    foot = _local(axes, centre * (1.0, 1.0, 0.0) - eye)
+    shadow = outlines.shadow(foot, radius, real, up, eye[:, 2], *here)
+    both = outlines.Outline(*(np.concatenate(f, axis=-1) for f in zip(ball.outline, shadow.outline, strict=True)))
+    return _Balls(ball, shadow, up, both, boxes(both, k.height, k.width))
+
+
+def _local(axes: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    return (axes * offset[:, None, :]).sum(axis=-1).T
+
+
+def ball_patches(
+    views: Sequence[View], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray, palettes: np.ndarray
+) -> tuple[list[Patch | None], list[Patch | None]]:
+    """What pictures show of N balls, and of their shadows; None where that is nothing.
+
+    A shadow is the disc straight below a ball on the ground; its opacity is in the coverage.
+    Args: `views`, all of one size of picture; `of_view` [N], each ball's place in `views`; `centre` [N, 3] m; `radius`
+    [N] m; `palettes` uint8 [N, 256, 3].
+    """
+    balls = _before(views, of_view, centre, radius)
+    count, size = len(radius), balls.box[:, 2:] - balls.box[:, :2]
+    patches: list[Patch | None] = [None] * (2 * count)
+    drawn = size[:, 0] > 0
+    small = drawn & (size <= _SMALL_PX).all(axis=1)
+    _draw_small(balls, np.flatnonzero(small), views[0].intrinsics, palettes, patches)
+    _draw_large(balls, np.flatnonzero(drawn & ~small), views[0].intrinsics, palettes, patches)
+    for i in np.flatnonzero(balls.outline.seen & ~balls.outline.closed).tolist():
+        view = views[of_view[i % count]]
+        if i < count:
+            patches[i] = _open_ball(balls, i, view, palettes[i])
+        else:
+            patches[i] = _open_shadow(balls, i - count, view)
+    return patches[:count], patches[count:]
+
+
+def _draw_small(
+    balls: _Balls, which: np.ndarray, k: Intrinsics, palettes: np.ndarray, patches: list[Patch | None]
+) -> None:
+    """Puts the patches of outlines `which` (in order: balls, then shadows) into `patches`."""
+    if not which.size:
+        return
+    box = balls.box[which]
+    height, width = (box[:, 2:] - box[:, :2]).max(axis=0).tolist()
+    outline = pick(balls.outline, which)
+    coverage, du, dv = small_coverage(outline, box[:, 0], box[:, 1], height, width)
+    shaded = which[which < len(palettes)]
+    n = len(shaded)
+    lit = _small_paint(balls, shaded, k, palettes, du[:n], dv[:n]) if n else ()
+    coverage[n:] *= SHADOW_OPACITY
+    paints = [*lit, *[_shadow_paint(height, width)] * (len(which) - n)]
+    for i, corners, share, paint in zip(which.tolist(), box.tolist(), coverage, paints, strict=True):
+        place = Box(*corners)
+        rows, columns = place.shape
+        patches[i] = Patch(place, share[:rows, :columns], paint[:rows, :columns])
+
+
+def _small_paint(
+    balls: _Balls, which: np.ndarray, k: Intrinsics, palettes: np.ndarray, du: np.ndarray, dv: np.ndarray
+) -> np.ndarray:
+    """Colours uint8 [n, h, w, 3] of balls `which` [n]: a pixel shows the ball at the middle of what it covers of it.
+
+    Args: `du`, `dv` [n, h, w], that middle as px from the outline's.
+    """
+    outline = pick(balls.outline, which)
+    a, b, c, u, v = (_column(field) for field in (outline.a, outline.b, outline.c, outline.u, outline.v))
+    inside = 1.0 - (a * du + (2.0 * b) * dv) * du - c * dv * dv
+    inside *= _column(_peak(balls, which))
+    x, y = (du + (u - np.float32(k.cx))) * (1.0 / k.focal), (dv + (v - np.float32(k.cy))) * (1.0 / k.focal)
+    level = _level(balls, which, _column, x, y, inside)
+    shade = np.asarray(cv2.convertScaleAbs(level.reshape(-1, level.shape[2]), None, 255.0))
+    return palettes[which[:, None, None], shade.reshape(level.shape)]
+
+
+def _column(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(np.float32)[:, None, None]
+
+
+def _draw_large(
+    balls: _Balls, which: np.ndarray, k: Intrinsics, palettes: np.ndarray, patches: list[Patch | None]
+) -> None:
+    """As `_draw_small`."""
+    if not which.size:
+        return
+    outline, places = pick(balls.outline, which), [Box(*corners) for corners in balls.box[which].tolist()]
+    starts = zip(((outline.u - k.cx) / k.focal).tolist(), ((outline.v - k.cy) / k.focal).tolist(), strict=True)
+    found = large_coverage(outline, places)
+    for i, box, one, (x, y) in zip(which.tolist(), places, found, starts, strict=True):
+        if i < len(palettes):
+            one.inside[...] *= float(_peak(balls, i))
+            rays = x + one.du * (1.0 / k.focal), (y + one.dv * (1.0 / k.focal))[:, None]
+            paint = _painted(_level(balls, i, float, *rays, one.inside), palettes[i])
+        else:
+            one.coverage[...] *= SHADOW_OPACITY
+            paint = _shadow_paint(*box.shape)
+        patches[i] = Patch(box, one.coverage, paint)
+
+
+_Which = int | np.ndarray
+
+
+def _peak(balls: _Balls, which: _Which) -> np.ndarray:
+    """The discriminant of a ray's meeting with a ball is 1 - q (see `large_coverage`) times this, its largest value."""
+    r2 = balls.ball.radius[which] ** 2
+    return r2 * balls.ball.power[which] / (balls.ball.local[2][which] ** 2 - r2)
+
+
+def _level(
+    balls: _Balls,
+    which: _Which,
+    shape: Callable[[np.ndarray], float | np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    discriminant: np.ndarray,
+) -> np.ndarray:
+    """Brightness 0..1 of balls `which` where the rays (x, y, 1) meet them; works in `discriminant`.
+
+    A ray that just misses takes the normal of the point where it passes closest. `shape` turns numbers of the balls
+    into what broadcasts against the rays.
+    """
+    radius = balls.ball.radius[which]
+    cx, cy, cz = (axis[which] for axis in balls.ball.local)
+    up_y, up_z = balls.up[1][which], balls.up[2][which]
     # Meeting at distance t of p: |p|^2 t = p.C - sqrt(discriminant); then height of the normal = (t p - C).up / r.
-    cv2.threshold(discriminant, 0.0, 0.0, cv2.THRESH_TOZERO, discriminant)
-    root = np.sqrt(discriminant, out=discriminant)
-    level = outer_sum(cy * y + cz, cx * x)
+    root = np.sqrt(np.maximum(discriminant, 0.0, out=discriminant), out=discriminant)
+    level = shape(cx) * x + (shape(cy) * y + shape(cz))
     level -= root
-    level /= outer_sum(y * y + 1.0, x * x)
-    level *= (y * (0.5 * up_y / sphere.radius) + (0.5 * up_z / sphere.radius))[:, None]
-    level += np.float32(0.5 - (cy * up_y + cz * up_z) * (0.5 / sphere.radius))
+    level /= x * x + (y * y + 1.0)
+    level *= shape(0.5 * up_y / radius) * y + shape(0.5 * up_z / radius)
+    level += shape(0.5 - (cy * up_y + cz * up_z) * (0.5 / radius))
     cube = np.multiply(level, level, out=root)
     level *= cube
     return level
@@ -124,36 +221,36 @@ def _brightness(sphere: Sphere, x: np.ndarray, y: np.ndarray, discriminant: np.n
 
 def _painted(level: np.ndarray, colours: np.ndarray) -> np.ndarray:
     # Rounding leaves a lowest level of about -1e-7, whose absolute value is as good.
-    return cv2.applyColorMap(cv2.convertScaleAbs(level, None, 255.0), colours)
+    return cv2.applyColorMap(cv2.convertScaleAbs(level, None, 255.0), colours[:, None])
 
 
-def _open_sphere(sphere: Sphere, colours: np.ndarray) -> Patch:
-    """The rare sphere that reaches behind the camera: every pixel is asked."""
-    k, (cx, cy, cz), power = sphere.view.intrinsics, sphere.local, sphere.power
+def _shadow_paint(height: int, width: int) -> np.ndarray:
+    return np.full((height, width, 3), SHADOW_COLOUR[0], np.uint8)
+
+
+def _open_ball(balls: _Balls, i: int, view: View, colours: np.ndarray) -> Patch | None:
+    """The rare ball that reaches behind the camera: every pixel is asked."""
+    k, (cx, cy, cz), power = view.intrinsics, balls.ball.local[:, i].tolist(), float(balls.ball.power[i])
+    if not view.sees((cx, cy, cz), float(balls.ball.radius[i])):
+        return None
     x, y = _rays(k)
     conic = (cx * cx - power, cx * cy, cy * cy - power, cx * cz, cy * cz, cz * cz - power)
-    coverage = conic_coverage(conic, sphere.local, x, y, 1.0 / k.focal)
-    along = outer_sum(cy * y + cz, cx * x)
-    discriminant = along * along - outer_sum(y * y + 1.0, x * x) * power
-    level = _brightness(sphere, x.astype(np.float32), y.astype(np.float32), discriminant.astype(np.float32))
-    return Patch(Box(0, 0, k.height, k.width), coverage, _painted(level, colours))
+    coverage = conic_coverage(conic, (cx, cy, cz), x, y, 1.0 / k.focal)
+    y = y[:, None]
+    along = cx * x + (cy * y + cz)
+    discriminant = along * along - (x * x + (y * y + 1.0)) * power
+    level = _level(balls, i, float, *(field.astype(np.float32) for field in (x, y, discriminant)))
+    return Patch(_whole(k), coverage, _painted(level, colours))
 
 
-def _rays(k: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
-    """x [W] and y [H] of the rays (x, y, 1) through the pixels' centres."""
-    return (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
-
-
-def shadow_patch(view: View, centre: Point, radius: float) -> Patch | None:
-    """The shadow of a ball at `centre` (m): the disc straight below it on the ground, its opacity in the coverage."""
-    k, height = view.intrinsics, view.eye[2]
-    foot = view.local(centre[0], centre[1], 0.0)
-    if height <= 0.0 or not view.sees(foot, radius):
+def _open_shadow(balls: _Balls, i: int, view: View) -> Patch | None:
+    """The rare shadow that reaches behind the camera."""
+    k, (fx, fy, fz), radius = view.intrinsics, balls.shadow.foot[:, i].tolist(), float(balls.shadow.radius[i])
+    if not view.sees((fx, fy, fz), radius):
         return None
     # With F the foot and n the vertical in camera axes, a ray p meets the ground at -height p / (p.n): inside the disc
     # where |height p + (p.n) F|^2 <= r^2 (p.n)^2.
-    fx, fy, fz = foot
-    _, ny, nz = view.up
+    height, (_, ny, nz) = view.eye[2], view.up
     h2, rest = height * height, radius * radius - (fx * fx + fy * fy + fz * fz)
     conic = (
         -h2,
@@ -163,22 +260,19 @@ def shadow_patch(view: View, centre: Point, radius: float) -> Patch | None:
         rest * ny * nz - height * (ny * fz + nz * fy),
         rest * nz * nz - h2 - 2.0 * height * nz * fz,
     )
-    rim = radius * math.hypot(view.forward[0], view.forward[1])
-    found = ellipse_from_conic(*conic) if fz > rim else None
-    if found is None:
-        box = Box(0, 0, k.height, k.width)
-        x, y = _rays(k)
-        coverage = conic_coverage(conic, (0.0, -ny, -nz), x, y, 1.0 / k.focal)
-    else:
-        x0, y0, *form = found
-        f2 = k.focal * k.focal
-        outline = Ellipse(k.cx + k.focal * x0, k.cy + k.focal * y0, form[0] / f2, form[1] / f2, form[2] / f2)
-        grid = grid_for(outline, k.height, k.width)
-        if grid is None:
-            return None
-        box, coverage = grid.box, grid.shrink(ellipse_coverage(outline, grid)[0])
-    coverage *= np.float32(SHADOW_OPACITY)
-    return Patch(box, coverage, np.full((*box.shape, 3), SHADOW_COLOUR[0], np.uint8))
+    x, y = _rays(k)
+    coverage = conic_coverage(conic, (0.0, -ny, -nz), x, y, 1.0 / k.focal)
+    coverage *= SHADOW_OPACITY
+    return Patch(_whole(k), coverage, _shadow_paint(k.height, k.width))
 
 
-__all__ = ["SHADOW_COLOUR", "SHADOW_OPACITY", "Patch", "Sphere", "palette", "shadow_patch", "sphere_patch"]
+def _whole(k: Intrinsics) -> Box:
+    return Box(0, 0, k.height, k.width)
+
+
+def _rays(k: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    """x [W] and y [H] of the rays (x, y, 1) through the pixels' centres."""
+    return (np.arange(0.5, k.width) - k.cx) / k.focal, (np.arange(0.5, k.height) - k.cy) / k.focal
+
+
+__all__ = ["SHADOW_COLOUR", "SHADOW_OPACITY", "Patch", "Sphere", "ball_patches", "palettes_of"]

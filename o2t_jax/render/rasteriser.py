@@ -6,6 +6,8 @@ on them; the balls from far to near, each except where a solid in front of it st
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -13,9 +15,9 @@ import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.physics.room import Setup
-from o2t_jax.render.ball import Patch, Sphere, palette, shadow_patch, sphere_patch
+from o2t_jax.render.ball import Patch, Sphere, ball_patches, palettes_of
 from o2t_jax.render.draw import blend
-from o2t_jax.render.ground import draw_background
+from o2t_jax.render.ground import draw_backgrounds
 from o2t_jax.render.look import BAR_X_M
 from o2t_jax.render.solids import Bar, Layer, Wedge, stand_order
 from o2t_jax.render.view import View, view_for
@@ -27,69 +29,79 @@ cv2.setNumThreads(1)
 class Stage(NamedTuple):
     """What of a scene does not move: draw it with `Stage.of`, then ask for any number of pictures.
 
-    Attributes: `palettes`, the balls' colours by brightness, [K] of uint8 [256, 1, 3]; `radii` [K] m; `wedge`, the ramp
-    or None; `bars`, the scale bars.
+    Attributes: `palettes` uint8 [K, 256, 3], the balls' colours by brightness; `radius` [K] m; `wedge`, the ramp or
+    None; `bars`, the scale bars.
     """
 
-    palettes: tuple[np.ndarray, ...]
-    radii: tuple[float, ...]
+    palettes: np.ndarray
+    radius: np.ndarray
     wedge: Wedge | None
     bars: tuple[Bar, ...]
 
     @classmethod
     def of(cls, setup: Setup) -> Stage:
         """The unmoving part of a setup; a setup that `vanishes` (a room with two sides) has scale bars."""
-        radii = tuple(float(r) for r in setup.radius)
-        bars = (
-            tuple(Bar(BAR_X_M * float(s), r) for s, r in zip(setup.side, radii, strict=True)) if setup.vanishes else ()
-        )
+        sides = setup.side.tolist() if setup.vanishes else []
+        bars = tuple(Bar(BAR_X_M * side, r) for side, r in zip(sides, setup.radius.tolist(), strict=False))
         wedge = None if setup.ramp is None else Wedge(setup.ramp)
-        return cls(tuple(palette(c) for c in setup.colour), radii, wedge, bars)
+        return cls(palettes_of(setup.colour), setup.radius, wedge, bars)
 
 
-class Backdrop(NamedTuple):
-    """What one camera sees of a stage without its balls: the layers that may stand before one."""
+def draw_pictures(
+    stage: Stage, views: Sequence[View], of_view: Sequence[int], position: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
+    """Pictures, uint8 [T, H, W, 3], of one stage at T moments.
 
-    view: View
-    layers: tuple[Layer, ...]
-
-
-def draw_backdrop(picture: np.ndarray, stage: Stage, view: View) -> Backdrop:
-    """Draws all that does not move over all of `picture`, uint8 [H, W, 3]."""
-    draw_background(view, picture)
-    layers = tuple(stand_order(view, stage.wedge, list(stage.bars)))
-    for layer in layers:
-        blend(picture, layer.patch.box, layer.patch.paint, layer.patch.coverage)
-    return Backdrop(view, layers)
-
-
-def draw_balls(
-    picture: np.ndarray, stage: Stage, backdrop: Backdrop, position: np.ndarray, visible: np.ndarray
-) -> None:
-    """Draws shadows and balls into `picture`, which shows the backdrop.
-
-    Args: `position` [K, 3] m of the centres, `visible` [K].
+    What does not move is drawn once for a view, and the balls of all pictures are worked out together.
+    Args: `views`, all of one size of picture; `of_view` [T], the place in `views` of each picture's (every view has a
+    picture); `position` [T, K, 3] m of the balls' centres, `visible` [T, K].
     """
-    view = backdrop.view
-    spheres = []
-    for i, (seen, centre) in enumerate(zip(visible.tolist(), position.tolist(), strict=True)):
-        if not seen:
-            continue
-        sphere = Sphere(view, tuple(centre), stage.radii[i])
-        spheres.append((sphere.power, i, sphere))
-        shadow = shadow_patch(view, sphere.centre, sphere.radius)
-        if shadow is not None:
-            for layer in backdrop.layers:
-                _take_away(shadow, layer, True)
-            blend(picture, shadow.box, shadow.paint, shadow.coverage)
-    for _, i, sphere in sorted(spheres, reverse=True):
-        patch = sphere_patch(sphere, stage.palettes[i])
-        if patch is None:
-            continue
-        for layer in backdrop.layers:
-            if patch.box.meet(layer.patch.box) is not None:
-                _take_away(patch, layer, layer.solid.hides(sphere, patch.box))
-        blend(picture, patch.box, patch.paint, patch.coverage)
+    k = views[0].intrinsics
+    pictures = np.empty((len(of_view), k.height, k.width, 3), np.uint8)
+    first = [of_view.index(i) for i in range(len(views))]
+    draw_backgrounds(views, [pictures[t] for t in first])
+    layers = [stand_order(view, stage.wedge, stage.bars) for view in views]
+    for t, mine in zip(first, layers, strict=True):
+        for layer in mine:
+            blend(pictures[t], layer.patch.box, layer.patch.paint, layer.patch.coverage)
+    for t, i in enumerate(of_view):
+        if t != first[i]:
+            pictures[t] = pictures[first[i]]
+    moment, which = np.nonzero(visible)
+    if not moment.size:
+        return pictures
+    centre, views_seen = position[moment, which], np.asarray(of_view)[moment]
+    drawn = ball_patches(views, views_seen, centre, stage.radius[which], stage.palettes[which])
+    spheres = [
+        Sphere(views[i], tuple(c), r)
+        for i, c, r in zip(views_seen.tolist(), centre.tolist(), stage.radius[which].tolist(), strict=True)
+    ]
+    balls = [_Drawn(*parts) for parts in zip(spheres, *drawn, strict=True)]
+    ends = np.searchsorted(moment, np.arange(len(of_view) + 1)).tolist()
+    for t, (start, end) in enumerate(itertools.pairwise(ends)):
+        _lay(pictures[t], layers[of_view[t]], balls[start:end])
+    return pictures
+
+
+class _Drawn(NamedTuple):
+    sphere: Sphere
+    ball: Patch | None
+    shadow: Patch | None
+
+
+def _lay(picture: np.ndarray, layers: list[Layer], balls: list[_Drawn]) -> None:
+    """Lays shadows and balls over `picture`, which shows all that does not move."""
+    for _, _, patch in balls:
+        if patch is not None:
+            for layer in layers:
+                _take_away(patch, layer, True)
+            blend(picture, patch.box, patch.paint, patch.coverage)
+    for sphere, patch, _ in sorted(balls, key=lambda drawn: -drawn.sphere.power):
+        if patch is not None:
+            for layer in layers:
+                if patch.box.meet(layer.patch.box) is not None:
+                    _take_away(patch, layer, layer.solid.hides(sphere, patch.box))
+            blend(picture, patch.box, patch.paint, patch.coverage)
 
 
 def draw_scene(
@@ -103,11 +115,8 @@ def draw_scene(
 
     Args: `position` [K, 3] m and `visible` [K] of the balls; `pose` = camera position [3] m, azimuth, elevation (deg).
     """
-    stage = Stage.of(setup)
-    picture = np.empty((intrinsics.height, intrinsics.width, 3), np.uint8)
-    backdrop = draw_backdrop(picture, stage, view_for(*pose, intrinsics))
-    draw_balls(picture, stage, backdrop, np.asarray(position), np.asarray(visible))
-    return picture
+    view, places = view_for(*pose, intrinsics), np.asarray(position)
+    return draw_pictures(Stage.of(setup), [view], [0], places[None], np.asarray(visible)[None])[0]
 
 
 def _take_away(patch: Patch, layer: Layer, hides: bool | np.ndarray) -> None:
@@ -127,4 +136,4 @@ def _take_away(patch: Patch, layer: Layer, hides: bool | np.ndarray) -> None:
     patch.coverage[inside(patch)] *= 1.0 - share
 
 
-__all__ = ["Backdrop", "Stage", "draw_backdrop", "draw_balls", "draw_scene"]
+__all__ = ["Stage", "draw_pictures", "draw_scene"]

@@ -7,104 +7,16 @@ of them are enough, and a ball smaller than a pixel needs no finer grid. Closed 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 
 from o2t_jax.render.look import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_OPACITY
+from o2t_jax.render.outlines import Ball, Outline, Shadow
 
 # Chords in a pixel, evenly spread; more change a centroid by less than 0.002 px (tests/render/test_raycaster.py).
 CHORDS = 4
 _TINY = 1e-12
-
-
-class Outline(NamedTuple):
-    """An ellipse in the picture, as numbers []: the region a du^2 + 2 b du dv + c dv^2 <= 1 about (`u`, `v`) px.
-
-    Attributes: `seen` 1 where there is anything to draw, else 0; `closed`, whether the region is that ellipse (else it
-    reaches behind the camera); `tilt`, `size`, `fall` [2]: chords along v at du have middle tilt du and half length
-    sqrt(size - fall du^2), px; second entries are those of chords along u.
-    """
-
-    seen: Any
-    closed: Any
-    u: Any
-    v: Any
-    a: Any
-    b: Any
-    c: Any
-    tilt: Any
-    size: Any
-    fall: Any
-
-
-class Ball(NamedTuple):
-    """A ball before a camera: `local` [3] m in camera axes, `radius` m, `power` = distance^2 - radius^2, `outline`."""
-
-    local: Any
-    radius: Any
-    power: Any
-    outline: Outline
-
-
-class Shadow(NamedTuple):
-    """A ball's shadow: `foot` [3] m its centre in camera axes, `radius` m, `sink` m the eye's height, `outline`."""
-
-    foot: Any
-    radius: Any
-    sink: Any
-    outline: Outline
-
-
-def _outline(seen: Any, closed: Any, u: Any, v: Any, a: Any, b: Any, c: Any, det: Any) -> Outline:
-    # Where the ellipse is not used its numbers must still be finite, or gradients are not.
-    u, v, a, b, c, det = (
-        jnp.where(closed, value, other)
-        for value, other in ((u, 0.0), (v, 0.0), (a, 1.0), (b, 0.0), (c, 1.0), (det, 1.0))
-    )
-    both = jnp.stack([c, a])
-    return Outline(seen.astype(jnp.float32), closed, u, v, a, b, c, -b / both, 1.0 / both, det / (both * both))
-
-
-def ball(local: Any, radius: Any, visible: Any, focal: float, cx: float, cy: float) -> Ball:
-    """The ball with centre `local` [3] m in camera axes; `visible` [] bool."""
-    reach = local[0] ** 2 + local[1] ** 2 + local[2] ** 2 - radius * radius
-    seen = visible & (reach > 0.0) & (local[2] > -radius)  # not from inside, not from before it
-    x, y, z = (jnp.where(seen, value, other) for value, other in zip(local, (0.0, 0.0, 1e3), strict=True))
-    r2 = radius * radius
-    ahead = z * z - r2
-    power = x * x + y * y + ahead
-    closed = (z > 0.0) & (ahead > 1e-6 * z * z)
-    safe = jnp.where(closed, ahead, 1.0)
-    # See `ball.Sphere.outline`. The determinant has its own form: a c - b^2 would cancel.
-    scale = safe / (r2 * power * focal * focal)
-    a, b, c = scale * (y * y + ahead), -scale * x * y, scale * (x * x + ahead)
-    det = scale * scale * power * safe
-    u, v = cx + focal * x * z / safe, cy + focal * y * z / safe
-    return Ball(jnp.stack([x, y, z]), radius, power, _outline(seen, closed, u, v, a, b, c, det))
-
-
-def shadow(foot: Any, radius: Any, visible: Any, up: Any, height: Any, focal: float, cx: float, cy: float) -> Shadow:
-    """The disc of `radius` m on the ground about `foot` [3] m (camera axes).
-
-    Args: `up` [3], the vertical in camera axes (its x is 0); `height` m of the eye.
-    """
-    seen = visible & (height > 0.0) & (foot[2] > -radius)
-    x, y, z = (jnp.where(seen, value, other) for value, other in zip(foot, (0.0, 0.0, 1.0), strict=True))
-    # The disc is where (w xi + x t eta)^2 + (z eta)^2 <= r^2 (w / z - t eta)^2, for the ray's (xi, eta) from the foot's
-    # image, w = -height and t the cosine of the camera's elevation: an ellipse while it is all before the camera.
-    w, t, r2 = -jnp.where(seen, height, 1.0), -up[1], radius * radius
-    ahead = z * z - r2 * t * t
-    closed = (z > 0.0) & (ahead > 1e-6 * z * z)
-    safe = jnp.where(closed, ahead, 1.0)
-    eta = -r2 * t * w / (jnp.where(closed, z, 1.0) * safe)
-    xi = -x * t * eta / w
-    scale = safe / (r2 * focal * focal)
-    a, b, c = scale, scale * x * t / w, scale * (x * x * t * t + safe) / (w * w)
-    det = scale * scale * safe / (w * w)
-    z_safe = jnp.where(closed, z, 1.0)
-    u, v = cx + focal * (x / z_safe + xi), cy + focal * (y / z_safe + eta)
-    return Shadow(jnp.stack([x, y, z]), radius, w, _outline(seen, closed, u, v, a, b, c, det))
 
 
 def ellipse_coverage(outline: Outline, u: Any, v: Any) -> tuple[Any, Any, Any]:
@@ -201,14 +113,9 @@ def ball_colour(level: Any, colour: Any) -> tuple[Any, Any, Any]:
 
 __all__ = [
     "CHORDS",
-    "Ball",
-    "Outline",
-    "Shadow",
-    "ball",
     "ball_colour",
     "ball_coverage",
     "ball_depth_and_level",
     "ellipse_coverage",
-    "shadow",
     "shadow_coverage",
 ]

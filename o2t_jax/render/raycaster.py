@@ -20,6 +20,7 @@ import numpy as np
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.room import Setup
 from o2t_jax.physics.room_jax import RampArrays, RoomState, ramp_arrays
+from o2t_jax.render import outlines
 from o2t_jax.render import raycast_ball as balls
 from o2t_jax.render import raycast_ground as ground
 from o2t_jax.render import raycast_solids as solids
@@ -77,8 +78,8 @@ class _Seen(NamedTuple):
     wedge: solids.Wedge
     bars: list[solids.Bar]
     bar_behind: list[Any]
-    balls: list[balls.Ball]
-    shadows: list[balls.Shadow]
+    balls: list[outlines.Ball]
+    shadows: list[outlines.Shadow]
     colours: list[Any]
     wedge_hides: list[Any]
     wedge_touches: list[Any]
@@ -126,8 +127,8 @@ def _see(scene: Scene, camera: Camera, height: int, width: int) -> _Seen:
         bars=[solids.bar(bar_ends(i), scene.bars, k.focal, height, width) for i in range(count)],
         # A bar is thin and low: its middle stands for it.
         bar_behind=[solids.wedge_hides(scene.ramp, at_bar(i, zero), zero, eye)[0] for i in range(count)],
-        balls=[balls.ball(locals_[i], radii[i], visible[i], *here) for i in range(count)],
-        shadows=[balls.shadow(feet[i], radii[i], visible[i], up, eye[2], *here) for i in range(count)],
+        balls=[outlines.ball(locals_[i], radii[i], visible[i], *here) for i in range(count)],
+        shadows=[outlines.shadow(feet[i], radii[i], visible[i], up, eye[2], *here) for i in range(count)],
         colours=[colours[i] for i in range(count)],
         wedge_hides=[hidden for hidden, _ in hides],
         wedge_touches=[touches for _, touches in hides],

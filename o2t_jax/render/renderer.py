@@ -12,7 +12,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for
 from o2t_jax.physics.laws import Gravity
 from o2t_jax.physics.room import INTEGRATORS, Setup, simulate
-from o2t_jax.render.rasteriser import Stage, draw_backdrop, draw_balls
+from o2t_jax.render.rasteriser import Stage, draw_pictures
 from o2t_jax.render.scenes.base import Scene
 from o2t_jax.render.view import view_for
 
@@ -81,19 +81,14 @@ class SceneRenderer:
     ) -> np.ndarray:
         """Pictures uint8 [T, H, W, 3] of balls at `position` [T, K, 3] m, those `visible` [T, K] seen."""
         intrinsics = intrinsics_for(*size)
-        pictures = np.empty((len(turns), *size, 3), np.uint8)
-        same_camera: dict[bytes, list[int]] = {}
-        for i in range(len(turns)):
-            same_camera.setdefault(turns[i].tobytes() + places[i].tobytes(), []).append(i)
-        for group in same_camera.values():
-            first, *others = group
-            view = view_for(places[first], turns[first, 0], turns[first, 1], intrinsics)
-            backdrop = draw_backdrop(pictures[first], stage, view)
-            for i in others:
-                pictures[i] = pictures[first]
-            for i in group:
-                draw_balls(pictures[i], stage, backdrop, position[i], visible[i])
-        return pictures
+        cameras: dict[bytes, int] = {}
+        views, of_view = [], []
+        for place, turn in zip(places, turns, strict=True):
+            i = cameras.setdefault(turn.tobytes() + place.tobytes(), len(views))
+            if i == len(views):
+                views.append(view_for(place, turn[0], turn[1], intrinsics))
+            of_view.append(i)
+        return draw_pictures(stage, views, of_view, position, visible)
 
     def truth(self, setup_seed: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions [T, K, 3] m, visible [T, K], radii [K] m; for evaluation only."""

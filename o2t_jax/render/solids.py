@@ -7,7 +7,9 @@ plane through their closest points parts them, and the one on the eye's side of 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -15,7 +17,7 @@ import numpy as np
 
 from o2t_jax.physics.ramp import Ramp, RampFrame, ramp_corners, ramp_frame
 from o2t_jax.render.ball import Patch, Sphere
-from o2t_jax.render.draw import SCRATCH, Box, box_around, fill, fill_polygon, stroke
+from o2t_jax.render.draw import SCRATCH, Box, box_around, fill, fill_polygon, fixed_point, stroke
 from o2t_jax.render.look import (
     BACK_SHADE,
     BAR_COLOUR,
@@ -30,7 +32,7 @@ from o2t_jax.render.look import (
     TOP_GAIN,
     TOUCH,
 )
-from o2t_jax.render.view import Point, View, clip_near
+from o2t_jax.render.view import Pixel, Point, View, clip_near
 
 # Corners (see `ramp_corners`) of the wedge's faces: top, back, right, left.
 _FACES = ((0, 1, 2, 3), (2, 3, 5, 4), (1, 2, 4), (0, 3, 5))
@@ -83,7 +85,7 @@ class Wedge:
         seen = [
             (pixels, tuple(round(c * shade) for c in RAMP_COLOUR))
             for corners, normal, offset, shade in self.faces
-            if _dot(normal, view.eye) > offset and (pixels := view.polygon(corners)) is not None
+            if _dot(normal, view.eye) > offset and (pixels := view.polygon(corners))
         ]
         return _polygons(view, seen, edges=tuple(round(c * EDGE_SHADE) for c in RAMP_COLOUR)) if seen else None
 
@@ -154,7 +156,7 @@ class Bar:
             (ub + b * nu, vb + b * nv),
             (ua + a * nu, va + a * nv),
         ]
-        return _polygons(view, [(np.array(outline), BAR_COLOUR)])
+        return _polygons(view, [(outline, BAR_COLOUR)])
 
     def hides(self, sphere: Sphere, box: Box) -> bool | np.ndarray:
         y = min(max(sphere.centre[1], -self.half_length), self.half_length)
@@ -162,36 +164,37 @@ class Bar:
 
 
 def _polygons(
-    view: View, faces: list[tuple[np.ndarray, tuple[int, ...]]], edges: tuple[int, ...] | None = None
+    view: View, faces: list[tuple[list[Pixel], tuple[int, ...]]], edges: tuple[int, ...] | None = None
 ) -> Patch | None:
-    """Draws convex polygons ([N, 2] px, colour) that do not overlap, and their edges, on a finer canvas."""
+    """Draws convex polygons (px, colour) that do not overlap, and their edges, on a finer canvas."""
     k = view.intrinsics
-    corners = np.concatenate([pixels for pixels, _ in faces])
-    (left, top), (right, bottom) = (corners.min(axis=0) - 1.0).tolist(), (corners.max(axis=0) + 1.0).tolist()
-    box = box_around(left, top, right, bottom, k.height, k.width)
+    corners = [pixel for pixels, _ in faces for pixel in pixels]
+    us, vs = zip(*corners, strict=True)
+    box = box_around(min(us) - 1.0, min(vs) - 1.0, max(us) + 1.0, max(vs) + 1.0, k.height, k.width)
     if box is None:
         return None
     height, width = box.shape
     fine = next(fine for fine, most in CANVASES if most is None or height * width <= most)
+    on_canvas = fixed_point((np.array(corners) - (box.left, box.top)) * fine)
+    ends = itertools.accumulate((len(pixels) for pixels, _ in faces), initial=0)
+    points = [on_canvas[start:end] for start, end in itertools.pairwise(ends)]
+    alpha = SCRATCH.array(4, (height * fine, width * fine), np.uint8)
+    alpha.fill(0)
+    for polygon in points:
+        fill_polygon(alpha, polygon, (255,))
+    share = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else alpha
+    coverage = share * np.float32(1.0 / 255.0)
+    if edges is None and len(faces) == 1:
+        return Patch(box, coverage, fill(np.empty((height, width, 3), np.uint8), faces[0][1]))
     # Painted everywhere first: what the averaging below mixes in at the outline should not be black.
-    paint = fill(SCRATCH.array(2, (height * fine, width * fine, 3), np.uint8), faces[0][1])
-    alpha = SCRATCH.array(3, (height * fine, width * fine), np.uint8)
-    alpha[...] = 0
-    moved = [((pixels - (box.left, box.top)) * fine, colour) for pixels, colour in faces]
-    for pixels, colour in moved:
-        fill_polygon(alpha, pixels, (255,))
-        if len(faces) > 1:
-            fill_polygon(paint, pixels, colour)
+    paint = fill(SCRATCH.array(3, (height * fine, width * fine, 3), np.uint8), faces[0][1])
+    for polygon, (_, colour) in zip(points, faces, strict=True):
+        fill_polygon(paint, polygon, colour)
     if edges is not None:
-        thickness = max(1, round(fine * k.height / EDGE_ROWS))
-        for pixels, _ in moved:
-            stroke(paint, pixels, edges, thickness)
-    if fine > 1:
-        paint = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
-    else:
-        paint = paint.copy()  # out of the scratch memory
-    return Patch(box, alpha * np.float32(1.0 / 255.0), paint)
+        stroke(paint, points, edges, max(1, round(fine * k.height / EDGE_ROWS)))
+    # In either case out of the scratch memory.
+    small = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else paint.copy()
+    return Patch(box, coverage, small)
 
 
 class Layer(NamedTuple):
@@ -201,7 +204,7 @@ class Layer(NamedTuple):
     patch: Patch
 
 
-def stand_order(view: View, wedge: Wedge | None, bars: list[Bar]) -> list[Layer]:
+def stand_order(view: View, wedge: Wedge | None, bars: Sequence[Bar]) -> list[Layer]:
     """The solids that the camera sees, farther ones first."""
     behind, front = [], []
     for bar in bars:

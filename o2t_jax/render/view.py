@@ -11,6 +11,7 @@ from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.render.look import NEAR_M
 
 Point = tuple[float, float, float]
+Pixel = tuple[float, float]
 
 
 class View(NamedTuple):
@@ -42,13 +43,11 @@ class View(NamedTuple):
         # Distance from the cone through the picture's corners, positive outside it; false too for what is not a number.
         return aside * self.cone[0] - z * self.cone[1] < radius and z > -radius
 
-    def polygon(self, corners: list[Point]) -> np.ndarray | None:
-        """Pixels [N, 2] of a convex polygon of world points, cut off near the camera; None when it is all behind."""
-        local = clip_near([self.local(*corner) for corner in corners])
-        if not local:
-            return None
+    def polygon(self, corners: list[Point]) -> list[Pixel]:
+        """Pixels of a convex polygon of world points, cut off near the camera; empty when it is all behind."""
         k = self.intrinsics
-        return np.array([(k.cx + k.focal * x / z, k.cy + k.focal * y / z) for x, y, z in local])
+        local = clip_near([self.local(*corner) for corner in corners])
+        return [(k.cx + k.focal * x / z, k.cy + k.focal * y / z) for x, y, z in local]
 
 
 def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics: Intrinsics) -> View:
@@ -89,4 +88,4 @@ def horizon_row(view: View) -> float:
     return view.intrinsics.cy - view.intrinsics.focal * forward / down
 
 
-__all__ = ["NEAR_M", "Point", "View", "clip_near", "horizon_row", "view_for"]
+__all__ = ["NEAR_M", "Pixel", "Point", "View", "clip_near", "horizon_row", "view_for"]

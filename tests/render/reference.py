@@ -6,7 +6,7 @@ import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, world_to_camera
 from o2t_jax.physics.ramp import ramp_corners, ramp_normal
-from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, palette
+from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, palettes_of
 from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY
 from o2t_jax.render.solids import RAMP_COLOUR
 
@@ -49,7 +49,7 @@ def trace(setup, position, visible, pose, camera: Intrinsics, fine: int = 4):
         first = hit < nearest
         normal = ((eye + hit[first, None] * d[first]) - position[k]) / setup.radius[k]
         level = (0.5 + 0.5 * normal[:, 2]) ** 3
-        colour[first] = palette(setup.colour[k])[np.rint(255 * level).astype(int), 0]
+        colour[first] = palettes_of(setup.colour)[k, np.rint(255 * level).astype(int)]
         nearest[first], what[first] = hit[first], BALL_ID + k
     picture = colour.reshape(camera.height, fine, camera.width, fine, 3).mean(axis=(1, 3))
     return picture, what

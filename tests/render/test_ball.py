@@ -7,8 +7,8 @@ import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.room import Setup
-from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, Sphere, palette, shadow_patch, sphere_patch
-from o2t_jax.render.rasteriser import Stage, draw_backdrop, draw_balls, draw_scene
+from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, ball_patches, palettes_of
+from o2t_jax.render.rasteriser import Stage, draw_pictures, draw_scene
 from o2t_jax.render.view import view_for
 from tests.render.reference import BALL_ID, trace
 
@@ -32,6 +32,14 @@ def outline_centroid(centre, radius, rotation, eye, camera):
     return np.array(
         [camera.cx + (weights * (u + np.roll(u, -1))).sum(), camera.cy + (weights * (v + np.roll(v, -1))).sum()]
     )
+
+
+def patches(view, centre, radius, colour=(1.0, 1.0, 1.0)):
+    """(ball, shadow) of one ball."""
+    ball, shadow = ball_patches(
+        [view], np.array([0]), np.array([centre]), np.array([radius]), palettes_of(np.array([colour]))
+    )
+    return ball[0], shadow[0]
 
 
 def one_ball(centre, radius, colour=(0.5, 0.6, 0.7)):
@@ -60,12 +68,11 @@ def test_the_drawn_centroid_lies_on_the_analytic_one(size):
     errors = []
     for centre, radius, azimuth, elevation in random_balls(np.random.default_rng(size), 200, size, 2.5, 16.0):
         setup = one_ball(centre, radius)
-        stage = Stage.of(setup)._replace(palettes=(np.zeros((256, 1, 3), np.uint8),))
-        picture = np.empty((size, size, 3), np.uint8)
-        backdrop = draw_backdrop(picture, stage, view_for(EYE, azimuth, elevation, camera))
-        before = picture.astype(float).sum(axis=-1)
-        draw_balls(picture, stage, backdrop, setup.position, np.array([True]))
-        share = 1.0 - picture.astype(float).sum(axis=-1) / before
+        stage = Stage.of(setup)._replace(palettes=np.zeros((1, 256, 3), np.uint8))
+        view, position = view_for(EYE, azimuth, elevation, camera), np.stack([setup.position] * 2)
+        pictures = draw_pictures(stage, [view], [0, 0], position, np.array([[False], [True]]))
+        before, after = pictures.astype(float).sum(axis=-1)
+        share = 1.0 - after / before
         v, u = np.mgrid[:size, :size] + 0.5
         found = np.array([(share * u).sum(), (share * v).sum()]) / share.sum()
         errors.append(found - outline_centroid(centre, radius, world_to_camera(azimuth, elevation), EYE, camera))
@@ -78,7 +85,7 @@ def test_a_small_far_ball_is_drawn_where_project_puts_its_centre():
     rotation = world_to_camera(33.0, 40.0)
     for centre in EYE + rng_points(40) @ rotation:
         view = view_for(EYE, 33.0, 40.0, camera)
-        patch = sphere_patch(Sphere(view, tuple(centre), 0.3), palette(np.ones(3)))
+        patch, _ = patches(view, centre, 0.3)
         v, u = np.mgrid[patch.box.top : patch.box.bottom, patch.box.left : patch.box.right] + 0.5
         found = [(patch.coverage * w).sum() / patch.coverage.sum() for w in (u, v)]
         expected, _ = project(centre, EYE, rotation, camera)
@@ -119,10 +126,8 @@ def test_shade_is_a_function_of_the_normals_height_alone():
     for turn in (0.0, 77.0, 190.0):
         c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
         spin = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        sphere = Sphere(
-            view_for(spin @ [0.3, -0.2, 2.0], 20.0 + turn, 15.0, camera), tuple(spin @ [4.0, 1.5, 3.0]), 0.5
-        )
-        pictures.append(sphere_patch(sphere, palette(np.array([0.4, 0.6, 0.8]))))
+        view = view_for(spin @ [0.3, -0.2, 2.0], 20.0 + turn, 15.0, camera)
+        pictures.append(patches(view, spin @ [4.0, 1.5, 3.0], 0.5, (0.4, 0.6, 0.8))[0])
     for other in pictures[1:]:
         assert other.box == pictures[0].box
         np.testing.assert_allclose(other.coverage, pictures[0].coverage, atol=1e-4)
@@ -136,7 +141,7 @@ def test_a_shadow_is_the_disc_straight_below_the_ball():
     camera = intrinsics_for(200, 200)
     eye, centre, radius = np.array([0.0, 0.0, 3.0]), (6.0, 1.0, 2.5), 0.5
     view = view_for(eye, 0.0, -15.0, camera)
-    shadow = shadow_patch(view, centre, radius)
+    _, shadow = patches(view, centre, radius)
     rotation = world_to_camera(0.0, -15.0)
     foot, _ = project(np.array([*centre[:2], 0.0]), eye, rotation, camera)
     row, column = int(foot[1]) - shadow.box.top, int(foot[0]) - shadow.box.left
@@ -162,7 +167,7 @@ def test_a_shadow_is_the_disc_straight_below_the_ball():
 )
 def test_balls_in_odd_places(centre, seen):
     camera = intrinsics_for(64, 96)
-    patch = sphere_patch(Sphere(view_for(EYE, 0.0, 0.0, camera), centre, 0.8), palette(np.ones(3)))
+    patch, _ = patches(view_for(EYE, 0.0, 0.0, camera), centre, 0.8)
     assert (patch is not None and bool(patch.coverage.max() > 0.5)) == seen
     if seen:
         setup, visible = one_ball(centre, 0.8), np.array([True])
@@ -173,5 +178,5 @@ def test_balls_in_odd_places(centre, seen):
 
 def test_gloss_and_colour_stay_in_range():
     for colour in ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.3, 0.5, 0.78]):
-        table = palette(np.array(colour))[:, 0].astype(int)
+        table = palettes_of(np.array([colour]))[0].astype(int)
         assert (np.diff(table, axis=0) >= 0).all() and table.shape == (256, 3)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY, draw_background
+from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY, draw_backgrounds
 from o2t_jax.render.view import view_for
 from tests.render.reference import trace
 
 
 def background(position, azimuth, elevation, height, width):
     picture = np.empty((height, width, 3), np.uint8)
-    draw_background(view_for(np.array(position, float), azimuth, elevation, intrinsics_for(height, width)), picture)
+    view = view_for(np.array(position, float), azimuth, elevation, intrinsics_for(height, width))
+    draw_backgrounds([view], [picture])
     return picture
 
 

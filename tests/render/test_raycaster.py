@@ -15,8 +15,8 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, world_to_camera
 from o2t_jax.physics.laws import law_for
 from o2t_jax.physics.room_jax import ramp_arrays, state_from
-from o2t_jax.render import raycast_ball
-from o2t_jax.render.draw import fill_polygon
+from o2t_jax.render import outlines, raycast_ball
+from o2t_jax.render.draw import fill_polygon, fixed_point
 from o2t_jax.render.rasteriser import draw_scene
 from o2t_jax.render.raycast_renderer import RaycastRenderer, picture_inputs, stack_inputs
 from o2t_jax.render.raycast_solids import POLYGON_GROWTH_PX
@@ -92,7 +92,7 @@ def coverage(size: int):
     v = u[:, None]
 
     def cover(local, radius):
-        ball = raycast_ball.ball(local, radius, jnp.array(True), k.focal, k.cx, k.cy)
+        ball = outlines.ball(local, radius, jnp.array(True), k.focal, k.cx, k.cy)
         x, y = (u - k.cx) / k.focal, (v - k.cy) / k.focal
         return raycast_ball.ball_coverage(ball, u, v, x, y, k.focal)[0]
 
@@ -179,7 +179,7 @@ def test_opencv_draws_polygons_larger_than_asked_for_by_what_is_assumed():
         along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
         across, canvas = np.array([-along[1], along[0]]), np.zeros((200, 200), np.uint8)
         corners = [100.3 + a * 60 * along + b * 20 * across for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-        fill_polygon(canvas, np.array(corners), (255,))
+        fill_polygon(canvas, fixed_point(np.array(corners)), (255,))
         # (120 + 2 g) (40 + 2 g) = area
         growths.append(0.25 * (-160.0 + np.sqrt(80.0**2 + 4.0 * canvas.sum() / 255.0)))
     assert np.mean(growths) == pytest.approx(POLYGON_GROWTH_PX, abs=0.08)

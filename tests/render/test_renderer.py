@@ -43,12 +43,19 @@ def test_it_is_a_renderer_and_singletons_broadcast():
     np.testing.assert_array_equal(room.render(3, 0.4, views, VIEW[1], (40, 56))[0], pictures[1])
 
 
-def test_order_and_company_of_pictures_do_not_matter():
-    room = renderer()
-    times, angles = np.array([0.1, 0.8, 0.3, 0.1]), [(0.0, 15.0), (20.0, 10.0), (0.0, 15.0), (20.0, 10.0)]
-    together = room.render(11, times, angles, VIEW[1], (64, 64))
-    for i in (3, 1, 0, 2):
-        np.testing.assert_array_equal(room.render(11, times[i], angles[i], VIEW[1][0], (64, 64))[0], together[i])
+@pytest.mark.parametrize("size", [(64, 64), (150, 190), (300, 512)])
+def test_order_and_company_of_pictures_do_not_matter(size):
+    """To the byte, though pictures are worked out together: small balls, large ones, grounds whole and in parts."""
+    room, rng = renderer(), np.random.default_rng(0)
+    for seed in range(4):
+        place, azimuth, elevation = room.scene.view_prior(rng, None)
+        places = place + rng.uniform(-0.5, 0.5, (6, 3))
+        angles = np.array([azimuth, elevation]) + rng.uniform(-20.0, 5.0, (6, 2))
+        angles[3:], places[3:] = angles[:3], places[:3]
+        times = rng.uniform(0.0, 1.5, 6)
+        together = room.render(seed, times, angles, places, size)
+        for i in (3, 1, 0, 5, 2, 4):
+            np.testing.assert_array_equal(room.render(seed, times[i], angles[i], places[i], size)[0], together[i])
 
 
 def test_same_arguments_give_the_same_bytes_from_threads_and_after_pickling():
@@ -77,9 +84,9 @@ def test_pictures_show_the_truth_under_the_law():
 
 def test_the_background_is_drawn_once_for_each_camera(monkeypatch):
     drawn = []
-    original = rasteriser.draw_background
+    original = rasteriser.draw_backgrounds
     monkeypatch.setattr(
-        rasteriser, "draw_background", lambda view, picture: drawn.append(view) or original(view, picture)
+        rasteriser, "draw_backgrounds", lambda views, pictures: drawn.extend(views) or original(views, pictures)
     )
     angles = [(0.0, 15.0), (5.0, 15.0)] * 4
     renderer().render(1, np.linspace(0.0, 1.0, 8), angles, VIEW[1], (32, 32))

@@ -1,6 +1,6 @@
 """The encoder's and decoder's two costly operations in the forms that XLA compiles well for a CPU.
 
-Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Five facts of XLA:CPU
+Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (`chosen`). Six facts of XLA:CPU
 (jaxlib 0.10) stand behind them:
 
 - Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. Neighbouring columns
@@ -13,6 +13,8 @@ Same mathematics, same parameters as the plain forms, which GPUs and TPUs keep (
 - XLA computes an array again for each reader, in each reader's order, unless its last operation counts as costly: where
   a layer's output is read by a convolution, a transposition and a sum, it ends with a division. An optimisation barrier
   does not help, it is gone before fusion.
+- A repeated vector (`jnp.tile`) is index arithmetic in every loop that reads it, ten times slower than a stored one:
+  repeat by a product. Two sums of one array are one pass only where they are one `lax.reduce`.
 - An element-wise loop over 4 channels does not fill a register either; over [B, H, W C] it does.
 
 What a layer's two passes do is jitted, so that Python traces it once for a shape and not at every layer.
@@ -121,8 +123,8 @@ def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
 @jax.jit
 def _conv3_bias_forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, tuple]:
     y = packed_conv3(x, kernel)
-    b, h, w, d = y.shape
-    return (y.reshape(b, h, w * d) + jnp.tile(bias, w)).reshape(y.shape), (x, kernel)
+    row = jnp.tile(bias, y.shape[2]) if y[0].size <= SMALL else _repeat(bias[None], y.shape[2])[0]
+    return (_wide(y) + row).reshape(y.shape), (x, kernel)
 
 
 @jax.jit
@@ -139,17 +141,35 @@ def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Arr
 conv3_bias.defvjp(_conv3_bias_forward, _conv3_bias_backward)
 
 
+def _rows_apart(x: jax.Array) -> jax.Array:
+    """[B, R, ...] -> [B, parts, R / parts, ...]: what each core sums first."""
+    b, rows, _ = x.shape
+    parts = max(1, PARTIAL_SUMS // b)
+    while rows % parts:
+        parts -= 1
+    return x.reshape(b, parts, rows // parts, -1)
+
+
 def channel_sums(x: jax.Array, channels: int) -> jax.Array:
     """Sums over pixels of `x` [B, R, any number of columns times `channels`], in two stages -> [B, channels]."""
     b, rows, _ = x.shape
     if rows * x.shape[2] <= SMALL:
         return jnp.sum(x.reshape(b, -1, channels), axis=1)
-    parts = max(1, PARTIAL_SUMS // b)
-    while rows % parts:
-        parts -= 1
     # Without the barrier XLA makes one sum of the two again: half of the step's time at 512 px with batch 1.
-    stored = lax.optimization_barrier(jnp.sum(x.reshape(b, parts, rows // parts, -1), axis=2))
+    stored = lax.optimization_barrier(jnp.sum(_rows_apart(x), axis=2))
     return jnp.sum(jnp.sum(stored, axis=1).reshape(b, -1, channels), axis=1)
+
+
+def moment_sums(x: jax.Array, channels: int) -> tuple[jax.Array, jax.Array]:
+    """`channel_sums` of `x` and of its square, in one pass."""
+    b, rows, _ = x.shape
+    if rows * x.shape[2] <= SMALL:
+        return channel_sums(x, channels), channel_sums(x * x, channels)
+    zero = jnp.zeros((), x.dtype)
+    apart = _rows_apart(x)
+    parts = lax.reduce((apart, apart * apart), (zero, zero), lambda a, b: (a[0] + b[0], a[1] + b[1]), (2,))
+    first, second = (jnp.sum(jnp.sum(part, axis=1).reshape(b, -1, channels), axis=1) for part in parts)
+    return first, second
 
 
 def _group_mean(x: jax.Array, groups: int) -> jax.Array:
@@ -172,9 +192,7 @@ def _wide(x: jax.Array) -> jax.Array:
 def _moments(x: jax.Array, groups: int) -> tuple[jax.Array, jax.Array]:
     """Mean and 1 / deviation of each channel's group, [B, C], in one pass over `x` [B, H, W, C] float32."""
     pixels, c = x.shape[1] * x.shape[2], x.shape[3]
-    wide = _wide(x)
-    mean = _group_mean(channel_sums(wide, c), groups) / pixels
-    square = _group_mean(channel_sums(wide * wide, c), groups) / pixels
+    mean, square = (_group_mean(sums, groups) / pixels for sums in moment_sums(_wide(x), c))
     return mean, lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + EPSILON)
 
 

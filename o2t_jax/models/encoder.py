@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from o2t_jax.models.inputs import SUMS_OF_PLANES, as_planes
 from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths
 
 LEVELS = 5
@@ -28,11 +29,12 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        """`x` [B, H, W, 23] -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i], i = 0..4."""
+        """`InputChannels` -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i], i = 0..4."""
         block = nn.remat(ResBlock) if self.remat else ResBlock
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)
-        x = Conv(widths[0], dtype=self.dtype, name="stem")(x)
+        mix = SUMS_OF_PLANES if as_planes(self.dtype) else None
+        x = Conv(widths[0], dtype=self.dtype, mix=mix, name="stem")(x)
         skips = []
         for level, width in enumerate(widths):
             for i in range(2):

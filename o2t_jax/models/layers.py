@@ -25,6 +25,10 @@ ones = jax.jit(nn.initializers.ones, static_argnums=(1, 2))
 Dense = partial(nn.Dense, kernel_init=lecun_normal, bias_init=zeros)
 
 
+# [P, C]: C channels as sums of P planes.
+Mix = tuple[tuple[float, ...], ...]
+
+
 class ConvParams(nn.Module):
     """3x3 (or k x k) convolution with bias, 'same' padding; `kernel` [k, k, C, features], `bias` [features]."""
 
@@ -33,12 +37,16 @@ class ConvParams(nn.Module):
     kernel: int
     kernel_init: Any
     dtype: Any
+    mix: Mix | None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        channels = x.shape[-1] if self.mix is None else len(self.mix[0])
+        shape = (self.kernel, self.kernel, channels, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", zeros, (self.features,), jnp.float32)
+        if self.mix is not None:
+            kernel = jnp.einsum("pc,hwcf->hwpf", jnp.asarray(self.mix), kernel, precision=jax.lax.Precision.HIGHEST)
         x, kernel, bias = (v.astype(self.dtype) for v in (x, kernel, bias))
         if cpu_ops.chosen() and self.kernel == 3 and self.strides == 1:
             return cpu_ops.conv3_bias(x, kernel, bias)
@@ -47,18 +55,19 @@ class ConvParams(nn.Module):
 
 
 class Conv(nn.Module):
-    """3x3 convolution with bias, 'same' padding."""
+    """3x3 convolution with bias, 'same' padding; with a `mix` of the channels that are these sums of `x`'s planes."""
 
     features: int
     strides: int = 1
     kernel: int = 3
     kernel_init: Any = lecun_normal
     dtype: Any = jnp.float32
+    mix: Mix | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        inner = ConvParams(self.features, self.strides, self.kernel, self.kernel_init, self.dtype, name="Conv_0")
-        return inner(x)
+        fields = (self.features, self.strides, self.kernel, self.kernel_init, self.dtype, self.mix)
+        return ConvParams(*fields, name="Conv_0")(x)
 
 
 class GroupNorm(nn.Module):

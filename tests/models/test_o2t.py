@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models.inputs import INPUT_CHANNELS, InputChannels
+from o2t_jax.models import cpu_ops
+from o2t_jax.models.inputs import INPUT_CHANNELS, SUMS_OF_PLANES, InputChannels, as_planes
+from o2t_jax.models.layers import Conv
 from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
 from o2t_jax.models.phys_layer import HEIGHT_BINS
 
@@ -35,16 +37,19 @@ def run(model, params, batch, **changes):
 
 def test_channel_map() -> None:
     """Change one picture or one PARA at a time: only its channels answer."""
-    module = InputChannels()
+    module = InputChannels(jnp.bfloat16)  # in float32 a CPU's network takes the planes instead
     rng = np.random.default_rng(0)
     pictures = rng.uniform(size=(1, 4, SIZE, SIZE, 3)).astype(np.float32)
     para = rng.uniform(size=(1, 5, 6)).astype(np.float32)
     params = module.init(jax.random.key(0), pictures, para)
 
     def changed(new_pictures, new_para) -> set[int]:
-        before, after = module.apply(params, pictures, para), module.apply(params, new_pictures, new_para)
+        before, after = (
+            np.asarray(module.apply(params, *arguments), np.float32)
+            for arguments in ((pictures, para), (new_pictures, new_para))
+        )
         assert before.shape[-1] == INPUT_CHANNELS == 23
-        return set(np.flatnonzero(np.abs(before - after).max(axis=(0, 1, 2)) > 1e-6) + 1)
+        return set(np.flatnonzero(np.abs(before - after).max(axis=(0, 1, 2)) > 1e-3) + 1)
 
     pairs = {0: {18, 19, 20}, 1: {18, 21, 22}, 2: {19, 21, 23}, 3: {20, 22, 23}}
     for i in range(4):
@@ -55,6 +60,28 @@ def test_channel_map() -> None:
         moved = para.copy()
         moved[:, i] += 0.5
         assert changed(pictures, moved) == {4 * (i + 1) if i < 4 else 17}
+
+
+def test_a_stem_of_the_planes_is_the_stem_of_the_channels_they_make(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    pictures, para = rng.uniform(size=(2, 4, SIZE, SIZE, 3)), rng.uniform(size=(2, 5, 6))
+
+    class Start(nn.Module):
+        @nn.compact
+        def __call__(self, pictures, para):
+            channels = InputChannels(name="inputs")(pictures, para)
+            mix = SUMS_OF_PLANES if as_planes(jnp.float32) else None
+            return channels, Conv(4, mix=mix, name="stem")(channels)
+
+    arguments = [jnp.asarray(v, jnp.float32) for v in (pictures, para)]
+    monkeypatch.setattr(cpu_ops, "chosen", lambda: True)
+    params = Start().init(jax.random.key(0), *arguments)
+    planes, folded = Start().apply(params, *arguments)
+    monkeypatch.setattr(cpu_ops, "chosen", lambda: False)
+    channels, plain = Start().apply(params, *arguments)
+    assert planes.shape[-1] == 17 and channels.shape[-1] == 23
+    np.testing.assert_allclose(planes @ np.array(SUMS_OF_PLANES), channels, atol=1e-6)
+    np.testing.assert_allclose(folded, plain, atol=1e-5)
 
 
 def _primitives(jaxpr) -> list:
@@ -92,7 +119,7 @@ def test_no_resize_between_rendered_bytes_and_the_first_convolution(free_model, 
             shape = equation.invars[0].aval.shape
             # On a CPU neighbouring columns may stand together (`cpu_ops`): [B, H, W / p, p C] is the same bytes.
             seen = (shape[1], shape[2] * shape[3])
-            assert seen == (SIZE, SIZE * 23), "the first convolution sees 23 full-size channels"
+            assert seen in ((SIZE, SIZE * 23), (SIZE, SIZE * 17)), "the first convolution sees all full-size channels"
             break
         names.append(equation.primitive.name)
     else:

@@ -154,7 +154,7 @@ def _small_paint(
     inside *= _column(_peak(balls, which))
     x, y = (du + (u - np.float32(k.cx))) * (1.0 / k.focal), (dv + (v - np.float32(k.cy))) * (1.0 / k.focal)
     level = _level(balls, which, _column, x, y, inside)
-    shade = np.asarray(cv2.convertScaleAbs(level.reshape(-1, level.shape[2]), None, 255.0))
+    shade = np.asarray(cv2.convertScaleAbs(level.reshape(-1, level.shape[2]), None, 255.0), np.intp)
     return palettes[which[:, None, None], shade.reshape(level.shape)]
 
 

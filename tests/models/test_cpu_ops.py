@@ -26,6 +26,7 @@ def compare(ours, plain, *arguments) -> None:
 
 CONVOLUTIONS = [(2, 6, 8, *channels) for channels in ((23, 4), (8, 3), (4, 8), (16, 16))]
 CONVOLUTIONS += [(2, 6, 6, 5, 4), (2, 2, 2, 16, 16), (2, 1, 1, 4, 4)]
+CONVOLUTIONS += [(1, 32, 64, 4, 16), (2, 36, 70, 3, 8)]  # large: the bias' row is stored
 CONVOLUTIONS += [(1, 32, 8, 8, 8), (1, 7, 8, 8, 8), (3, 32, 8, 8, 8), (16, 4, 4, 8, 8), (20, 4, 4, 8, 8)]
 
 
@@ -38,10 +39,13 @@ def test_convolution(batch: int, height: int, width: int, inputs: int, outputs: 
 
 
 @pytest.mark.parametrize("silu", [True, False])
-@pytest.mark.parametrize(("batch", "channels", "groups"), [(1, 16, 8), (3, 4, 4), (2, 24, 8), (40, 8, 8)])
-def test_group_norm(batch: int, channels: int, groups: int, silu: bool) -> None:
+@pytest.mark.parametrize(
+    ("batch", "height", "channels", "groups"),
+    [(1, 6, 16, 8), (3, 6, 4, 4), (2, 6, 24, 8), (40, 6, 8, 8), (1, 150, 16, 8), (2, 254, 8, 4)],  # the last two: large
+)
+def test_group_norm(batch: int, height: int, channels: int, groups: int, silu: bool) -> None:
     rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(0.5, 2.0, size=(batch, 6, 10, channels)), jnp.float32)
+    x = jnp.asarray(rng.normal(0.5, 2.0, size=(batch, height, 10, channels)), jnp.float32)
     scale, bias = (jnp.asarray(rng.normal(size=channels), jnp.float32) for _ in range(2))
     norm = nn.GroupNorm(groups)
 
@@ -50,6 +54,15 @@ def test_group_norm(batch: int, channels: int, groups: int, silu: bool) -> None:
         return nn.silu(y) if silu else y
 
     compare(lambda *a: cpu_ops.group_norm(*a, groups, silu), plain, x, scale, bias)
+
+
+@pytest.mark.parametrize(("batch", "rows", "channels"), [(1, 6, 4), (2, 96, 8), (1, 61, 16)])
+def test_both_moments_are_the_sums_of_pixels_and_of_their_squares(batch: int, rows: int, channels: int) -> None:
+    x = np.random.default_rng(0).normal(1.0, 2.0, (batch, rows, 40 * channels)).astype(np.float32)
+    pixels = x.astype(np.float64).reshape(batch, -1, channels)
+    for found, power in zip(cpu_ops.moment_sums(jnp.asarray(x), channels), (1, 2), strict=True):
+        np.testing.assert_allclose(found, (pixels**power).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(cpu_ops.channel_sums(jnp.asarray(x), channels), pixels.sum(axis=1), rtol=1e-5)
 
 
 def test_columns_stand_together_only_where_they_divide_and_fit() -> None:

@@ -41,8 +41,8 @@ class Stage(NamedTuple):
     @classmethod
     def of(cls, setup: Setup) -> Stage:
         """The unmoving part of a setup; a setup that `vanishes` (a room with two sides) has scale bars."""
-        sides = setup.side.tolist() if setup.vanishes else []
-        bars = tuple(Bar(BAR_X_M * side, r) for side, r in zip(sides, setup.radius.tolist(), strict=False))
+        sized = zip(setup.side.tolist(), setup.radius.tolist(), strict=True)
+        bars = tuple(Bar(BAR_X_M * side, r) for side, r in sized) if setup.vanishes else ()
         wedge = None if setup.ramp is None else Wedge(setup.ramp)
         return cls(palettes_of(setup.colour), setup.radius, wedge, bars)
 
@@ -58,15 +58,7 @@ def draw_pictures(
     """
     k = views[0].intrinsics
     pictures = np.empty((len(of_view), k.height, k.width, 3), np.uint8)
-    first = [of_view.index(i) for i in range(len(views))]
-    draw_backgrounds(views, [pictures[t] for t in first])
-    layers = [stand_order(view, stage.wedge, stage.bars) for view in views]
-    for t, mine in zip(first, layers, strict=True):
-        for layer in mine:
-            blend(pictures[t], layer.patch.box, layer.patch.paint, layer.patch.coverage)
-    for t, i in enumerate(of_view):
-        if t != first[i]:
-            pictures[t] = pictures[first[i]]
+    layers = _draw_what_stands(pictures, stage, views, of_view)
     moment, which = np.nonzero(visible)
     if not moment.size:
         return pictures
@@ -83,7 +75,25 @@ def draw_pictures(
     return pictures
 
 
+def _draw_what_stands(
+    pictures: np.ndarray, stage: Stage, views: Sequence[View], of_view: Sequence[int]
+) -> list[list[Layer]]:
+    """Draws all but balls and shadows; returns each view's layers that may stand before a ball."""
+    first = [of_view.index(i) for i in range(len(views))]
+    draw_backgrounds(views, [pictures[t] for t in first])
+    layers = [stand_order(view, stage.wedge, stage.bars) for view in views]
+    for t, mine in zip(first, layers, strict=True):
+        for layer in mine:
+            blend(pictures[t], layer.patch.box, layer.patch.paint, layer.patch.coverage)
+    for t, i in enumerate(of_view):
+        if t != first[i]:
+            pictures[t] = pictures[first[i]]
+    return layers
+
+
 class _Drawn(NamedTuple):
+    """A ball of one picture, with what is seen of it and of its shadow."""
+
     sphere: Sphere
     ball: Patch | None
     shadow: Patch | None

@@ -49,14 +49,16 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
         progress.line(f"complete: {_result_line(workdir)}")
         return 0
     system.check()
-    state = parallel.replicate(start.state(config))
+    make_state = start.state_maker(config)
     with contextlib.ExitStack() as stack:
         if parallel.is_writer:
             folders.claim_workdir(workdir, config, system.truth())
             stack.enter_context(folders.locked(workdir))
         stop = stack.enter_context(StopFlag())
         try:
-            return this.train(state, stop)
+            step_fn = this.compiled_step(stack, stop)
+            state = parallel.replicate(make_state())  # while the step compiles
+            return this.train(step_fn, state, stop)
         except StopRequested as signal:
             progress.line(f"stopped by {signal} before the first step; the same command starts again")
             return 128 + signal.signum
@@ -92,13 +94,19 @@ class _Start:
     def plan(self) -> Plan | None:
         return Plan(**self.meta["plan"]) if self.folder else None
 
-    def state(self, config: Config) -> TrainState:
-        """The state to start from: restored (numpy), or made by the system, perhaps with another run's weights."""
+    def state_maker(self, config: Config) -> Callable[[], TrainState]:
+        """Gives the state to start from: restored (numpy), or made by the system, perhaps with another run's weights.
+
+        What cannot be used is refused here, before anything is claimed or compiled.
+        """
         if self.folder:
-            return checkpoint.restore_state(self.folder, self.shapes)
-        source = _opened(config.init_from) if config.init_from else None  # refused before anything is compiled
-        state = self.initial.make()
-        return _with_weights_of(state, source, config.init_from) if source else state
+            restored = checkpoint.restore_state(self.folder, self.shapes)
+            return lambda: restored
+        if not config.init_from:
+            return self.initial.make
+        source = _opened(config.init_from)
+        _with_weights_of(self.shapes, source, config.init_from)
+        return lambda: _with_weights_of(self.initial.make(), source, config.init_from)
 
 
 def _opened(source: str) -> checkpoint.Opened:
@@ -164,7 +172,7 @@ class _Run:
         for note in (*self.system.notes(plan), *(f"warning: {text}" for text in plan.warnings)):
             line(f"          {note}")
 
-    def train(self, state: TrainState, stop: StopFlag) -> int:
+    def train(self, step_fn: Callable, state: TrainState, stop: StopFlag) -> int:
         """Trains to the end or to a signal; returns the exit code."""
         config, start = self.config, self.start
         schedule = loop.Schedule(config.train_steps, config.log_every, config.eval_every, config.checkpoint_every)
@@ -174,7 +182,6 @@ class _Run:
             stack.callback(getattr(reporter.data, "close", _nothing))
             if start.step < config.train_steps:
                 getattr(reporter.data, "start", _nothing)()  # a buffer fills while the step compiles
-            step_fn = self._compiled_step(stack, stop)
             state, step = loop.train(
                 step_fn,
                 state,
@@ -221,8 +228,8 @@ class _Run:
             return stop.signum is not None
         return schedule.logs(step) and self.parallel.any(stop.signum is not None)
 
-    def _compiled_step(self, stack: contextlib.ExitStack, stop: StopFlag) -> Callable:
-        """The step, which compiles while the buffer fills and its cost is told; with several processes, at the first.
+    def compiled_step(self, stack: contextlib.ExitStack, stop: StopFlag) -> Callable:
+        """The step, which compiles while the state is made and the buffer fills; with several processes, at the first.
 
         (What is compiled ahead under `pmap` does not know a process' own share from the whole batch.)
         """

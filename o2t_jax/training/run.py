@@ -58,6 +58,7 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
         try:
             step_fn = this.compiled_step(stack, stop)
             state = parallel.replicate(make_state())  # while the step compiles
+            del make_state  # it may hold a copy on the host
             return this.train(step_fn, state, stop)
         except StopRequested as signal:
             progress.line(f"stopped by {signal} before the first step; the same command starts again")

@@ -22,6 +22,7 @@ What a layer's two passes do is jitted, so that Python traces it once for a shap
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import jax
@@ -123,7 +124,7 @@ def conv3_bias(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
 @jax.jit
 def _conv3_bias_forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, tuple]:
     y = packed_conv3(x, kernel)
-    row = jnp.tile(bias, y.shape[2]) if y[0].size <= SMALL else _repeat(bias[None], y.shape[2])[0]
+    row = jnp.tile(bias, y.shape[2]) if math.prod(y.shape[1:]) <= SMALL else _repeat(bias[None], y.shape[2])[0]
     return (_wide(y) + row).reshape(y.shape), (x, kernel)
 
 

@@ -1,4 +1,4 @@
-"""Encoder: 23 channels at full resolution -> h (48 numbers) and five skips (O2T guide, 'Encoder')."""
+"""Encoder: 23 input channels at full resolution -> h (48 numbers) and five skips (O2T guide, 'Encoder')."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        """`InputChannels` -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i], i = 0..4."""
+        """What `InputChannels` gives, [B, H, W, 23 or 17] -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i].
+
+        i = 0..4.
+        """
         block = nn.remat(ResBlock) if self.remat else ResBlock
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)

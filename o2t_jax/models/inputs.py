@@ -71,8 +71,8 @@ class InputChannels(nn.Module):
     def __call__(self, pictures: jax.Array, para: jax.Array) -> jax.Array:
         """`pictures` float32 [B, 4, H, W, 3] in 0..1, `para` float32 [B, 5, 6] -> [B, H, W, 23].
 
-        Order: (RGB, PARA) of pictures 1..4, PARA5, then grey differences of the pairs 12, 13, 14, 23, 24, 34. Only the
-        17 planes where `as_planes(dtype)`.
+        Order: (RGB, PARA) of pictures 1..4, PARA5, then grey differences of the pairs 12, 13, 14, 23, 24, 34. Where
+        `as_planes(dtype)`, [B, H, W, 17] instead, the planes they are sums of: RGB of pictures 1..4, then PARA 1..5.
         """
         batch, _, height, width, _ = pictures.shape
         maps = ParaChannel(name="para")(para, height, width)

@@ -22,6 +22,8 @@ from o2t_jax.render.view import Point, View
 
 # Ellipses that fit into so many pixels a side are drawn together.
 _SMALL_PX = 12
+# m; farther away there is nothing to see, and squares overflow.
+_FARTHEST_M = 1e9
 
 
 class Patch(NamedTuple):
@@ -81,8 +83,8 @@ def _before(views: Sequence[View], of_view: np.ndarray, centre: np.ndarray, radi
     eye = np.array([view.eye for view in views])[of_view]
     axes = np.array([(view.right, view.down, view.forward) for view in views])[of_view]
     up = axes[:, :, 2].T
-    real = np.isfinite(centre.sum(axis=1))
-    centre = np.where(np.isfinite(centre), centre, 0.0)
+    real = np.abs(centre).max(axis=1) < _FARTHEST_M  # false too for what is not a number
+    centre = np.where(real[:, None], centre, 0.0)
     here = (k.focal, k.cx, k.cy)
     ball = outlines.ball(_local(axes, centre - eye), radius, real, *here)
     foot = _local(axes, centre * (1.0, 1.0, 0.0) - eye)

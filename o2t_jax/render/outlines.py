@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from o2t_jax.geometry.camera import namespace
 
-# Nearer to the camera's plane than this share of its distance^2 an outline counts as open.
-_CLOSED = 1e-6
+# Where (depth^2 - radius^2) / depth^2 is less than this, an outline counts as open: of what almost reaches the camera's
+# plane the ellipse is too large for float32.
+_CLOSED = 1e-2
 
 
 class Outline(NamedTuple):

@@ -24,6 +24,8 @@ from o2t_jax.render.view import View, view_for
 
 # Pictures are made by many threads at once; OpenCV's own would only fight them for the cores.
 cv2.setNumThreads(1)
+# Pictures whose balls are worked out at once: what they take of memory, until they are laid, grows with it.
+_TOGETHER = 64
 
 
 class Stage(NamedTuple):
@@ -52,16 +54,32 @@ def draw_pictures(
 ) -> np.ndarray:
     """Pictures, uint8 [T, H, W, 3], of one stage at T moments.
 
-    What does not move is drawn once for a view, and the balls of all pictures are worked out together.
+    What does not move is drawn once for a view, and the balls of many pictures are worked out together.
     Args: `views`, all of one size of picture; `of_view` [T], the place in `views` of each picture's (every view has a
     picture); `position` [T, K, 3] m of the balls' centres, `visible` [T, K].
     """
     k = views[0].intrinsics
     pictures = np.empty((len(of_view), k.height, k.width, 3), np.uint8)
     layers = _draw_what_stands(pictures, stage, views, of_view)
+    for start in range(0, len(of_view), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        _draw_balls(pictures[some], stage, views, layers, of_view[some], position[some], visible[some])
+    return pictures
+
+
+def _draw_balls(
+    pictures: np.ndarray,
+    stage: Stage,
+    views: Sequence[View],
+    layers: Sequence[list[Layer]],
+    of_view: Sequence[int],
+    position: np.ndarray,
+    visible: np.ndarray,
+) -> None:
+    """Draws balls and shadows over pictures of all that does not move; see `draw_pictures`."""
     moment, which = np.nonzero(visible)
     if not moment.size:
-        return pictures
+        return
     centre, views_seen = position[moment, which], np.asarray(of_view)[moment]
     drawn = ball_patches(views, views_seen, centre, stage.radius[which], stage.palettes[which])
     spheres = [
@@ -72,14 +90,13 @@ def draw_pictures(
     ends = np.searchsorted(moment, np.arange(len(of_view) + 1)).tolist()
     for t, (start, end) in enumerate(itertools.pairwise(ends)):
         _lay(pictures[t], layers[of_view[t]], balls[start:end])
-    return pictures
 
 
 def _draw_what_stands(
     pictures: np.ndarray, stage: Stage, views: Sequence[View], of_view: Sequence[int]
 ) -> list[list[Layer]]:
     """Draws all but balls and shadows; returns each view's layers that may stand before a ball."""
-    first = [of_view.index(i) for i in range(len(views))]
+    first = np.unique(of_view, return_index=True)[1].tolist()
     draw_backgrounds(views, [pictures[t] for t in first])
     layers = [stand_order(view, stage.wedge, stage.bars) for view in views]
     for t, mine in zip(first, layers, strict=True):
@@ -106,12 +123,12 @@ def _lay(picture: np.ndarray, layers: list[Layer], balls: list[_Drawn]) -> None:
             for layer in layers:
                 _take_away(patch, layer, True)
             blend(picture, patch.box, patch.paint, patch.coverage)
-    for sphere, patch, _ in sorted(balls, key=lambda drawn: -drawn.sphere.power):
-        if patch is not None:
-            for layer in layers:
-                if patch.box.meet(layer.patch.box) is not None:
-                    _take_away(patch, layer, layer.solid.hides(sphere, patch.box))
-            blend(picture, patch.box, patch.paint, patch.coverage)
+    seen = [(sphere, patch) for sphere, patch, _ in balls if patch is not None]
+    for sphere, patch in sorted(seen, key=lambda one: -one[0].power):
+        for layer in layers:
+            if patch.box.meet(layer.patch.box) is not None:
+                _take_away(patch, layer, layer.solid.hides(sphere, patch.box))
+        blend(picture, patch.box, patch.paint, patch.coverage)
 
 
 def draw_scene(

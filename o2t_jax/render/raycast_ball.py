@@ -89,7 +89,7 @@ def ball_coverage(sphere: Ball, u: Any, v: Any, x: Any, y: Any, focal: float) ->
 def ball_depth_and_level(sphere: Ball, up: Any, x: Any, y: Any) -> tuple[Any, Any]:
     """Depth (m along the optical axis) at which the rays (x, y, 1) meet a ball, and its brightness level 0..1 there.
 
-    A ray that just misses takes the point where it passes closest. See `ball._brightness`.
+    A ray that just misses takes the point where it passes closest. See `ball._level`.
     """
     (cx, cy, cz), r = sphere.local, sphere.radius
     square = x * x + y * y + 1.0
@@ -103,7 +103,7 @@ def ball_depth_and_level(sphere: Ball, up: Any, x: Any, y: Any) -> tuple[Any, An
 
 
 def ball_colour(level: Any, colour: Any) -> tuple[Any, Any, Any]:
-    """Red, green and blue [H, W] in bytes of a ball of `colour` [3], 0..1, at a brightness; see `ball.palette`."""
+    """Red, green and blue [H, W] in bytes of a ball of `colour` [3], 0..1, at a brightness; see `ball.palettes_of`."""
     shine = jnp.clip((level - GLOSS_FROM) * (1.0 / (1.0 - GLOSS_FROM)), 0.0, 1.0)
     shine = 255.0 * GLOSS * shine * shine
     diffuse = 255.0 * (AMBIENT + (1.0 - AMBIENT) * level)

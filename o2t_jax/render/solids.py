@@ -166,7 +166,10 @@ class Bar:
 def _polygons(
     view: View, faces: list[tuple[list[Pixel], tuple[int, ...]]], edges: tuple[int, ...] | None = None
 ) -> Patch | None:
-    """Draws convex polygons (px, colour) that do not overlap, and their edges, on a finer canvas."""
+    """Draws convex polygons (px, colour) that do not overlap on a finer canvas.
+
+    With their `edges` in a colour; without, all in the first polygon's.
+    """
     k = view.intrinsics
     corners = [pixel for pixels, _ in faces for pixel in pixels]
     us, vs = zip(*corners, strict=True)
@@ -184,14 +187,13 @@ def _polygons(
         fill_polygon(alpha, polygon, (255,))
     share = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else alpha
     coverage = share * np.float32(1.0 / 255.0)
-    if edges is None and len(faces) == 1:
+    if edges is None:
         return Patch(box, coverage, fill(np.empty((height, width, 3), np.uint8), faces[0][1]))
     # Painted everywhere first: what the averaging below mixes in at the outline should not be black.
     paint = fill(SCRATCH.array(3, (height * fine, width * fine, 3), np.uint8), faces[0][1])
     for polygon, (_, colour) in zip(points, faces, strict=True):
         fill_polygon(paint, polygon, colour)
-    if edges is not None:
-        stroke(paint, points, edges, max(1, round(fine * k.height / EDGE_ROWS)))
+    stroke(paint, points, edges, max(1, round(fine * k.height / EDGE_ROWS)))
     # In either case out of the scratch memory.
     small = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else paint.copy()
     return Patch(box, coverage, small)

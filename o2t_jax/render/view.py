@@ -88,4 +88,4 @@ def horizon_row(view: View) -> float:
     return view.intrinsics.cy - view.intrinsics.focal * forward / down
 
 
-__all__ = ["NEAR_M", "Pixel", "Point", "View", "clip_near", "horizon_row", "view_for"]
+__all__ = ["Pixel", "Point", "View", "clip_near", "horizon_row", "view_for"]

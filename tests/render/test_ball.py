@@ -163,6 +163,7 @@ def test_a_shadow_is_the_disc_straight_below_the_ball():
         ((0.3, 0.9, 2.0), True),  # beside the eye, part of it behind the camera's plane
         ((0.0, 40.0, 2.0), False),  # beside, out of the picture
         ((np.nan, 0.0, 2.0), False),
+        ((1e200, 0.0, 2.0), False),
     ],
 )
 def test_balls_in_odd_places(centre, seen):
@@ -174,6 +175,28 @@ def test_balls_in_odd_places(centre, seen):
         _, what = trace(setup, setup.position, visible, (EYE, 0.0, 0.0), camera, fine=4)
         share = (what >= BALL_ID).reshape(64, 4, 96, 4).mean(axis=(1, 3))
         assert np.abs(share - patch.coverage).max() < 0.2 and np.abs(share - patch.coverage).mean() < 0.01
+
+
+@pytest.mark.parametrize("ahead", [1e-7, 1e-6, 3e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1.1e-2, 0.05])
+def test_balls_and_shadows_that_almost_reach_the_cameras_plane(ahead):
+    """`ahead` = (depth^2 - radius^2) / depth^2: their outlines are ellipses of any length, whose middle is far off."""
+    camera = intrinsics_for(64, 64)
+    depth = 0.5 / np.sqrt(1.0 - ahead)
+    # The shadow's disc lies in the ground: seen from a slope of 30 deg it reaches 0.5 cos 30 deg along the axis.
+    low = np.array([0.0, 0.0, 0.2])
+    along = 0.5 * np.cos(np.radians(30.0)) / np.sqrt(1.0 - ahead)
+    shaded = ((along - 0.5 * low[2]) / np.cos(np.radians(30.0)), 0.5)
+    scenes = [((EYE, 0.0, 0.0), (depth, 0.7, 2.0)), ((low, 0.0, -30.0), (*shaded, 30.0))]
+    for name, (pose, centre) in zip(("ball", "shadow"), scenes, strict=True):
+        setup, visible = one_ball(centre, 0.5), np.array([True])
+        drawn, expected = (
+            draw_scene(setup, setup.position, visible, pose, camera).astype(float),
+            trace(setup, setup.position, visible, pose, camera, fine=8)[0],
+        )
+        bare = draw_scene(setup, setup.position, ~visible, pose, camera)
+        assert (np.abs(expected - bare).max(axis=-1) > 20.0).sum() > 100, name
+        difference = np.abs(drawn - expected).max(axis=-1)
+        assert difference.mean() < 1.0 and difference.max() < 30.0, name
 
 
 def test_gloss_and_colour_stay_in_range():

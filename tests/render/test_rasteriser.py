@@ -8,7 +8,7 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.ramp import Ramp, ball_on_ramp, ramp_corners
 from o2t_jax.physics.room import Setup
-from o2t_jax.render.rasteriser import draw_scene
+from o2t_jax.render.rasteriser import Stage, draw_pictures, draw_scene
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.render.solids import BAR_COLOUR, Bar, Wedge
 from o2t_jax.render.view import clip_near, view_for
@@ -120,6 +120,36 @@ def test_the_wedges_closest_point_is_the_best_of_many():
         for _, normal, offset, _ in wedge.faces:
             assert np.dot(normal, found) <= offset + 1e-9
         assert found[2] >= -1e-9
+
+
+def test_a_ball_whose_place_is_unknown_hides_nothing_and_changes_nothing():
+    """A simulation that left the numbers is no reason to draw the others in the wrong order."""
+    camera, rng = intrinsics_for(64, 64), np.random.default_rng(7)
+    near, far = (5.0, 0.1, 1.0), (7.0, 0.0, 1.1)
+    both = room_with([far, near], radius=0.6, ramp=None)
+    pose = (np.array([0.0, 0.0, 1.0]), 0.0, 0.0)
+    expected = draw_scene(both, both.position, np.ones(2, bool), pose, camera)
+    for lost in ((np.nan, 0.0, 1.0), (np.inf, 0.0, 1.0), (1e200, 0.0, 1.0)):
+        for _ in range(4):
+            order = rng.permutation(3)
+            position = np.array([far, near, lost])[order]
+            setup = both._replace(
+                radius=np.full(3, 0.6), colour=np.vstack([both.colour, both.colour[:1]])[order], side=np.ones(3, int)
+            )
+            np.testing.assert_array_equal(draw_scene(setup, position, np.ones(3, bool), pose, camera), expected)
+
+
+def test_many_pictures_are_what_each_is_alone():
+    """More than are worked out together."""
+    setup, camera = room_with([(6.0, 0.0, 1.0)], ramp=None), intrinsics_for(16, 16)
+    views = [view_for(np.array([0.0, 0.0, 1.0]), azimuth, 0.0, camera) for azimuth in (-5.0, 5.0)]
+    position = np.random.default_rng(3).uniform((4.0, -2.0, 0.5), (8.0, 2.0, 2.0), (150, 1, 3))
+    of_view, visible = [t % 2 for t in range(150)], np.arange(150)[:, None] % 5 > 0
+    stage = Stage.of(setup)
+    pictures = draw_pictures(stage, views, of_view, position, visible)
+    for t in range(150):
+        alone = draw_pictures(stage, views[t % 2 : t % 2 + 1], [0], position[t : t + 1], visible[t : t + 1])
+        np.testing.assert_array_equal(pictures[t], alone[0])
 
 
 def test_views_agree_with_the_geometry_package():

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,8 @@ VECTOR = 16
 TINY = 4
 # Samples, or strips of them, that the gradient by a kernel is summed over at once.
 STRIPS = 16
+# Pixels of a sample's map from which that gradient is taken for 16 channels at a time.
+LARGE = 128 * 128
 # Numbers of a sample's map up to which one plain sum does: the loops of two stages take longer to compile than to run.
 SMALL = 20_000
 # Below it SiLU's slope is zero to float32, and exp(-z) would overflow when squared.
@@ -101,17 +104,34 @@ def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     """The gradient [3, 3, C, D] of `conv3` by its kernel: of `x` [B, H, W, C] and the gradient `g` [B, H, W, D]."""
+    c, d = x.shape[3], g.shape[3]
+    if x.shape[1] * x.shape[2] < LARGE:
+        return _gradient_by_strips(x, g, 1)
+    if c > d and c % VECTOR == 0:
+        # Of every tap's pixel with every pixel, or of every pixel with its tap's: the same sums, turned over.
+        return jnp.swapaxes(kernel_gradient(g, x)[::-1, ::-1], 2, 3)
+    parts = [_gradient_by_strips(x, g[..., i : i + VECTOR], 1) for i in range(0, d, VECTOR)]
+    return jnp.concatenate(parts, axis=3)
+
+
+def _gradient_by_strips(x: jax.Array, g: jax.Array, stride: int) -> jax.Array:
+    """`kernel_gradient`, or with a `stride` of 2 that of `halving_conv3`; summed over strips of rows at once."""
     b, h, w, c = x.shape
-    count = max(n for n in range(1, max(STRIPS // b, 1) + 1) if h % n == 0)  # strips of a sample, all of one height
-    rows, padding = h // count, "SAME"
+    count = max(n for n in range(1, max(STRIPS // b, 1) + 1) if g.shape[1] % n == 0)  # of a sample, all of one height
+    padding: Any = "SAME"
     if count > 1:
-        # Each strip with the rows above and below it; the padding is in them.
-        padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        strips = [padded[:, i * rows : (i + 1) * rows + 2] for i in range(count)]
-        x, padding = jnp.stack(strips, axis=1).reshape(b * count, rows + 2, w + 2, c), "VALID"
-        g = g.reshape(b * count, rows, w, g.shape[3])
+        strips = x.reshape(b, count, h // count, w, c)
+        outside = jnp.zeros((b, 1, 1, w, c), x.dtype)
+        parts = [strips, jnp.concatenate([strips[:, 1:, :1], outside], axis=1)]  # each with the row below it
+        if stride == 1:
+            parts.insert(0, jnp.concatenate([outside, strips[:, :-1, -1:]], axis=1))  # and above it
+        x = jnp.concatenate(parts, axis=2).reshape(b * count, -1, w, c)
+        g = g.reshape(b * count, -1, *g.shape[2:])
+        padding = ((0, 0), (2 - stride, 1))
     blank = jnp.zeros((3, 3, c, g.shape[3]), x.dtype)
-    _, pull = jax.vjp(lambda k: lax.conv_general_dilated(x, k, (1, 1), padding, dimension_numbers=DIMENSIONS), blank)
+    _, pull = jax.vjp(
+        lambda k: lax.conv_general_dilated(x, k, (stride,) * 2, padding, dimension_numbers=DIMENSIONS), blank
+    )
     return pull(g)[0]
 
 
@@ -140,6 +160,47 @@ def _conv3_bias_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Arr
 
 
 conv3_bias.defvjp(_conv3_bias_forward, _conv3_bias_backward)
+
+
+def halved_input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The gradient [B, H, W, C] of `halving_conv3` by its input: of `g` [B, H/2, W/2, D] and `kernel` [3, 3, C, D].
+
+    Two by two pixels of the input are read by the same two by two outputs: one convolution to 4 C channels.
+    """
+    b, h, w, d = g.shape
+    c = kernel.shape[2]
+    # Tap 2 a + r of the kernel leads from pixel r of a block to the output a blocks before.
+    taps = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(2, 2, 2, 2, c, d)[::-1, :, ::-1]
+    blocks = taps.transpose(0, 2, 5, 1, 3, 4).reshape(2, 2, d, 4 * c)
+    pixels = lax.conv_general_dilated(g, blocks, (1, 1), ((1, 0), (1, 0)), dimension_numbers=DIMENSIONS)
+    return pixels.reshape(b, h, w, 2, 2 * c).swapaxes(2, 3).reshape(b, 2 * h, 2 * w, c)
+
+
+@jax.custom_vjp
+def halving_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The 3x3 convolution of stride 2, 'same' padding: `x` [B, H, W, C], H and W even -> [B, H/2, W/2, D]."""
+    return _halving_conv3_forward(x, kernel)[0]
+
+
+@jax.jit
+def _halving_conv3_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
+    return lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=DIMENSIONS), (x, kernel)
+
+
+@jax.jit
+def _halving_conv3_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    if kernel.shape[2] <= VECTOR:
+        dx = halved_input_gradient(g, kernel)
+    else:
+        _, pull = jax.vjp(
+            lambda v: lax.conv_general_dilated(v, kernel, (2, 2), "SAME", dimension_numbers=DIMENSIONS), x
+        )
+        dx = pull(g)[0]
+    return dx, _gradient_by_strips(x, g, 2)
+
+
+halving_conv3.defvjp(_halving_conv3_forward, _halving_conv3_backward)
 
 
 def _rows_apart(x: jax.Array) -> jax.Array:

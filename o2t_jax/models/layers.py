@@ -50,6 +50,8 @@ class ConvParams(nn.Module):
         x, kernel, bias = (v.astype(self.dtype) for v in (x, kernel, bias))
         if cpu_ops.chosen() and self.kernel == 3 and self.strides == 1:
             return cpu_ops.conv3_bias(x, kernel, bias)
+        if cpu_ops.chosen() and self.kernel == 3 and self.strides == 2 and not (x.shape[1] % 2 or x.shape[2] % 2):
+            return cpu_ops.halving_conv3(x, kernel) + bias
         strides = (self.strides, self.strides)
         return jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=cpu_ops.DIMENSIONS) + bias
 

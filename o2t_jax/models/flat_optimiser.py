@@ -6,7 +6,6 @@ among operations that are equal to the last constant, and where a slice begins i
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from o2t_jax.trees import by_shape, joined
 from o2t_jax.types import Array, PyTree
 
 
@@ -38,16 +38,16 @@ def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformation
     inner = optax.with_extra_args_support(inner)
 
     def init(params: PyTree) -> FlatState:
-        groups = _by_shape(params)
+        groups = by_shape(params)
         ranks = tuple(jnp.asarray(i, jnp.int32) for i in range(max(map(len, groups))))
-        return FlatState(inner.init(_join(params, groups)), ranks)
+        return FlatState(inner.init(joined(params)), ranks)
 
     def update(
         updates: PyTree, state: FlatState, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, FlatState]:
-        groups = _by_shape(updates)
-        known = None if params is None else _join(params, groups)
-        flat, inner_state = inner.update(_join(updates, groups), state.inner, known, **extra)
+        groups = by_shape(updates)
+        known = None if params is None else joined(params)
+        flat, inner_state = inner.update(joined(updates), state.inner, known, **extra)
         leaves, structure = jax.tree.flatten(updates)
         begin = 0
         for group in groups:
@@ -60,20 +60,8 @@ def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformation
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _join(tree: PyTree, groups: list[list[int]]) -> Array:
-    leaves = jax.tree.leaves(tree)
-    return jnp.concatenate([leaves[place].ravel() for group in groups for place in group])
-
-
 @partial(jax.jit, static_argnums=(2, 3))
 def _cut(flat: Array, rank: Array, begin: int, shape: tuple[int, ...]) -> Array:
     """The array number `rank` of those of `shape` that lie from `begin` on."""
     size = math.prod(shape)
     return jax.lax.dynamic_slice(flat, (begin + rank * size,), (size,)).reshape(shape)
-
-
-def _by_shape(tree: PyTree) -> list[list[int]]:
-    """Places of the tree's leaves, those of one shape together."""
-    leaves = jax.tree.leaves(tree)
-    order = sorted(range(len(leaves)), key=lambda place: leaves[place].shape)
-    return [list(group) for _, group in itertools.groupby(order, key=lambda place: leaves[place].shape)]

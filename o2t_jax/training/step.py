@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.flatten_util import ravel_pytree
 
 from o2t_jax.training.contract import LossFn, StepFn
 from o2t_jax.training.state import TrainState
+from o2t_jax.trees import joined
 from o2t_jax.types import Array, Batch, PyTree
 
 
@@ -42,8 +42,8 @@ def make_train_step(
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, extra=extra)
-        # Flat: of one vector a norm is one kernel, of a tree one for every leaf.
-        return state, {**metrics, "grad_norm": jnp.linalg.norm(ravel_pytree(grads)[0])}
+        # Joined: of one vector a norm is one kernel, of a tree one for every leaf.
+        return state, {**metrics, "grad_norm": jnp.linalg.norm(joined(grads))}
 
     return step
 

@@ -222,14 +222,14 @@ def channel_sums(x: jax.Array, channels: int) -> jax.Array:
     return jnp.sum(jnp.sum(stored, axis=1).reshape(b, -1, channels), axis=1)
 
 
-def moment_sums(x: jax.Array, channels: int) -> tuple[jax.Array, jax.Array]:
-    """`channel_sums` of `x` and of its square, in one pass."""
+def two_sums(x: jax.Array, other: jax.Array, channels: int) -> tuple[jax.Array, jax.Array]:
+    """`channel_sums` of `x` and of `x` times `other`, in one pass."""
     b, rows, _ = x.shape
     if rows * x.shape[2] <= SMALL:
-        return channel_sums(x, channels), channel_sums(x * x, channels)
+        return channel_sums(x, channels), channel_sums(x * other, channels)
     zero = jnp.zeros((), x.dtype)
-    apart = _rows_apart(x)
-    parts = lax.reduce((apart, apart * apart), (zero, zero), lambda a, b: (a[0] + b[0], a[1] + b[1]), (2,))
+    apart, beside = _rows_apart(x), _rows_apart(other)
+    parts = lax.reduce((apart, apart * beside), (zero, zero), lambda a, b: (a[0] + b[0], a[1] + b[1]), (2,))
     first, second = (jnp.sum(jnp.sum(part, axis=1).reshape(b, -1, channels), axis=1) for part in parts)
     return first, second
 
@@ -254,7 +254,7 @@ def _wide(x: jax.Array) -> jax.Array:
 def _moments(x: jax.Array, groups: int) -> tuple[jax.Array, jax.Array]:
     """Mean and 1 / deviation of each channel's group, [B, C], in one pass over `x` [B, H, W, C] float32."""
     pixels, c = x.shape[1] * x.shape[2], x.shape[3]
-    mean, square = (_group_mean(sums, groups) / pixels for sums in moment_sums(_wide(x), c))
+    mean, square = (_group_mean(sums, groups) / pixels for sums in two_sums(_wide(x), _wide(x), c))
     return mean, lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + EPSILON)
 
 
@@ -295,8 +295,8 @@ def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) ->
         z = jnp.maximum(z, FLATTEST)
         e = jnp.exp(-z)
         dz = dz * (1.0 + e * (1.0 + z)) / jnp.square(1.0 + e)
-    dbias = channel_sums(dz, c)
-    dscale = rate * (channel_sums(dz * flat, c) - mean * dbias)
+    dbias, along_x = two_sums(dz, flat, c)
+    dscale = rate * (along_x - mean * dbias)
     # dx = rate (scale dz - mean of scale dz - xhat mean of scale dz xhat), written as three terms of one pass.
     along = -rate * _group_mean(dscale * scale, groups) / (h * w)
     constant = -_group_mean(dbias * scale, groups) / (h * w) - along * mean

@@ -13,8 +13,9 @@ compiler made of it, both by XLA's cost analysis: loop bodies count once, and li
 `bound_s` is the time an accelerator of --peak_tflops and --peak_gbs (an H100's, if left out) needs at least, `limit`
 which of the two decides: a prediction, and a loose one for bytes, as another device's compiler fuses otherwise.
 
-With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), turn by turn:
-`ratio_to_pytorch` is PyTorch's median time, in the better of its two layouts, divided by ours.
+With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), in turns of
+four steps, the first of them not counted: `ratio_to_pytorch` is PyTorch's median time, in the better of its two
+layouts, divided by ours.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ def resident_mb(field: str) -> float:
 def serve(
     pipe: Connection, layout: str, fields: Mapping[str, Any], params: Any, batch: Mapping[str, np.ndarray]
 ) -> None:
-    """Builds the network of config `fields`, then for each message but None takes one step.
+    """Builds the network of config `fields`, then for each number received takes as many steps.
 
-    Answers (seconds, loss before the step, MB that steps so far needed beyond network and batch).
+    Answers (seconds of each, loss before each, MB that steps so far needed beyond network and batch).
     """
     import torch
 
@@ -44,8 +44,10 @@ def serve(
     pictures, para, n = (torch.tensor(np.asarray(batch[name])) for name in ("pictures", "para", "n"))
     before = resident_mb("VmRSS")
     pipe.send("ready")
-    while pipe.recv() is not None:
-        begun = time.perf_counter()
-        loss = trainer.step(pictures, para, n)
-        seconds = time.perf_counter() - begun
-        pipe.send((seconds, loss, resident_mb("VmHWM") - before))
+    while True:
+        seconds, losses = [], []
+        for _ in range(pipe.recv()):
+            begun = time.perf_counter()
+            losses.append(trainer.step(pictures, para, n))
+            seconds.append(time.perf_counter() - begun)
+        pipe.send((seconds, losses, resident_mb("VmHWM") - before))

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.inputs import SUMS_OF_PLANES, as_planes
+from o2t_jax.models.inputs import Planes, Stem
 from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths
 
 LEVELS = 5
@@ -28,16 +28,15 @@ class Encoder(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        """What `InputChannels` gives, [B, H, W, 23 or 17] -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i].
+    def __call__(self, inputs: jax.Array | Planes) -> tuple[jax.Array, list[jax.Array]]:
+        """What `InputChannels` gives -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i].
 
         i = 0..4.
         """
         block = nn.remat(ResBlock) if self.remat else ResBlock
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)
-        mix = SUMS_OF_PLANES if as_planes(self.dtype) else None
-        x = Conv(widths[0], dtype=self.dtype, mix=mix, name="stem")(x)
+        x = Stem(widths[0], self.dtype, name="stem")(inputs)
         skips = []
         for level, width in enumerate(widths):
             for i in range(2):

@@ -14,7 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models import cpu_ops
+from o2t_jax.models import cpu_convolution, cpu_ops
+from o2t_jax.models.cpu_convolution import DIMENSIONS
 
 GROUPS = 8
 HEADS = 4
@@ -25,51 +26,45 @@ ones = jax.jit(nn.initializers.ones, static_argnums=(1, 2))
 Dense = partial(nn.Dense, kernel_init=lecun_normal, bias_init=zeros)
 
 
-# [P, C]: C channels as sums of P planes.
-Mix = tuple[tuple[float, ...], ...]
-
-
 class ConvParams(nn.Module):
-    """3x3 (or k x k) convolution with bias, 'same' padding; `kernel` [k, k, C, features], `bias` [features]."""
+    """`kernel` [k, k, channels, features] and `bias` [features] of a convolution, both of `dtype`."""
 
     features: int
-    strides: int
-    kernel: int
-    kernel_init: Any
-    dtype: Any
-    mix: Mix | None
+    kernel: int = 3
+    kernel_init: Any = lecun_normal
+    dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        channels = x.shape[-1] if self.mix is None else len(self.mix[0])
+    def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
         shape = (self.kernel, self.kernel, channels, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", zeros, (self.features,), jnp.float32)
-        if self.mix is not None:
-            kernel = jnp.einsum("pc,hwcf->hwpf", jnp.asarray(self.mix), kernel, precision=jax.lax.Precision.HIGHEST)
-        x, kernel, bias = (v.astype(self.dtype) for v in (x, kernel, bias))
-        if cpu_ops.chosen() and self.kernel == 3 and self.strides == 1:
-            return cpu_ops.conv3_bias(x, kernel, bias)
-        if cpu_ops.chosen() and self.kernel == 3 and self.strides == 2 and not (x.shape[1] % 2 or x.shape[2] % 2):
-            return cpu_ops.halving_conv3(x, kernel) + bias
-        strides = (self.strides, self.strides)
-        return jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=cpu_ops.DIMENSIONS) + bias
+        return kernel.astype(self.dtype), bias.astype(self.dtype)
+
+
+def convolve(x: jax.Array, kernel: jax.Array, bias: jax.Array, strides: int = 1) -> jax.Array:
+    """'Same' convolution of `x` [B, H, W, C], `kernel` [k, k, C, F], `bias` [F] -> [B, H / strides, W / strides, F]."""
+    if cpu_ops.chosen() and kernel.shape[:2] == (3, 3):
+        if strides == 1:
+            return cpu_convolution.add_bias(cpu_convolution.conv3(x, kernel), bias)
+        if strides == 2 and x.shape[1] % 2 == x.shape[2] % 2 == 0:
+            return cpu_convolution.halving_conv3(x, kernel) + bias
+    return jax.lax.conv_general_dilated(x, kernel, (strides, strides), "SAME", dimension_numbers=DIMENSIONS) + bias
 
 
 class Conv(nn.Module):
-    """3x3 convolution with bias, 'same' padding; with a `mix` of the channels that are these sums of `x`'s planes."""
+    """3x3 (or k x k) convolution with bias, 'same' padding."""
 
     features: int
     strides: int = 1
     kernel: int = 3
     kernel_init: Any = lecun_normal
     dtype: Any = jnp.float32
-    mix: Mix | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        fields = (self.features, self.strides, self.kernel, self.kernel_init, self.dtype, self.mix)
-        return ConvParams(*fields, name="Conv_0")(x)
+        params = ConvParams(self.features, self.kernel, self.kernel_init, self.dtype, name="Conv_0")
+        return convolve(x.astype(self.dtype), *params(x.shape[-1]), self.strides)
 
 
 class GroupNorm(nn.Module):

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from o2t_jax.models.flat_optimiser import flatten
+from o2t_jax.training.state import TrainState
+from o2t_jax.training.step import make_train_step
 
 SHAPES = [(), (3,), (4,), (2, 3), (3, 2), (2, 2, 1)]
 
@@ -57,3 +59,18 @@ def _plain(lines: str) -> str:
     names: dict[str, str] = {}
     lines = re.sub(r", metadata={[^}]*}", "", lines)
     return re.sub(r"%[\w.\-]+", lambda name: names.setdefault(name.group(0), f"%{len(names)}"), lines)
+
+
+def test_a_steps_gradients_are_joined_once_for_the_optimiser_and_for_their_norm():
+    shapes = [(3, 5), (7,), (2, 2), (11,)] * 10  # of a few arrays XLA would join them anew wherever they are read
+    params = numbers(shapes, 0)
+    size = sum(x.size for x in jax.tree.leaves(params))
+
+    def loss_fn(params, extra, batch, keys):
+        del keys
+        return sum(jnp.sum(jnp.sin(x)) for x in jax.tree.leaves(params)) * jnp.mean(batch["x"]), ({}, extra)
+
+    tx = flatten(optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1)))
+    state = TrainState.create(params=params, tx=tx, key=jax.random.PRNGKey(0))
+    program = jax.jit(make_train_step(loss_fn, tx)).lower(state, {"x": jnp.ones(2)}).compile().as_text()
+    assert len(re.findall(rf"= f32\[{size}\]\S* concatenate\(", program)) == 1

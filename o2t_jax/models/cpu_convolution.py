@@ -89,7 +89,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     if x.shape[1] * x.shape[2] < LARGE:
         return _gradient_by_strips(x, g, 1)
     if c > d and c % VECTOR == 0:
-        # Of every tap's pixel with every pixel, or of every pixel with its tap's: the same sums, turned over.
+        # The sum of x at a tap times g is that of x times g at the opposite tap: the other way round, turned over.
         return jnp.swapaxes(kernel_gradient(g, x)[::-1, ::-1], 2, 3)
     parts = [_gradient_by_strips(x, g[..., i : i + VECTOR], 1) for i in range(0, d, VECTOR)]
     return jnp.concatenate(parts, axis=3)

@@ -143,8 +143,9 @@ group_norm.defvjp(_group_norm_forward, _group_norm_backward)
 
 def attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     """`jax.nn.dot_product_attention` of [B, N, heads, D] each, scores with heads before pixels, divided when summed."""
-    query, key, value = (jnp.swapaxes(v, 1, 2) for v in (query * query.shape[-1] ** -0.5, key, value))
-    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
+    product = partial(jnp.einsum, preferred_element_type=jnp.float32)
+    query, key, value = (jnp.swapaxes(v, 1, 2) for v in (query, key, value))
+    scores = product("bhqd,bhkd->bhqk", query * query.shape[-1] ** -0.5, key)
     weights = jnp.exp(scores - lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True)))
-    mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value) / jnp.sum(weights, axis=-1, keepdims=True)
-    return jnp.swapaxes(mixed, 1, 2)
+    mixed = product("bhqk,bhkd->bhqd", weights.astype(value.dtype), value) / jnp.sum(weights, axis=-1, keepdims=True)
+    return jnp.swapaxes(mixed, 1, 2).astype(value.dtype)

@@ -56,3 +56,14 @@ def test_attention(spread: float) -> None:
     rng = np.random.default_rng(0)
     query, key, value = (jnp.asarray(rng.normal(size=(2, 10, 3, 8)), jnp.float32) for _ in range(3))
     compare(cpu_ops.attention, jax.nn.dot_product_attention, spread * query, key, value)
+
+
+def test_attention_of_short_numbers_sums_long_ones() -> None:
+    """bfloat16: as near to float32's as the library's own is."""
+    rng = np.random.default_rng(0)
+    full = [jnp.asarray(rng.normal(size=(1, 500, 2, 8)), jnp.float32) for _ in range(3)]
+    short = [v.astype(jnp.bfloat16) for v in full]
+    wanted = jax.nn.dot_product_attention(*full)
+    found, usual = cpu_ops.attention(*short), jax.nn.dot_product_attention(*short)
+    assert found.dtype == jnp.bfloat16
+    assert float(jnp.abs(found - wanted).mean()) < 1.1 * float(jnp.abs(usual - wanted).mean())

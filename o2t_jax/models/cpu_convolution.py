@@ -2,10 +2,10 @@
 
 Same mathematics, same parameters as the plain forms. Facts of XLA:CPU (jaxlib 0.10 and 0.12) stand behind them:
 
-- Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. Neighbouring columns
-  of a [B, H, W, C] map are neighbours in memory, so [B, H, W/p, pC] is the same bytes: a packed convolution computes p
-  columns at once. It multiplies by some zeros and is still up to three times faster. 17 channels take two to three
-  times as long as 16.
+- Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. A window that is p
+  - 1 columns wider, and steps p columns, holds the windows of p neighbours: to p times the channels, which in a
+  [B, H, W/p, pD] map are the same bytes as p columns. It multiplies by some zeros and is up to three times faster, for
+  fewer patches are copied, too: so where few channels are read. 17 channels take two to three times as long as 16.
 - Of a convolution, the gradient by the kernel is one in which samples stand where channels do. With one sample it takes
   two to three times as long as with the same pixels in 16: cut a sample into strips of rows. On large maps its time
   goes into patches of one side, and grows faster than the other side's channels beyond 16: take the patches of the
@@ -23,12 +23,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from o2t_jax.models.cpu_ops import SMALL, repeated, wide
 
 VECTOR = 16
+# Channels of the input up to which an output of several registers a window is no loss.
+FEW = 4
 # Pixels of a map up to which a convolution is a matrix product: Eigen's is ten times slower on 2 x 2 maps.
 TINY = 4
 # Samples, or strips of them, that the gradient by a kernel is summed over at once.
@@ -38,28 +39,28 @@ LARGE = 128 * 128
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
-def plain_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The 3x3 convolution, stride 1, 'same' padding: `x` [B, H, W, C], `kernel` [3, 3, C, D] -> [B, H, W, D]."""
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=DIMENSIONS)
+def plain_conv3(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+    """The 3x3 convolution, 'same' padding: `x` [B, H, W, C], `kernel` [3, 3, C, D] -> [B, H/stride, W/stride, D]."""
+    return _convolve(x, kernel, (stride, stride), "SAME")
 
 
-def columns_together(width: int, channels: int) -> int:
-    """How many columns a convolution to `channels` computes at once: up to four, while they fit a register."""
+def _convolve(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Any) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
+
+
+def columns_together(width: int, inputs: int, outputs: int) -> int:
+    """How many columns a convolution computes at once: up to four, while they fit a register or read few channels."""
     pack = 1
-    while 2 * pack * channels <= VECTOR and width % (2 * pack) == 0 and pack < 4:
+    few = inputs <= FEW and outputs <= VECTOR
+    while (few or 2 * pack * outputs <= VECTOR) and width % (2 * pack) == 0 and pack < 4:
         pack *= 2
     return pack
 
 
-def pack_kernel(kernel: jax.Array, pack: int) -> jax.Array:
-    """[3, 3, C, D] -> [3, 3, pack C, pack D], for maps whose columns stand together in groups of `pack`."""
-    place = np.zeros((3, 3, pack, pack), np.float32)  # tap, group of columns, column in its group, output column
-    for out in range(pack):
-        for tap in range(3):
-            column = out + tap - 1
-            place[tap, column // pack + 1, column % pack, out] = 1.0
-    packed = jnp.einsum("htcd,tsio->hsicod", kernel, place.astype(kernel.dtype), precision=lax.Precision.HIGHEST)
-    return packed.reshape(3, 3, pack * kernel.shape[2], pack * kernel.shape[3])
+def widen(kernel: jax.Array, pack: int) -> jax.Array:
+    """[3, 3, C, D] -> [3, 2 + pack, C, pack D]: the kernels of `pack` neighbouring columns, in one window."""
+    moved = [jnp.pad(kernel, ((0, 0), (place, pack - 1 - place), (0, 0), (0, 0))) for place in range(pack)]
+    return jnp.concatenate(moved, axis=3)
 
 
 def tiny_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -73,14 +74,13 @@ def tiny_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`plain_conv3` by groups of columns, or as a matrix product where the map is tiny."""
-    b, h, w, c = x.shape
+    _, h, w, c = x.shape
     if h * w <= TINY:
         return tiny_conv3(x, kernel)
-    pack = columns_together(w, kernel.shape[3])
+    pack = columns_together(w, c, kernel.shape[3])
     if pack == 1:
         return plain_conv3(x, kernel)
-    grouped = plain_conv3(x.reshape(b, h, w // pack, pack * c), pack_kernel(kernel, pack))
-    return grouped.reshape(b, h, w, kernel.shape[3])
+    return _convolve(x, widen(kernel, pack), (1, pack), ((1, 1), (1, 1))).reshape(*x.shape[:3], -1)
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
@@ -110,9 +110,7 @@ def _gradient_by_strips(x: jax.Array, g: jax.Array, stride: int) -> jax.Array:
         g = g.reshape(b * count, -1, *g.shape[2:])
         padding = ((0, 0), (2 - stride, 1))
     blank = jnp.zeros((3, 3, c, g.shape[3]), x.dtype)
-    _, pull = jax.vjp(
-        lambda k: lax.conv_general_dilated(x, k, (stride,) * 2, padding, dimension_numbers=DIMENSIONS), blank
-    )
+    _, pull = jax.vjp(lambda k: _convolve(x, k, (stride, stride), padding), blank)
     return pull(g)[0]
 
 
@@ -154,7 +152,7 @@ def halved_input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
     # Tap 2 a + r of the kernel leads from pixel r of a block to the output a blocks before.
     taps = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(2, 2, 2, 2, c, d)[::-1, :, ::-1]
     blocks = taps.transpose(0, 2, 5, 1, 3, 4).reshape(2, 2, d, 4 * c)
-    pixels = lax.conv_general_dilated(g, blocks, (1, 1), ((1, 0), (1, 0)), dimension_numbers=DIMENSIONS)
+    pixels = _convolve(g, blocks, (1, 1), ((1, 0), (1, 0)))
     return pixels.reshape(b, h, w, 2, 2 * c).swapaxes(2, 3).reshape(b, 2 * h, 2 * w, c)
 
 
@@ -166,7 +164,7 @@ def halving_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @jax.jit
 def _halving_conv3_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
-    return lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=DIMENSIONS), (x, kernel)
+    return plain_conv3(x, kernel, 2), (x, kernel)
 
 
 @jax.jit
@@ -175,9 +173,7 @@ def _halving_conv3_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.
     if kernel.shape[2] <= VECTOR or g.shape[1] * g.shape[2] <= TINY:
         dx = halved_input_gradient(g, kernel)
     else:
-        _, pull = jax.vjp(
-            lambda v: lax.conv_general_dilated(v, kernel, (2, 2), "SAME", dimension_numbers=DIMENSIONS), x
-        )
+        _, pull = jax.vjp(lambda v: plain_conv3(v, kernel, 2), x)
         dx = pull(g)[0]
     return dx, _gradient_by_strips(x, g, 2)
 

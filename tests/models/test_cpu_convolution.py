@@ -5,7 +5,6 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 from o2t_jax.models import cpu_convolution
 from tests.models.test_cpu_ops import compare
@@ -35,7 +34,7 @@ HALVINGS = [(2, 6, 8, 3, 4), (1, 32, 64, 4, 8), (1, 8, 8, 20, 24), (2, 4, 4, 20,
 @pytest.mark.parametrize(("batch", "height", "width", "inputs", "outputs"), HALVINGS)
 def test_convolution_of_stride_two(batch: int, height: int, width: int, inputs: int, outputs: int) -> None:
     def plain(x, kernel):
-        return lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=cpu_convolution.DIMENSIONS)
+        return cpu_convolution.plain_conv3(x, kernel, 2)
 
     rng = np.random.default_rng(0)
     shapes = ((batch, height, width, inputs), (3, 3, inputs, outputs))
@@ -43,5 +42,7 @@ def test_convolution_of_stride_two(batch: int, height: int, width: int, inputs: 
 
 
 def test_columns_stand_together_only_where_they_divide_and_fit() -> None:
-    assert [cpu_convolution.columns_together(64, d) for d in (3, 4, 8, 9, 16, 64)] == [4, 4, 2, 1, 1, 1]
-    assert [cpu_convolution.columns_together(w, 4) for w in (6, 7, 12)] == [2, 1, 4]
+    assert [cpu_convolution.columns_together(64, 23, d) for d in (3, 4, 8, 9, 16, 64)] == [4, 4, 2, 1, 1, 1]
+    assert [cpu_convolution.columns_together(w, 23, 4) for w in (6, 7, 12)] == [2, 1, 4]
+    assert [cpu_convolution.columns_together(64, c, 16) for c in (3, 4, 5)] == [4, 4, 1]
+    assert cpu_convolution.columns_together(64, 3, 17) == 1

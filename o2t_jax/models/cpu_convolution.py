@@ -39,13 +39,14 @@ LARGE = 128 * 128
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
+def convolve(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Any) -> jax.Array:
+    """`lax.conv_general_dilated` of `x` [B, H, W, C] and `kernel` [k, l, C, D]."""
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
+
+
 def plain_conv3(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     """The 3x3 convolution, 'same' padding: `x` [B, H, W, C], `kernel` [3, 3, C, D] -> [B, H/stride, W/stride, D]."""
-    return _convolve(x, kernel, (stride, stride), "SAME")
-
-
-def _convolve(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Any) -> jax.Array:
-    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
+    return convolve(x, kernel, (stride, stride), "SAME")
 
 
 def columns_together(width: int, inputs: int, outputs: int) -> int:
@@ -80,7 +81,7 @@ def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     pack = columns_together(w, c, kernel.shape[3])
     if pack == 1:
         return plain_conv3(x, kernel)
-    return _convolve(x, widen(kernel, pack), (1, pack), ((1, 1), (1, 1))).reshape(*x.shape[:3], -1)
+    return convolve(x, widen(kernel, pack), (1, pack), ((1, 1), (1, 1))).reshape(*x.shape[:3], -1)
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
@@ -110,7 +111,7 @@ def _gradient_by_strips(x: jax.Array, g: jax.Array, stride: int) -> jax.Array:
         g = g.reshape(b * count, -1, *g.shape[2:])
         padding = ((0, 0), (2 - stride, 1))
     blank = jnp.zeros((3, 3, c, g.shape[3]), x.dtype)
-    _, pull = jax.vjp(lambda k: _convolve(x, k, (stride, stride), padding), blank)
+    _, pull = jax.vjp(lambda k: convolve(x, k, (stride, stride), padding), blank)
     return pull(g)[0]
 
 
@@ -152,7 +153,7 @@ def halved_input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
     # Tap 2 a + r of the kernel leads from pixel r of a block to the output a blocks before.
     taps = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(2, 2, 2, 2, c, d)[::-1, :, ::-1]
     blocks = taps.transpose(0, 2, 5, 1, 3, 4).reshape(2, 2, d, 4 * c)
-    pixels = _convolve(g, blocks, (1, 1), ((1, 0), (1, 0)))
+    pixels = convolve(g, blocks, (1, 1), ((1, 0), (1, 0)))
     return pixels.reshape(b, h, w, 2, 2 * c).swapaxes(2, 3).reshape(b, 2 * h, 2 * w, c)
 
 

@@ -13,7 +13,17 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.models.encoder import LEVELS, STRIDE
-from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, lecun_normal, level_widths, upsample, zeros
+from o2t_jax.models.layers import (
+    Attention,
+    Conv,
+    Dense,
+    EnlargingConv,
+    NormAct,
+    ResBlock,
+    lecun_normal,
+    level_widths,
+    zeros,
+)
 
 
 class Decoder(nn.Module):
@@ -36,10 +46,10 @@ class Decoder(nn.Module):
         x = x.reshape(h.shape[0], rows, columns, widths[-1])
         out_widths = (*reversed(widths[:-1]), widths[0])
         for level in range(LEVELS):
-            x = jnp.concatenate([upsample(x), skips[LEVELS - 1 - level]], axis=-1)
+            beside = [skips[LEVELS - 1 - level]]
             if extra is not None and level == LEVELS - 1:
-                x = jnp.concatenate([x, extra.astype(x.dtype)], axis=-1)
-            x = Conv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x)
+                beside.append(extra)
+            x = EnlargingConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x, beside)
             for i in range(2):
                 x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
             if level == 0:

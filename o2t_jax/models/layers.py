@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models import cpu_convolution, cpu_ops
+from o2t_jax.models import cpu_convolution, cpu_ops, cpu_upsampling
 from o2t_jax.models.cpu_convolution import DIMENSIONS
 
 GROUPS = 8
@@ -65,6 +65,25 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         params = ConvParams(self.features, self.kernel, self.kernel_init, self.dtype, name="Conv_0")
         return convolve(x.astype(self.dtype), *params(x.shape[-1]), self.strides)
+
+
+class EnlargingConv(nn.Module):
+    """3x3 convolution with bias of a small map, enlarged by two, beside maps of that size."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> jax.Array:
+        """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features]."""
+        maps = [v.astype(self.dtype) for v in (x, *beside)]
+        channels = sum(v.shape[-1] for v in maps)
+        kernel, bias = ConvParams(self.features, dtype=self.dtype, name="Conv_0")(channels)
+        if not cpu_ops.chosen():
+            return convolve(jnp.concatenate([upsample(maps[0]), *maps[1:]], axis=-1), kernel, bias)
+        small, large = jnp.split(kernel, [x.shape[-1]], axis=2)
+        rest = convolve(jnp.concatenate(maps[1:], axis=-1), large, bias)
+        return cpu_upsampling.enlarged_conv3(maps[0], small) + rest
 
 
 class GroupNorm(nn.Module):

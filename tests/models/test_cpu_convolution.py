@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models import cpu_convolution
+from o2t_jax.models import cpu_convolution, cpu_upsampling
+from o2t_jax.models.layers import upsample
 from tests.models.test_cpu_ops import compare
 
 CONVOLUTIONS = [(2, 6, 8, *channels) for channels in ((23, 4), (8, 3), (4, 8), (16, 16))]
@@ -39,6 +40,18 @@ def test_convolution_of_stride_two(batch: int, height: int, width: int, inputs: 
     rng = np.random.default_rng(0)
     shapes = ((batch, height, width, inputs), (3, 3, inputs, outputs))
     compare(cpu_convolution.halving_conv3, plain, *(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes))
+
+
+@pytest.mark.parametrize(
+    ("batch", "height", "width", "inputs", "outputs"), [(2, 3, 5, 4, 3), (1, 8, 6, 3, 8), (3, 1, 1, 2, 2)]
+)
+def test_convolution_of_an_enlarged_map(batch: int, height: int, width: int, inputs: int, outputs: int) -> None:
+    def plain(x, kernel):
+        return cpu_convolution.plain_conv3(upsample(x), kernel)
+
+    rng = np.random.default_rng(0)
+    shapes = ((batch, height, width, inputs), (3, 3, inputs, outputs))
+    compare(cpu_upsampling.enlarged_conv3, plain, *(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes))
 
 
 def test_columns_stand_together_only_where_they_divide_and_fit() -> None:

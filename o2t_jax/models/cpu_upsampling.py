@@ -1,0 +1,63 @@
+"""The 3x3 convolution of a map enlarged by two (`layers.upsample`), worked out on the small map: for a CPU.
+
+Two by two pixels of the enlarged map are one of the small map, so the nine taps of an output pixel fall on four of its
+pixels: which, and with which sums of the kernel, depends on whether its row and its column are even. The gradients need
+the output's gradient only summed over two by two pixels, at the nine places that the kernel's taps can have. That is
+16 instead of 36 products a small pixel forward, and 9 instead of 36 for either gradient.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.models.cpu_convolution import convolve
+
+
+@jax.custom_vjp
+def enlarged_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """'Same' convolution of `x` [B, H, W, C], enlarged by two, by `kernel` [3, 3, C, D] -> [B, 2H, 2W, D]."""
+    return _forward(x, kernel)[0]
+
+
+def _pairs(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """Three taps along `axis` as two on the small map: of even outputs, which begin a pixel before, and of odd ones."""
+    first, second, third = jnp.split(kernel, 3, axis)
+    return jnp.concatenate([first, second + third], axis), jnp.concatenate([first + second, third], axis)
+
+
+@jax.jit
+def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
+    b, h, w, _ = x.shape
+    rows = []
+    for odd_row, taps in enumerate(_pairs(kernel, 0)):
+        columns = [
+            convolve(x, square, (1, 1), ((1 - odd_row, odd_row), (1 - odd_column, odd_column)))
+            for odd_column, square in enumerate(_pairs(taps, 1))
+        ]
+        rows.append(jnp.stack(columns, axis=3))
+    return jnp.stack(rows, axis=2).reshape(b, 2 * h, 2 * w, -1), (x, kernel)
+
+
+def _sums_at_taps(g: jax.Array) -> jax.Array:
+    """`g` [B, 2H, 2W, D] -> [B, H, W, 9 D]: at each tap the sum of the outputs by which it reads a small pixel."""
+    _, height, width, _ = g.shape
+    padded = jnp.pad(g, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    sums = []
+    for i in (2, 1, 0):
+        rows = padded[:, i : i + height : 2] + padded[:, i + 1 : i + 1 + height : 2]
+        sums += [rows[:, :, j : j + width : 2] + rows[:, :, j + 1 : j + 1 + width : 2] for j in (2, 1, 0)]
+    return jnp.concatenate(sums, axis=-1)
+
+
+@jax.jit
+def _backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    _, _, c, d = kernel.shape
+    sums = _sums_at_taps(g).reshape(-1, 9 * d)
+    dx = sums @ jnp.swapaxes(kernel, 2, 3).reshape(9 * d, c)
+    dkernel = x.reshape(-1, c).T @ sums
+    return dx.reshape(x.shape), jnp.moveaxis(dkernel.reshape(c, 3, 3, d), 0, 2)
+
+
+enlarged_conv3.defvjp(_forward, _backward)

@@ -8,10 +8,20 @@ the output's gradient only summed over two by two pixels, at the nine places tha
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from o2t_jax.models.cpu_convolution import convolve
+
+# Products a tap from which it is faster; with fewer, its kernels take longer to compile than a run has of them.
+WORTH = 1_000_000
+
+
+def worthwhile(x: jax.Array, features: int) -> bool:
+    """Whether to take `enlarged_conv3` of `x` [B, H, W, C] to `features`."""
+    return math.prod(x.shape) * features >= WORTH
 
 
 @jax.custom_vjp

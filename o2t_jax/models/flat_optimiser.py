@@ -60,6 +60,18 @@ def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformation
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def clip_by_norm(limit: float) -> optax.GradientTransformation:
+    """`optax.clip_by_global_norm`, by a factor: a vector that is divided is one that XLA:CPU stores and reads again."""
+
+    def update(updates: PyTree, state: optax.EmptyState, params: PyTree | None = None) -> tuple[PyTree, Any]:
+        del params
+        norm = optax.tree.norm(updates)
+        factor = jnp.where(norm < limit, 1.0, limit / norm)
+        return jax.tree.map(lambda x: x * factor.astype(x.dtype), updates), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
 @partial(jax.jit, static_argnums=(2, 3))
 def _cut(flat: Array, rank: Array, begin: int, shape: tuple[int, ...]) -> Array:
     """The array number `rank` of those of `shape` that lie from `begin` on."""

@@ -79,7 +79,7 @@ class EnlargingConv(nn.Module):
         maps = [v.astype(self.dtype) for v in (x, *beside)]
         channels = sum(v.shape[-1] for v in maps)
         kernel, bias = ConvParams(self.features, dtype=self.dtype, name="Conv_0")(channels)
-        if not cpu_ops.chosen():
+        if not (cpu_ops.chosen() and cpu_upsampling.worthwhile(x, self.features)):
             return convolve(jnp.concatenate([upsample(maps[0]), *maps[1:]], axis=-1), kernel, bias)
         small, large = jnp.split(kernel, [x.shape[-1]], axis=2)
         rest = convolve(jnp.concatenate(maps[1:], axis=-1), large, bias)

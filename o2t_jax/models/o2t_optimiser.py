@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from o2t_jax.models.flat_optimiser import flatten
+from o2t_jax.models.flat_optimiser import clip_by_norm, flatten
 
 NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
 G0_DECAY = 0.002  # of its rate over the run
@@ -33,7 +33,7 @@ def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule
 
 def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
     # No decay: zero is not a likelier law than any other. Its own clip: a picture's gradient must not scale the law's.
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate, b1=b1, b2=b2))
+    return flatten(optax.chain(clip_by_norm(1.0), optax.adam(rate, b1=b1, b2=b2)))
 
 
 def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformation:
@@ -42,9 +42,12 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     The mask tower, g0 and alpha have Adam of their own where their rate is set. With g0 in the network's group at rate
     1e-4 it can move by about the sum of the rates, 2.5 m/s^2 in 50,000 steps.
     """
+    # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
+    # The decay is not, or the parameters would have to be joined for it.
     network = optax.chain(
-        optax.clip_by_global_norm(rates.clip),
-        optax.adamw(schedule(rates.network, train_steps), weight_decay=rates.weight_decay),
+        flatten(optax.chain(clip_by_norm(rates.clip), optax.scale_by_adam())),
+        optax.add_decayed_weights(rates.weight_decay),
+        optax.scale_by_learning_rate(schedule(rates.network, train_steps)),
     )
     groups = {NETWORK: network}
     if rates.tower is not None:
@@ -71,5 +74,4 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     def labels(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(label, params)
 
-    # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
-    return optax.multi_transform({name: flatten(group) for name, group in groups.items()}, labels)
+    return optax.multi_transform(groups, labels)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models import cpu_convolution, cpu_upsampling
-from o2t_jax.models.layers import upsample
+from o2t_jax.models import cpu_convolution, cpu_ops, cpu_upsampling
+from o2t_jax.models.layers import EnlargingConv, upsample
 from tests.models.test_cpu_ops import compare
 
 CONVOLUTIONS = [(2, 6, 8, *channels) for channels in ((23, 4), (8, 3), (4, 8), (16, 16))]
@@ -52,6 +53,21 @@ def test_convolution_of_an_enlarged_map(batch: int, height: int, width: int, inp
     rng = np.random.default_rng(0)
     shapes = ((batch, height, width, inputs), (3, 3, inputs, outputs))
     compare(cpu_upsampling.enlarged_conv3, plain, *(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes))
+
+
+@pytest.mark.parametrize(("size", "calls"), [(64, 1), (2, 0)])
+def test_a_layer_enlarges_afterwards_where_that_is_faster(size: int, calls: int, monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((2, size, size, 16), (2, 2 * size, 2 * size, 3), (2, 2 * size, 2 * size, 2))
+    x, *beside = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes)
+    layer, taken, enlarged_conv3 = EnlargingConv(8), [], cpu_upsampling.enlarged_conv3
+    monkeypatch.setattr(cpu_upsampling, "enlarged_conv3", lambda *given: taken.append(given) or enlarged_conv3(*given))
+    variables = layer.init(jax.random.key(0), x, beside)
+    taken.clear()
+    found = layer.apply(variables, x, beside)
+    assert len(taken) == calls
+    monkeypatch.setattr(cpu_ops, "chosen", lambda: False)
+    np.testing.assert_allclose(found, layer.apply(variables, x, beside), atol=1e-5)
 
 
 def test_columns_stand_together_only_where_they_divide_and_fit() -> None:

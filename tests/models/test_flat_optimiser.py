@@ -11,7 +11,8 @@ import optax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from o2t_jax.models.flat_optimiser import flatten
+from o2t_jax.models.flat_optimiser import clip_by_norm, flatten
+from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.step import make_train_step
 
@@ -37,6 +38,25 @@ def test_it_moves_every_array_as_optax_does(shapes):
     inner = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(0.1, weight_decay=0.3))
     params = numbers(shapes, 0)
     found, wanted = steps(flatten(inner), params, shapes), steps(optax.flatten(inner), params, shapes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(1e-3, 1e3), st.sampled_from([0.0, 1e-4, 1.0, 1e4]))
+def test_a_clip_is_optax_s(limit, size):
+    updates = jax.tree.map(lambda x: size * x, numbers(SHAPES, 0))
+    found, wanted = (
+        tx.update(updates, tx.init(updates))[0] for tx in (clip_by_norm(limit), optax.clip_by_global_norm(limit))
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, wanted)
+
+
+def test_the_network_s_group_is_adamw():
+    params = numbers(SHAPES, 0)
+    rates = Rates(network=0.1, weight_decay=0.3, clip=1.0)
+    adamw = optax.adamw(schedule(rates.network, 5), weight_decay=rates.weight_decay)
+    wanted = steps(optax.chain(optax.clip_by_global_norm(rates.clip), adamw), params, SHAPES)
+    found = steps(make_optimiser(rates, 5), params, SHAPES)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
 
 

@@ -2,10 +2,10 @@
 
 Same mathematics, same parameters as the plain forms. Facts of XLA:CPU (jaxlib 0.10 and 0.12) stand behind them:
 
-- Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. A window that is p
-  - 1 columns wider, and steps p columns, holds the windows of p neighbours: to p times the channels, which in a
-  [B, H, W/p, pD] map are the same bytes as p columns. It multiplies by some zeros and is up to three times faster, for
-  fewer patches are copied, too: so where few channels are read. 17 channels take two to three times as long as 16.
+- Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. A window wide enough
+  for p neighbouring columns that steps p columns gives p times the channels, in a [B, H, W/p, pD] map, which is the
+  same bytes. It multiplies by some zeros and is up to three times faster, for fewer patches are copied, too: that is
+  why it is taken where few channels are read. 17 channels take two to three times as long as 16.
 - Of a convolution, the gradient by the kernel is one in which samples stand where channels do. With one sample it takes
   two to three times as long as with the same pixels in 16: cut a sample into strips of rows. On large maps its time
   goes into patches of one side, and grows faster than the other side's channels beyond 16: take the patches of the

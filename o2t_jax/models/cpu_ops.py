@@ -85,28 +85,34 @@ def wide(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:2], -1)
 
 
-def _moments(x: jax.Array, groups: int) -> tuple[jax.Array, jax.Array]:
-    """Mean and 1 / deviation of each channel's group, [B, C], in one pass over `x` [B, H, W, C] float32."""
-    pixels, c = x.shape[1] * x.shape[2], x.shape[3]
-    mean, square = (_group_mean(sums, groups) / pixels for sums in two_sums(wide(x), wide(x), c))
+def _moments(sums: jax.Array, squares: jax.Array, pixels: int, groups: int) -> tuple[jax.Array, jax.Array]:
+    """Mean and 1 / deviation of each channel's group, [B, C], of sums over `pixels` and sums of squares, [B, C]."""
+    mean, square = (_group_mean(v, groups) / pixels for v in (sums, squares))
     return mean, lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + EPSILON)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool) -> jax.Array:
-    """GroupNorm of `x` [B, H, W, C], `scale` and `bias` [C] float32, with SiLU after it if `silu`; computed in float32.
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+def group_norm(x: jax.Array, shift: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool) -> jax.Array:
+    """GroupNorm of `x` + `shift`, with SiLU after it if `silu`; computed in float32.
 
-    Only `x` is kept for the backward pass, which computes the activations again: cheaper than to store and read them.
+    Args: `x` [B, H, W, C]; `shift` (what the layer before would add to every pixel), `scale`, `bias` [C] float32.
+
+    The shift costs no pass over the pixels, nor does its gradient: both follow from sums that are taken anyway. Only
+    `x` is kept for the backward pass, which computes the activations again: cheaper than to store and read them.
     """
-    return _group_norm_forward(x, scale, bias, groups, silu)[0]
+    return _group_norm_forward(x, shift, scale, bias, groups, silu)[0]
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=(4, 5))
 def _group_norm_forward(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool
+    x: jax.Array, shift: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, silu: bool
 ) -> tuple[jax.Array, tuple]:
     full = x.astype(jnp.float32)
-    mean, rate = _moments(full, groups)
+    pixels = x.shape[1] * x.shape[2]
+    sums, squares = two_sums(wide(full), wide(full), x.shape[3])
+    shifted = sums + pixels * shift
+    mean, rate = _moments(shifted, squares + shift * (sums + shifted), pixels, groups)
+    mean = mean - shift  # as `x` is without the shift
     slope = rate * scale
     offset = bias - mean * slope
     if x[0].size <= SMALL:
@@ -115,12 +121,12 @@ def _group_norm_forward(
         slopes, offsets = (repeated(v, x.shape[2])[:, None] for v in (slope, offset))
         z = wide(full) * slopes + offsets
     y = z / (1.0 + jnp.exp(-z)) if silu else z
-    return y.reshape(x.shape).astype(x.dtype), (x, scale, bias, mean, rate)
+    return y.reshape(x.shape).astype(x.dtype), (x, sums, scale, bias, mean, rate)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, scale, bias, mean, rate = saved
+def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) -> tuple[jax.Array, ...]:
+    x, sums, scale, bias, mean, rate = saved
     b, h, w, c = x.shape
     flat, dz = (v.astype(jnp.float32).reshape(b, h * w, c) for v in (x, g))
     slope = rate * scale
@@ -135,7 +141,9 @@ def _group_norm_backward(groups: int, silu: bool, saved: tuple, g: jax.Array) ->
     along = -rate * _group_mean(dscale * scale, groups) / (h * w)
     constant = -_group_mean(dbias * scale, groups) / (h * w) - along * mean
     dx = (dz * scale + flat * along[:, None] + constant[:, None]) / (1.0 / rate)[:, None]
-    return dx.reshape(x.shape).astype(x.dtype), jnp.sum(dscale, axis=0), jnp.sum(dbias, axis=0)
+    dshift = rate * (dbias * scale + sums * along + h * w * constant)  # dx, summed over pixels
+    dshift, dscale, dbias = (jnp.sum(v, axis=0) for v in (dshift, dscale, dbias))
+    return dx.reshape(x.shape).astype(x.dtype), dshift, dscale, dbias
 
 
 group_norm.defvjp(_group_norm_forward, _group_norm_backward)

@@ -20,6 +20,7 @@ from o2t_jax.models.layers import (
     EnlargingConv,
     NormAct,
     ResBlock,
+    complete,
     lecun_normal,
     level_widths,
     zeros,
@@ -49,11 +50,12 @@ class Decoder(nn.Module):
             beside = [skips[LEVELS - 1 - level]]
             if extra is not None and level == LEVELS - 1:
                 beside.append(extra)
-            x = EnlargingConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x, beside)
+            conv = EnlargingConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")
+            x = conv(complete(x), beside)
             for i in range(2):
                 x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
             if level == 0:
                 x = attention(self.dtype, name="level1_attention")(x)
         x = NormAct(self.dtype, name="out_norm")(x)
         init = zeros if self.zero_last else lecun_normal
-        return Conv(3, dtype=self.dtype, kernel_init=init, name="out")(x).astype(jnp.float32)
+        return complete(Conv(3, dtype=self.dtype, kernel_init=init, name="out")(x)).astype(jnp.float32)

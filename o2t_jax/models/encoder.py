@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.models.inputs import Planes, Stem
-from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths
+from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, complete, level_widths
 
 LEVELS = 5
 STRIDE = 2**LEVELS
@@ -43,8 +43,8 @@ class Encoder(nn.Module):
                 x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
             if level == LEVELS - 1:
                 x = attention(self.dtype, name=f"level{level + 1}_attention")(x)
-            skips.append(x)
-            x = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down")(x)
+            skips.append(complete(x))
+            x = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down")(skips[-1])
         x = block(self.dtype, name="bottleneck_res1")(x)
         x = attention(self.dtype, name="bottleneck_attention")(x)
         x = block(self.dtype, name="bottleneck_res2")(x)

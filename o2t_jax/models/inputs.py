@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.models import cpu_ops
-from o2t_jax.models.layers import MLP, ConvParams, convolve
+from o2t_jax.models.layers import MLP, ConvParams, Map, convolve, with_bias
 
 NUM_INPUTS = 4
 INPUT_CHANNELS = 23
@@ -134,11 +134,12 @@ class Stem(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, inputs: jax.Array | Planes) -> jax.Array:
+    def __call__(self, inputs: jax.Array | Planes) -> Map:
         kernel, bias = ConvParams(self.features, dtype=self.dtype, name="Conv_0")(INPUT_CHANNELS)
         if not isinstance(inputs, Planes):
-            return convolve(inputs.astype(self.dtype), kernel, bias)
+            return with_bias(convolve(inputs.astype(self.dtype), kernel), bias)
         kernel = jnp.einsum("pc,hwcf->hwpf", SUMS_OF_PLANES, kernel, precision=jax.lax.Precision.HIGHEST)
         colours, para = jnp.split(kernel, [3 * NUM_INPUTS], axis=2)
         height, width = inputs.colours.shape[1:3]
-        return convolve(inputs.colours, colours, bias) + convolve_enlarged(inputs.maps, para, height, width)
+        pixels = convolve(inputs.colours, colours) + convolve_enlarged(inputs.maps, para, height, width)
+        return with_bias(pixels, bias)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -42,18 +42,51 @@ class ConvParams(nn.Module):
         return kernel.astype(self.dtype), bias.astype(self.dtype)
 
 
-def convolve(x: jax.Array, kernel: jax.Array, bias: jax.Array, strides: int = 1) -> jax.Array:
-    """'Same' convolution of `x` [B, H, W, C], `kernel` [k, k, C, F], `bias` [F] -> [B, H / strides, W / strides, F]."""
+class Unbiased(NamedTuple):
+    """A map whose `bias` [C] has still to be added to every pixel of `pixels` [B, H, W, C].
+
+    On a CPU, adding it and summing up its gradient are passes over a map. A GroupNorm does either for nothing, and a
+    sum of two such maps is one. Elsewhere biases are added at once.
+    """
+
+    pixels: jax.Array
+    bias: jax.Array
+
+
+Map = jax.Array | Unbiased
+
+
+def with_bias(pixels: jax.Array, bias: jax.Array) -> Map:
+    """`pixels` [B, H, W, C] and `bias` [C], added later where that is cheaper."""
+    return Unbiased(pixels, bias) if cpu_ops.chosen() else pixels + bias
+
+
+def complete(x: Map) -> jax.Array:
+    """The map, its bias added."""
+    return cpu_convolution.add_bias(*x) if isinstance(x, Unbiased) else x
+
+
+def add(x: Map, y: Map) -> Map:
+    """The sum of two maps."""
+    if isinstance(x, Unbiased):
+        if isinstance(y, Unbiased):
+            return Unbiased(x.pixels + y.pixels, x.bias + y.bias)
+        return Unbiased(x.pixels + y, x.bias)
+    return x + complete(y)
+
+
+def convolve(x: jax.Array, kernel: jax.Array, strides: int = 1) -> jax.Array:
+    """'Same' convolution of `x` [B, H, W, C] and `kernel` [k, k, C, F] -> [B, H / strides, W / strides, F]."""
     if cpu_ops.chosen() and kernel.shape[:2] == (3, 3):
         if strides == 1:
-            return cpu_convolution.add_bias(cpu_convolution.conv3(x, kernel), bias)
+            return cpu_convolution.conv3(x, kernel)
         if strides == 2 and x.shape[1] % 2 == x.shape[2] % 2 == 0:
-            return cpu_convolution.halving_conv3(x, kernel) + bias
-    return jax.lax.conv_general_dilated(x, kernel, (strides, strides), "SAME", dimension_numbers=DIMENSIONS) + bias
+            return cpu_convolution.halving_conv3(x, kernel)
+    return jax.lax.conv_general_dilated(x, kernel, (strides, strides), "SAME", dimension_numbers=DIMENSIONS)
 
 
 class Conv(nn.Module):
-    """3x3 (or k x k) convolution with bias, 'same' padding."""
+    """3x3 (or k x k) convolution with bias, 'same' padding; to be completed."""
 
     features: int
     strides: int = 1
@@ -62,9 +95,10 @@ class Conv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array) -> Map:
         params = ConvParams(self.features, self.kernel, self.kernel_init, self.dtype, name="Conv_0")
-        return convolve(x.astype(self.dtype), *params(x.shape[-1]), self.strides)
+        kernel, bias = params(x.shape[-1])
+        return with_bias(convolve(x.astype(self.dtype), kernel, self.strides), bias)
 
 
 class EnlargingConv(nn.Module):
@@ -74,16 +108,16 @@ class EnlargingConv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> jax.Array:
+    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> Map:
         """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features]."""
         maps = [v.astype(self.dtype) for v in (x, *beside)]
         channels = sum(v.shape[-1] for v in maps)
         kernel, bias = ConvParams(self.features, dtype=self.dtype, name="Conv_0")(channels)
         if not (cpu_ops.chosen() and cpu_upsampling.worthwhile(x, self.features)):
-            return convolve(jnp.concatenate([upsample(maps[0]), *maps[1:]], axis=-1), kernel, bias)
+            return with_bias(convolve(jnp.concatenate([upsample(maps[0]), *maps[1:]], axis=-1), kernel), bias)
         small, large = jnp.split(kernel, [x.shape[-1]], axis=2)
-        rest = convolve(jnp.concatenate(maps[1:], axis=-1), large, bias)
-        return cpu_upsampling.enlarged_conv3(maps[0], small) + rest
+        rest = convolve(jnp.concatenate(maps[1:], axis=-1), large)
+        return with_bias(cpu_upsampling.enlarged_conv3(maps[0], small) + rest, bias)
 
 
 class GroupNorm(nn.Module):
@@ -93,17 +127,18 @@ class GroupNorm(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        channels = x.shape[-1]
+    def __call__(self, x: Map) -> jax.Array:
+        pixels, shift = x if isinstance(x, Unbiased) else (x, None)
+        channels = pixels.shape[-1]
         groups = math.gcd(GROUPS, channels)
         scale = self.param("scale", ones, (channels,), jnp.float32)
         bias = self.param("bias", zeros, (channels,), jnp.float32)
 
-        x = x.astype(self.dtype)
         if cpu_ops.chosen():
-            return cpu_ops.group_norm(x, scale, bias, groups, self.silu)
+            shift = jnp.zeros(channels) if shift is None else shift.astype(jnp.float32)
+            return cpu_ops.group_norm(pixels.astype(self.dtype), shift, scale, bias, groups, self.silu)
         norm = nn.GroupNorm(groups, dtype=self.dtype, epsilon=cpu_ops.EPSILON, parent=None)
-        y: Any = norm.apply({"params": {"scale": scale, "bias": bias}}, x)
+        y: Any = norm.apply({"params": {"scale": scale, "bias": bias}}, complete(x).astype(self.dtype))
         return nn.silu(y) if self.silu else y
 
 
@@ -113,7 +148,7 @@ class NormAct(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Map) -> jax.Array:
         return GroupNorm(True, self.dtype, name="GroupNorm_0")(x)
 
 
@@ -123,10 +158,11 @@ class ResBlock(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        y = Conv(x.shape[-1], dtype=self.dtype)(NormAct(self.dtype)(x))
-        y = Conv(x.shape[-1], dtype=self.dtype, kernel_init=zeros)(NormAct(self.dtype)(y))
-        return x + y
+    def __call__(self, x: Map) -> Map:
+        normed = NormAct(self.dtype)(x)
+        y = Conv(normed.shape[-1], dtype=self.dtype)(normed)
+        y = Conv(normed.shape[-1], dtype=self.dtype, kernel_init=zeros)(NormAct(self.dtype)(y))
+        return add(x, y)
 
 
 class Attention(nn.Module):
@@ -135,16 +171,17 @@ class Attention(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        b, h, w, c = x.shape
+    def __call__(self, x: Map) -> Map:
+        normed = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x)
+        b, h, w, c = normed.shape
         heads = math.gcd(HEADS, c)
-        tokens = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x).reshape(b, h * w, c)
+        tokens = normed.reshape(b, h * w, c)
         query, key, value = jnp.split(Dense(3 * c, dtype=self.dtype, name="qkv")(tokens), 3, axis=-1)
         split = (b, h * w, heads, c // heads)
         attend = cpu_ops.attention if cpu_ops.chosen() else jax.nn.dot_product_attention
         mixed = attend(query.reshape(split), key.reshape(split), value.reshape(split)).reshape(b, h * w, c)
         out = Dense(c, dtype=self.dtype, kernel_init=zeros, name="out")(mixed)
-        return x + out.reshape(b, h, w, c)
+        return add(x, out.reshape(b, h, w, c))
 
 
 class MLP(nn.Module):

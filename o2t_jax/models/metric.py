@@ -22,7 +22,7 @@ import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
 from o2t_jax.models.filters import separable
-from o2t_jax.models.layers import Conv, Dense
+from o2t_jax.models.layers import Conv, Dense, complete
 from o2t_jax.types import LEFT_1, RIGHT_1
 
 MIN_MASK_PIXELS = 4.0
@@ -38,12 +38,12 @@ class MaskTower(nn.Module):
     @nn.compact
     def __call__(self, pictures: jax.Array) -> jax.Array:
         """`pictures` float32 [N, H, W, 3] in 0..1 -> logits [N, H, W]."""
-        fine = nn.silu(Conv(self.features, name="fine_1")(space_to_depth(pictures - 0.5)))
+        fine = nn.silu(complete(Conv(self.features, name="fine_1")(space_to_depth(pictures - 0.5))))
         coarse = nn.silu(Dense(2 * self.features, name="down")(space_to_depth(fine)))
         for i in (1, 2):
-            coarse = coarse + nn.silu(Conv(2 * self.features, name=f"coarse_{i}")(coarse))
+            coarse = coarse + nn.silu(complete(Conv(2 * self.features, name=f"coarse_{i}")(coarse)))
         fine = fine + depth_to_space(Dense(4 * self.features, name="up")(coarse))
-        fine = nn.silu(Conv(self.features, name="fine_2")(fine))
+        fine = nn.silu(complete(Conv(self.features, name="fine_2")(fine)))
         logits = Dense(4, bias_init=nn.initializers.constant(-2.0), name="out")(fine)
         return depth_to_space(logits)[..., 0]
 

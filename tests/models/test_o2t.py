@@ -12,6 +12,7 @@ import pytest
 
 from o2t_jax.models import cpu_ops
 from o2t_jax.models.inputs import INPUT_CHANNELS, InputChannels, Planes, Stem
+from o2t_jax.models.layers import complete
 from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
 from o2t_jax.models.phys_layer import HEIGHT_BINS
 
@@ -73,7 +74,7 @@ def test_a_stem_of_the_planes_is_the_stem_of_the_channels_they_make(monkeypatch)
         def __call__(self, pictures, para):
             inputs = InputChannels(name="inputs")(pictures, para)
             self.sow("intermediates", "made", inputs)
-            return Stem(4, name="stem")(inputs)
+            return complete(Stem(4, name="stem")(inputs))
 
     arguments = [jnp.asarray(v, jnp.float32) for v in (pictures, para)]
     params = Start().init(jax.random.key(0), *arguments)["params"]

@@ -33,9 +33,10 @@ import numpy as np
 
 from benchmarks.common import finish
 from experiments import _cli
-from experiments._pages import restart_with_huge_pages
+from experiments._malloc import restart_with_memory
 from experiments.configs import cpu, seed
 from o2t_jax.systems.o2t import build
+from o2t_jax.training import parallel
 from o2t_jax.training.resources import flops
 from o2t_jax.training.state import Initial, tree_size
 from o2t_jax.training.step import make_train_step
@@ -202,7 +203,8 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         print(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}", file=sys.stderr)
         return 2
-    _cli.quiet_and_fast()  # the compiler's settings are those of experiments.train
+    _cli.quiet_and_fast()  # the compiler's and the device's settings are those of experiments.train
+    parallel.start_devices()
     results = []
     if arguments.peer:
         return versus(arguments.rows.split(","), table, arguments.repeats, arguments.json)
@@ -214,5 +216,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    restart_with_huge_pages()  # as experiments.train does; PyTorch in its processes has them too
+    restart_with_memory()  # as experiments.train does; malloc's settings hold for PyTorch's processes, too
     sys.exit(main())

@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from experiments._pages import restart_with_huge_pages
+from experiments._malloc import restart_with_memory
 from o2t_jax.errors import UsageError
 from o2t_jax.training.workdir import Config, flatten
 
@@ -55,7 +55,7 @@ def run(
         with_config: whether `--config=FILE` and `--config.field=value` are understood.
     """
     if argv is None:
-        restart_with_huge_pages()
+        restart_with_memory()
     argv = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,7 +1,8 @@
-"""An optimiser over one vector instead of hundreds of small arrays, which compiles to few kernels.
+"""Adam over one vector instead of hundreds of small arrays, which compiles to few kernels.
 
 `optax.flatten` joins the arrays too. Its way back, a slice for each array, is a kernel for each array: XLA shares one
-among operations that are equal to the last constant, and where a slice begins is a constant. Here it is data.
+among operations that are equal to the last constant, and where a slice begins is a constant. Here it is data. And what
+is cut out are the moments, not the update: that would be one more vector written and read again.
 """
 
 from __future__ import annotations
@@ -19,45 +20,57 @@ from o2t_jax.types import Array, PyTree
 
 
 class FlatState(NamedTuple):
-    """State of `flatten`.
+    """State of `flat_adam`.
 
-    Attributes: `inner`, of the optimiser within; `ranks`, the numbers 0, 1, 2, ... as int32 [] each: an array's place
-    among those of its shape. They never change. As constants XLA would compile each array's slice anew.
+    Attributes: `adam`, its moments one vector each; `ranks`, the numbers 0, 1, 2, ... as int32 [] each: an array's
+    place among those of its shape. They never change. As constants XLA would compile each array's slice anew.
     """
 
-    inner: Any
+    adam: Any
     ranks: tuple[Array, ...]
 
 
-def flatten(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """`inner` on a tree's arrays laid end to end, those of one shape together; use it as `optax.flatten`.
+def flat_adam(clip: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
+    """`optax.clip_by_global_norm(clip)` and then `optax.scale_by_adam`, the moments one vector each (Kingma & Ba 2015).
 
-    Args: `inner`, which must treat all numbers alike: what scales an array by its own norm would take all for one.
-    Returns: a transformation of trees with at least one array, all of one dtype.
+    Takes trees with at least one array, all of one dtype.
     """
-    inner = optax.with_extra_args_support(inner)
+    clipping, scaling = clip_by_norm(clip), optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
 
     def init(params: PyTree) -> FlatState:
         groups = by_shape(params)
         ranks = tuple(jnp.asarray(i, jnp.int32) for i in range(max(map(len, groups))))
-        return FlatState(inner.init(joined(params)), ranks)
+        return FlatState(scaling.init(joined(params)), ranks)
 
-    def update(
-        updates: PyTree, state: FlatState, params: PyTree | None = None, **extra: Any
-    ) -> tuple[PyTree, FlatState]:
-        groups = by_shape(updates)
-        known = None if params is None else joined(params)
-        flat, inner_state = inner.update(joined(updates), state.inner, known, **extra)
+    def update(updates: PyTree, state: FlatState, params: PyTree | None = None) -> tuple[PyTree, FlatState]:
+        del params
+        clipped, _ = clipping.update(joined(updates), optax.EmptyState())
+        adam: Any = scaling.update(clipped, state.adam)[1]
+        corrections = 1.0 - b1**adam.count, 1.0 - b2**adam.count
         leaves, structure = jax.tree.flatten(updates)
         begin = 0
-        for group in groups:
+        for group in by_shape(updates):
             shape = leaves[group[0]].shape
             for rank, place in zip(state.ranks, group, strict=False):
-                leaves[place] = _cut(flat, rank, begin, shape)
+                leaves[place] = _direction(adam.mu, adam.nu, corrections, rank, begin, shape, eps)
             begin += math.prod(shape) * len(group)
-        return jax.tree.unflatten(structure, leaves), FlatState(inner_state, state.ranks)
+        return jax.tree.unflatten(structure, leaves), FlatState(adam, state.ranks)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformation(init, update)
+
+
+@partial(jax.jit, static_argnums=(4, 5, 6))
+def _direction(
+    mu: Array, nu: Array, corrections: tuple[Array, Array], rank: Array, begin: int, shape: tuple[int, ...], eps: float
+) -> Array:
+    """Adam's update of the array number `rank` of those of `shape` that lie from `begin` on."""
+    size = math.prod(shape)
+    place = (begin + rank * size,)
+    first, second = (
+        jax.lax.dynamic_slice(moment, place, (size,)).reshape(shape) / correction.astype(moment.dtype)
+        for moment, correction in zip((mu, nu), corrections, strict=True)
+    )
+    return first / (jnp.sqrt(second) + eps)
 
 
 def clip_by_norm(limit: float) -> optax.GradientTransformation:
@@ -70,10 +83,3 @@ def clip_by_norm(limit: float) -> optax.GradientTransformation:
         return jax.tree.map(lambda x: x * factor.astype(x.dtype), updates), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _cut(flat: Array, rank: Array, begin: int, shape: tuple[int, ...]) -> Array:
-    """The array number `rank` of those of `shape` that lie from `begin` on."""
-    size = math.prod(shape)
-    return jax.lax.dynamic_slice(flat, (begin + rank * size,), (size,)).reshape(shape)

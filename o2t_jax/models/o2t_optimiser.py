@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from o2t_jax.models.flat_optimiser import clip_by_norm, flatten
+from o2t_jax.models.flat_optimiser import flat_adam
 
 NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
 G0_DECAY = 0.002  # of its rate over the run
@@ -33,7 +33,7 @@ def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule
 
 def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
     # No decay: zero is not a likelier law than any other. Its own clip: a picture's gradient must not scale the law's.
-    return flatten(optax.chain(clip_by_norm(1.0), optax.adam(rate, b1=b1, b2=b2)))
+    return optax.chain(flat_adam(1.0, b1=b1, b2=b2), optax.scale_by_learning_rate(rate))
 
 
 def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformation:
@@ -45,7 +45,7 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
     # The decay is not, or the parameters would have to be joined for it.
     network = optax.chain(
-        flatten(optax.chain(clip_by_norm(rates.clip), optax.scale_by_adam())),
+        flat_adam(rates.clip),
         optax.add_decayed_weights(rates.weight_decay),
         optax.scale_by_learning_rate(schedule(rates.network, train_steps)),
     )

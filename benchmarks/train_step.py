@@ -15,7 +15,8 @@ which of the two decides: a prediction, and a loose one for bytes, as another de
 
 With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), in turns of
 four steps, the first of them not counted: `ratio_to_pytorch` is PyTorch's median time, in the better of its two
-layouts, divided by ours.
+layouts, divided by ours. PyTorch is given the settings for malloc that our programs give themselves, though its users
+do not have them; --peer_malloc=own leaves it as it comes.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def measure(
     }
 
 
-def versus(names: list[str], table: dict[str, Any], repeats: int, json_path: str | None) -> int:
+def versus(names: list[str], table: dict[str, Any], arguments: argparse.Namespace) -> int:
     """The command with --peer."""
     if importlib.util.find_spec("torch") is None:
         print("--peer needs PyTorch: pip install .[bench]", file=sys.stderr)
@@ -173,10 +174,12 @@ def versus(names: list[str], table: dict[str, Any], repeats: int, json_path: str
         state = blank.replace(params=jax.tree.map(jnp.asarray, params), opt_state=jax.jit(system.tx.init)(params))
         batch = fake_batch(system, config.batch)
         step = jax.jit(make_train_step(system.loss_fn, system.tx), donate_argnums=0).lower(state, batch).compile()
-        results.append(compare(name, config, step, state, params, batch, repeats))
+        own = arguments.peer_malloc == "own"
+        results.append(compare(name, config, step, state, params, batch, arguments.repeats, own))
         print(f"{name}: PyTorch's time / ours {results[-1]['ratio_to_pytorch']:.2f}", file=sys.stderr, flush=True)
     ratios = {str(row["size_px"]): row["ratio_to_pytorch"] for row in results}
-    finish(results, columns, json_path, ratio_to_pytorch=ratios, torch=importlib.metadata.version("torch"))
+    about = {"torch": importlib.metadata.version("torch"), "peer_malloc": arguments.peer_malloc}
+    finish(results, columns, arguments.json, ratio_to_pytorch=ratios, **about)
     return 0
 
 
@@ -189,6 +192,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--peer", action="store_true")
     for name, text in (("size", "pictures, px"), ("base", "base width"), ("batch", "samples a step")):
         parser.add_argument(f"--{name}", type=int, default=None, help=text)
+    parser.add_argument("--peer_malloc", choices=("ours", "own"), default="ours", help="PyTorch's settings for malloc")
     parser.add_argument("--dtype", choices=tuple(PEAK_TFLOPS), default=None)
     parser.add_argument("--remat", action="store_true", help="recompute activations in the backward pass")
     parser.add_argument("--gauge", choices=("camera", "free"), default="camera", help="of the row of its own")
@@ -207,7 +211,7 @@ def main(argv: list[str] | None = None) -> int:
     parallel.start_devices()
     results = []
     if arguments.peer:
-        return versus(arguments.rows.split(","), table, arguments.repeats, arguments.json)
+        return versus(arguments.rows.split(","), table, arguments)
     for name in arguments.rows.split(","):
         results.append(measure(name, table[name], arguments.repeats, arguments.peak_tflops, arguments.peak_gbs))
         print(f"{name}: {results[-1]['median_s']:.3f} s a step", file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.peers.compare import malloc_untold
 from experiments._malloc import HUGE_PAGES, KEPT, asking_for_memory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,3 +54,16 @@ def test_a_program_starts_once_more_and_no_oftener(tmp_path) -> None:
         tunables = (asked or {})["GLIBC_TUNABLES"]
     assert started == ["started"] * (2 if tunables else 1)
     assert last == f"goes on ['--a=b c', '-d'] {tunables} {process.pid}"
+
+
+def test_a_peer_can_be_started_with_malloc_as_it_comes(monkeypatch) -> None:
+    def told() -> str:
+        program = "import os; print(os.environ.get('GLIBC_TUNABLES'))"
+        return subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    monkeypatch.setenv("GLIBC_TUNABLES", HUGE_PAGES)
+    with malloc_untold():
+        assert told() == "None"
+    assert told() == HUGE_PAGES

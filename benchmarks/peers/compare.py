@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -47,8 +49,23 @@ def random_params(shapes: Any) -> Any:
     return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
-def compare(name: str, config: Any, step: Any, state: Any, params: Any, batch: Any, repeats: int) -> dict[str, Any]:
+@contextlib.contextmanager
+def malloc_untold() -> Iterator[None]:
+    """Programs that start meanwhile have glibc's malloc as it comes, whatever this one has been told."""
+    told = os.environ.pop("GLIBC_TUNABLES", None)
+    try:
+        yield
+    finally:
+        if told is not None:
+            os.environ["GLIBC_TUNABLES"] = told
+
+
+def compare(
+    name: str, config: Any, step: Any, state: Any, params: Any, batch: Any, repeats: int, own_malloc: bool = False
+) -> dict[str, Any]:
     """One row: medians and spreads of our compiled `step` and of PyTorch in both layouts, `repeats` turns each.
+
+    PyTorch has our program's settings for malloc, or glibc's with `own_malloc`.
 
     `params` are those of `state`. Our memory is the compiler's, beside arguments; PyTorch's is its process' peak beyond
     what it holds before the first step (so it includes gradients and Adam's moments). Raises RuntimeError where the
@@ -62,7 +79,8 @@ def compare(name: str, config: Any, step: Any, state: Any, params: Any, batch: A
         for layout in LAYOUTS:
             pipes[layout], theirs = context.Pipe()
             process = context.Process(target=serve, args=(theirs, layout, fields, params, batch), daemon=True)
-            process.start()
+            with malloc_untold() if own_malloc else contextlib.nullcontext():
+                process.start()
             theirs.close()
             processes.append(process)
             assert pipes[layout].recv() == "ready"

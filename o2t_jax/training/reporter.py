@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from o2t_jax.training import checkpoint
+from o2t_jax.training import checkpoint, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.clu_writers import MetricWriter
 from o2t_jax.training.contract import Plan, System
@@ -39,8 +39,14 @@ class Reporter:
         self._law: dict[str, Any] | None = None
         self._train: dict[str, float] = {}
         self._pace: dict[str, float] = {}
+        self._begun = False
+        self._once: dict[str, float] = {}  # for the first log
 
     def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
+        if not self._begun:
+            self._begun = True
+            seconds = self._once["train/first_step_seconds"] = resources.program_seconds()
+            self._progress.line(f"begun     the first step was done {seconds:.1f} s after the program's start")
         total = self._config.train_steps
         eta = self._eta.seconds(step, total)
         parts = [f"step {step}/{total}", self._system.summary(metrics)]
@@ -57,6 +63,8 @@ class Reporter:
         stats = getattr(self.data, "stats", dict)()
         scalars = {f"train/{name}": value for name, value in self._train.items()}
         scalars |= {f"data/{name}": value for name, value in stats.items()}
+        scalars |= self._once
+        self._once = {}
         if math.isfinite(timing.samples_per_second):
             rate, waited = timing.samples_per_second, timing.data_wait_seconds
             self._pace = {"samples_per_second": rate, "data_wait_seconds": waited}

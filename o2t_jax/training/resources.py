@@ -18,6 +18,7 @@ GB = 1e9
 _PREFETCHED = 3  # batches on their way to the device
 _HEADROOM = 0.85  # share of what is free that a run may plan with
 _RUNTIME = int(0.4 * GB)  # compiler, interpreter, pictures in flight
+_IMPORTED = time.monotonic()
 
 
 class Memory(NamedTuple):
@@ -35,6 +36,16 @@ def free_memory(limit_gb: float = 0.0) -> Memory:
     stats = jax.local_devices()[0].memory_stats() or {}
     limit = stats.get("bytes_limit")
     return Memory(host, None if limit is None else int(limit) - int(stats.get("bytes_in_use", 0)))
+
+
+def program_seconds() -> float:
+    """Seconds since this program was started, its imports included (not on Linux: since this module was imported)."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return time.monotonic() - _IMPORTED
+    return up - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _machine_free() -> int:

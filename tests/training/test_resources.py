@@ -1,5 +1,9 @@
 """Plans: whatever fits is kept, the global batch never changes, what cannot fit is refused by name."""
 
+import subprocess
+import sys
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,3 +111,16 @@ def test_no_cgroup_is_no_limit(tmp_path):
 
 def test_a_stated_limit_counts():
     assert resources.free_memory(0.25).host == 250 * MB
+
+
+def test_the_program_s_seconds_count_what_it_did_before_it_asked():
+    program = """
+import time
+time.sleep(0.5)
+from o2t_jax.training.resources import program_seconds
+print(program_seconds())
+"""
+    begun = time.monotonic()
+    found = float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+    before = 0.5 if sys.platform == "linux" else 0.0
+    assert before <= found <= time.monotonic() - begun + 0.1

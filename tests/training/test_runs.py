@@ -94,7 +94,7 @@ def runs(tmp_path_factory):
 
 def numbers(workdir: Path) -> list[dict]:
     """What was logged, without what depends on the clock."""
-    timed = ("train/samples_per_second", "train/data_wait_seconds")
+    timed = ("train/samples_per_second", "train/data_wait_seconds", "train/first_step_seconds")
     rows = [{k: v for k, v in row.items() if k not in timed} for row in read_metrics(workdir)]
     return sorted((row for row in rows if len(row) > 1), key=lambda row: (row["step"], sorted(row)))
 
@@ -103,6 +103,10 @@ def test_a_foreign_system_trains_logs_evaluates_and_leaves_things_in_order(runs)
     root, output, _ = runs
     assert "devices   1 x cpu" in output and "plan      batch 8" in output and "filling the buffer 1/1" in output
     assert "step 6/6 · loss" in output and "ETA" in output and "step 6 · test · loss" in output
+    rows = [row for row in read_metrics(root / "whole") if "train/first_step_seconds" in row]
+    assert len(rows) == 1, "told once"
+    seconds = rows[0]["train/first_step_seconds"]
+    assert seconds > 0 and f"the first step was done {seconds:.1f} s after the program's start" in output
     result = json.loads((root / "whole" / "result.json").read_text())
     assert result["step"] == 6 and result["best_step"] in (3, 6) and result["law"]["text"] == "line"
     logged = {name for row in read_metrics(root / "whole") for name in row}

@@ -10,11 +10,13 @@ later: so the program starts once more, in the same process, before it has done 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+_VARIABLE = "GLIBC_TUNABLES"
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
 # Large arrays from the heap, which is not cut back when they are freed. That is the main thread's heap, the only one
 # that can hold them: `training.parallel.start_devices` lets a CPU work there.
@@ -28,12 +30,12 @@ def asking_for_memory(environment: Mapping[str, str], setting: str) -> dict[str,
     Args: `setting`, Linux' own for huge pages: "always [madvise] never" gives them to who asks. What the user has set
     for malloc wins.
     """
-    given = environment.get("GLIBC_TUNABLES", "")
+    given = environment.get(_VARIABLE, "")
     wanted = KEPT if "[madvise]" not in setting else (HUGE_PAGES, *KEPT)
     missing = [tunable for tunable in wanted if tunable.partition("=")[0] not in given]
     if not missing:
         return None
-    return {**environment, "GLIBC_TUNABLES": ":".join([given, *missing]).lstrip(":")}
+    return {**environment, _VARIABLE: ":".join([given, *missing]).lstrip(":")}
 
 
 def restart_with_memory() -> None:
@@ -50,3 +52,14 @@ def restart_with_memory() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
     except OSError:  # then without
         return
+
+
+@contextlib.contextmanager
+def malloc_untold() -> Iterator[None]:
+    """Programs that start meanwhile have glibc's malloc as it comes, whatever this one has been told."""
+    told = os.environ.pop(_VARIABLE, None)
+    try:
+        yield
+    finally:
+        if told is not None:
+            os.environ[_VARIABLE] = told

@@ -7,8 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.peers.compare import malloc_untold
-from experiments._malloc import HUGE_PAGES, KEPT, asking_for_memory
+from experiments._malloc import HUGE_PAGES, KEPT, asking_for_memory, malloc_untold
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_REQUEST = "always [madvise] never"

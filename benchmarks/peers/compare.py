@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.peers.worker import LAYOUTS, serve
+from experiments._malloc import malloc_untold
 
 FIELDS = ("base_ch", "render_size", "latent_dim", "dt", "train_steps", "lr", "weight_decay", "clip")
 COLUMNS = {
@@ -47,17 +47,6 @@ def random_params(shapes: Any) -> Any:
         return (drawn + (path[-1].key == "scale")).astype(np.float32)
 
     return jax.tree_util.tree_map_with_path(fill, shapes)
-
-
-@contextlib.contextmanager
-def malloc_untold() -> Iterator[None]:
-    """Programs that start meanwhile have glibc's malloc as it comes, whatever this one has been told."""
-    told = os.environ.pop("GLIBC_TUNABLES", None)
-    try:
-        yield
-    finally:
-        if told is not None:
-            os.environ["GLIBC_TUNABLES"] = told
 
 
 def compare(

@@ -35,7 +35,7 @@ def flat_adam(clip: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 
     Takes trees with at least one array, all of one dtype.
     """
-    clipping, scaling = clip_by_norm(clip), optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
+    scaling = optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
 
     def init(params: PyTree) -> FlatState:
         groups = by_shape(params)
@@ -44,8 +44,7 @@ def flat_adam(clip: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 
     def update(updates: PyTree, state: FlatState, params: PyTree | None = None) -> tuple[PyTree, FlatState]:
         del params
-        clipped, _ = clipping.update(joined(updates), optax.EmptyState())
-        adam: Any = scaling.update(clipped, state.adam)[1]
+        adam: Any = scaling.update(clip_by_norm(joined(updates), clip), state.adam)[1]
         corrections = 1.0 - b1**adam.count, 1.0 - b2**adam.count
         leaves, structure = jax.tree.flatten(updates)
         begin = 0
@@ -73,13 +72,8 @@ def _direction(
     return first / (jnp.sqrt(second) + eps)
 
 
-def clip_by_norm(limit: float) -> optax.GradientTransformation:
+def clip_by_norm(updates: PyTree, limit: float) -> PyTree:
     """`optax.clip_by_global_norm`, by a factor: a vector that is divided is one that XLA:CPU stores and reads again."""
-
-    def update(updates: PyTree, state: optax.EmptyState, params: PyTree | None = None) -> tuple[PyTree, Any]:
-        del params
-        norm = optax.tree.norm(updates)
-        factor = jnp.where(norm < limit, 1.0, limit / norm)
-        return jax.tree.map(lambda x: x * factor.astype(x.dtype), updates), state
-
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+    norm = optax.tree.norm(updates)
+    factor = jnp.where(norm < limit, 1.0, limit / norm)
+    return jax.tree.map(lambda x: x * factor.astype(x.dtype), updates)

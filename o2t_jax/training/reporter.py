@@ -39,13 +39,12 @@ class Reporter:
         self._law: dict[str, Any] | None = None
         self._train: dict[str, float] = {}
         self._pace: dict[str, float] = {}
-        self._begun = False
-        self._once: dict[str, float] = {}  # for the first log
+        self._once: dict[str, float] | None = None  # for the first log; None before the first step
 
     def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
-        if not self._begun:
-            self._begun = True
-            seconds = self._once["train/first_step_seconds"] = resources.program_seconds()
+        if self._once is None:
+            seconds = resources.program_seconds()
+            self._once = {"train/first_step_seconds": seconds}
             self._progress.line(f"begun     the first step was done {seconds:.1f} s after the program's start")
         total = self._config.train_steps
         eta = self._eta.seconds(step, total)
@@ -63,7 +62,7 @@ class Reporter:
         stats = getattr(self.data, "stats", dict)()
         scalars = {f"train/{name}": value for name, value in self._train.items()}
         scalars |= {f"data/{name}": value for name, value in stats.items()}
-        scalars |= self._once
+        scalars |= self._once or {}
         self._once = {}
         if math.isfinite(timing.samples_per_second):
             rate, waited = timing.samples_per_second, timing.data_wait_seconds

@@ -42,10 +42,9 @@ def program_seconds() -> float:
     """Seconds since this program was started, its imports included (not on Linux: since this module was imported)."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return time.monotonic() - _IMPORTED
-    return up - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _machine_free() -> int:

@@ -14,6 +14,7 @@ Only host arrays of one copy of the state are saved. So a checkpoint knows nothi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 from o2t_jax.errors import UsageError
 from o2t_jax.training import manifest
 from o2t_jax.training import workdir as folders
+from o2t_jax.training.plain_path import plain_path
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.workdir import Config, saved_steps
 from o2t_jax.types import PyTree
@@ -120,19 +122,26 @@ def read_meta(folder: Path) -> dict[str, Any]:
 
 
 class Checkpoints:
-    """Writes a run's checkpoints. One process writes; use as a context manager, so that the last save is completed."""
+    """Writes a run's checkpoints. One process writes; use as a context manager, so that the last save is completed.
+
+    The first checkpoint and the last are opened again once they are on disk: a run does not end well with one that
+    nobody can read.
+    """
 
     def __init__(self, workdir: Path, keep_latest: int):
         self._workdir = workdir
         self._root = workdir.resolve() / folders.CHECKPOINTS
         self._root.mkdir(parents=True, exist_ok=True)
         self._saving: int | None = None
+        self._like: TrainState | None = None
+        self._opened: int | None = None  # the last saved step that was opened again
+        self._closing = contextlib.ExitStack()
         policies = [
             keep.LatestN(keep_latest),
             keep.BestN(get_metric_fn=_held_out, reverse=True, n=1, keep_checkpoints_without_metrics=False),
         ]
         self._manager = ocp.CheckpointManager(
-            self._root,
+            self._closing.enter_context(plain_path(self._root)),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep.AnyPreservationPolicy(policies),
                 best_fn=_held_out,
@@ -155,7 +164,10 @@ class Checkpoints:
         if step in saved_steps(self._workdir):
             return False
         self.wait()
+        if self._opened is None:  # the first: what cannot be read back is found out now, not at the end
+            self.open_again()
         self._saving = step
+        self._like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype), state)
         trees = {name: _to_nested(getattr(state, name)) for name in _TREES if getattr(state, name) is not None}
         trees["law"] = {k: np.asarray(v, np.float64) for k, v in (meta.get("law") or {}).items() if _is_number(v)}
         items: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in trees.items() if tree}
@@ -170,14 +182,32 @@ class Checkpoints:
         self._manager.wait_until_finished()
         self._manager.check_for_errors()
 
+    def open_again(self) -> None:
+        """Restores what was saved last, as a run that goes on from it would: bytes, names, shapes and types.
+
+        Raises:
+            UsageError: it cannot be read back.
+        """
+        if self._saving is None or self._like is None or self._opened == self._saving:
+            return
+        self.wait()
+        try:
+            restore_state(self._root / str(self._saving), self._like)
+        except UsageError as error:
+            raise UsageError(f"what was saved at step {self._saving} cannot be read back: {error}") from error
+        self._opened = self._saving
+
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        try:
-            self.wait()
-        finally:
-            self._manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._closing:
+            try:
+                self.wait()
+                if kind is None:
+                    self.open_again()
+            finally:
+                self._manager.close()
 
     def _write_manifest(self) -> None:
         """Orbax calls this when all items are on disk, just before it gives the folder its final name.
@@ -233,8 +263,11 @@ def _read(folder: Path, item: str, handler: Callable[..., ocp.CheckpointHandler]
     """One item, by this process alone: nobody waits for another process to read."""
     options = _alone("read")
     try:
-        with ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as reader:
-            return reader.restore(folder / item)
+        with (
+            plain_path(folder) as plain,
+            ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as reader,
+        ):
+            return reader.restore(plain / item)
     except (FileNotFoundError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{folder / item} is not a checkpoint of this library ({reason})") from error

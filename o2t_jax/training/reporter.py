@@ -123,13 +123,13 @@ class Reporter:
         self.writer.flush()
 
     def finish(self, step: int, state: TrainState) -> None:
-        """Writes result.json once the last checkpoint is on disk."""
+        """Writes result.json once the last checkpoint is on disk and can be read back."""
         if self._evaluated[0] != step:  # resumed at the very end, after the save but before the result
             self.on_eval(step, state)
             self._law = self._system.read_law(self._parallel.to_host(state))
         if not self.checkpoints:
             return
-        self.checkpoints.wait()
+        self.checkpoints.open_again()
         result = {
             "system": self._system.name,
             "step": step,

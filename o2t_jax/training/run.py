@@ -20,6 +20,7 @@ from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, System
 from o2t_jax.training.metrics import Window, make_writer
 from o2t_jax.training.parallel import Parallel
+from o2t_jax.training.plain_path import check_name
 from o2t_jax.training.progress import Progress, clock
 from o2t_jax.training.reporter import Reporter
 from o2t_jax.training.signals import StopFlag, StopRequested
@@ -41,6 +42,7 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
         UsageError: anything the user can mend; what was saved before is intact.
     """
     parallel.check_batch(config.batch)
+    check_name(workdir)
     folders.check_workdir(workdir, config)
     start = _Start.find(system, config, workdir)
     this = _Run(system, config, workdir, parallel, progress, start, _plan(system, config, parallel, start))

@@ -1,5 +1,9 @@
 """Checkpoints: bit-equal round trips, what is kept, and no damaged byte goes unnoticed."""
 
+import contextlib
+import os
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -9,7 +13,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint
+from o2t_jax.training import checkpoint, plain_path
 from o2t_jax.training.state import TrainState
 
 CONFIG = ConfigDict({"batch": 4, "world": {"g0": 9.81}, "betas": (0.9, 0.99)})
@@ -138,3 +142,40 @@ def test_unknown_steps_and_folders(saved, tmp_path):
             checkpoint.find_step(saved, step)
     with pytest.raises(UsageError, match="holds no checkpoint"):
         checkpoint.open_workdir(tmp_path / "nothing")
+
+
+# What glob takes for a pattern, what TensorStore takes for a scheme or no UTF-8, and a line break.
+STRANGE = ["[a]", "a\\b", "[!a]?", "a**b", "gs:", "a\nb", os.fsdecode(b"\xff")]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.skipif(not pathlib.Path("/proc/self/fd").is_dir(), reason="such names are refused here")
+def test_a_run_whose_path_is_a_pattern_is_readable_there_and_anywhere(tmp_path, name):
+    workdir, moved = tmp_path / name / "run", tmp_path / "moved"
+    want = make_state(2, seed=2)
+    with checkpoint.Checkpoints(workdir, keep_latest=1) as store:
+        for step in (1, 2):
+            assert store.save(make_state(step, seed=step), config=CONFIG, meta=META)
+    assert checkpoint.saved_steps(workdir) == [2], "the earlier one is deleted there, too"
+    assert leaves_equal(checkpoint.restore_state(checkpoint.find_step(workdir), want), want)
+    workdir.rename(moved)
+    assert leaves_equal(checkpoint.restore_params(moved), want.params)
+
+
+def test_where_folders_have_one_name_only_a_pattern_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(plain_path, "_DESCRIPTORS", tmp_path / "absent")
+    plain_path.check_name(tmp_path / "lr=1e-4,b ü+(1)")
+    with pytest.raises(UsageError, match=r"a name with '\[' '\]' on this system: choose another --workdir"):
+        plain_path.check_name(tmp_path / "[a]")
+
+
+@pytest.mark.parametrize("saves", [1, 2])
+def test_what_cannot_be_read_back_is_found_out_at_once(tmp_path, monkeypatch, saves):
+    """The checkpoints that Orbax leaves under a pattern lack what joins their parts."""
+    monkeypatch.setattr(checkpoint, "plain_path", contextlib.nullcontext)
+    with (
+        pytest.raises(UsageError, match=r"saved at step 1 cannot be read back: .*params is not a checkpoint"),
+        checkpoint.Checkpoints(tmp_path / "[a]", keep_latest=2) as store,
+    ):
+        for step in range(1, saves + 1):
+            store.save(make_state(step), config=CONFIG, meta=META)

@@ -301,6 +301,9 @@ class PluginRenderer:
             )
         name = self._function or protocol.PREFIX + "<id>"
         length = min(numbers[1], 3)
+        if code == protocol.SHARED_MEMORY:
+            both = f"pictures {numbers[0]} and {numbers[1]}"
+            return f"{name} returned {both} in the same memory", "return a copy of each (picture.copy())"
         texts = {
             protocol.NO_FUNCTION: "has no function render_scene_<id>",
             protocol.SEVERAL_FUNCTIONS: f"has {numbers[0]} functions render_scene_<id>, none named like the file",

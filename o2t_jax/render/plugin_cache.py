@@ -14,7 +14,8 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 
-_MAGIC = b"O2TPIC1\n"
+# 2: files of format 1 may hold one camera's pictures for another's, where a module draws into memory that it keeps.
+_MAGIC = b"O2TPIC2\n"
 _DIGEST = hashlib.sha256
 _DIGEST_BYTES = _DIGEST().digest_size
 # Level 1 takes a rendered room to about a twentieth; higher levels save little more and cost several times the time.

@@ -50,7 +50,8 @@ HELLO, READY, PICTURES, TEXT, REFUSED = range(5)
     WRONG_SHAPE,  # index, number of axes, the first three lengths
     NO_DESCRIBE,
     NO_TEXT,
-) = range(1, 14)
+    SHARED_MEMORY,  # indices of the two pictures
+) = range(1, 15)
 
 PREFIX = "render_scene_"
 MAX_UINT32 = 2**32 - 1
@@ -184,8 +185,12 @@ def load(path, name, folder):
     return found[0], Loaded(getattr(module, found[0]), getattr(module, "describe_scene_" + scene, None), path)
 
 
-def checked(pictures, count, height, width):
-    """What a module returned, as a list of `count` contiguous uint8 arrays [height, width, 3]."""
+def checked(pictures, poses, height, width):
+    """What a module returned for `poses` (time and angles of each), as uint8 arrays [height, width, 3] of our own.
+
+    Copies: a module may draw its next call's pictures into the same memory. Two pictures of one call that share memory
+    are the same picture, which is right for equal poses only.
+    """
     try:
         import numpy as np
     except ImportError:
@@ -193,9 +198,8 @@ def checked(pictures, count, height, width):
 
     if not isinstance(pictures, (list, tuple, np.ndarray)):
         raise Refusal(NOT_A_LIST)
-    if len(pictures) != count:
-        raise Refusal(WRONG_COUNT, count, len(pictures))
-    result = []
+    if len(pictures) != len(poses):
+        raise Refusal(WRONG_COUNT, len(poses), len(pictures))
     for index, picture in enumerate(pictures):
         if not isinstance(picture, np.ndarray):
             raise Refusal(NOT_AN_ARRAY, index)
@@ -203,8 +207,11 @@ def checked(pictures, count, height, width):
             raise Refusal(NOT_UINT8, index)
         if picture.shape != (height, width, 3):
             raise Refusal(WRONG_SHAPE, index, picture.ndim, *picture.shape[:3])
-        result.append(np.ascontiguousarray(picture))
-    return result
+    for index, picture in enumerate(pictures):
+        for other in range(index):
+            if poses[other] != poses[index] and np.shares_memory(pictures[other], picture):
+                raise Refusal(SHARED_MEMORY, other, index)
+    return [np.array(picture, order="C") for picture in pictures]
 
 
 def render(loaded, request):
@@ -216,16 +223,17 @@ def render(loaded, request):
         groups.setdefault(tuple(position), []).append(index)
     pictures = [None] * len(times)
     for position, members in groups.items():
+        own_times, own_angles = [times[i] for i in members], [tuple(angles[i]) for i in members]
         with told_as(CALL_RAISED, loaded.path):
             returned = loaded.render(
                 request["setup_seed"],
-                [times[i] for i in members],
-                [tuple(angles[i]) for i in members],
+                list(own_times),
+                list(own_angles),
                 observer_pos=position,
                 # The interface counts as pyvista does: width first.
                 image_size=(width, height),
             )
-        for index, picture in zip(members, checked(returned, len(members), height, width)):
+        for index, picture in zip(members, checked(returned, list(zip(own_times, own_angles)), height, width)):
             pictures[index] = picture
     return PICTURES, 0, (len(pictures), height, width), pictures
 

@@ -102,6 +102,33 @@ def test_arguments_reach_the_module_and_pictures_come_back_in_order(tmp_path):
     assert len(calls(path)) == 2, "one call for each distinct camera position"
 
 
+@pytest.mark.parametrize("layout", ["(64, 4, 8, 3)), 0, 0", "(4, 8, 3, 64)), 3, 0"])
+def test_a_module_may_draw_every_call_into_the_same_memory(tmp_path, layout):
+    """As OpenGL's read-back does. Both the frames of one call and those of the next keep their own picture."""
+    source = f"""
+        import numpy as np
+
+        FRAMES = np.moveaxis(np.zeros({layout})[:32].astype(np.uint8)
+
+        def render_scene_x(seed_setup, times, angles, observer_pos=(0, 0, 2), image_size=(512, 512)):
+            for i, t in enumerate(times):
+                FRAMES[i] = 10 * observer_pos[0] + t
+            return list(FRAMES[: len(times)])
+    """
+    eyes = np.array([[1.0, 0, 2], [1, 0, 2], [2, 0, 2], [2, 0, 2]])
+    with PluginRenderer(str(write(tmp_path, source))) as renderer:
+        pictures = renderer.render(0, np.array([1.0, 2.0, 1.0, 2.0]), np.zeros((4, 2)), eyes, (4, 8))
+    assert [np.unique(picture).tolist() for picture in pictures] == [[11], [12], [21], [22]]
+
+
+def test_pictures_of_the_same_moment_may_be_one(tmp_path):
+    """A module that remembers what it drew."""
+    source = RENDER + f"seen = {{t: {GOOD} + np.uint8(t) for t in times}}\n    return [seen[t] for t in times]"
+    with PluginRenderer(str(write(tmp_path, source))) as renderer:
+        pictures = call(renderer, times=(3.0, 5.0, 3.0))
+    assert pictures[:, 0, 0, 0].tolist() == [3, 5, 3]
+
+
 def test_is_a_renderer(tmp_path):
     from o2t_jax.types import Renderer
 
@@ -287,6 +314,8 @@ GOOD = "np.zeros((image_size[1], image_size[0], 3), np.uint8)"
         (RENDER + "return [np.zeros((8, 4, 3), np.uint8)] * 2", ["(8, 4, 3)"]),
         (RENDER + "return [np.zeros((4, 8), np.uint8)] * 2", ["2 axes (4, 8)"]),
         (RENDER + "return undefined", ["NameError at line 3"]),
+        (RENDER + f"return [{GOOD}] * 2", ["pictures 0 and 1 in the same memory", "copy"]),
+        (RENDER + f"frames = {GOOD}[None].repeat(2, 0)\n    return [frames[0], frames[0, ::-1]]", ["same memory"]),
     ],
 )
 def test_a_bad_module_is_one_clear_line(tmp_path, source, words):

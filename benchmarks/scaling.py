@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.common import finish
-from experiments import _cli
+from experiments import _cli, _cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = {
@@ -193,9 +193,7 @@ def _child(arguments: argparse.Namespace) -> None:
     """Writes one row to --json, and the state's numbers beside it."""
     import json
 
-    from o2t_jax.training.parallel import start_devices
-
-    start_devices("cpu", arguments.coordinator, 2, arguments.process_id)
+    _cpu.start_devices("on", "cpu", arguments.coordinator, 2, arguments.process_id)
     target = Path(arguments.json)
     row = measure(_config(arguments.config, arguments.batch), 0, target.with_suffix(".npz"))
     target.with_suffix(f".{arguments.process_id}.json").write_text(json.dumps(row))
@@ -274,7 +272,8 @@ def main(argv: list[str] | None = None) -> int:
     if uneven:
         print(f"--batch={arguments.batch} cannot be shared by {uneven[0]} devices", file=sys.stderr)
         return 2
-    _cli.quiet_and_fast()  # the compiler's settings are those of experiments.train
+    _cpu.prepare("on")  # the compiler's settings are those of experiments.train
+    _cli.be_quiet()
     if arguments.child:
         _child(arguments)
         return 0

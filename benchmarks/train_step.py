@@ -33,11 +33,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.common import finish
-from experiments import _cli
-from experiments._malloc import restart_with_memory
+from experiments import _cli, _cpu
 from experiments.configs import cpu, seed
 from o2t_jax.systems.o2t import build
-from o2t_jax.training import parallel
 from o2t_jax.training.resources import flops
 from o2t_jax.training.state import Initial, tree_size
 from o2t_jax.training.step import make_train_step
@@ -196,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dtype", choices=tuple(PEAK_TFLOPS), default=None)
     parser.add_argument("--remat", action="store_true", help="recompute activations in the backward pass")
     parser.add_argument("--gauge", choices=("camera", "free"), default="camera", help="of the row of its own")
+    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     parser.add_argument("--peak_tflops", type=float, default=None, help="of the accelerator that bound_s is about")
     parser.add_argument("--peak_gbs", type=float, default=None, help="its memory's GB/s")
     arguments = parser.parse_args(argv)
@@ -207,8 +206,10 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         print(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}", file=sys.stderr)
         return 2
-    _cli.quiet_and_fast()  # the compiler's and the device's settings are those of experiments.train
-    parallel.start_devices()
+    # The settings of experiments.train; malloc's hold for PyTorch's processes, too.
+    _cpu.prepare(arguments.cpu_tuning)
+    _cli.be_quiet()
+    _cpu.start_devices(arguments.cpu_tuning)
     results = []
     if arguments.peer:
         return versus(arguments.rows.split(","), table, arguments)
@@ -220,5 +221,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    restart_with_memory()  # as experiments.train does; malloc's settings hold for PyTorch's processes, too
     sys.exit(main())

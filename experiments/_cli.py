@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib.metadata
 import io
 import os
 import runpy
@@ -18,8 +17,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from experiments._malloc import restart_with_memory
+from experiments import _cpu
 from o2t_jax.errors import UsageError
+from o2t_jax.process import set_variable
 from o2t_jax.training.workdir import Config, flatten
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +35,11 @@ class Arguments:
     config: Config | None = None
     config_name: str | None = None
     argv: tuple[str, ...] = ()
+
+    @property
+    def cpu_tuning(self) -> str:
+        """The config's field; where an entry point takes no config, the flag of that name."""
+        return self.flags.cpu_tuning if self.config is None else self.config.get("cpu_tuning", "on")
 
 
 def run(
@@ -54,8 +59,6 @@ def run(
         define: declares the entry point's own flags, with `flag_values=values`.
         with_config: whether `--config=FILE` and `--config.field=value` are understood.
     """
-    if argv is None:
-        restart_with_memory()
     argv = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -63,6 +66,8 @@ def run(
     try:
         values = flags.FlagValues()
         define(values)
+        if not with_config:
+            flags.DEFINE_enum("cpu_tuning", "on", _cpu.CHOICES, "settings for a CPU's speed", flag_values=values)
         wants_help = any(item in ("--help", "-help", "-h", "--helpfull", "--helpshort") for item in argv)
         typed = [item for item in argv if item.startswith("--config")] if wants_help else argv
         arguments, rest = _parse(values, typed, with_config)
@@ -71,7 +76,8 @@ def run(
             return 0
         if rest:
             raise UsageError(f"unknown argument {rest[0]!r}: flags are written --name=value; see --help")
-        quiet_and_fast()
+        _cpu.prepare(arguments.cpu_tuning)
+        be_quiet()
         return main(arguments) or 0
     except UsageError as error:
         return fail(str(error))
@@ -172,16 +178,10 @@ def _help(doc: str, arguments: Arguments) -> str:
     return "\n".join(lines)
 
 
-def quiet_and_fast() -> None:
-    """Settings that must be in place before JAX is imported; what the user set wins."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+def be_quiet() -> None:
+    """Leaves out what libraries say to their makers. Before JAX is imported; what the user set wins."""
+    if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        set_variable("TF_CPP_MIN_LOG_LEVEL", "1")
     from absl import logging
 
     logging.set_verbosity(logging.ERROR)  # Orbax tells every file it touches
-    # jaxlib 0.10 sends convolutions to kernels that are 2.5-3 times slower than Eigen's for weight gradients, and
-    # reductions to ones that are 15 times faster: keep the second half. An unknown flag would end the process, so
-    # check at each upgrade.
-    flag = "--xla_cpu_experimental_ynn_fusion_type"
-    current = os.environ.get("XLA_FLAGS", "")
-    if importlib.metadata.version("jaxlib").startswith("0.10.") and flag not in current:
-        os.environ["XLA_FLAGS"] = f"{current} {flag}=LIBRARY_FUSION_TYPE_REDUCE".strip()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments import _cpu
 from o2t_jax.errors import UsageError
 
 ZOOMS = 600  # close-ups a world at most
@@ -26,10 +27,9 @@ def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -
     """
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.parallel import start_devices
 
     opened = open_workdir(workdir)
-    start_devices(opened.config.device)
+    _cpu.start_devices(opened.config.get("cpu_tuning", "on"), opened.config.device)
     system: Any = build_system(opened.config)
     setups = range(refine_setups or opened.config.num_setups)
     record: dict[str, Any] = dict.fromkeys(("weights", "weights_survey"), _weights(system.read_law(opened.state)))

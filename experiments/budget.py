@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import _cli
+from experiments import _cli, _cpu
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.report import tell
 
@@ -36,18 +36,17 @@ def main(argv: list[str] | None = None) -> int:
 def tell_budget(arguments: _cli.Arguments) -> int:
     """Finds g by parts and prints the table."""
     values = arguments.flags
-    result = run_budget(_cli.workdir_of(values), values.samples)
+    result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning)
     tell(format_budget(result), result, values.json)
     return 0
 
 
-def run_budget(workdir: Path, samples: int) -> dict[str, Any]:
+def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.curriculum import Stage
     from o2t_jax.evaluation.budget import budget, sight
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.parallel import start_devices
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir)
@@ -55,7 +54,7 @@ def run_budget(workdir: Path, samples: int) -> dict[str, Any]:
     if config.get("sampler") != "pairs" or config.get("gauge") != "camera" or config.module or config.world.alpha:
         raise UsageError(f"{workdir}: a budget needs sampler=pairs, gauge=camera, no module and world.alpha=0")
     set_compilation_cache(config.compilation_cache)
-    start_devices(config.device)
+    _cpu.start_devices(tuning, config.device)
     system: Any = build_system(config)
     ahead = Stage((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
     batch, truth, _ = system.source.held_out([ahead], samples)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import _cli
+from experiments import _cli, _cpu
 
 MOST_ROWS = 40  # longer tables are left to the JSON
 
@@ -32,12 +32,11 @@ def evaluate(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.report import text_stream, write_json
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.parallel import start_devices
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir, values.step)
     set_compilation_cache(opened.config.compilation_cache)
-    start_devices(values.device)
+    _cpu.start_devices(arguments.cpu_tuning, values.device)
     system = build_system(opened.config)
     text_to = text_stream(values.json)
     print(f"{workdir}, step {opened.step}", file=text_to)

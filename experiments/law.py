@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import _cli
+from experiments import _cli, _cpu
 from o2t_jax.errors import UsageError
 
 # A step's own g0 is logged while training, the read-out's with every checkpoint.
@@ -34,10 +34,9 @@ def show_law(arguments: _cli.Arguments) -> int:
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
-    from o2t_jax.training.parallel import start_devices
 
     # A few numbers: no device is worth waiting for, and the run's own may not be there.
-    start_devices("cpu")
+    _cpu.start_devices(arguments.cpu_tuning, "cpu")
     opened = open_workdir(workdir, values.step)
     law = build_system(opened.config).read_law(opened.state)
     if law is None or not set(LAW_KEYS) <= set(law):

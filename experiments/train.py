@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import _cli
+from experiments import _cli, _cpu
 from o2t_jax.systems.base_config import validate
 from o2t_jax.training.workdir import default_workdir
 
@@ -35,7 +35,8 @@ def train(arguments: _cli.Arguments) -> int:
     from o2t_jax.training.run import run
 
     resources.set_compilation_cache(config.compilation_cache)
-    parallel.start_devices(config.device, values.coordinator, values.num_processes, values.process_id)
+    cluster = (values.coordinator, values.num_processes, values.process_id)
+    _cpu.start_devices(arguments.cpu_tuning, config.device, *cluster)
     devices = parallel.make_parallel(config.parallel)
     progress = Progress(enabled=devices.is_writer)
     return run(build_system(config), config, workdir, parallel=devices, progress=progress)

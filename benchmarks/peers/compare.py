@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.peers.worker import LAYOUTS, serve
-from experiments._malloc import malloc_untold
+from experiments._cpu import default_malloc
 
 FIELDS = ("base_ch", "render_size", "latent_dim", "dt", "train_steps", "lr", "weight_decay", "clip")
 COLUMNS = {
@@ -68,7 +68,7 @@ def compare(
         for layout in LAYOUTS:
             pipes[layout], theirs = context.Pipe()
             process = context.Process(target=serve, args=(theirs, layout, fields, params, batch), daemon=True)
-            with malloc_untold() if own_malloc else contextlib.nullcontext():
+            with default_malloc() if own_malloc else contextlib.nullcontext():
                 process.start()
             theirs.close()
             processes.append(process)

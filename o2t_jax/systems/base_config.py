@@ -29,6 +29,7 @@ def base() -> Config:
     config.device = "auto"  # auto, cpu, gpu, cuda, rocm, tpu or mps
     config.parallel = 0  # devices of this machine to use; 0: all
     config.memory_gb = 0.0  # plan as if only so much host memory were free; 0: what is free
+    config.cpu_tuning = "on"  # on: settings of malloc, compiler and dispatch that make a CPU faster; off: none of them
     config.compilation_cache = "auto"  # where compiled steps are kept: auto (per user), off, or a path
     # Fields that may differ when a run is resumed, because they do not change what is computed.
     config.free_fields = (
@@ -38,6 +39,7 @@ def base() -> Config:
         "device",
         "parallel",
         "memory_gb",
+        "cpu_tuning",
         "compilation_cache",
     )
     return config

@@ -1,7 +1,8 @@
 """The training loop: which step follows which, and when to look, measure, save and stop. It knows no model.
 
-The device never waits for the host: a step is dispatched, the next batch is drawn while it runs, and only then are
-the metrics of the step *before* read.
+On an accelerator the device never waits for the host: a step is dispatched, the next batch is drawn while it runs, and
+only then are the metrics of the step *before* read. (On a CPU a step is done when its call returns, unless
+`cpu_tuning=off`.)
 """
 
 from __future__ import annotations

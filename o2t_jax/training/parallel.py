@@ -185,8 +185,6 @@ def start_devices(
         raise UsageError(f"device={device!r} is unknown: {hint}choose one of {', '.join(DEVICE_CHOICES)}")
     if device not in ("auto", "gpu"):  # "gpu" as a platform name would insist on CUDA and ROCm both
         jax.config.update("jax_platforms", device if device == "cpu" else f"{device},cpu")
-    # A CPU's step then takes its memory in this thread, whose heap can keep it for the next.
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
     if coordinator == "auto":
         jax.distributed.initialize()
     elif coordinator:

@@ -1,0 +1,143 @@
+"""What we set in a process so that a CPU computes faster: all of it, and one switch, `cpu_tuning`.
+
+    on      the program starts once more with glibc's malloc told to keep memory, in huge pages (Linux, and only where
+            the program is one of our own commands); reductions by jaxlib's newer kernels; steps without dispatch thread
+    off     none of these: the interpreter, malloc and JAX as they come
+
+Commands with a config take it as `--config.cpu_tuning=off`, the others as `--cpu_tuning=off`. What the user has set in
+GLIBC_TUNABLES and XLA_FLAGS wins. Measured in BENCHMARKS.md.
+
+**Memory.** A step takes its working memory anew each time and gives it back. Linux hands it out in pages of 4 KB, each
+cleared, at the price of a fault: a sixth of a run of config `cpu`. Pages of 2 MB cost less, and memory that is kept
+costs nothing the next time. glibc reads GLIBC_TUNABLES only when a program starts. We therefore set it and restart the
+interpreter in the same process, once flags and config are read (without JAX) and before any work is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from o2t_jax.errors import UsageError
+from o2t_jax.process import set_variable
+
+CHOICES = ("on", "off")
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
+# Large arrays from the heap, which is not cut back when they are freed. That is the main thread's heap, the only one
+# that can hold them: `start_devices` lets a CPU work there.
+KEPT = ("glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1000000000000")
+_TUNABLES = "GLIBC_TUNABLES"
+_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_ROOT = Path(__file__).resolve().parent.parent
+_COMMANDS = (_ROOT / "experiments", _ROOT / "benchmarks")
+
+
+def prepare(tuning: str) -> None:
+    """Sets what must stand before JAX is imported; does not return where the program restarts.
+
+    Raises:
+        UsageError: `tuning` is neither on nor off.
+    """
+    if tuning not in CHOICES:
+        raise UsageError(f"cpu_tuning={tuning!r} is unknown: choose on or off")
+    if tuning == "off":
+        return
+    _restart_with_memory()
+    _set_compiler_flags()
+
+
+def start_devices(tuning: str, device: str = "auto", *cluster: Any) -> None:
+    """`parallel.start_devices(device, *cluster)`, with what is set once JAX is imported and before it computes.
+
+    This is where the network's forms are chosen, too: `cpu_tuning=off` takes the plain ones on a CPU as elsewhere.
+    """
+    import jax
+
+    from o2t_jax.training import parallel
+
+    if tuning != "off":
+        # A step then takes its memory in this thread, whose heap can keep it for the next. On a CPU the loop waits for
+        # each step; what draws the batches ahead are threads.
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+    parallel.start_devices(device, *cluster)
+
+
+def is_own_command(main: ModuleType | None, started: Sequence[str]) -> bool:
+    """Whether the program is one of our commands: `python -m experiments.X`, `-m benchmarks.X` or the file itself.
+
+    Only that can be started again: a script from standard input is read by then, and what a user's own script, prompt
+    or notebook has done is not to be done twice.
+
+    Args:
+        main: the module `__main__`; started: `sys.orig_argv`.
+    """
+    file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    if file is None or Path(file).resolve().parent not in _COMMANDS:
+        return False
+    # What the interpreter was told to run: another program (a profiler, IPython) may have put our file in its place.
+    words = iter(started[1:])
+    for word in words:
+        if word in ("-W", "-X", "--check-hash-based-pycs"):
+            next(words, None)  # its value
+        elif word.startswith("-m"):
+            return spec is not None and (word[2:] or next(words, "")) == spec.name
+        elif word == "-" or not word.startswith("-"):
+            return spec is None and Path(word).resolve() == Path(file).resolve()
+    return False
+
+
+def asking_for_memory(given: str, pages: str) -> str | None:
+    """GLIBC_TUNABLES with our settings beside those `given`, which win; None where there is nothing to add.
+
+    Args: `pages`, Linux' setting for huge pages: "always [madvise] never" gives them to who asks.
+    """
+    wanted = KEPT if "[madvise]" not in pages else (HUGE_PAGES, *KEPT)
+    missing = [tunable for tunable in wanted if tunable.partition("=")[0] not in given]
+    return ":".join([given, *missing]).lstrip(":") if missing else None
+
+
+def _restart_with_memory() -> None:
+    """Starts this program once more with malloc's settings, where that helps: Linux, glibc, no debugger."""
+    if sys.gettrace() is not None or not is_own_command(sys.modules.get("__main__"), sys.orig_argv):
+        return
+    try:
+        glibc = os.confstr("CS_GNU_LIBC_VERSION")
+        pages = _PAGES.read_text() if _PAGES.exists() else ""
+    except (OSError, ValueError, AttributeError):
+        return
+    tunables = asking_for_memory(os.environ.get(_TUNABLES, ""), pages)
+    if tunables is None or not glibc:
+        return
+    set_variable(_TUNABLES, tunables)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    with contextlib.suppress(OSError):  # then without
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _set_compiler_flags() -> None:
+    # jaxlib 0.10 sends convolutions to kernels that are 2.5-3 times slower than Eigen's for weight gradients, and
+    # reductions to ones that are 15 times faster: keep the second half. An unknown flag would end the process, so
+    # check at each upgrade.
+    flag = "--xla_cpu_experimental_ynn_fusion_type"
+    current = os.environ.get("XLA_FLAGS", "")
+    if importlib.metadata.version("jaxlib").startswith("0.10.") and flag not in current:
+        set_variable("XLA_FLAGS", f"{current} {flag}=LIBRARY_FUSION_TYPE_REDUCE".strip())
+
+
+@contextlib.contextmanager
+def default_malloc() -> Iterator[None]:
+    """Programs that start meanwhile have glibc's malloc as it comes, whatever this one has set."""
+    ours = os.environ.pop(_TUNABLES, None)
+    try:
+        yield
+    finally:
+        if ours is not None:
+            os.environ[_TUNABLES] = ours

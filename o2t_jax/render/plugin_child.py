@@ -162,6 +162,7 @@ def load(path, name, folder):
     """Imports the module, by `name` (with `folder` on the path) or from the file `path`. Returns `Loaded`."""
     sys.dont_write_bytecode = True
     sys.path.insert(0, folder)
+    sys.argv = [path]  # it was started with no arguments of its own
     stem = os.path.splitext(os.path.basename(path))[0]
     with told_as(IMPORT_RAISED, path):
         if name is not None:
@@ -295,4 +296,4 @@ if __name__ == "__main__":
     # A script's own folder comes first on the path: a module's `import draw` must not find the project's.
     _here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _here]
-    main(int(sys.argv[1]))
+    main(int(sys.argv.pop()))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from o2t_jax.process import user_environment
 from o2t_jax.render import plugin_child as protocol
 
 # How often a wait looks whether the child still lives, and how long children have to end by themselves.
@@ -58,7 +59,7 @@ class Child:
 
     def __init__(self, python: str) -> None:
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ, PYTHONIOENCODING="utf-8:backslashreplace")
+        environment = user_environment() | {"PYTHONIOENCODING": "utf-8:backslashreplace"}
         if python != sys.executable:
             # They name packages of this interpreter, which another version cannot load.
             for name in ("PYTHONPATH", "PYTHONHOME"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
+from o2t_jax.process import set_variable
 from o2t_jax.render import plugin_child, plugin_process
 from o2t_jax.render.plugin import PluginRenderer
 
@@ -265,6 +267,27 @@ def test_the_chatty_module_is_chatty(tmp_path):
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.count(SECRET) >= 8
     assert done.stderr.count(SECRET) >= 4
+
+
+def test_a_module_gets_the_users_environment_and_not_our_settings(tmp_path, monkeypatch):
+    """Its interpreter may hold another JAX, whose compiler ends at a flag that it does not know."""
+    monkeypatch.setenv("XLA_FLAGS", "--users")
+    monkeypatch.setenv("GLIBC_TUNABLES", "")
+    monkeypatch.delenv("GLIBC_TUNABLES")  # taken back after the test, whatever it was
+    monkeypatch.setenv("O2T_JAX_BEFORE", "{}")
+    set_variable("XLA_FLAGS", "--users --ours")
+    set_variable("GLIBC_TUNABLES", "ours")
+    source = "import json, os\njson.dump(dict(os.environ), open(os.path.dirname(__file__) + '/seen', 'w'))\n"
+    with PluginRenderer(str(write(tmp_path, source + "def render_scene_x(*a, **k): pass"))) as renderer:
+        renderer.check()
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert seen["XLA_FLAGS"] == "--users" and not {"GLIBC_TUNABLES", "O2T_JAX_BEFORE"} & set(seen)
+
+
+def test_a_module_that_reads_its_arguments_finds_none(tmp_path):
+    source = "import argparse, sys\nargparse.ArgumentParser().parse_args()\nassert sys.argv == [__file__], sys.argv\n"
+    with PluginRenderer(str(write(tmp_path, source + "def render_scene_x(*a, **k): pass"))) as renderer:
+        renderer.check()
 
 
 def test_child_is_mute_before_the_module_is_imported(tmp_path):

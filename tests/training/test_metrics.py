@@ -3,7 +3,10 @@
 import io
 import json
 import math
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ from tensorboardX.proto import event_pb2
 
 from o2t_jax.training.metrics import JsonLinesWriter, TensorBoardWriter, Window, make_writer, read_metrics
 from o2t_jax.training.progress import Progress, clock
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_pairs_are_means_over_samples_not_over_steps():
@@ -81,6 +86,16 @@ def test_one_writer_for_all_and_no_tensorflow(tmp_path):
     assert read_metrics(tmp_path) == [{"step": 3, **scalars}]
     assert list((tmp_path / "tensorboard").iterdir())
     assert "tensorflow" not in sys.modules
+
+
+def test_a_tensorflow_that_cannot_be_imported_is_not_missed(tmp_path):
+    """Nothing here asks for it, broken or whole (which takes 13 s to import)."""
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('cannot import name runtime_version')")
+    code = "import o2t_jax.training.run, experiments.evaluate, sys; assert 'tensorflow' not in sys.modules"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 class Terminal(io.StringIO):

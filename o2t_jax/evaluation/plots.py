@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from o2t_jax.evaluation.figure import new_figure
 from o2t_jax.evaluation.law import Curve, fit_hyperbolic
 
 if TYPE_CHECKING:
@@ -44,12 +45,8 @@ def plot_law(
       law: a read-out with the keys of `evaluation.law.LAW_KEYS`.
       truth: the world's own law, z [M] m -> g [M] m/s^2, drawn dashed; None where it is not known.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # costs 0.5 s: only who plots pays it
-    from matplotlib.figure import Figure
-
     table = np.asarray(law["g_of_z"], np.float64)
-    figure = Figure(figsize=(10.0, 4.0), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(10.0, 4.0), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_history(left, history, table, truth)
     _draw_curve(right, law, table, truth)

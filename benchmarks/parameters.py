@@ -23,7 +23,7 @@ def count(base: int, size: int, gauge: str) -> dict[str, Any]:
     """One row: parameters by part, and `all` of them."""
     _, config = _cli.load_config("cpu" if gauge == "camera" else "seed_cpu")
     config.update({"base_ch": base, "render_size": size})
-    params = jax.eval_shape(build(config).init, jax.random.PRNGKey(0)).params
+    params = jax.eval_shape(build(config).init, jax.random.PRNGKey(0))[0]
     parts = {name: tree_size(part) for name, part in params.items()}
     return {"base_ch": base, "size_px": size, "gauge": gauge, **parts, "all": sum(parts.values())}
 

@@ -119,9 +119,9 @@ def measure(
 ) -> dict[str, Any]:
     """One row of the table."""
     system = build(config)
-    state = Initial(system.init, jax.random.PRNGKey(0)).make()
+    state = Initial(system.init, system.tx, (0,)).make()
     batch = jax.device_put(fake_batch(system, config.batch))
-    lowered = jax.jit(make_train_step(system.loss_fn, system.tx), donate_argnums=0).lower(state, batch)
+    lowered = jax.jit(make_train_step(system.loss, system.tx, system.advance), donate_argnums=0).lower(state, batch)
     begun = time.perf_counter()
     step = lowered.compile()
     compile_s = time.perf_counter() - begun
@@ -166,12 +166,16 @@ def versus(names: list[str], table: dict[str, Any], arguments: argparse.Namespac
     for name in names:
         config = table[name]
         system = build(config)
-        shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+        shapes = Initial(system.init, system.tx, (0,)).shapes
         params = random_params(shapes.params)
         blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         state = blank.replace(params=jax.tree.map(jnp.asarray, params), opt_state=jax.jit(system.tx.init)(params))
         batch = fake_batch(system, config.batch)
-        step = jax.jit(make_train_step(system.loss_fn, system.tx), donate_argnums=0).lower(state, batch).compile()
+        step = (
+            jax.jit(make_train_step(system.loss, system.tx, system.advance), donate_argnums=0)
+            .lower(state, batch)
+            .compile()
+        )
         own = arguments.peer_malloc == "own"
         results.append(compare(name, config, step, state, params, batch, arguments.repeats, own))
         print(f"{name}: PyTorch's time / ours {results[-1]['ratio_to_pytorch']:.2f}", file=sys.stderr, flush=True)

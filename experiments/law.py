@@ -2,18 +2,22 @@
 
 Prints g0, alpha, the curve g(z) over the heights that training met, and how well each form fits it; plots g0 over
 training and g(z). With --json=- standard output is the JSON alone, and the rest goes to standard error.
+The numbers are those saved with the checkpoint; --recompute reads them from the weights again and compares.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from experiments import _cli, _cpu
 from o2t_jax.errors import UsageError
+
+if TYPE_CHECKING:
+    from o2t_jax.training.checkpoint import Opened
 
 # A step's own g0 is logged while training, the read-out's with every checkpoint.
 HISTORY = ("train/g0", "law/g0_weight", "law/g0")
@@ -31,16 +35,19 @@ def show_law(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.law import LAW_KEYS, format_law
     from o2t_jax.evaluation.plots import history_of, plot_law
     from o2t_jax.evaluation.report import tell, text_stream
-    from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
 
     # A few numbers: no device is worth waiting for, and the run's own may not be there.
     _cpu.start_devices(arguments.cpu_tuning, "cpu")
     opened = open_workdir(workdir, values.step)
-    law = build_system(opened.config).read_law(opened.state)
+    law = opened.meta["readouts"].get("law")
     if law is None or not set(LAW_KEYS) <= set(law):
         raise UsageError(f"{workdir} is a run of system {opened.config.system!r}, which reads out no law g(z)")
+    if opened.config.get("seeds", 1) > 1:
+        raise UsageError(f"{workdir} holds {opened.config.seeds} seeds side by side: this command reads one law")
+    if values.recompute:
+        law = _recomputed(opened, law)
     tell(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
     plot = Path(values.plot) if values.plot else workdir / "law.png"
     try:
@@ -49,6 +56,23 @@ def show_law(arguments: _cli.Arguments) -> int:
         raise UsageError(f"--plot={plot} cannot be written ({error}): give a .png, .pdf or .svg file") from error
     print(f"plot: {plot}", file=text_stream(values.json))
     return 0
+
+
+def _recomputed(opened: Opened, saved: dict[str, Any]) -> dict[str, Any]:
+    """The read-out of the checkpoint's weights. Raises UsageError where it is not what was saved with them."""
+    import numpy as np
+
+    from o2t_jax.systems.base import build_system
+
+    law = build_system(opened.config).readouts["law"](opened.state) or {}
+    for key in ("g0", "alpha", "g0_weight", "g_of_z"):
+        new, old = (np.asarray(x[key], np.float64) for x in (law, saved))
+        if new.shape != old.shape or not np.allclose(new, old, rtol=1e-4, atol=1e-4, equal_nan=True):
+            raise UsageError(
+                f"{key} of the weights is not what step {opened.step} saved as its law: the code has changed since, or "
+                "the checkpoint is damaged; read it without --recompute to see the saved one"
+            )
+    return law
 
 
 def _truth(workdir: Path) -> Any:
@@ -67,6 +91,9 @@ def _define(values: flags.FlagValues) -> None:
         "step", None, "a step that was kept, 'latest' or 'best'; latest if left out", flag_values=values
     )
     flags.DEFINE_string("json", None, "file for the read-out; - is standard output", flag_values=values)
+    flags.DEFINE_boolean(
+        "recompute", False, "read the law from the weights again and compare with the saved one", flag_values=values
+    )
     flags.DEFINE_string("plot", None, "file for the plot; DIR/law.png if left out", flag_values=values)
 
 

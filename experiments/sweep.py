@@ -154,7 +154,7 @@ def _numbers(result: Mapping[str, Any] | None) -> dict[str, float]:
     """The finite scalars of a result, under the names that they are logged by."""
     if not result:
         return {}
-    law = {f"law/{name}": value for name, value in (result["law"] or {}).items()}
+    law = {f"law/{name}": value for name, value in (result["readouts"].get("law") or {}).items()}
     train = {f"train/{name}": value for name, value in result["train"].items() if name == "loss"}
     numbers = {**train, **result["eval"], **law}
     return {

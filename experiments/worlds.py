@@ -110,7 +110,7 @@ def run_world(
     row: dict[str, Any] = {"world": world, "seed": seed, "status": record["status"]}
     row["minutes"] = folders.read_json(timing)["minutes"]
     if record["status"] == "finished":
-        row |= judge(record["result"]["law"], g0, alpha)
+        row |= judge(record["result"]["readouts"]["law"], g0, alpha)
         if zooms is not None:
             row |= judge_refined(refined(run.name, out, zooms), g0, alpha)
     return {name: row[name] for name in (*COLUMNS, *REFINED) if name in row}

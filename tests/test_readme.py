@@ -103,7 +103,7 @@ def test_four_lines_read_the_law_without_this_library(run):
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    law = json.loads((workdir / "result.json").read_text())["law"]
+    law = json.loads((workdir / "result.json").read_text())["readouts"]["law"]
     alpha = float("nan") if law["alpha"] is None else law["alpha"]
     assert done.stdout.startswith(f"step 2: g0 = {law['g0']:.3f} m/s^2, alpha = {alpha:.3f};")
 

@@ -30,22 +30,26 @@ import json, jax, jax.numpy as jnp, numpy as np, optax
 from benchmarks.scaling import count
 from o2t_jax.training.parallel import make_parallel
 from o2t_jax.training.state import TrainState
+from o2t_jax.training.statistics import Sum
 from o2t_jax.training.step import _over_devices, make_train_step
 
-def loss_fn(params, extra, batch, keys):
+def loss(params, extra, batch, keys, step):
     error = (batch["x"] @ params["w"] + params["b"]) ** 2
     odd = batch["kind"] % 2
-    extra = {"z": extra["z"] + batch["x"].mean(0), "calls": extra["calls"] + 1, "a": extra["a"] + error.mean()}
-    return error.mean(), ({"odd": (jnp.sum(error * odd), jnp.sum(odd)), "size": jnp.abs(error).max()}, extra)
+    statistics = {"z": Sum(batch["x"].sum(0)), "a": Sum(error.sum())}
+    return error.mean(), ({"odd": (jnp.sum(error * odd), jnp.sum(odd)), "size": jnp.abs(error).max()}, statistics)
+
+def advance(extra, params, statistics, step, key):
+    return {"z": extra["z"] + statistics["z"], "a": extra["a"] + statistics["a"]}
 
 rng = np.random.default_rng(0)
 batch = {"x": rng.normal(size=(8, 3)).astype("f"), "kind": np.arange(8, dtype=np.int32)}
 params = {"w": np.ones(3, "f"), "b": np.zeros((), "f")}
-extra = {"z": np.ones(3, "f"), "calls": np.zeros((), np.int32), "a": np.zeros((), "f")}
+extra = {"z": np.ones(3, "f"), "a": np.zeros((), "f")}
 tx = optax.sgd(0.1)
 parallel = make_parallel(4)
 state = parallel.replicate(TrainState.create(params=params, tx=tx, key=jax.random.key(0), extra=extra))
-step = parallel.compile(lambda axis: make_train_step(loss_fn, tx, axis_name=axis), donate=False)
+step = parallel.compile(lambda axis: make_train_step(loss, tx, advance, axis_name=axis), donate=False)
 lowered = step.lower(state, parallel.put(batch))
 row = count(lowered, lowered.compile())
 
@@ -54,12 +58,12 @@ counts = np.arange(4, dtype=np.int32)
 
 def fused(leaves, n):
     metrics = {"m": leaves[2][0, 0], "p": (leaves[2][1, 1], n)}
-    return _over_devices(leaves[:2], metrics, {"b": leaves[3], "n": n}, "batch")
+    return _over_devices(leaves[:2], metrics, {"b": Sum(leaves[3])}, "batch")
 
 def apart(leaves, n):
     mean, total = (lambda x: jax.lax.pmean(x, "batch")), (lambda x: jax.lax.psum(x, "batch"))
     return mean(leaves[:2]), {"m": mean(leaves[2][0, 0]), "p": (total(leaves[2][1, 1]), total(n))}, {
-        "b": mean(leaves[3]), "n": n}
+        "b": Sum(total(leaves[3]))}
 
 got, want = jax.device_get(jax.pmap(lambda *x: (fused(*x), apart(*x)), axis_name="batch")(leaves, counts))
 assert jax.tree.structure(got) == jax.tree.structure(want)

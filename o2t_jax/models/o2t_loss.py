@@ -42,8 +42,8 @@ class LossWeights(NamedTuple):
 
 
 def initial_extra() -> dict[str, jax.Array]:
-    """The state's collections without gradient: the step count and the visited heights (`phys_layer.bin_centres`)."""
-    return {"step": jnp.zeros((), jnp.float32), "visited": jnp.zeros((HEIGHT_BINS,), jnp.float32)}
+    """The state's collections without gradient: the visited heights (`phys_layer.bin_centres`)."""
+    return {"visited": jnp.zeros((HEIGHT_BINS,), jnp.float32)}
 
 
 def to_float(pictures: jax.Array) -> jax.Array:
@@ -90,12 +90,15 @@ def law_loss(batch: Any, outputs: Outputs, delta: float) -> tuple[jax.Array, jax
 
 
 def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
-    """Builds `loss(params, extra, batch, keys) -> (loss, (metrics, extra))` (contract of `o2t_jax.training.step`)."""
+    """Builds `loss(params, extra, batch, step) -> (loss, (metrics, heights))`.
 
-    def loss(params: Any, extra: Any, batch: Any, keys: jax.Array) -> Any:
-        del keys
+    `metrics` as `o2t_jax.training.contract.LossFn` has them; `heights`: of each bin and the samples, as `visit` takes
+    them, {"heights": [HEIGHT_BINS], "samples": []} sums over the batch; empty in the free gauge.
+    """
+
+    def loss(params: Any, extra: Any, batch: Any, step: jax.Array) -> Any:
         if model.gauge == "camera":
-            params = _hold_alpha(params, extra["step"] >= weights.alpha_start * train_steps)
+            params = _hold_alpha(params, step >= weights.alpha_start * train_steps)
         pictures = to_float(batch["pictures"])
         outputs = model.apply(
             {"params": params},
@@ -109,7 +112,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         picture = picture_loss(outputs.prediction, pictures[:, TARGET], pictures[:, 0], weights.motion)
         total = jnp.mean(picture)
         metrics = {"picture_loss": total, **_by_mode("loss", picture, batch["mode"])}
-        extra = {**extra, "step": extra["step"] + 1.0}
+        visits = {}
         layer = params["layer"]
         metrics["g0"] = layer["g0"]
         if outputs.metric is not None:
@@ -122,7 +125,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
             total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)
             total = total + weights.departure * departure
             total = total + weights.alpha * jnp.sum(jnp.square(layer["alpha"]))
-            extra["visited"] = _visit(extra["visited"], outputs, seen, weights.visited_rate)
+            visits = {"heights": _heights(outputs, seen), "samples": jnp.float32(len(picture))}
             metrics |= {
                 "swap_loss": jnp.mean(swap),
                 "law_loss": (jnp.sum(law), jnp.sum(seen)),
@@ -131,7 +134,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
                 "nn_departure": departure,
             }
         metrics["loss"] = total
-        return total, (metrics, extra)
+        return total, (metrics, visits)
 
     return loss
 
@@ -148,14 +151,16 @@ def _by_mode(name: str, values: jax.Array, mode: jax.Array) -> dict[str, tuple[j
     return {f"{name}_{label}": (jnp.sum(values * m), jnp.sum(m)) for label, m in chosen.items()}
 
 
-def _visit(visited: jax.Array, outputs: Outputs, seen: jax.Array, rate: float) -> jax.Array:
-    """Moving average of the heights met at t1, t2 and the target, per sample that trains the law.
-
-    Linear in means over samples, so that shares of a batch average exactly; normalised only where it is used.
-    """
+def _heights(outputs: Outputs, seen: jax.Array) -> jax.Array:
+    """[HEIGHT_BINS]: the heights met at t1, t2 and the target, counted over the samples that train the law."""
     assert outputs.metric is not None
     metric = outputs.metric
     heights = jnp.stack([metric.metric.first[..., 2], metric.metric.second[..., 2], metric.predicted[..., 2]])
-    weight = jnp.broadcast_to(metric.metric.present * seen[:, None], heights.shape) / heights.shape[1]
+    weight = jnp.broadcast_to(metric.metric.present * seen[:, None], heights.shape)
     heights, weight = jax.lax.stop_gradient((heights, weight))
-    return (1.0 - rate) * visited + rate * height_counts(heights.reshape(-1), weight.reshape(-1))
+    return height_counts(heights.reshape(-1), weight.reshape(-1))
+
+
+def visit(visited: jax.Array, heights: jax.Array, samples: jax.Array, rate: float) -> jax.Array:
+    """Moving average of the heights met, per sample: linear in them, so it is normalised only where it is used."""
+    return (1.0 - rate) * visited + rate * heights / samples

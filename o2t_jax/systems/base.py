@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from o2t_jax.systems import get_builder
-from o2t_jax.training.contract import DataRequest, LossFn, Plan, System
+from o2t_jax.training.contract import Best, DataRequest, LossFn, Plan, System
 from o2t_jax.training.iterator import BatchesByStep
 from o2t_jax.training.state import TrainState
+from o2t_jax.training.statistics import Gather, Max, Sum
 from o2t_jax.training.workdir import Config
 
 
@@ -14,4 +15,16 @@ def build_system(config: Config) -> System:
     return get_builder(config.system)(config)
 
 
-__all__ = ["BatchesByStep", "DataRequest", "LossFn", "Plan", "System", "TrainState", "build_system"]
+__all__ = [
+    "BatchesByStep",
+    "Best",
+    "DataRequest",
+    "Gather",
+    "LossFn",
+    "Max",
+    "Plan",
+    "Sum",
+    "System",
+    "TrainState",
+    "build_system",
+]

@@ -26,6 +26,9 @@ def base() -> Config:
     config.checkpoint_every = 500  # steps between two checkpoints; evaluated steps are saved too
     config.keep_checkpoints = 2  # latest checkpoints to keep, beside the best one
     config.init_from = ""  # another run's workdir whose parameters to start from; DIR@best, DIR@latest or DIR@STEP
+    config.init_parts = ()  # of that run, only these parts, such as ("encoder",); empty: all
+    config.freeze = ()  # parts of the parameters that are not trained, such as ("encoder", "layer.gravity_mlp")
+    config.seeds = 1  # runs with seeds seed, seed + 1, ... side by side in one program (samples made in JAX only)
     config.device = "auto"  # auto, cpu, gpu, cuda, rocm, tpu or mps
     config.parallel = 0  # devices of this machine to use; 0: all
     config.memory_gb = 0.0  # plan as if only so much host memory were free; 0: what is free
@@ -45,7 +48,7 @@ def base() -> Config:
     return config
 
 
-_AT_LEAST_ONE = ("train_steps", "batch", "eval_every", "log_every", "checkpoint_every", "keep_checkpoints")
+_AT_LEAST_ONE = ("train_steps", "batch", "seeds", "eval_every", "log_every", "checkpoint_every", "keep_checkpoints")
 
 
 def validate(config: Config) -> None:
@@ -61,6 +64,8 @@ def validate(config: Config) -> None:
     for name in _AT_LEAST_ONE:
         if config[name] < 1:
             raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
+    if config.init_parts and not config.init_from:
+        raise UsageError(f"init_parts={config.init_parts} are parts of another run: name it by --config.init_from")
     if config.lr < 0:
         raise UsageError(f"lr={config.lr} must not be negative: set --config.lr")
     if config.seed < 0:

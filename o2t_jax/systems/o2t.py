@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from o2t_jax.evaluation.law import read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator
 from o2t_jax.models import phys_layer as phys
 from o2t_jax.models.o2t import O2TModel
-from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
+from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
 from o2t_jax.physics.laws import law_for
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
+from o2t_jax.training.statistics import Statistic, Sum
 from o2t_jax.training.workdir import Config
 from o2t_jax.types import DIS, TARGET, VIEW, Array, Batch, Evaluator, PyTree, Renderer
 
@@ -106,7 +107,7 @@ class O2TSystem(System):
         self.views = ViewConfig.from_config({**config.to_dict(), **absent})
         self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
         self._buffer(config.pool_size)
-        weights = LossWeights(
+        self.weights = LossWeights(
             swap=config.swap_weight,
             law=config.law_weight,
             departure=config.departure_weight,
@@ -115,7 +116,8 @@ class O2TSystem(System):
             motion=config.motion_weight,
             alpha_start=config.alpha_start,
         )
-        self._loss = make_loss(self.model, weights, config.train_steps)
+        self._loss = make_loss(self.model, self.weights, config.train_steps)
+        self.readouts = {"law": self.read_law}
         self.flights = FlightConfig.from_config(config) if config.sampler == "flights" else None
         spec = (FlightSource if self.flights else RenderSource).spec_for((config.render_size, config.render_size))
         self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}
@@ -154,8 +156,8 @@ class O2TSystem(System):
         """The scene or module is there, and a module can be loaded."""
         getattr(self.source.renderer, "check", lambda: None)()
 
-    def init(self, key: Array) -> TrainState:
-        """Parameters by Flax' initialisers; g0 and alpha start at zero."""
+    def init(self, key: Array) -> tuple[PyTree, PyTree]:
+        """Parameters by Flax' initialisers, g0 and alpha at zero; no height visited yet."""
         # A batch as a step has it: what is traced of the network here need not be traced again there.
         batch = {name: jnp.zeros((self.config.batch, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         extra = initial_extra()
@@ -168,13 +170,22 @@ class O2TSystem(System):
             extra["visited"],
             batch.get("window"),
         )
-        return TrainState.create(params=variables["params"], tx=self.tx, key=key, extra=extra)
+        return variables["params"], extra
 
-    def loss_fn(
-        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array
-    ) -> tuple[Array, tuple[dict[str, Any], PyTree]]:
+    def loss(
+        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array
+    ) -> tuple[Array, tuple[dict[str, Any], Mapping[str, Statistic]]]:
         """`o2t_jax.models.o2t_loss`."""
-        return self._loss(params, extra, batch, keys)
+        loss, (metrics, visits) = self._loss(params, extra, batch, step)
+        return loss, (metrics, {name: Sum(value) for name, value in visits.items()})
+
+    def advance(
+        self, extra: PyTree, params: PyTree, statistics: Mapping[str, Array], step: Array, key: Array
+    ) -> PyTree:
+        """The moving average of the heights that training met."""
+        if not statistics:  # the free gauge knows no height
+            return extra
+        return {"visited": visit(extra["visited"], rate=self.weights.visited_rate, **statistics)}
 
     def train_iterator(self, request: DataRequest) -> Pipeline:
         """The replay ring, its batches placed a step ahead."""
@@ -211,17 +222,31 @@ class O2TSystem(System):
         """`test`: prediction on the held-out samples."""
         return {"test": _LazyEvaluator(self)}
 
+    def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
+        """Predicted pictures [B, H, W, 3] in 0..1; the batch's fifth picture may be left out, and is not used."""
+        outputs: Any = self.model.apply(
+            {"params": params},
+            to_float(jnp.asarray(batch["pictures"])),
+            batch["para"],
+            batch["k"],
+            batch["n"],
+            extra["visited"],
+            batch.get("window"),
+        )
+        return outputs.prediction
+
+    def hidden(self, batch: Batch) -> dict[str, Array]:
+        """The target's picture."""
+        shape = np.shape(batch["pictures"])
+        return {"pictures": np.broadcast_to((np.arange(shape[1]) == TARGET)[None, :, None, None, None], shape)}
+
     @functools.cached_property
-    def predict(self) -> Any:
-        """Jitted (params, visited, batch) -> predicted pictures [B, H, W, 3]; the batch's target is not used."""
+    def predict_pictures(self) -> Callable[[PyTree, PyTree, Batch], Array]:
+        """`predict`, jitted and without the target's picture."""
 
         @jax.jit
-        def predict(params: PyTree, visited: jax.Array, batch: Batch) -> jax.Array:
-            pictures = to_float(jnp.asarray(batch["pictures"])[:, :TARGET])
-            outputs: Any = self.model.apply(
-                {"params": params}, pictures, batch["para"], batch["k"], batch["n"], visited, batch.get("window")
-            )
-            return outputs.prediction
+        def predict(params: PyTree, extra: PyTree, batch: Batch) -> Array:
+            return self.predict(params, extra, {**batch, "pictures": batch["pictures"][:, :TARGET]})
 
         return predict
 
@@ -239,6 +264,14 @@ class O2TSystem(System):
 
         visits = (phys.bin_centres(), visited) if visited.sum() > 0 else None
         return read_out(curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits)
+
+    def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+        """g0, alpha and the weight behind g0."""
+        law = readouts.get("law", {})
+        names = {"g0": "g0", "alpha": "alpha", "g0_weight": "mean g over the heights met"}
+        # None is an answer too: alpha, where the heights met cannot separate it from g0.
+        shown = {key: "undetermined" if law[key] is None else f"{law[key]:.4g}" for key in names if key in law}
+        return [f"{names[key]} {value}" for key, value in shown.items()]
 
     def truth(self) -> dict[str, Any] | None:
         """The scene's hidden law; a module keeps its own."""
@@ -286,7 +319,7 @@ class _LazyEvaluator:
     @functools.cached_property
     def _evaluator(self) -> PredictionEvaluator:
         def predict(state: PyTree, batch: Mapping[str, np.ndarray]) -> Any:
-            return self._system.predict(state.params, state.extra["visited"], dict(batch))
+            return self._system.predict_pictures(state.params, state.extra, dict(batch))
 
         return PredictionEvaluator(self._system.held_out, predict)
 

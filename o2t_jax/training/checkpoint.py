@@ -2,9 +2,9 @@
 
     checkpoints/<step>/params      the parameters, nested dicts of plain arrays: readable without this library
                        opt_state, extra
-                       law         numbers of the system's law read-out, where it has one
+                       law, ...    the numbers of each of the system's read-outs, by its name
                        config      the resolved config (JSON)
-                       meta        step, system, random key, data position, plan, law (JSON)
+                       meta        step, system, random key, data position, plan, read-outs (JSON)
                        metrics     held-out loss, where it was measured (JSON)
                        manifest.json  SHA-256 of every file above
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,12 +29,13 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 from o2t_jax.errors import UsageError
 from o2t_jax.training import manifest
 from o2t_jax.training import workdir as folders
+from o2t_jax.training.parts import is_in
 from o2t_jax.training.plain_path import plain_path
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.workdir import Config, saved_steps
 from o2t_jax.types import PyTree
 
-SCHEMA = 1
+SCHEMA = 2
 HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
 
 
@@ -52,7 +53,7 @@ def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
 
     Args:
         workdir: the run's folder.
-        step: a step that was kept, "latest" (also None) or "best" (smallest held-out loss).
+        step: a step that was kept, "latest" (also None) or "best" (by the number that the system names).
 
     Raises:
         UsageError: no such folder, checkpoint or step; a damaged or foreign checkpoint.
@@ -60,7 +61,7 @@ def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
     folder = find_step(workdir, step)
     meta = read_meta(folder)
     state = TrainState(
-        step=np.array(meta["step"], np.int32),
+        step=_steps(meta),
         params=read_tree(folder, "params"),
         opt_state=None,
         extra=read_tree(folder, "extra"),
@@ -84,7 +85,7 @@ def restore_state(folder: Path, like: TrainState) -> TrainState:
     """
     meta = read_meta(folder)
     parts = {name: graft(read_tree(folder, name), getattr(like, name), f"{name} of {folder}") for name in _TREES}
-    return TrainState(step=np.array(meta["step"], np.int32), key=np.array(meta["key"], np.uint32), **parts)
+    return TrainState(step=_steps(meta), key=np.array(meta["key"], np.uint32), **parts)
 
 
 def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
@@ -103,13 +104,14 @@ def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
 
 
 def best_step(workdir: str | Path) -> int | None:
-    """The kept step of the smallest held-out loss; None where none was measured."""
+    """The kept step of the best held-out number; None where none was measured."""
     root = Path(workdir).resolve() / folders.CHECKPOINTS
-    losses = {}
-    for step in saved_steps(workdir):
-        if (root / str(step) / "metrics").is_dir():
-            losses[step] = _read_json(root / str(step), "metrics").get(HELD_OUT, np.inf)
-    return min(losses, key=losses.__getitem__) if losses else None
+    measured = {
+        step: _cost(_read_json(root / str(step), "metrics"))
+        for step in saved_steps(workdir)
+        if (root / str(step) / "metrics").is_dir()
+    }
+    return min(measured, key=measured.__getitem__) if measured else None
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -138,13 +140,13 @@ class Checkpoints:
         self._closing = contextlib.ExitStack()
         policies = [
             keep.LatestN(keep_latest),
-            keep.BestN(get_metric_fn=_held_out, reverse=True, n=1, keep_checkpoints_without_metrics=False),
+            keep.BestN(get_metric_fn=_cost, reverse=True, n=1, keep_checkpoints_without_metrics=False),
         ]
         self._manager = ocp.CheckpointManager(
             self._closing.enter_context(plain_path(self._root)),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep.AnyPreservationPolicy(policies),
-                best_fn=_held_out,
+                best_fn=_cost,
                 best_mode="min",
                 create=False,
                 enable_async_checkpointing=True,
@@ -154,13 +156,21 @@ class Checkpoints:
         )
 
     def save(
-        self, state: TrainState, *, config: Config, meta: Mapping[str, Any], held_out: float | None = None
+        self,
+        step: int,
+        state: TrainState,
+        *,
+        config: Config,
+        meta: Mapping[str, Any],
+        readouts: Mapping[str, Mapping[str, Any] | None] | None = None,
+        held_out: float | None = None,
+        mode: str = "min",
     ) -> bool:
         """Starts to write a host copy of the state (numpy arrays that nobody will change) and returns.
 
-        `meta` holds JSON types. Waits for the save before it. False where this step is saved already.
+        `meta` and `readouts` hold JSON types; `held_out` is the number that picks the best step, smallest or largest by
+        `mode`. Waits for the save before it. False where this step is saved already.
         """
-        step = int(state.step)
         if step in saved_steps(self._workdir):
             return False
         self.wait()
@@ -169,12 +179,19 @@ class Checkpoints:
         self._saving = step
         self._like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype), state)
         trees = {name: _to_nested(getattr(state, name)) for name in _TREES if getattr(state, name) is not None}
-        trees["law"] = {k: np.asarray(v, np.float64) for k, v in (meta.get("law") or {}).items() if _is_number(v)}
+        for name, readout in (readouts or {}).items():
+            trees[name] = {k: np.asarray(v, np.float64) for k, v in (readout or {}).items() if _is_number(v)}
         items: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in trees.items() if tree}
-        facts = {"schema": SCHEMA, "step": step, "key": np.asarray(state.key).tolist(), **meta}
+        facts = {
+            "schema": SCHEMA,
+            "step": step,
+            "key": np.asarray(state.key).tolist(),
+            "readouts": dict(readouts or {}),
+            **meta,
+        }
         items["meta"] = ocp.args.JsonSave(facts)
         items["config"] = ocp.args.JsonSave(config.to_dict())
-        metrics = None if held_out is None or not np.isfinite(held_out) else {HELD_OUT: float(held_out)}
+        metrics = None if held_out is None or not np.isfinite(held_out) else {HELD_OUT: float(held_out), "mode": mode}
         return self._manager.save(step, args=ocp.args.Composite(**items), metrics=metrics)
 
     def wait(self) -> None:
@@ -221,6 +238,18 @@ class Checkpoints:
         raise RuntimeError(f"the checkpoint of step {self._saving} is not where Orbax keeps unfinished ones")
 
 
+def graft_parts(saved: PyTree, like: PyTree, parts: Sequence[str], what: str) -> PyTree:
+    """`like` with the leaves that lie in `parts` (see `parts`; all of them if empty) from `saved`."""
+    if not parts:
+        return graft(saved, like, what)
+    want = traverse_util.flatten_dict(serialization.to_state_dict(like), keep_empty_nodes=True)
+    chosen = {path: leaf for path, leaf in want.items() if is_in(path, parts)}
+    have = {path: leaf for path, leaf in traverse_util.flatten_dict(saved).items() if is_in(path, parts)}
+    taken = graft(traverse_util.unflatten_dict(have), traverse_util.unflatten_dict(chosen), what)
+    merged = {**want, **traverse_util.flatten_dict(taken, keep_empty_nodes=True)}
+    return serialization.from_state_dict(like, traverse_util.unflatten_dict(merged))
+
+
 def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
     """The saved arrays (nested dicts) in the structure of `like`. Raises UsageError where they do not fit."""
     want = traverse_util.flatten_dict(serialization.to_state_dict(like), keep_empty_nodes=True)
@@ -237,6 +266,11 @@ def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
     return serialization.from_state_dict(like, traverse_util.unflatten_dict(filled))
 
 
+def _steps(meta: Mapping[str, Any]) -> np.ndarray:
+    """The state's step: int32 [], or [S] for S seeds, whose keys are [S, 2]."""
+    return np.full(np.shape(meta["key"])[:-1], meta["step"], np.int32)
+
+
 _TREES = ("params", "opt_state", "extra")
 
 
@@ -247,7 +281,7 @@ def _to_nested(tree: PyTree) -> dict[str, Any]:
 
 
 def read_tree(folder: Path, item: str) -> dict[str, Any]:
-    """One tree of a step's folder ("params", "opt_state", "extra", "law"), nested dicts; empty where there is none."""
+    """One tree of a step's folder ("params", "opt_state", "extra", a read-out) as nested dicts; empty if absent."""
     if not (folder / item).is_dir():
         return {}
     return _read(folder, item, ocp.StandardCheckpointHandler)
@@ -282,8 +316,10 @@ def _alone(what: str) -> ocp.options.MultiprocessingOptions:
     )
 
 
-def _held_out(metrics: Mapping[str, float]) -> float:
-    return metrics[HELD_OUT]
+def _cost(metrics: Mapping[str, Any]) -> float:
+    """What the best checkpoint has least of."""
+    value = metrics.get(HELD_OUT, np.inf)
+    return -value if metrics.get("mode") == "max" else value
 
 
 def _is_array(leaf: Any) -> bool:

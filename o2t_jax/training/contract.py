@@ -8,34 +8,59 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from o2t_jax.training.state import TrainState
+from o2t_jax.training.statistics import Statistic
 from o2t_jax.types import Array, Batch, BatchIterator, Evaluator, PyTree
 
 StepFn = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
+Readout = Callable[[TrainState], dict[str, Any] | None]
 
 
 class LossFn(Protocol):
-    """`(params, extra, batch, keys) -> (loss, (metrics, extra))`, pure; may see any equal share of the batch.
+    """`(params, extra, batch, keys, step) -> (loss, (metrics, statistics))`, pure; sees any equal share of a batch.
 
+    - `extra`: the state's collections that no gradient moves, as they are before this step.
     - `batch`: arrays whose leading size is the share's number of samples b; `keys`: typed random keys [b], one a
       sample. Draw a sample's random numbers from its own key, and any number of devices draws the same.
+    - `step`: int32 [], updates made so far.
     - `loss` is a mean over samples, each normalised by itself (never by a sum over the batch).
     - `metrics`: flat, name -> scalar mean over the b samples, or name -> (sum, count) for a mean over some of them,
       added up exactly over micro-batches, devices and the steps between two log lines.
-    - `extra`: the next value of the state's non-gradient collections, made from the one that came in. Floats are
-      averaged over the shares, which is exact for what is linear in means over samples (keep a masked running
-      mean as its sum and its count); other types must not depend on the share.
+    - `statistics`: flat, name -> `statistics.Sum`, `Max` or `Gather`: what `advance` needs of the batch.
     """
 
     def __call__(
-        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array
-    ) -> tuple[Array, tuple[dict[str, Any], PyTree]]: ...
+        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array
+    ) -> tuple[Array, tuple[dict[str, Any], Mapping[str, Statistic]]]: ...
+
+
+class AdvanceFn(Protocol):
+    """`(extra, params, statistics, step, key) -> extra`: the collections after a step, from the updated parameters.
+
+    Runs once a step, after the update, on every device alike: running means, averaged copies of the weights, target
+    networks and codebooks are made here. `statistics`: name -> the whole batch's array; `step`: int32 [], updates
+    made before this one; `key`: the step's own random key, the same on every device.
+    """
+
+    def __call__(
+        self, extra: PyTree, params: PyTree, statistics: Mapping[str, Array], step: Array, key: Array
+    ) -> PyTree: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """Which evaluated number picks the best checkpoint: a scalar "<evaluator>/<name>", smallest or largest."""
+
+    name: str = "test/loss"
+    mode: Literal["min", "max"] = "min"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +93,7 @@ class DataRequest:
             it keeps the user informed and lets a signal through (it may raise; pass that on).
         put: sends one host batch to where the step wants it, without waiting. An iterator may call it in a thread of
             its own and yield the result; batches of numpy arrays are put by the loop.
+        seeds: seeds of the states that train in this program: one, or S of them side by side (batches [S, B, ...]).
         process_index, process_count: an iterator yields this process's share, batch / process_count samples.
     """
 
@@ -75,6 +101,7 @@ class DataRequest:
     plan: Plan
     progress: Callable[..., None]
     put: Callable[[Batch], Batch]
+    seeds: tuple[int, ...] = (0,)
     process_index: int = 0
     process_count: int = 1
 
@@ -85,34 +112,47 @@ class DataRequest:
             size = x.shape[0] // self.process_count
             return x[self.process_index * size : (self.process_index + 1) * size]
 
-        return jax.tree.map(cut, batch)
+        return batch if self.process_count == 1 else jax.tree.map(cut, batch)
 
 
 class System(abc.ABC):
-    """A model, its data and its measurements. Three methods and `tx` are needed; the rest has defaults.
+    """A model, its data and its measurements. `init`, `loss`, `tx` and a source of batches are needed, no more.
 
-    `build(config)` in a system's module returns one; `o2t_jax.systems.SYSTEMS` names the module.
+    Batches come from `train_iterator`, or from `make_batch` where samples are made in JAX.
+    `build(config)` in a system's module returns a system; `o2t_jax.systems.SYSTEMS` names the module.
     """
 
     name: str = "system"
     tx: optax.GradientTransformation
     evaluators: Mapping[str, Evaluator] = {}  # scalars are logged as "<evaluator>/<name>"
-    best_metric: str = "test/loss"  # which of them picks the best checkpoint (smaller is better)
+    periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every where it has none
+    best: Best = Best()
+    # What the model says about the world, by name, from a host copy of the state (`opt_state` may be None): JSON
+    # types, or None for nothing. Saved as `<step>/<name>` with every checkpoint; scalars are logged as "<name>/<key>".
+    readouts: Mapping[str, Readout] = {}
     pool_size: int = 0  # samples the data's buffer would like to hold in host memory
     sample_spec: Mapping[str, jax.ShapeDtypeStruct] | None = None  # one sample of a batch, no leading axis
     size_fields: tuple[str, ...] = ("batch",)  # config fields that make one sample cheaper, for error messages
+    # `(seed, step) -> the global batch of that step`, pure and in JAX, both arguments int32 []. Systems that have it
+    # can train several seeds in one program (`config.seeds`).
+    make_batch: Callable[[Array, Array], Batch] | None = None
 
     @abc.abstractmethod
-    def init(self, key: Array) -> TrainState:
-        """The state at step 0; runs under `jax.jit`."""
+    def init(self, key: Array) -> tuple[PyTree, PyTree]:
+        """Parameters and `extra` (a dict of dicts of arrays, or empty) at step 0; runs under `jax.jit`."""
 
     @abc.abstractmethod
-    def loss_fn(
-        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array
-    ) -> tuple[Array, tuple[dict[str, Any], PyTree]]:
+    def loss(
+        self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array
+    ) -> tuple[Array, tuple[dict[str, Any], Mapping[str, Statistic]]]:
         """See `LossFn`."""
 
-    @abc.abstractmethod
+    def advance(
+        self, extra: PyTree, params: PyTree, statistics: Mapping[str, Array], step: Array, key: Array
+    ) -> PyTree:
+        """See `AdvanceFn`. By default nothing but the parameters changes."""
+        return extra
+
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Endless batches from `request.position` on; with several processes, each yields its share.
 
@@ -120,6 +160,22 @@ class System(abc.ABC):
         process. Optional methods: `start()`, to begin in the background while the step compiles;
         `stats() -> {name: number}`, logged as "data/<name>"; `close()`.
         """
+        if self.make_batch is None:
+            raise NotImplementedError(f"system {self.name!r} has neither `train_iterator` nor `make_batch`")
+        from o2t_jax.training.iterator import made_in_jax
+
+        return made_in_jax(self.make_batch, request)
+
+    def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> PyTree:
+        """What the model says of a batch, from what it may see of it: arrays [B, ...]. Pure, under `jax.jit`."""
+        raise NotImplementedError(f"system {self.name!r} does not predict")
+
+    def hidden(self, batch: Batch) -> dict[str, Array]:
+        """Of the arrays that hold targets or the future: name -> bool, of the array's shape, True where they do.
+
+        No gradient of `predict` by these entries may differ from zero: a test over all systems holds them to it.
+        """
+        raise NotImplementedError(f"system {self.name!r} does not say what it must not see")
 
     def check(self) -> None:
         """Raises UsageError where something outside the program that training needs is missing or wrong.
@@ -129,8 +185,35 @@ class System(abc.ABC):
         return None
 
     def activation_bytes(self, batch: int) -> int:
-        """Bytes of device memory that one step over `batch` samples needs beside state and gradients."""
-        return 0
+        """Bytes of device memory that one step over `batch` samples needs beside state and gradients.
+
+        By default what the loss keeps for its backward pass, from its shapes: no compiler has seen it, so it may be
+        too much. 0 without a `sample_spec`.
+        """
+        if self.sample_spec is None:
+            return 0
+        one, two = self._residual_bytes
+        return max(0, one + (batch - 1) * (two - one))
+
+    @functools.cached_property
+    def _residual_bytes(self) -> tuple[int, int]:
+        """Bytes that the backward passes of one and of two samples read."""
+        params, extra = jax.eval_shape(self.init, jax.ShapeDtypeStruct((2,), jnp.uint32))
+
+        def kept(size: int) -> int:
+            def backward(params: PyTree, extra: PyTree, batch: Batch, keys: jax.Array) -> Any:
+                def loss(params: PyTree) -> Any:
+                    return self.loss(params, extra, batch, jax.random.wrap_key_data(keys), jnp.int32(0))
+
+                return jax.vjp(loss, params, has_aux=True)[1]
+
+            batch = {
+                name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype) for name, x in (self.sample_spec or {}).items()
+            }
+            saved = jax.eval_shape(backward, params, extra, batch, jax.ShapeDtypeStruct((size, 2), jnp.uint32))
+            return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(saved))
+
+        return kept(1), kept(2)
 
     def scalars(self, step: int) -> Mapping[str, float]:
         """Numbers that depend on the step alone, logged as "train/<name>", such as the learning rate."""
@@ -140,12 +223,9 @@ class System(abc.ABC):
         """The part of the progress line that speaks of the model."""
         return f"loss {metrics['loss']:.4g}"
 
-    def read_law(self, state: TrainState) -> dict[str, Any] | None:
-        """What the model says about the law, from a host copy of the state (`opt_state` may be None): JSON types.
-
-        Saved with every checkpoint; its scalars are logged as "law/<name>".
-        """
-        return None
+    def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+        """What the line "complete: ..." says of the read-outs, such as ("g0 9.81",)."""
+        return ()
 
     def truth(self) -> dict[str, Any] | None:
         """The hidden truth of a simulated world, for `truth.json`; None where there is none."""

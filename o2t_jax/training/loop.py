@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training.contract import StepFn
-from o2t_jax.training.metrics import Window, mean_of
+from o2t_jax.training.metrics import Window, mean_of, mean_over_seeds
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.state import TrainState
 from o2t_jax.types import Batch, BatchIterator
@@ -25,22 +25,28 @@ from o2t_jax.types import Batch, BatchIterator
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """When things happen, in steps. Whatever is due at a step is due after it, with the state that it made."""
+    """When things happen, in steps. Whatever is due at a step is due after it, with the state that it made.
+
+    Attributes: `periods`: steps between two calls of each evaluator; `decisive`: the evaluator that picks the best
+    checkpoint.
+    """
 
     train_steps: int
     log_every: int
-    eval_every: int
     checkpoint_every: int
+    periods: Mapping[str, int]
+    decisive: str = ""
 
     def logs(self, step: int) -> bool:
         return step % self.log_every == 0 or step == self.train_steps
 
-    def evaluates(self, step: int) -> bool:
-        return step % self.eval_every == 0 or step == self.train_steps
+    def due(self, step: int) -> tuple[str, ...]:
+        """The evaluators that are due, all of them at the end."""
+        return tuple(name for name, every in self.periods.items() if step % every == 0 or step == self.train_steps)
 
     def saves(self, step: int) -> bool:
-        """Every evaluated state is saved too, so that the best one can be kept."""
-        return step % self.checkpoint_every == 0 or self.evaluates(step)
+        """A state that the decisive evaluator measured is saved too, so that the best one can be kept."""
+        return step % self.checkpoint_every == 0 or step == self.train_steps or self.decisive in self.due(step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +66,8 @@ class Hooks(Protocol):
     def on_log(self, step: int, means: Mapping[str, float], timing: Timing) -> None:
         """`means` over the steps since the last log line."""
 
-    def on_eval(self, step: int, state: TrainState) -> None: ...
+    def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
+        """`due`: names of the evaluators whose turn it is."""
 
     def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Window) -> None:
         """`position`: the iterator's, for the batch after this step; `window`: what the next log line has so far."""
@@ -109,11 +116,13 @@ def train(
         reader.read()  # the step before: the device has this one to work on meanwhile
         reader.pending = (step, metrics)
         stopping = stop(step)
-        if stopping or schedule.saves(step):
+        due, saves = schedule.due(step), stopping or schedule.saves(step)
+        if due or saves:
             reader.read()
-            if schedule.evaluates(step):
-                hooks.on_eval(step, state)
-            hooks.on_save(step, state, position, reader.window)
+            if due:
+                hooks.on_eval(step, state, due)
+            if saves:
+                hooks.on_save(step, state, position, reader.window)
             reader.restart_clock()
         if stopping:
             break
@@ -147,7 +156,7 @@ class _Reader:
             return
         step, metrics = self.pending
         self.pending = None
-        metrics = self._parallel.to_host(metrics)
+        metrics = mean_over_seeds(self._parallel.to_host(metrics))
         _check_finite(step, metrics)
         self.window.add(metrics)
         self._count()

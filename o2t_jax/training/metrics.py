@@ -46,6 +46,22 @@ def mean_of(value: Any) -> float:
     return float(value)
 
 
+def mean_over_seeds(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics [S] of seeds that train side by side as one number each: means, and sums of (sum, count) pairs."""
+
+    def total(value: Any) -> Any:
+        return np.sum(value) if np.ndim(value) else value
+
+    return {
+        name: (total(value[0]), total(value[1]))
+        if isinstance(value, tuple)
+        else np.mean(value)
+        if np.ndim(value)
+        else value
+        for name, value in metrics.items()
+    }
+
+
 def make_writer(workdir: Path, progress: Progress, *, resume_step: int = 0) -> MetricWriter:
     """CLU's MultiWriter over the run's three outputs.
 

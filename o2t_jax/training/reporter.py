@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from o2t_jax.training.loop import Timing
 from o2t_jax.training.metrics import Window
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.progress import Eta, Progress, clock
-from o2t_jax.training.state import TrainState
+from o2t_jax.training.state import TrainState, of_seed
 from o2t_jax.training.workdir import Config
 from o2t_jax.types import BatchIterator
 
@@ -35,8 +35,8 @@ class Reporter:
         self._system, self._config, self._workdir = system, config, workdir
         self._parallel, self._progress, self._plan = parallel, progress, plan
         self._eta = Eta()
-        self._evaluated: tuple[int, dict[str, float]] = (-1, {})
-        self._law: dict[str, Any] | None = None
+        self._evaluated: dict[str, tuple[int, dict[str, float]]] = {}  # evaluator -> step, scalars
+        self._readouts: dict[str, Any] = {}
         self._train: dict[str, float] = {}
         self._pace: dict[str, float] = {}
         self._once: dict[str, float] | None = None  # for the first log; None before the first step
@@ -71,16 +71,22 @@ class Reporter:
         if self.writer:
             self.writer.write_scalars(step, scalars)
 
-    def on_eval(self, step: int, state: TrainState) -> None:
+    def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
         """Every process evaluates, so that none waits for another; one writes."""
-        scalars: dict[str, float] = {}
         single = self._parallel.unreplicate(state)
-        for group, evaluator in self._system.evaluators.items():
-            for name, value in evaluator(single):
+        for group in due:
+            scalars: dict[str, float] = {}
+            for name, value in self._results(group, single):
                 self._take(step, f"{group}/{name}", value, scalars)
-        self._evaluated = (step, scalars)
-        if self.writer and scalars:
-            self.writer.write_scalars(step, scalars)
+            self._evaluated[group] = (step, scalars)
+            if self.writer and scalars:
+                self.writer.write_scalars(step, scalars)
+
+    def _results(self, group: str, state: TrainState) -> Iterable[tuple[str, Any]]:
+        evaluator, seeds = self._system.evaluators[group], self._config.seeds
+        if seeds == 1:
+            return evaluator(state)
+        return over_seeds([list(evaluator(of_seed(state, i))) for i in range(seeds)])
 
     def _take(self, step: int, name: str, value: Any, scalars: dict[str, float]) -> None:
         """Sorts one result of an evaluator by what it is."""
@@ -100,10 +106,9 @@ class Reporter:
 
     def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Window) -> None:
         host = self._parallel.to_host(state)
-        self._law = self._system.read_law(host)
+        self._readouts = self._read_out(host)
         if not self.writer or not self.checkpoints:
             return
-        evaluated = self._evaluated[1] if self._evaluated[0] == step else {}
         meta = {
             "system": self._system.name,
             "data": dict(position),
@@ -114,32 +119,70 @@ class Reporter:
                 "devices": self._plan.devices,
             },
             "window": window.get_state(),
-            "law": self._law,
         }
-        self.checkpoints.save(host, config=self._config, meta=meta, held_out=evaluated.get(self._system.best_metric))
-        numbers = {k: v for k, v in (self._law or {}).items() if isinstance(v, float) and math.isfinite(v)}
-        if numbers:
-            self.writer.write_scalars(step, {f"law/{name}": value for name, value in numbers.items()})
+        best = self._system.best
+        evaluated, scalars = self._evaluated.get(best.name.partition("/")[0], (-1, {}))
+        self.checkpoints.save(
+            step,
+            host,
+            config=self._config,
+            meta=meta,
+            readouts=self._readouts,
+            held_out=scalars.get(best.name) if evaluated == step else None,
+            mode=best.mode,
+        )
+        for name, readout in self._readouts.items():
+            numbers = {k: v for k, v in (readout or {}).items() if isinstance(v, float) and math.isfinite(v)}
+            if numbers:
+                self.writer.write_scalars(step, {f"{name}/{key}": value for key, value in numbers.items()})
         self.writer.flush()
+
+    def _read_out(self, host: TrainState) -> dict[str, Any]:
+        """Every read-out; of several seeds the numbers are lists [S]."""
+        seeds = self._config.seeds
+        if seeds == 1:
+            return {name: read(host) for name, read in self._system.readouts.items()}
+        states = [of_seed(host, i) for i in range(seeds)]
+        return {name: _of_seeds([read(state) for state in states]) for name, read in self._system.readouts.items()}
 
     def finish(self, step: int, state: TrainState) -> None:
         """Writes result.json once the last checkpoint is on disk and can be read back."""
-        if self._evaluated[0] != step:  # resumed at the very end, after the save but before the result
-            self.on_eval(step, state)
-            self._law = self._system.read_law(self._parallel.to_host(state))
+        late = [group for group in self._system.evaluators if self._evaluated.get(group, (-1, {}))[0] != step]
+        if late:  # resumed at the very end, after the save but before the result
+            self.on_eval(step, state, late)
+        if not self._readouts:
+            self._readouts = self._read_out(self._parallel.to_host(state))
         if not self.checkpoints:
             return
         self.checkpoints.open_again()
+        evaluated = {name: value for _, scalars in self._evaluated.values() for name, value in scalars.items()}
         result = {
             "system": self._system.name,
             "step": step,
             "best_step": checkpoint.best_step(self._workdir),
-            "best_metric": self._system.best_metric,
+            "best_metric": self._system.best.name,
             "train": _finite(self._train | self._pace),
-            "eval": _finite(self._evaluated[1]),
-            "law": self._law,
+            "eval": _finite(evaluated),
+            "readouts": self._readouts,
         }
         folders.write_json(self._workdir / folders.RESULT, result)
+
+
+def over_seeds(results: Sequence[Sequence[tuple[str, Any]]]) -> Iterable[tuple[str, Any]]:
+    """The results of S seeds: scalars as their mean, everything else seed by seed."""
+    for same in zip(*results, strict=True):
+        name, values = same[0][0], [value for _, value in same]
+        if np.ndim(values[0]) == 0 and not isinstance(values[0], (str, Mapping)):
+            yield name, float(np.mean(values))
+        else:
+            yield from ((f"{name}/seed{i}", value) for i, value in enumerate(values))
+
+
+def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """The read-outs of S seeds as one: key -> list [S]; None where a seed has none."""
+    if any(readout is None for readout in readouts):
+        return None
+    return {key: [readout[key] for readout in readouts if readout is not None] for key in readouts[0] or {}}
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:

@@ -17,9 +17,10 @@ import numpy as np
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, loop, resources
 from o2t_jax.training import workdir as folders
-from o2t_jax.training.contract import DataRequest, Plan, System
+from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
 from o2t_jax.training.metrics import Window, make_writer
 from o2t_jax.training.parallel import Parallel
+from o2t_jax.training.parts import check_parts
 from o2t_jax.training.plain_path import check_name
 from o2t_jax.training.progress import Progress, clock
 from o2t_jax.training.reporter import Reporter
@@ -41,14 +42,14 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
     Raises:
         UsageError: anything the user can mend; what was saved before is intact.
     """
-    parallel.check_batch(config.batch)
+    _check_shares(system, config, parallel)
     check_name(workdir)
     folders.check_workdir(workdir, config)
     start = _Start.find(system, config, workdir)
     this = _Run(system, config, workdir, parallel, progress, start, _plan(system, config, parallel, start))
     this.announce()
     if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
-        progress.line(f"complete: {_result_line(workdir)}")
+        progress.line(f"complete: {_result_line(system, workdir)}")
         return 0
     system.check()
     make_state = start.state_maker(config)
@@ -80,7 +81,8 @@ class _Start:
 
     @classmethod
     def find(cls, system: System, config: Config, workdir: Path) -> _Start:
-        initial = Initial(system.init, jax.random.PRNGKey(config.seed))
+        initial = Initial(system.init, system.tx, _seeds(config))
+        check_parts([initial.shapes.params], config.freeze, "freeze")
         if not checkpoint.saved_steps(workdir):
             return cls(initial)
         folder = checkpoint.find_step(workdir)
@@ -108,8 +110,9 @@ class _Start:
         if not config.init_from:
             return self.initial.make
         source = _opened(config.init_from)
-        _with_weights_of(self.shapes, source, config.init_from)
-        return lambda: _with_weights_of(self.initial.make(), source, config.init_from)
+        check_parts([self.shapes.params, self.shapes.extra], config.init_parts, "init_parts")
+        _with_weights_of(self.shapes, source, config)
+        return lambda: _with_weights_of(self.initial.make(), source, config)
 
 
 def _opened(source: str) -> checkpoint.Opened:
@@ -118,13 +121,33 @@ def _opened(source: str) -> checkpoint.Opened:
     return checkpoint.open_workdir(workdir, step or None)
 
 
-def _with_weights_of(state: TrainState, opened: checkpoint.Opened, source: str) -> TrainState:
-    """Parameters and extra collections of another run; optimiser and step start new."""
-    params = checkpoint.graft(opened.state.params, state.params, f"init_from={source}: params")
-    extra = checkpoint.graft(opened.state.extra, state.extra, f"init_from={source}: extra")
-    if "step" in state.extra:  # a system's own count of steps: schedules start anew with the run
-        extra = {**extra, "step": state.extra["step"]}
+def _with_weights_of(state: TrainState, opened: checkpoint.Opened, config: Config) -> TrainState:
+    """Parameters and extra collections of another run, or parts of them; optimiser and step start new."""
+    what, parts = f"init_from={config.init_from}", config.init_parts
+    params = checkpoint.graft_parts(opened.state.params, state.params, parts, f"{what}: params")
+    extra = checkpoint.graft_parts(opened.state.extra, state.extra, parts, f"{what}: extra")
     return state.replace(params=params, extra=extra)
+
+
+def _seeds(config: Config) -> tuple[int, ...]:
+    return tuple(range(config.seed, config.seed + config.seeds))
+
+
+def _check_shares(system: System, config: Config, parallel: Parallel) -> None:
+    """Raises UsageError where devices or seeds cannot share the work."""
+    parallel.check_batch(config.batch)
+    if config.seeds == 1:
+        return
+    if system.make_batch is None:
+        raise UsageError(
+            f"seeds={config.seeds}: system {system.name!r} makes its samples outside JAX and trains one at a time: "
+            "set --config.seeds=1, or use python -m experiments.sweep --seeds"
+        )
+    if parallel.mapped:
+        raise UsageError(
+            f"seeds={config.seeds} train in one program on one device, but {parallel.num_devices} are used: "
+            "set --config.parallel=1"
+        )
 
 
 def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> Plan:
@@ -135,7 +158,7 @@ def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> 
         memory=resources.free_memory(config.memory_gb),
         state_bytes=tree_bytes(start.shapes),
         params_bytes=tree_bytes(start.shapes.params),
-        activation_bytes=system.activation_bytes,
+        activation_bytes=lambda samples: config.seeds * system.activation_bytes(samples),
         sample_bytes=tree_bytes(system.sample_spec or {}),
         pool_size=system.pool_size,
         size_fields=system.size_fields,
@@ -157,11 +180,12 @@ class _Run:
         """Devices, memory and plan, before anything is made."""
         line, config, parallel, plan, start = self.progress.line, self.config, self.parallel, self.plan, self.start
         device, memory = parallel.devices[0], resources.free_memory(config.memory_gb)
-        activations = self.system.activation_bytes(plan.micro_batch)
+        activations = config.seeds * self.system.activation_bytes(plan.micro_batch)
         pool_bytes = plan.pool_size * tree_bytes(self.system.sample_spec or {})
         pool = f"buffer of {plan.pool_size} samples ({resources.gb(pool_bytes)}), " if plan.pool_size else ""
         own = "" if memory.device is None else f", {resources.gb(memory.device)} on each device"
-        line(f"run       {self.system.name} in {self.workdir}: from step {start.step} to {config.train_steps}")
+        several = f", seeds {config.seed} to {config.seed + config.seeds - 1} side by side" if config.seeds > 1 else ""
+        line(f"run       {self.system.name} in {self.workdir}: from step {start.step} to {config.train_steps}{several}")
         line(
             f"devices   {parallel.num_devices} x {device.platform} ({device.device_kind}), {_cores()} cores, "
             f"{parallel.process_count} process(es), jax {jax.__version__}"
@@ -177,11 +201,13 @@ class _Run:
 
     def train(self, step_fn: Callable, state: TrainState, stop: StopFlag) -> int:
         """Trains to the end or to a signal; returns the exit code."""
-        config, start = self.config, self.start
-        schedule = loop.Schedule(config.train_steps, config.log_every, config.eval_every, config.checkpoint_every)
+        config, start, system = self.config, self.start, self.system
+        periods = {name: system.periods.get(name, config.eval_every) for name in system.evaluators}
+        decisive = system.best.name.partition("/")[0]
+        schedule = loop.Schedule(config.train_steps, config.log_every, config.checkpoint_every, periods, decisive)
         with contextlib.ExitStack() as stack:
             reporter = self._reporter(stack)
-            reporter.data = self.system.train_iterator(self._data_request(stop))
+            reporter.data = system.train_iterator(self._data_request(stop))
             stack.callback(getattr(reporter.data, "close", _nothing))
             if start.step < config.train_steps:
                 getattr(reporter.data, "start", _nothing)()  # a buffer fills while the step compiles
@@ -203,7 +229,7 @@ class _Run:
             self.progress.line(f"stopped at step {step} and saved; the same command goes on from there")
             return 128 + (stop.signum or 0)
         if self.parallel.is_writer:
-            self.progress.line(f"complete: {_result_line(self.workdir)}")
+            self.progress.line(f"complete: {_result_line(self.system, self.workdir)}")
         return 0
 
     def _reporter(self, stack: contextlib.ExitStack) -> Reporter:
@@ -223,7 +249,7 @@ class _Run:
             self.progress.fill(done, total, per_second)
 
         where = (self.parallel.process_index, self.parallel.process_count)
-        return DataRequest(self.start.meta.get("data"), self.plan, fill, self.parallel.put, *where)
+        return DataRequest(self.start.meta.get("data"), self.plan, fill, self.parallel.put, _seeds(self.config), *where)
 
     def _agree_to_stop(self, stop: StopFlag, schedule: loop.Schedule, step: int) -> bool:
         """Several processes ask each other, at log steps only: they must all leave at the same step."""
@@ -237,13 +263,18 @@ class _Run:
         (What is compiled ahead under `pmap` does not know a process' own share from the whole batch.)
         """
         system, start, pieces, parallel = self.system, self.start, self.plan.micro_batches, self.parallel
-        step_fn = parallel.compile(
-            lambda axis_name: make_train_step(system.loss_fn, system.tx, axis_name=axis_name, micro_batches=pieces)
-        )
+        frozen, seeds = self.config.freeze, self.config.seeds
+
+        def make_step(axis_name: str | None) -> StepFn:
+            how = {"frozen": frozen, "axis_name": axis_name, "micro_batches": pieces}
+            step = make_train_step(system.loss, system.tx, system.advance, **how)
+            return step if seeds == 1 else jax.vmap(step)
+
+        step_fn = parallel.compile(make_step)
         if parallel.process_count > 1 or system.sample_spec is None or start.step >= self.config.train_steps:
             return step_fn
-        size = self.config.batch
-        batch = {name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
+        size = (self.config.batch,) if seeds == 1 else (seeds, self.config.batch)
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*size, *x.shape), x.dtype), dict(system.sample_spec))
         lowered = step_fn.lower(*parallel.shapes(start.shapes, batch))
         compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lambda: parallel.in_turn(lowered.compile()))
         self._tell_cost(lowered)
@@ -275,16 +306,12 @@ class _Run:
 def _nothing() -> None: ...
 
 
-def _result_line(workdir: Path) -> str:
+def _result_line(system: System, workdir: Path) -> str:
     result = json.loads((workdir / folders.RESULT).read_text())
-    numbers = {**(result["law"] or {}), result["best_metric"]: result["eval"].get(result["best_metric"])}
-    names = (result["best_metric"], "g0", "alpha", "g0_weight")
-    parts = [f"step {result['step']}"]
-    # None is an answer too: alpha, where the heights met cannot tell it from g0.
-    known = [name for name in names if name in numbers]
-    told = {name: f"{numbers[name]:.4g}" for name in known if isinstance(numbers[name], float)}
-    shown = {"g0_weight": "mean g over the heights met"}
-    parts += [f"{shown.get(name, name)} {told.get(name, 'not told')}" for name in known]
+    parts, best = [f"step {result['step']}"], result["eval"].get(result["best_metric"])
+    if best is not None:
+        parts.append(f"{result['best_metric']} {best:.4g}")
+    parts += system.headline({name: readout for name, readout in result["readouts"].items() if readout})
     return f"{', '.join(parts)}; everything is in {workdir}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -44,11 +44,22 @@ class TrainState(struct.PyTreeNode):
 
 
 class Initial:
-    """The state `init(key)`, traced once: shapes and values both need that, and a network takes seconds."""
+    """The state at step 0, traced once: shapes and values both need that, and a network takes seconds.
 
-    def __init__(self, init: Callable[[Array], TrainState], key: Array) -> None:
-        self._key = key
-        self._traced = jax.jit(init).trace(key)
+    Args: `init(key) -> (params, extra)`; `tx`, the optimiser; `seeds`: one, or S of them for a state whose arrays have
+    a leading axis [S], each slice as its seed alone gives it.
+    """
+
+    def __init__(
+        self, init: Callable[[Array], tuple[PyTree, PyTree]], tx: optax.GradientTransformation, seeds: Sequence[int]
+    ) -> None:
+        def make(key: Array) -> TrainState:
+            params, extra = init(key)
+            return TrainState.create(params=params, tx=tx, key=key, extra=extra)
+
+        keys = [jax.random.PRNGKey(seed) for seed in seeds]
+        self._keys = keys[0] if len(keys) == 1 else jnp.stack(keys)
+        self._traced = jax.jit(make if len(keys) == 1 else jax.vmap(make)).trace(self._keys)
 
     @functools.cached_property
     def shapes(self) -> TrainState:
@@ -61,7 +72,12 @@ class Initial:
         With the optimisations of a train step, a hundred random number generators take a CPU longer than the step.
         """
         options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
-        return self._traced.lower().compile(options if jax.default_backend() == "cpu" else None)(self._key)
+        return self._traced.lower().compile(options if jax.default_backend() == "cpu" else None)(self._keys)
+
+
+def of_seed(tree: PyTree, index: int) -> PyTree:
+    """One seed's slice of a state, or of any tree whose arrays have a leading axis [S]."""
+    return jax.tree.map(lambda x: x[index], tree)
 
 
 def tree_bytes(tree: Any) -> int:

@@ -1,46 +1,65 @@
-"""One training step as a pure function: gradients over micro-batches and devices, then one optimiser update.
+"""One training step as a pure function: gradients over micro-batches and devices, one optimiser update, one `advance`.
 
 Whatever the number of devices or micro-batches, a step does the same thing to the same global batch: losses are
-means over samples, so shards of equal size average exactly; random numbers belong to a sample's place in the
-global batch, not to a device.
+means over samples, so shards of equal size average exactly; statistics say how they are reduced; random numbers belong
+to a sample's place in the global batch, not to a device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from o2t_jax.training.contract import LossFn, StepFn
+from o2t_jax.training import statistics as stats
+from o2t_jax.training.contract import AdvanceFn, LossFn, StepFn
+from o2t_jax.training.parts import mask_of
 from o2t_jax.training.state import TrainState
 from o2t_jax.trees import joined
 from o2t_jax.types import Array, Batch, PyTree
 
+Statistics = Mapping[str, stats.Statistic]
+_ADVANCE = 2**32 - 1  # folded into a step's key for `advance`: no sample's place in a batch
+
 
 def make_train_step(
-    loss_fn: LossFn, tx: optax.GradientTransformation, *, axis_name: str | None = None, micro_batches: int = 1
+    loss: LossFn,
+    tx: optax.GradientTransformation,
+    advance: AdvanceFn | None = None,
+    *,
+    frozen: Sequence[str] = (),
+    axis_name: str | None = None,
+    micro_batches: int = 1,
 ) -> StepFn:
     """Builds `step(state, batch) -> (state, metrics)`.
 
     Args:
-        loss_fn: see `contract.LossFn`.
+        loss: see `contract.LossFn`.
         tx: the optimiser that `state.opt_state` belongs to.
+        advance: see `contract.AdvanceFn`; None leaves `state.extra` as it is.
+        frozen: parts of the parameters (see `parts`) that stay as they are: no gradient, no decay, no share in a clip.
         axis_name: name of the mapped device axis the step will run under; None for one device.
         micro_batches: pieces a device's batch is cut into, one after the other, to save memory.
 
     Returns:
-        A pure function. Its metrics are those of `loss_fn`, reduced over micro-batches and devices, and `loss` and
+        A pure function. Its metrics are those of `loss`, reduced over micro-batches and devices, and `loss` and
         `grad_norm` (global norm of the gradient before any clipping in `tx`).
     """
-    gradients = make_gradients(loss_fn, axis_name=axis_name, micro_batches=micro_batches)
+    gradients = make_gradients(loss, frozen=frozen, axis_name=axis_name, micro_batches=micro_batches)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
-        grads, (metrics, extra) = gradients(state, batch)
+        grads, (metrics, statistics) = gradients(state, batch)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        if frozen:
+            updates = jax.tree.map(lambda x, held: jnp.zeros_like(x) if held else x, updates, mask_of(updates, frozen))
         params = optax.apply_updates(state.params, updates)
+        extra = state.extra
+        if advance is not None:
+            key = jax.random.fold_in(_step_key(state), jnp.uint32(_ADVANCE))
+            extra = advance(extra, params, stats.values_of(statistics), state.step, key)
         state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, extra=extra)
         # Joined: of one vector a norm is one kernel, of a tree one for every leaf.
         return state, {**metrics, "grad_norm": jnp.linalg.norm(joined(grads))}
@@ -49,39 +68,45 @@ def make_train_step(
 
 
 def make_gradients(
-    loss_fn: LossFn, *, axis_name: str | None = None, micro_batches: int = 1
-) -> Callable[[TrainState, Batch], tuple[PyTree, tuple[dict[str, Any], PyTree]]]:
-    """Builds `gradients(state, batch) -> (grads, (metrics, extra))`: the first half of a step.
+    loss: LossFn, *, frozen: Sequence[str] = (), axis_name: str | None = None, micro_batches: int = 1
+) -> Callable[[TrainState, Batch], tuple[PyTree, tuple[dict[str, Any], Statistics]]]:
+    """Builds `gradients(state, batch) -> (grads, (metrics, statistics))`: the first half of a step.
 
     `batch` holds this device's samples; its leading size must be divisible by `micro_batches`.
     """
-    grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+
+    def held_loss(params: PyTree, *rest: Any):
+        if frozen:
+            held = mask_of(params, frozen)
+            params = jax.tree.map(lambda x, hold: jax.lax.stop_gradient(x) if hold else x, params, held)
+        return loss(params, *rest)
+
+    grad_fn = jax.value_and_grad(held_loss, has_aux=True)
 
     def gradients(state: TrainState, batch: Batch):
         keys = sample_keys(state, batch, axis_name)
         if micro_batches == 1:
-            (loss, (metrics, extra)), grads = grad_fn(state.params, state.extra, batch, keys)
+            (value, (metrics, statistics)), grads = grad_fn(state.params, state.extra, batch, keys, state.step)
         else:
-            loss, metrics, extra, grads = _accumulate(grad_fn, state, batch, keys, micro_batches)
-        metrics = {**metrics, "loss": loss}
+            value, metrics, statistics, grads = _accumulate(grad_fn, state, batch, keys, micro_batches)
+        metrics = {**metrics, "loss": value}
         if axis_name is not None:
-            grads, metrics, extra = _over_devices(grads, metrics, extra, axis_name)
-        return grads, (metrics, extra)
+            grads, metrics, statistics = _over_devices(grads, metrics, statistics, axis_name)
+        return grads, (metrics, statistics)
 
     return gradients
 
 
 def _over_devices(
-    grads: PyTree, metrics: Mapping[str, Any], extra: PyTree, axis_name: str
-) -> tuple[PyTree, dict[str, Any], PyTree]:
-    """Averages over the devices: means of gradients, scalars and floats of `extra`, sums of (sum, count) pairs."""
-    floats = [leaf for leaf in jax.tree.leaves(extra) if _is_float(leaf)]
+    grads: PyTree, metrics: Mapping[str, Any], statistics: Statistics, axis_name: str
+) -> tuple[PyTree, dict[str, Any], Statistics]:
+    """Over the devices: means of gradients and scalars, sums of (sum, count) pairs, statistics as they say."""
     devices = jax.lax.axis_size(axis_name)
     # A mean of integers is a float, and the mean of `devices` times as much is the sum.
     scaled = _reduce_metrics(metrics, lambda x: 1.0 * x, lambda x: devices * x)
-    grads, reduced, floats = _all_mean((grads, scaled, floats), axis_name)
-    means = iter(floats)
-    return grads, reduced, jax.tree.map(lambda x: next(means) if _is_float(x) else x, extra)
+    scaled_sums = jax.tree.map(lambda x: devices * x, stats.sums_of(statistics))
+    grads, reduced, sums = _all_mean((grads, scaled, scaled_sums), axis_name)
+    return grads, reduced, stats.over_devices(statistics, sums, axis_name)
 
 
 def _all_mean(tree: PyTree, axis_name: str) -> PyTree:
@@ -109,8 +134,11 @@ def sample_keys(state: TrainState, batch: Batch, axis_name: str | None = None) -
     """Typed random keys [b], one a sample: folded from the run's key, the step and the place in the global batch."""
     size = jax.tree.leaves(batch)[0].shape[0]
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
-    key = jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(state.key)), state.step)
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, first + jnp.arange(size))
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(_step_key(state), first + jnp.arange(size))
+
+
+def _step_key(state: TrainState) -> Array:
+    return jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(state.key)), state.step)
 
 
 def _accumulate(grad_fn: Callable, state: TrainState, batch: Batch, keys: Array, pieces: int):
@@ -122,19 +150,14 @@ def _accumulate(grad_fn: Callable, state: TrainState, batch: Batch, keys: Array,
         return x.reshape(pieces, x.shape[0] // pieces, *x.shape[1:])
 
     def body(total, piece):
-        (loss, (metrics, extra)), grads = grad_fn(state.params, state.extra, *piece)
-        # Every piece starts from the same `extra`; floats average over pieces like gradients do.
-        extra = jax.tree.map(lambda acc, x: acc + x if _is_float(x) else x, total[1], extra)
-        return (jax.tree.map(jnp.add, total[0], grads), extra), (loss, metrics)
+        (value, aux), grads = grad_fn(state.params, state.extra, *piece, state.step)
+        return jax.tree.map(jnp.add, total, grads), (value, *aux)
 
-    zero = (
-        jax.tree.map(jnp.zeros_like, state.params),
-        jax.tree.map(lambda x: jnp.zeros_like(x) if _is_float(x) else x, state.extra),
-    )
-    (grads, extra), (loss, metrics) = jax.lax.scan(body, zero, jax.tree.map(cut, (batch, keys)))
-    grads, extra = jax.tree.map(lambda x: x / pieces if _is_float(x) else x, (grads, extra))
+    zero = jax.tree.map(jnp.zeros_like, state.params)
+    grads, (value, metrics, statistics) = jax.lax.scan(body, zero, jax.tree.map(cut, (batch, keys)))
+    grads = jax.tree.map(lambda x: x / pieces, grads)
     metrics = _reduce_metrics(metrics, lambda x: jnp.mean(x, axis=0), lambda x: jnp.sum(x, axis=0))
-    return jnp.mean(loss), metrics, extra, grads
+    return jnp.mean(value), metrics, stats.over_pieces(statistics), grads
 
 
 def _reduce_metrics(metrics: Mapping[str, Any], mean: Callable, total: Callable) -> dict[str, Any]:
@@ -142,7 +165,3 @@ def _reduce_metrics(metrics: Mapping[str, Any], mean: Callable, total: Callable)
     return {
         name: tuple(map(total, value)) if isinstance(value, tuple) else mean(value) for name, value in metrics.items()
     }
-
-
-def _is_float(x: Array) -> bool:
-    return jnp.issubdtype(x.dtype, jnp.floating)

@@ -7,7 +7,7 @@ metrics.jsonl   every logged number, one JSON object a line
 tensorboard/    the same and the pictures, as event files
 pictures/       pictures of the held-out samples, PNG
 tables/         tables of the evaluators, JSON
-result.json     written when the run is complete: last metrics, evaluation, law
+result.json     written when the run is complete: last metrics, evaluation, read-outs
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ class ToySystem:
         self.evaluators = {}
         if held_out is not None:
             self.evaluators["test"] = PredictionEvaluator(held_out, self.predict, batch=2, num_pictures=2)
+        self.readouts = {"law": self.read_law}
 
     def predict(self, state, batch):
         return batch["pictures"][:, TARGET] / 255.0 * (state.params["phys"]["g0"] / 10.0)
@@ -56,7 +57,8 @@ def run(tmp_path, monkeypatch, discs, flat):
         for step, g0 in ((10, 7.0), (20, 9.5)):
             params = {"phys": {**PARAMS["phys"], "g0": np.float32(g0)}}
             state = TrainState(np.int32(step), params, {}, {}, np.zeros(2, np.uint32))
-            checkpoints.save(state, config=config, meta={"system": "toy_law", "data": {}, "plan": {}, "window": {}})
+            meta = {"system": "toy_law", "data": {}, "plan": {}, "window": {}}
+            checkpoints.save(step, state, config=config, meta=meta, readouts={"law": ToySystem().read_law(state)})
     (tmp_path / folders.METRICS).write_text('{"step": 10, "train/g0": 7.0}\n{"step": 20, "train/g0": 9.5}\n')
     folders.write_json(tmp_path / folders.TRUTH, {"g0": 9.6, "alpha": 8.0})
     return tmp_path
@@ -112,10 +114,28 @@ def test_bad_input_is_one_line_and_code_2(run, capsys, command, arguments, reaso
     assert reason in error and error.count("\n") == 1
 
 
-def test_a_system_without_a_law_says_so(run, capsys, monkeypatch):
-    monkeypatch.setattr(ToySystem, "read_law", lambda self, state: None)
-    assert law.main([f"--workdir={run}"]) == 2
+def test_a_system_without_a_law_says_so(tmp_path, capsys):
+    config = ConfigDict({"system": "toy_law", "seed": 0, "lawless": True, "compilation_cache": "off"})
+    state = TrainState(np.int32(1), PARAMS, {}, {}, np.zeros(2, np.uint32))
+    meta = {"system": "toy_law", "data": {}, "plan": {}, "window": {}}
+    with Checkpoints(tmp_path, keep_latest=2) as checkpoints:
+        checkpoints.save(1, state, config=config, meta=meta, readouts={"law": None})
+    assert law.main([f"--workdir={tmp_path}"]) == 2
     assert "reads out no law" in capsys.readouterr().err
+
+
+def test_the_law_is_read_without_the_model_and_compared_with_the_weights_on_demand(run, capsys, monkeypatch):
+    assert law.main([f"--workdir={run}", "--json=-", "--recompute"]) == 0
+    recomputed = json.loads(capsys.readouterr().out)
+    monkeypatch.setitem(sys.modules, "toy_law_system", None)  # the model cannot be imported any more
+    assert law.main([f"--workdir={run}", "--json=-"]) == 0
+    assert json.loads(capsys.readouterr().out) == recomputed
+    other = types.ModuleType("toy_law_system")
+    other.build = lambda config: ToySystem()
+    monkeypatch.setitem(sys.modules, "toy_law_system", other)
+    monkeypatch.setattr(ToySystem, "read_law", lambda self, state: {**recomputed, "g0": 9.9})
+    assert law.main([f"--workdir={run}", "--recompute"]) == 2
+    assert "g0 of the weights is not what step 20 saved" in capsys.readouterr().err
 
 
 def test_a_plot_that_cannot_be_written_says_so(run, capsys):

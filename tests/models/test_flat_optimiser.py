@@ -91,11 +91,10 @@ def test_a_steps_gradients_are_joined_once_for_the_optimiser_and_for_their_norm(
     params = numbers(shapes, 0)
     size = sum(x.size for x in jax.tree.leaves(params))
 
-    def loss_fn(params, extra, batch, keys):
-        del keys
-        return sum(jnp.sum(jnp.sin(x)) for x in jax.tree.leaves(params)) * jnp.mean(batch["x"]), ({}, extra)
+    def loss(params, extra, batch, keys, step):
+        return sum(jnp.sum(jnp.sin(x)) for x in jax.tree.leaves(params)) * jnp.mean(batch["x"]), ({}, {})
 
     tx = optax.chain(flat_adam(1.0), optax.scale_by_learning_rate(0.1))
     state = TrainState.create(params=params, tx=tx, key=jax.random.PRNGKey(0))
-    program = jax.jit(make_train_step(loss_fn, tx)).lower(state, {"x": jnp.ones(2)}).compile().as_text()
+    program = jax.jit(make_train_step(loss, tx)).lower(state, {"x": jnp.ones(2)}).compile().as_text()
     assert len(re.findall(rf"= f32\[{size}\]\S* concatenate\(", program)) == 1

@@ -238,7 +238,7 @@ def test_law_gets_gradient_only_through_the_projected_positions(camera_model, ba
     def loss(g0, alpha, law: float):
         layer = {**params["layer"], "g0": g0, "alpha": alpha}
         terms = make_loss(model, LossWeights(law=law, alpha_start=0.0, alpha=0.0), 10)
-        return terms({**params, "layer": layer}, initial_extra(), whole, None)[0]
+        return terms({**params, "layer": layer}, initial_extra(), whole, jnp.int32(0))[0]
 
     @jax.jit
     def gradients(g0, alpha):
@@ -272,7 +272,7 @@ def test_law_loss_is_least_at_the_worlds_gravity(camera_model, batch) -> None:
 
     @jax.jit
     def law(g0):
-        _, (metrics, _) = loss({**params, "layer": {**layer, "g0": g0}}, initial_extra(), whole, None)
+        _, (metrics, _) = loss({**params, "layer": {**layer, "g0": g0}}, initial_extra(), whole, jnp.int32(0))
         return metrics["law_loss"][0], metrics["law_loss"][1]
 
     values = [float(law(jnp.float32(g))[0]) for g in (0.0, GRAVITY - 1.0, GRAVITY, GRAVITY + 1.0, 15.0)]

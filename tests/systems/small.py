@@ -18,7 +18,7 @@ from o2t_jax.models.metric import MaskTower
 from o2t_jax.systems import o2t
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.parallel import make_parallel
-from o2t_jax.training.state import TrainState
+from o2t_jax.training.state import Initial, TrainState
 from o2t_jax.training.step import make_gradients
 from tests.models.conftest import make_batch, random_like
 
@@ -49,7 +49,7 @@ def small_system() -> O2TSystem:
 
 def small_state(system: O2TSystem) -> TrainState:
     """Parameters made in numpy: the same on every machine and version, and away from their zero starts."""
-    shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+    shapes = Initial(system.init, system.tx, (0,)).shapes
     params = random_like(shapes.params)
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     return blank.replace(params=params, opt_state=jax.jit(system.tx.init)(params))
@@ -61,9 +61,9 @@ def small_batch() -> dict[str, np.ndarray]:
 
 def main(path: str) -> None:
     system, parallel = small_system(), make_parallel()
-    gradients = parallel.compile(lambda axis: make_gradients(system.loss_fn, axis_name=axis), donate=False)
-    found, (_, extra) = gradients(parallel.replicate(small_state(system)), parallel.put(small_batch()))
-    leaves = jax.tree.leaves(parallel.to_host((found, extra)))
+    gradients = parallel.compile(lambda axis: make_gradients(system.loss, axis_name=axis), donate=False)
+    found, (_, statistics) = gradients(parallel.replicate(small_state(system)), parallel.put(small_batch()))
+    leaves = jax.tree.leaves(parallel.to_host((found, statistics)))
     np.savez(path, *leaves, devices=parallel.num_devices)
 
 

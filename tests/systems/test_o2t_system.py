@@ -46,7 +46,7 @@ def batch():
 @pytest.fixture(scope="module")
 def gradients(system, state, batch):
     """Compiled once: it is what takes time here."""
-    return jax.jit(make_gradients(system.loss_fn)).lower(state, batch).compile()
+    return jax.jit(make_gradients(system.loss)).lower(state, batch).compile()
 
 
 def test_golden_train_step(system, state, batch, gradients) -> None:
@@ -72,12 +72,13 @@ def test_golden_train_step(system, state, batch, gradients) -> None:
 
 
 def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, gradients) -> None:
-    whole, (_, extra) = gradients(state, batch)
-    parts, (_, extra_parts) = jax.jit(make_gradients(system.loss_fn, micro_batches=2))(state, batch)
+    whole, (_, found) = gradients(state, batch)
+    parts, (_, found_parts) = jax.jit(make_gradients(system.loss, micro_batches=2))(state, batch)
 
     assert_same_gradient(parts, whole)
-    assert float(extra["visited"].sum()) > 0, "nothing was seen: this compares too little"
-    assert np.allclose(extra["visited"], extra_parts["visited"], atol=1e-7)
+    assert float(found["heights"].value.sum()) > 0, "nothing was seen: this compares too little"
+    assert np.allclose(found["heights"].value, found_parts["heights"].value, atol=1e-6)
+    assert found["samples"].value == found_parts["samples"].value == len(batch["k"])
 
 
 def assert_same_gradient(found, whole) -> None:
@@ -97,21 +98,22 @@ def test_four_devices_give_one_devices_gradient(state, batch, gradients, tmp_pat
     command = [sys.executable, "-m", "tests.systems.small", str(tmp_path / "four.npz")]
     done = subprocess.run(command, cwd=ROOT, env=simulated(4), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    whole, (_, extra) = gradients(state, batch)
+    whole, (_, statistics) = gradients(state, batch)
     with np.load(tmp_path / "four.npz") as file:
         assert file["devices"] == 4
         leaves = [file[f"arr_{i}"] for i in range(len(file) - 1)]
-    found, extra_found = jax.tree.unflatten(jax.tree.structure((whole, extra)), leaves)
+    found, statistics_found = jax.tree.unflatten(jax.tree.structure((whole, statistics)), leaves)
     assert_same_gradient(found, whole)
-    assert np.allclose(extra["visited"], extra_found["visited"], atol=1e-7) and np.any(extra["visited"])
+    heights = statistics["heights"].value
+    assert np.allclose(heights, statistics_found["heights"].value, atol=1e-6) and np.any(heights)
 
 
 def test_the_full_size_step_lowers_for_tpu_and_cuda() -> None:
     _, config = load_config("a100")
     system = build(config)
-    shapes = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+    shapes = Initial(system.init, system.tx, (0,)).shapes
     batch = {name: jax.ShapeDtypeStruct((8, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
-    traced = jax.jit(make_train_step(system.loss_fn, system.tx)).trace(shapes, batch)
+    traced = jax.jit(make_train_step(system.loss, system.tx, system.advance)).trace(shapes, batch)
     for platform in ("tpu", "cuda"):
         text = traced.lower(lowering_platforms=(platform,)).as_text()
         assert "stablehlo.convolution" in text and "bf16" in text, platform
@@ -121,7 +123,7 @@ def test_the_full_size_step_lowers_for_tpu_and_cuda() -> None:
 def test_every_config_builds_and_states_its_curriculum(name: str) -> None:
     _, config = load_config(name)
     system = build(config)
-    spec = jax.eval_shape(system.init, jax.random.PRNGKey(0))
+    spec = Initial(system.init, system.tx, (0,)).shapes
     assert spec.params["layer"]["g0"].shape == () and spec.params["layer"]["alpha"].shape == (25,)
     assert system.activation_bytes(2) == 2 * system.activation_bytes(1) > 0
 

@@ -14,10 +14,12 @@ from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, plain_path
-from o2t_jax.training.state import TrainState
+from o2t_jax.training.parts import check_parts
+from o2t_jax.training.state import TrainState, of_seed
 
 CONFIG = ConfigDict({"batch": 4, "world": {"g0": 9.81}, "betas": (0.9, 0.99)})
-META = {"system": "test", "data": {"next_step": 5}, "law": {"g0": 9.7, "alpha": None, "curve": [[0, 1]], "sha": "ab"}}
+META = {"system": "test", "data": {"next_step": 5}}
+READOUTS = {"law": {"g0": 9.7, "alpha": None, "curve": [[0, 1]], "sha": "ab"}, "mass": None}
 
 
 def make_state(step: int, seed: int = 0) -> TrainState:
@@ -43,9 +45,10 @@ def saved(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     with checkpoint.Checkpoints(workdir, keep_latest=2) as store:
         for step, loss in ((10, 3.0), (20, 1.0), (30, 2.0), (40, None), (50, float("nan"))):
-            assert store.save(make_state(step, seed=step), config=CONFIG, meta=META, held_out=loss)
+            what = {"config": CONFIG, "meta": META, "readouts": READOUTS, "held_out": loss}
+            assert store.save(step, make_state(step, seed=step), **what)
         store.wait()
-        assert not store.save(make_state(50), config=CONFIG, meta=META)  # saved already: left as it is
+        assert not store.save(50, make_state(50), config=CONFIG, meta=META)  # saved already: left as it is
     return workdir
 
 
@@ -81,9 +84,39 @@ def test_open_workdir_needs_no_model(saved):
     assert opened.step == 20 and opened.config.to_dict() == CONFIG.to_dict() and opened.config.is_locked
     assert leaves_equal(opened.state.params, want.params)
     assert leaves_equal(checkpoint.restore_params(saved, "20"), want.params)
-    assert opened.meta["data"] == {"next_step": 5} and opened.meta["law"]["sha"] == "ab"
+    assert opened.meta["data"] == {"next_step": 5} and opened.meta["readouts"] == READOUTS
     assert opened.state.opt_state is None
     np.testing.assert_array_equal(opened.state.extra["count"], [0, 1, 2])
+
+
+def test_the_best_may_be_the_largest(tmp_path):
+    with checkpoint.Checkpoints(tmp_path, keep_latest=1) as store:
+        for step, reward in ((1, -3.0), (2, 5.0), (3, 4.0), (4, None)):
+            store.save(step, make_state(step), config=CONFIG, meta=META, held_out=reward, mode="max")
+    assert checkpoint.saved_steps(tmp_path) == [2, 4] and checkpoint.best_step(tmp_path) == 2
+
+
+def test_a_state_of_several_seeds_comes_back_with_its_leading_axis(tmp_path):
+    states = [make_state(7, seed) for seed in (1, 2, 3)]
+    together = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    with checkpoint.Checkpoints(tmp_path, keep_latest=1) as store:
+        store.save(7, together, config=CONFIG, meta=META, readouts={"law": {"g0": [1.0, 2.0, 3.0]}})
+    again = checkpoint.restore_state(checkpoint.find_step(tmp_path), together)
+    assert leaves_equal(again, together) and again.step.tolist() == [7, 7, 7]
+    assert leaves_equal(of_seed(again, 1), states[1])
+    assert checkpoint.read_tree(checkpoint.find_step(tmp_path), "law")["g0"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_parts_of_a_state_are_taken_and_the_rest_is_kept():
+    source = {"net": {"kernel": np.ones(2), "bias": np.ones(1)}, "head": {"kernel": np.ones((9, 9))}}
+    like = jax.tree.map(np.zeros_like, {**source, "head": {"kernel": np.zeros(3)}})
+    found = checkpoint.graft_parts(source, like, ("net.kernel",), "params")
+    assert found["net"]["kernel"].all() and not found["net"]["bias"].any() and found["head"]["kernel"].shape == (3,)
+    assert checkpoint.graft_parts(source, like, ("net",), "params")["net"]["bias"].all()
+    with pytest.raises(UsageError, match=r"head/kernel is float64\[9, 9\] there, float64\[3\] here"):
+        checkpoint.graft_parts(source, like, ("head",), "params")
+    with pytest.raises(UsageError, match=r"freeze='nett' names no part of the model: did you mean 'net'\?"):
+        check_parts([like], ("nett",), "freeze")
 
 
 def test_law_numbers_lie_beside_the_parameters(saved):
@@ -121,7 +154,7 @@ def test_a_half_written_save_is_passed_over(copy):
     (root / "50").rename(root / "50.orbax-checkpoint-tmp")  # what a SIGKILL in the middle leaves
     assert checkpoint.open_workdir(copy).step == 40
     with checkpoint.Checkpoints(copy, keep_latest=2) as store:
-        assert store.save(make_state(50, seed=51), config=CONFIG, meta=META)
+        assert store.save(50, make_state(50, seed=51), config=CONFIG, meta=META)
     assert leaves_equal(checkpoint.restore_params(copy), make_state(50, seed=51).params)
 
 
@@ -155,7 +188,7 @@ def test_a_run_whose_path_is_a_pattern_is_readable_there_and_anywhere(tmp_path, 
     want = make_state(2, seed=2)
     with checkpoint.Checkpoints(workdir, keep_latest=1) as store:
         for step in (1, 2):
-            assert store.save(make_state(step, seed=step), config=CONFIG, meta=META)
+            assert store.save(step, make_state(step, seed=step), config=CONFIG, meta=META)
     assert checkpoint.saved_steps(workdir) == [2], "the earlier one is deleted there, too"
     assert leaves_equal(checkpoint.restore_state(checkpoint.find_step(workdir), want), want)
     workdir.rename(moved)
@@ -178,4 +211,4 @@ def test_what_cannot_be_read_back_is_found_out_at_once(tmp_path, monkeypatch, sa
         checkpoint.Checkpoints(tmp_path / "[a]", keep_latest=2) as store,
     ):
         for step in range(1, saves + 1):
-            store.save(make_state(step), config=CONFIG, meta=META)
+            store.save(step, make_state(step), config=CONFIG, meta=META)

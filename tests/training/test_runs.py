@@ -36,22 +36,24 @@ import sys, jax, numpy as np
 from experiments import train
 from experiments._cli import load_config
 from o2t_jax.training.parallel import make_parallel
+from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients
 from tests.training.toy import Toy
 
 toy = Toy(load_config("tests/training/toy_config.py")[1])
-state, batch = toy.init(jax.random.PRNGKey(0)), toy.points(0)
+state, batch = Initial(toy.init, toy.tx, (0,)).make(), toy.points(0)
 results = []
 for count, pieces in ((1, 1), (4, 1), (4, 2), (2, 4)):
     parallel = make_parallel(count)
-    make = lambda axis: make_gradients(toy.loss_fn, axis_name=axis, micro_batches=pieces)
+    make = lambda axis: make_gradients(toy.loss, axis_name=axis, micro_batches=pieces)
     grads = parallel.compile(make, donate=False)
     results.append(parallel.to_host(grads(parallel.replicate(state), parallel.put(batch))))
-(want, (want_metrics, want_extra)), *others = results
-for grads, (metrics, extra) in others:
+(want, (want_metrics, want_statistics)), *others = results
+for grads, (metrics, statistics) in others:
     for got, exact in zip(jax.tree.leaves(grads), jax.tree.leaves(want), strict=True):
         assert np.max(np.abs(got - exact)) <= 1e-6 * np.max(np.abs(exact)), (got, exact)
-    np.testing.assert_allclose(extra["mean_x"], want_extra["mean_x"], rtol=1e-6)
+    np.testing.assert_allclose(statistics["x"].value, want_statistics["x"].value, rtol=1e-5)
+    assert statistics["count"].value == want_statistics["count"].value == 8
     np.testing.assert_allclose(metrics["loss_high"], want_metrics["loss_high"], rtol=1e-6)
     assert metrics["loss_high"][1] == want_metrics["loss_high"][1]
 print("gradients agree")
@@ -108,7 +110,7 @@ def test_a_foreign_system_trains_logs_evaluates_and_leaves_things_in_order(runs)
     seconds = rows[0]["train/first_step_seconds"]
     assert seconds > 0 and f"the first step was done {seconds:.1f} s after the program's start" in output
     result = json.loads((root / "whole" / "result.json").read_text())
-    assert result["step"] == 6 and result["best_step"] in (3, 6) and result["law"]["text"] == "line"
+    assert result["step"] == 6 and result["best_step"] in (3, 6) and result["readouts"]["law"]["text"] == "line"
     logged = {name for row in read_metrics(root / "whole") for name in row}
     assert {"train/loss", "train/loss_high", "train/grad_norm", "train/b", "test/loss", "law/g0"} <= logged
     assert json.loads((root / "whole" / "truth.json").read_text()) == {"b": 3.0}
@@ -138,7 +140,7 @@ def test_four_devices_give_the_gradient_of_one_and_a_checkpoint_that_needs_no_li
     assert "gradients agree" in output and "devices   4 x cpu" in output
     blocked = "import sys; sys.modules['o2t_jax'] = None\n"
     read = start("-c", blocked + FOUR_LINES.format(checkpoints=str(root / "four" / "checkpoints")))
-    law = checkpoint.open_workdir(root / "four").meta["law"]
+    law = checkpoint.open_workdir(root / "four").meta["readouts"]["law"]
     assert f"g0 {law['g0']:.3f} alpha nan curve (2, 2)" in finish(read)
     np.testing.assert_allclose(losses(root / "four"), losses(root / "whole"), rtol=1e-4)
 

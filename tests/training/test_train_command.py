@@ -132,7 +132,7 @@ class FakeTraining:
         result = {
             "train": {"loss": value},
             "eval": {"test/mse": 2 * value},
-            "law": {"g0": 9.0, "alpha": None, "s": "x"},
+            "readouts": {"law": {"g0": 9.0, "alpha": None, "s": "x"}},
         }
         folders.write_json(folder / "result.json", result)
         return 0, ""

@@ -45,7 +45,7 @@ class World:
     def on_log(self, step, means, timing):
         self.logged[step] = dict(means)
 
-    def on_eval(self, step, state):
+    def on_eval(self, step, state, due):
         self.events.append(f"eval {step}")
         assert state == step
 
@@ -56,7 +56,7 @@ class World:
     def run(self, start=0, steps=6, window=None, **options):
         if start:
             self.position = start
-        schedule = Schedule(train_steps=steps, log_every=4, eval_every=100, checkpoint_every=3)
+        schedule = Schedule(train_steps=steps, log_every=4, checkpoint_every=3, periods={"test": 100})
         parallel = make_parallel(1)
         return train(
             self.step,
@@ -129,3 +129,11 @@ def test_a_first_signal_waits_and_a_second_does_not():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_every_evaluator_has_its_own_period_and_the_decisive_one_is_saved():
+    schedule = Schedule(
+        train_steps=10, log_every=1, checkpoint_every=7, periods={"often": 2, "test": 5}, decisive="test"
+    )
+    assert [schedule.due(step) for step in (2, 3, 5, 10)] == [("often",), (), ("test",), ("often", "test")]
+    assert [step for step in range(1, 11) if schedule.saves(step)] == [5, 7, 10]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from o2t_jax.systems.base import BatchesByStep, System, TrainState
+from o2t_jax.systems.base import BatchesByStep, Sum, System
 
 
 class Toy(System):
@@ -18,13 +18,16 @@ class Toy(System):
 
     def init(self, key):
         params = {"w": 0.1 * jax.random.normal(key, (3,)), "b": jnp.zeros(())}
-        return TrainState.create(params=params, tx=self.tx, key=key, extra={"mean_x": jnp.zeros(3)})
+        return params, {"mean_x": jnp.zeros(3)}
 
-    def loss_fn(self, params, extra, batch, keys):
+    def loss(self, params, extra, batch, keys, step):
         noise = 0.01 * jax.vmap(jax.random.normal)(keys)
         error, high = (batch["x"] @ params["w"] + params["b"] + noise - batch["y"]) ** 2, batch["y"] > 0
-        extra = {"mean_x": 0.9 * extra["mean_x"] + 0.1 * batch["x"].mean(0)}
-        return error.mean(), ({"loss_high": (jnp.sum(error * high), jnp.sum(high)), "b": params["b"]}, extra)
+        metrics = {"loss_high": (jnp.sum(error * high), jnp.sum(high)), "b": params["b"]}
+        return error.mean(), (metrics, {"x": Sum(batch["x"].sum(0)), "count": Sum(jnp.float32(len(error)))})
+
+    def advance(self, extra, params, statistics, step, key):
+        return {"mean_x": 0.9 * extra["mean_x"] + 0.1 * statistics["x"] / statistics["count"]}
 
     def points(self, step):
         x = np.random.default_rng((self.config.seed, step)).normal(size=(self.config.batch, 3)).astype(np.float32)

@@ -18,6 +18,10 @@ class WorldlyToy(Toy):
             os.kill(os.getpid(), signal.SIGTERM)
         return super().points(step)
 
+    def __init__(self, config):
+        super().__init__(config)
+        self.readouts = {"law": self.read_law}
+
     def read_law(self, state):
         return {"g0": float(state.params["b"]), "alpha": None, "curve": [[0.0, 1.0], [0.1, 2.0]], "text": "line"}
 

@@ -1,0 +1,39 @@
+"""Parts of a tree of parameters by name: what a run starts from (`init_parts`) and what it leaves alone (`freeze`).
+
+A part is the path of a subtree, its names joined by dots: "encoder", or "layer.gravity_mlp".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from flax import serialization, traverse_util
+
+from o2t_jax.errors import UsageError
+from o2t_jax.types import PyTree
+
+
+def is_in(path: Sequence[Any], parts: Sequence[str]) -> bool:
+    """Whether a leaf's path, such as ("encoder", "stem", "kernel"), lies in one of the parts."""
+    return any(tuple(path[: part.count(".") + 1]) == tuple(part.split(".")) for part in parts)
+
+
+def mask_of(tree: PyTree, parts: Sequence[str]) -> PyTree:
+    """True at every leaf of `tree` (nested dicts) that lies in one of `parts`."""
+    return traverse_util.path_aware_map(lambda path, _: is_in(path, parts), tree)
+
+
+def check_parts(trees: Sequence[PyTree], parts: Sequence[str], field: str) -> None:
+    """Raises UsageError, with the nearest name, where a part is in none of the trees."""
+    paths = [path for tree in trees for path in traverse_util.flatten_dict(serialization.to_state_dict(tree))]
+    names = {".".join(map(str, path[:depth])) for path in paths for depth in range(1, len(path))}
+    names |= {str(path[0]) for path in paths}
+    for part in parts:
+        if part in names:
+            continue
+        near = difflib.get_close_matches(part, sorted(names), 1)
+        top = ", ".join(sorted({name.partition(".")[0] for name in names}))
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"{field}={part!r} names no part of the model: {hint}its parts are {top}")

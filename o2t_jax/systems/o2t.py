@@ -118,6 +118,8 @@ class O2TSystem(System):
         )
         self._loss = make_loss(self.model, self.weights, config.train_steps)
         self.readouts = {"law": self.read_law}
+        # One percent of the Earth's gravity; nothing ties g0 to metres in the free gauge.
+        self.agreement = {"law/g0_weight": 0.1} if config.gauge == "camera" else {}
         self.flights = FlightConfig.from_config(config) if config.sampler == "flights" else None
         spec = (FlightSource if self.flights else RenderSource).spec_for((config.render_size, config.render_size))
         self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}

@@ -130,6 +130,9 @@ class System(abc.ABC):
     # What the model says about the world, by name, from a host copy of the state (`opt_state` may be None): JSON
     # types, or None for nothing. Saved as `<step>/<name>` with every checkpoint; scalars are logged as "<name>/<key>".
     readouts: Mapping[str, Readout] = {}
+    # "<read-out>/<key>" -> how far the trained numbers of two starts may be apart, in the number's own unit. A number
+    # that comes with an interval ("<key>_low", "<key>_high" beside "<key>") needs none: the intervals must overlap.
+    agreement: Mapping[str, float] = {}
     pool_size: int = 0  # samples the data's buffer would like to hold in host memory
     sample_spec: Mapping[str, jax.ShapeDtypeStruct] | None = None  # one sample of a batch, no leading axis
     size_fields: tuple[str, ...] = ("batch",)  # config fields that make one sample cheaper, for error messages

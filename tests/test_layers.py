@@ -26,6 +26,7 @@ ALLOWED = {
     "training": BASE,
     "evaluation": BASE | {"geometry", "physics"},
     "systems": BASE | {"geometry", "physics", "render", "data", "models", "training", "evaluation"},
+    "loading": BASE | {"systems", "training"},
 }
 ENTRY = {"experiments", "benchmarks", "tests"}
 

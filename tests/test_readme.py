@@ -16,7 +16,9 @@ import jax
 import numpy as np
 import pytest
 
+import o2t_jax
 from experiments._cli import load_config
+from o2t_jax.errors import UsageError
 from o2t_jax.training.checkpoint import find_step, open_workdir, read_tree
 from o2t_jax.training.workdir import flatten
 from tests.devices import simulated
@@ -106,6 +108,29 @@ def test_four_lines_read_the_law_without_this_library(run):
     law = json.loads((workdir / "result.json").read_text())["readouts"]["law"]
     alpha = float("nan") if law["alpha"] is None else law["alpha"]
     assert done.stdout.startswith(f"step 2: g0 = {law['g0']:.3f} m/s^2, alpha = {alpha:.3f};")
+
+
+@pytest.mark.timeout(600)
+def test_the_python_lines_open_a_run_and_predict(run):
+    folder, _ = run
+    (workdir,) = (folder / "runs").iterdir()
+    code = block_after("<!-- lines: python -->").replace("runs/cpu-1a2b3c4d", str(workdir))
+    names: dict = {}
+    exec(code, names)
+    opened, batch, pictures = names["run"], names["batch"], names["pictures"]
+    assert (
+        opened.step == 2
+        and opened.readouts["law"] == json.loads((workdir / "result.json").read_text())["readouts"]["law"]
+    )
+    assert (
+        pictures.shape == batch["pictures"][:, 4].shape
+        and pictures.dtype == np.float32
+        and 0 <= pictures.min() <= pictures.max() <= 1
+    )
+    without = {**batch, "pictures": batch["pictures"][:, :4]}
+    assert np.allclose(opened.predict(without), pictures, atol=1e-5)
+    with pytest.raises(UsageError, match=r"seed=1: .* holds 1 seed"):
+        o2t_jax.load(workdir, seed=1)
 
 
 @pytest.mark.timeout(600)

@@ -18,6 +18,7 @@ def build_system(config: Config) -> System:
 __all__ = [
     "BatchesByStep",
     "Best",
+    "Config",
     "DataRequest",
     "Gather",
     "LossFn",

@@ -18,6 +18,8 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from o2t_jax.results import Result
+
 Array = jax.Array | np.ndarray
 PyTree = Any
 Batch = Mapping[str, Array]
@@ -68,9 +70,9 @@ class BatchIterator(Protocol):
 
 
 class Evaluator(Protocol):
-    """Measures a model on fixed held-out data. Yields (name, value): scalar, picture uint8 [H, W, 3], or table rows."""
+    """Measures a model on fixed held-out data. Yields (name, result), each name once."""
 
-    def __call__(self, state: PyTree) -> Iterator[tuple[str, Any]]: ...
+    def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]: ...
 
 
 __all__ = [

@@ -1,0 +1,52 @@
+"""What an evaluator yields: a small union of results, checked where they are made. Needs numpy alone.
+
+    Scalar       one number, perhaps with an interval           Score       a Scalar that is judged by its baselines
+    Curve        y over x, perhaps with a band                  ScoreCurve  a Curve that is judged by its baselines
+    Table        rows with named, unit-bearing columns          ScoreTable  a Table whose rows include the baselines
+    Picture      uint8 [H, W, 3]                                Film        uint8 [T, H, W, 3] at `fps` frames/s
+
+A prediction's error and an agent's return are always a Score, ScoreCurve or ScoreTable: these cannot be made without
+`baselines`, the rows of methods that learn nothing (the last picture repeated, an agent that does nothing).
+
+Numbers may be NaN (not defined) or infinite (a rollout that left the world); what they are plotted over may not.
+`to_json` and `from_json` keep every field, NaN and infinities included, in plain JSON.
+"""
+
+from o2t_jax.results.checks import Cell
+from o2t_jax.results.json_form import from_json, to_json
+from o2t_jax.results.kinds import (
+    Better,
+    Column,
+    Curve,
+    Film,
+    Picture,
+    Result,
+    Scalar,
+    Score,
+    ScoreCurve,
+    ScoreTable,
+    Table,
+    checked,
+    kind_of,
+    scalars,
+)
+
+__all__ = [
+    "Better",
+    "Cell",
+    "Column",
+    "Curve",
+    "Film",
+    "Picture",
+    "Result",
+    "Scalar",
+    "Score",
+    "ScoreCurve",
+    "ScoreTable",
+    "Table",
+    "checked",
+    "from_json",
+    "kind_of",
+    "scalars",
+    "to_json",
+]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from o2t_jax.evaluation.report import format_table, tell
+from o2t_jax.evaluation.writers.console import format_table, tell
 
 
 def machine() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from absl import flags
 
 from experiments import _cli, _cpu
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.report import tell
+from o2t_jax.evaluation.writers.console import tell
 
 ROWS = {
     "none": "nothing: geometry and algebra alone",

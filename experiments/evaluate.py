@@ -1,23 +1,22 @@
 """Measures a run on its held-out set: python -m experiments.evaluate --workdir=DIR [--step=STEP] [--json=FILE|-]
 
 Prints the system's tables (for O2T: picture and ball errors per mode and n beside rows that do nothing; the measures
-are defined in o2t_jax/evaluation/prediction.py) and writes its pictures to DIR/evaluation/. The JSON holds every
-scalar and table. With --json=- standard output is the JSON alone, and the rest goes to standard error.
+are defined in o2t_jax/evaluation/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
+DIR/evaluation/. The JSON holds every scalar, table and curve. With --json=- standard output is the JSON alone, and the
+rest goes to standard error.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from absl import flags
 
 from experiments import _cli, _cpu
 
-MOST_ROWS = 40  # longer tables are left to the JSON
+if TYPE_CHECKING:
+    from o2t_jax.results import Result
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,7 +28,10 @@ def evaluate(arguments: _cli.Arguments) -> int:
     """Runs every evaluator of the run's system."""
     values = arguments.flags
     workdir = _cli.workdir_of(values)
-    from o2t_jax.evaluation.report import text_stream, write_json
+    from o2t_jax.evaluation.writers.console import as_text, text_stream
+    from o2t_jax.evaluation.writers.folder import ResultsFolder
+    from o2t_jax.evaluation.writers.json_file import plain, write_json
+    from o2t_jax.results import checked
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.resources import set_compilation_cache
@@ -40,36 +42,21 @@ def evaluate(arguments: _cli.Arguments) -> int:
     system = build_system(opened.config)
     text_to = text_stream(values.json)
     print(f"{workdir}, step {opened.step}", file=text_to)
-    folder = workdir / "evaluation"
-    results: dict[str, Any] = {"workdir": str(workdir), "step": opened.step}
+    numbers: dict[str, Any] = {"workdir": str(workdir), "step": opened.step}
+    found: dict[str, Result] = {}
     for group, evaluator in system.evaluators.items():
-        results[group] = {}
-        for name, value in evaluator(opened.state):
-            text = _take(
-                results[group], name, value, folder / f"{group}_{name.replace('/', '_')}_{opened.step:07d}.png"
-            )
-            if text:
+        numbers[group] = {}
+        for name, result in evaluator(opened.state):
+            found[f"{group}/{name}"] = checked(f"{group}/{name}", result)
+            numbers[group] |= plain(name, result)
+            if text := as_text(name, result):
                 print(text, file=text_to)
+    files = ResultsFolder(workdir / "evaluation", flat=True).write(opened.step, found)
+    for name, path in files.items():
+        print(f"{name}: {path}", file=text_to)
     if values.json:
-        write_json(results, values.json)
+        write_json(numbers, values.json)
     return 0
-
-
-def _take(results: dict[str, Any], name: str, value: Any, path: Path) -> str:
-    """Keeps one result: numbers and tables for the JSON, pictures in `path`. Returns what to print."""
-    from o2t_jax.evaluation.report import format_table, write_png
-
-    if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3:
-        path.parent.mkdir(exist_ok=True)
-        write_png(path, value)
-        return f"pictures: {path}"
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        results[name] = value
-        return f"\n{format_table(value)}\n" if len(value) <= MOST_ROWS else f"{name}: {len(value)} rows, see --json"
-    array = np.asarray(value)
-    results[name] = array.tolist()
-    # Longer names repeat what the tables show.
-    return f"{name} {array.item():.5g}" if array.ndim == 0 and "/" not in name else ""
 
 
 def _define(values: flags.FlagValues) -> None:

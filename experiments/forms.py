@@ -20,7 +20,7 @@ from absl import flags
 from experiments import _cli, coverage
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import forms
-from o2t_jax.evaluation.report import tell
+from o2t_jax.evaluation.writers.console import tell
 from o2t_jax.geometry.camera import intrinsics_for
 
 TRUE_FORMS = ("linear", "hyperbolic")

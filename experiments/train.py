@@ -7,6 +7,7 @@ Several machines: give each --coordinator=HOST:PORT --num_processes=N --process_
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def train(arguments: _cli.Arguments) -> int:
     validate(config)
     workdir = Path(values.workdir) if values.workdir else default_workdir(arguments.config_name, config)
     # From here on JAX is needed.
+    from o2t_jax.evaluation.writers.folder import ResultsFolder
     from o2t_jax.systems.base import build_system
     from o2t_jax.training import parallel, resources
     from o2t_jax.training.progress import Progress
@@ -39,7 +41,15 @@ def train(arguments: _cli.Arguments) -> int:
     _cpu.start_devices(arguments.cpu_tuning, config.device, *cluster)
     devices = parallel.make_parallel(config.parallel)
     progress = Progress(enabled=devices.is_writer)
-    return run(build_system(config), config, workdir, parallel=devices, progress=progress)
+    return run(
+        build_system(config),
+        config,
+        workdir,
+        parallel=devices,
+        progress=progress,
+        results=ResultsFolder,
+        command=shlex.join(["python", "-m", "experiments.train", *arguments.argv]),
+    )
 
 
 def _define(values: flags.FlagValues) -> None:

@@ -58,6 +58,7 @@ def mp4(frames: np.ndarray, fps: float, encoder: str = H264_ENCODERS[0]) -> byte
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
             rate = Fraction(fps).limit_denominator(1000)
             stream = file.add_stream(encoder, rate=rate, options=_QUALITY.get(encoder, {}))
+            assert isinstance(stream, av.VideoStream)
             stream.height, stream.width = frames.shape[1:3]
             stream.pix_fmt = "yuv420p"
             context = stream.codec_context

@@ -28,11 +28,36 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.baselines import BASELINES
 from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
-from o2t_jax.evaluation.report import picture_grid
+from o2t_jax.evaluation.writers.pictures import picture_grid
+from o2t_jax.results import Better, Column, Picture, Result, Score, ScoreCurve, ScoreTable
 from o2t_jax.types import DIS, FUTURE, MODES, VIEW, PyTree
 
 MSE_WEIGHT, L1_WEIGHT = 0.7, 0.3
-SCALARS = ("loss", "psnr", "ball_psnr", "centroid_px", "missed")
+# The columns of the tables; those not shown are in their files.
+COLUMNS = {
+    "mode": Column(),
+    "n": Column("steps"),
+    "method": Column(),
+    "samples": Column(spec="d"),
+    "loss": Column(spec=".5f", shown=False),
+    "mse": Column(spec=".5f"),
+    "l1": Column(spec=".4f"),
+    "psnr": Column("dB", spec=".2f"),
+    "ball_mse": Column(spec=".5f"),
+    "ball_l1": Column(spec=".4f"),
+    "ball_psnr": Column("dB", spec=".2f"),
+    "centroid_px": Column("px", spec=".2f"),
+    "missed": Column(spec=".0%"),
+    "balls": Column(spec="d", shown=False),
+}
+# The measures that are logged for each mode, and which way is better.
+SCALARS: dict[str, Better] = {
+    "loss": "lower",
+    "psnr": "higher",
+    "ball_psnr": "higher",
+    "centroid_px": "lower",
+    "missed": "lower",
+}
 Records = dict[str, np.ndarray]
 
 
@@ -107,6 +132,11 @@ def _patch_centroid(weight: np.ndarray, threshold: float) -> np.ndarray | None:
     return np.array([w @ (columns + 0.5), w @ (rows + 0.5)]) / w.sum()
 
 
+def _loss(records: Records) -> float:
+    """Over all samples."""
+    return float(MSE_WEIGHT * np.mean(records["mse"]) + L1_WEIGHT * np.mean(records["l1"]))
+
+
 def summarise(records: Records, chosen: np.ndarray, diagonal: float) -> dict[str, Any]:
     """One row of numbers over the samples `chosen` bool [N]; the ball's are None where none has a ball."""
     mse, l1 = float(np.mean(records["mse"][chosen])), float(np.mean(records["l1"][chosen]))
@@ -171,10 +201,10 @@ def few_bins(n: np.ndarray, most: int = 5) -> list[tuple[int, int]]:
 
 
 class PredictionEvaluator:
-    """`types.Evaluator` over a fixed held-out set: yields scalars, table rows and a sheet of pictures.
+    """`types.Evaluator` over a fixed held-out set: the model's errors beside the `BASELINES`', and a sheet of pictures.
 
-    Names: `loss` (over all samples: "best" is chosen by it), `<mode>/<measure>/<method>`, `table` (rows by mode and
-    range of n), `per_n` (by mode and every n), `pictures`.
+    Names: `loss` (over all samples: "best" is chosen by it), `<mode>/<measure>` (its log's name ends with the method),
+    `table` (rows by mode and range of n), `per_n` (by mode and every n), `<measure>_over_n` (of FUTURE), `pictures`.
     """
 
     def __init__(
@@ -198,21 +228,51 @@ class PredictionEvaluator:
         )
         return found.astype(np.float32)
 
-    def __call__(self, state: PyTree) -> Iterator[tuple[str, Any]]:
+    def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]:
         prediction = self.predictions(state)
         records = {self.method: measure(self.held_out, prediction), **self._still}
-        own = records[self.method]
-        yield "loss", float(MSE_WEIGHT * np.mean(own["mse"]) + L1_WEIGHT * np.mean(own["l1"]))
+        loss = {method: _loss(record) for method, record in records.items()}
+        yield "loss", Score(loss.pop(self.method), baselines=loss, better="lower")
         rows = tidy_rows(self.held_out, records)
-        for row in rows:
-            if row["n"] == "all":
-                for name in (s for s in SCALARS if row[s] is not None and np.isfinite(row[s])):
-                    yield f"{row['mode']}/{name}/{row['method']}", row[name]
+        for mode in dict.fromkeys(row["mode"] for row in rows):
+            for name, better in SCALARS.items():
+                values = {r["method"]: r[name] for r in rows if (r["mode"], r["n"]) == (mode, "all")}
+                own = values.pop(self.method)
+                if own is not None and np.isfinite(own):  # there is a ball, and something is wrong with the picture
+                    score = Score(own, COLUMNS[name].unit, baselines=values, better=better, method=self.method)
+                    yield f"{mode}/{name}", score
         future = self.held_out.n[self.held_out.mode == FUTURE]
-        yield "table", tidy_rows(self.held_out, records, few_bins(future))
-        yield "per_n", rows
+        yield "table", self._table(tidy_rows(self.held_out, records, few_bins(future)))
+        yield "per_n", self._table(rows)
+        if len(np.unique(future)) > 1:
+            for name in ("psnr", "centroid_px"):
+                yield f"{name}_over_n", self._over_n(rows, name)
         chosen = pick_samples(self.held_out, self._num_pictures)
-        yield "pictures", sheet(self.held_out, prediction, chosen)
+        caption = "held-out samples: two of the inputs, the target, the prediction and their difference"
+        yield "pictures", Picture(sheet(self.held_out, prediction, chosen), caption)
+
+    def _table(self, rows: Sequence[Mapping[str, Any]]) -> ScoreTable:
+        names = tuple(self._still)
+        return ScoreTable(COLUMNS, rows, baselines=names, better="lower", method=self.method, by=("mode", "n"))
+
+    def _over_n(self, rows: Sequence[Mapping[str, Any]], name: str) -> ScoreCurve:
+        """A measure of FUTURE over n, from `tidy_rows` of every n; NaN where no target shows a ball."""
+        rows = [row for row in rows if row["mode"] == MODES[FUTURE] and row["n"] != "all"]
+        values = {
+            method: np.array([np.nan if row[name] is None else row[name] for row in rows if row["method"] == method])
+            for method in (self.method, *self._still)
+        }
+        return ScoreCurve(
+            np.unique([int(row["n"]) for row in rows]),
+            values.pop(self.method),
+            x_label="n",
+            y_label=name,
+            x_unit="steps",
+            y_unit=COLUMNS[name].unit,
+            baselines=values,
+            better=SCALARS[name],
+            method=self.method,
+        )
 
 
 def pick_samples(held_out: HeldOut, count: int) -> np.ndarray:

@@ -30,6 +30,7 @@ from o2t_jax.results.kinds import (
     kind_of,
     scalars,
 )
+from o2t_jax.results.seeds import over_seeds
 
 __all__ = [
     "Better",
@@ -47,6 +48,7 @@ __all__ = [
     "checked",
     "from_json",
     "kind_of",
+    "over_seeds",
     "scalars",
     "to_json",
 ]

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from o2t_jax import media
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.clu_writers import MetricWriter, MultiWriter
 from o2t_jax.training.progress import Progress
+
+_FILM_FPS = 10.0  # of films in TensorBoard, whose writers know no rate
 
 
 class Window:
@@ -152,6 +155,19 @@ class TensorBoardWriter(_Writer):
         for name, value in images.items():
             pictures = np.asarray(value)
             self._writer.add_image(name, pictures, step, dataformats="NHWC" if pictures.ndim == 4 else "HWC")
+
+    def write_videos(self, step: int, videos: Mapping[str, Any]) -> None:
+        """GIFs among the images (tensorboardX's own way needs moviepy); of N films the first."""
+        from tensorboardX.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
+
+        events = self._writer.file_writer
+        assert events is not None
+        for name, value in videos.items():
+            frames = np.asarray(value)[0] if np.ndim(value) == 5 else np.asarray(value)
+            height, width = frames.shape[1:3]
+            film = media.gif(frames, _FILM_FPS)
+            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=film)
+            events.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), step)
 
     def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
         for name, value in texts.items():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-
+from o2t_jax.results import Result, checked, over_seeds
+from o2t_jax.results import scalars as scalars_of
 from o2t_jax.training import checkpoint, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.clu_writers import MetricWriter
@@ -22,10 +22,23 @@ from o2t_jax.training.workdir import Config
 from o2t_jax.types import BatchIterator
 
 
+class ResultsWriter(Protocol):
+    """Puts an evaluation's results where they can be looked at. The command brings one: training knows none."""
+
+    def write(self, step: int, found: Mapping[str, Result], /) -> object:
+        """`found`: all results of one evaluation, by "<evaluator>/<name>"."""
+        ...
+
+
+# Makes one for a run's folder; pictures and films may be shown by the run's own writer as well.
+MakeResultsWriter = Callable[[Path, MetricWriter], ResultsWriter]
+
+
 class Reporter:
-    """The loop's hooks for one run. `writer` and `checkpoints` stay None in processes that write nothing."""
+    """The loop's hooks for one run. `writer`, `results` and `checkpoints` stay None in processes that write nothing."""
 
     writer: MetricWriter | None = None
+    results: ResultsWriter | None = None
     checkpoints: checkpoint.Checkpoints | None = None
     data: BatchIterator | None = None
 
@@ -73,36 +86,23 @@ class Reporter:
 
     def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
         """Every process evaluates, so that none waits for another; one writes."""
-        single = self._parallel.unreplicate(state)
+        single, found = self._parallel.unreplicate(state), {}
         for group in due:
-            scalars: dict[str, float] = {}
-            for name, value in self._results(group, single):
-                self._take(step, f"{group}/{name}", value, scalars)
-            self._evaluated[group] = (step, scalars)
-            if self.writer and scalars:
-                self.writer.write_scalars(step, scalars)
+            results = {f"{group}/{name}": checked(name, result) for name, result in self._measure(group, single)}
+            numbers = {key: x for name, result in results.items() for key, x in scalars_of(name, result).items()}
+            self._evaluated[group] = (step, numbers)
+            found |= results
+            if self.writer and numbers:
+                self.writer.write_scalars(step, numbers)
+        if self.results:
+            self.results.write(step, found)
 
-    def _results(self, group: str, state: TrainState) -> Iterable[tuple[str, Any]]:
+    def _measure(self, group: str, state: TrainState) -> Iterable[tuple[str, Result]]:
+        """One evaluator's results; of several seeds as one."""
         evaluator, seeds = self._system.evaluators[group], self._config.seeds
         if seeds == 1:
             return evaluator(state)
         return over_seeds([list(evaluator(of_seed(state, i))) for i in range(seeds)])
-
-    def _take(self, step: int, name: str, value: Any, scalars: dict[str, float]) -> None:
-        """Sorts one result of an evaluator by what it is."""
-        if np.ndim(value) == 0 and not isinstance(value, (str, Mapping)):
-            scalars[name] = float(value)
-        elif isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3:
-            if self.writer:
-                self.writer.write_images(step, {name: value})
-                _save_picture(self._workdir / "pictures" / f"{name.replace('/', '_')}_{step:07d}.png", value)
-        elif isinstance(value, (list, tuple, Mapping, np.ndarray)):
-            if self.writer:
-                path = self._workdir / "tables" / f"{name.replace('/', '_')}.json"
-                path.parent.mkdir(exist_ok=True)
-                folders.write_json(path, {"step": step, "rows": value})
-        else:
-            raise TypeError(f"evaluator value {name!r} is a {type(value).__name__}, not a scalar, picture or table")
 
     def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Window) -> None:
         host = self._parallel.to_host(state)
@@ -168,16 +168,6 @@ class Reporter:
         folders.write_json(self._workdir / folders.RESULT, result)
 
 
-def over_seeds(results: Sequence[Sequence[tuple[str, Any]]]) -> Iterable[tuple[str, Any]]:
-    """The results of S seeds: scalars as their mean, everything else seed by seed."""
-    for same in zip(*results, strict=True):
-        name, values = same[0][0], [value for _, value in same]
-        if np.ndim(values[0]) == 0 and not isinstance(values[0], (str, Mapping)):
-            yield name, float(np.mean(values))
-        else:
-            yield from ((f"{name}/seed{i}", value) for i, value in enumerate(values))
-
-
 def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
     """The read-outs of S seeds as one: key -> list [S]; None where a seed has none."""
     if any(readout is None for readout in readouts):
@@ -187,10 +177,3 @@ def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
     return {name: float(value) if math.isfinite(value) else None for name, value in numbers.items()}
-
-
-def _save_picture(path: Path, picture: np.ndarray) -> None:
-    from PIL import Image
-
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(picture.squeeze()).save(path)

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, loop, resources
+from o2t_jax.training import checkpoint, loop, provenance, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
 from o2t_jax.training.metrics import Window, make_writer
@@ -23,7 +23,7 @@ from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.parts import check_parts
 from o2t_jax.training.plain_path import check_name
 from o2t_jax.training.progress import Progress, clock
-from o2t_jax.training.reporter import Reporter
+from o2t_jax.training.reporter import MakeResultsWriter, Reporter
 from o2t_jax.training.signals import StopFlag, StopRequested
 from o2t_jax.training.state import Initial, TrainState, tree_bytes, tree_size
 from o2t_jax.training.step import make_train_step
@@ -33,8 +33,21 @@ from o2t_jax.types import Batch
 _WORTH_MEASURING = 1e12  # operations; less takes seconds anywhere
 
 
-def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, progress: Progress) -> int:
+def run(
+    system: System,
+    config: Config,
+    workdir: Path,
+    *,
+    parallel: Parallel,
+    progress: Progress,
+    results: MakeResultsWriter,
+    command: str = "",
+) -> int:
     """Trains `system` in `workdir` as `config` says, going on from the latest checkpoint there.
+
+    Args:
+        results: makes what writes the evaluators' results.
+        command: what the user typed, for the run's record.
 
     Returns:
         Exit code: 0 when the run is complete, 128 + signal number when a signal stopped it.
@@ -46,7 +59,8 @@ def run(system: System, config: Config, workdir: Path, *, parallel: Parallel, pr
     check_name(workdir)
     folders.check_workdir(workdir, config)
     start = _Start.find(system, config, workdir)
-    this = _Run(system, config, workdir, parallel, progress, start, _plan(system, config, parallel, start))
+    plan = _plan(system, config, parallel, start)
+    this = _Run(system, config, workdir, parallel, progress, start, plan, results, command)
     this.announce()
     if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
         progress.line(f"complete: {_result_line(system, workdir)}")
@@ -175,6 +189,8 @@ class _Run:
     progress: Progress
     start: _Start
     plan: Plan
+    results: MakeResultsWriter
+    command: str
 
     def announce(self) -> None:
         """Devices, memory and plan, before anything is made."""
@@ -237,6 +253,11 @@ class _Run:
         if self.parallel.is_writer:
             reporter.writer = make_writer(self.workdir, self.progress, resume_step=self.start.step)
             stack.callback(reporter.writer.close)
+            reporter.results = self.results(self.workdir, reporter.writer)
+            devices = f"{self.parallel.num_devices} x {self.parallel.devices[0].device_kind}"
+            provenance.record_start(
+                self.workdir, command=self.command, step=self.start.step, devices=devices, cores=_cores()
+            )
             keep = self.config.keep_checkpoints
             reporter.checkpoints = stack.enter_context(checkpoint.Checkpoints(self.workdir, keep))
             if not self.start.step:

@@ -5,8 +5,10 @@ truth.json      the hidden truth of a simulated world, where there is one; never
 checkpoints/    one folder a step (see `checkpoint`)
 metrics.jsonl   every logged number, one JSON object a line
 tensorboard/    the same and the pictures, as event files
-pictures/       pictures of the held-out samples, PNG
-tables/         tables of the evaluators, JSON
+sessions.jsonl  each start of the command: when, from which step, with which versions and devices
+results.json    the last results of each evaluator, with units, intervals and baselines
+pictures/, films/, curves/, tables/
+                the results that are more than a number, PNG, MP4, CSV, JSON
 result.json     written when the run is complete: last metrics, evaluation, read-outs
 """
 

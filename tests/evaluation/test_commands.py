@@ -93,8 +93,10 @@ def test_evaluate_prints_the_table_and_writes_pictures(run, capsys):
     row = next(r for r in numbers["test"]["table"] if (r["mode"], r["n"], r["method"]) == ("FUTURE", "all", "O2T"))
     assert 0.03 < row["l1"] < 0.05 and row["centroid_px"] < 0.5
     assert numbers["step"] == 20 and np.isfinite(numbers["test"]["loss"])
-    pictures = list((run / "evaluation").glob("*.png"))
+    pictures = list((run / "evaluation").glob("*pictures*.png"))
     assert len(pictures) == 1 and cv2.imread(str(pictures[0])).shape[0] > 2 * 128
+    assert (run / "evaluation" / "test_table.csv").read_text().startswith("mode,n,method,")
+    assert np.isfinite(numbers["test"]["loss/background only"])
 
 
 @pytest.mark.parametrize("command", [law, evaluate])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from o2t_jax import results
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import baselines, prediction
 from o2t_jax.evaluation.heldout import HeldOut, collect, moving_regions
@@ -228,16 +229,23 @@ def test_evaluator_yields_the_model_beside_the_rows(discs, flat, striped):
     values = dict(evaluator(np.float32(0.9)))
     assert sizes == [3, 3], "one shape, so one compilation"
     shade = held_out.target / 255.0
-    assert values["loss"] == pytest.approx(0.7 * np.mean((0.1 * shade) ** 2) + 0.3 * np.mean(0.1 * shade), rel=1e-4)
+    loss = 0.7 * np.mean((0.1 * shade) ** 2) + 0.3 * np.mean(0.1 * shade)
+    assert values["loss"].value == pytest.approx(loss, rel=1e-4)
     methods = {"O2T", *baselines.BASELINES}
-    assert {r["method"] for r in values["table"]} == methods
-    assert [r["n"] for r in values["per_n"] if r["mode"] == "FUTURE" and r["method"] == "O2T"] == ["all", "3", "5", "7"]
+    assert set(values["loss"].baselines) == set(baselines.BASELINES)
+    assert {r["method"] for r in values["table"].rows} == methods
+    own = [r for r in values["per_n"].rows if r["mode"] == "FUTURE" and r["method"] == "O2T"]
+    assert [r["n"] for r in own] == ["all", "3", "5", "7"]
+    logged = {key: x for name, value in values.items() for key, x in results.scalars(name, value).items()}
     for method in methods:
-        assert np.isfinite(values[f"FUTURE/psnr/{method}"])
-    assert values["FUTURE/psnr/O2T"] > values["FUTURE/psnr/background only"]
-    assert values["pictures"].dtype == np.uint8 and values["pictures"].shape[2] == 3
-    scalars = [v for k, v in values.items() if k not in ("table", "per_n", "pictures")]
-    assert all(np.isfinite(v) for v in scalars), "an infinite PSNR or a missing ball is not logged"
+        assert np.isfinite(logged[f"FUTURE/psnr/{method}"])
+    assert logged["FUTURE/psnr/O2T"] > logged["FUTURE/psnr/background only"]
+    assert values["FUTURE/psnr"].unit == "dB" and values["FUTURE/psnr"].better == "higher"
+    assert all(np.isfinite(x) for x in logged.values()), "an infinite PSNR or a missing ball is not logged"
+    curve = values["psnr_over_n"]
+    assert curve.x.tolist() == [3, 5, 7] and set(curve.baselines) == set(baselines.BASELINES)
+    np.testing.assert_array_equal(curve.y, [r["psnr"] for r in own[1:]])
+    assert isinstance(values["pictures"], results.Picture)
 
 
 def test_pictures_shown_are_spread_over_modes_and_n(flat):

@@ -64,6 +64,7 @@ def test_tensorboard_files_hold_scalars_pictures_and_texts(tmp_path):
     writer = TensorBoardWriter(tmp_path)
     writer.write_scalars(7, {"train/loss": np.float32(0.25)})
     writer.write_images(7, {"test/picture": np.full((6, 5, 3), 200, np.uint8)})
+    writer.write_videos(7, {"test/film": np.arange(2 * 6 * 5 * 3, dtype=np.uint8).reshape(2, 6, 5, 3)})
     writer.write_texts(7, {"note": "hello"})
     writer.write_histograms(7, {"weights": np.arange(10.0)})
     writer.write_hparams({"batch": 8})
@@ -72,6 +73,8 @@ def test_tensorboard_files_hold_scalars_pictures_and_texts(tmp_path):
     assert values["train/loss"][0] == 7 and values["train/loss"][1].simple_value == 0.25
     picture = values["test/picture"][1].image
     assert (picture.height, picture.width) == (6, 5) and picture.encoded_image_string.startswith(b"\x89PNG")
+    film = values["test/film"][1].image
+    assert (film.height, film.width) == (6, 5) and film.encoded_image_string.startswith(b"GIF89a")
     assert {"weights"} <= set(values) and any(tag.startswith("note") for tag in values)
 
 

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from experiments import train as train_command
+from o2t_jax import results
 from o2t_jax.training import checkpoint
 from o2t_jax.training.metrics import read_metrics
+from o2t_jax.training.provenance import read_sessions
 from tests.devices import simulated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +119,11 @@ def test_a_foreign_system_trains_logs_evaluates_and_leaves_things_in_order(runs)
     assert not list((root / "whole" / "checkpoints").rglob("truth*"))
     assert list((root / "cache").iterdir())  # the compiled step is kept for the next start
     assert (root / "whole" / "pictures" / "test_picture_0000006.png").stat().st_size
+    score = results.from_json(json.loads((root / "whole" / "results.json").read_text())["test/loss"])
+    assert score.baselines == {"always 0": 1.0} and score.value == result["eval"]["test/loss"]
+    (session,) = read_sessions(root / "whole")
+    assert session["step"] == 0 and session["cores"] >= 1 and "jax" in session["versions"]
+    assert session["command"].startswith(f"python -m experiments.train {CONFIG} --workdir={root / 'whole'} ")
     opened = checkpoint.open_workdir(root / "whole")
     assert np.any(opened.state.extra["mean_x"]) and opened.meta["data"] == {"next_step": 6}
 

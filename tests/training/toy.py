@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from o2t_jax.results import Picture, Score
 from o2t_jax.systems.base import BatchesByStep, Sum, System
 
 
@@ -34,8 +35,9 @@ class Toy(System):
         return {"x": x, "y": x @ np.array([1.0, -2.0, 0.5], np.float32) + np.float32(self.config.slope)}
 
     def test(self, state):
-        yield "loss", jnp.mean((self.points(10**9)["x"] @ state.params["w"] - 1.0) ** 2)
-        yield "picture", np.full((8, 8, 3), 128, np.uint8)
+        loss = jnp.mean((self.points(10**9)["x"] @ state.params["w"] - 1.0) ** 2)
+        yield "loss", Score(loss, baselines={"always 0": 1.0}, better="lower")
+        yield "picture", Picture(np.full((8, 8, 3), 128, np.uint8))
 
     def train_iterator(self, request):
         return BatchesByStep(self.points, request)

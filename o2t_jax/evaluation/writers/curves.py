@@ -1,0 +1,85 @@
+"""Curves as plots: a band round the measured line, baselines dashed. Drawn without matplotlib's global state."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from o2t_jax.evaluation.writers.console import heading
+from o2t_jax.results import Column, Curve, ScoreCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Mid tones: they are read on white and on black.
+COLOURS = ("#3b82c4", "#d97706", "#2f9e62", "#b4578f", "#7c6fd0", "#8a8f98", "#c2504a", "#1f9aa8")
+MEASURED = COLOURS[0]
+INK = "#010203"  # stands for the colour of the text around an inline SVG
+_MARKED = 12  # points of a line that are few enough to be marked
+
+
+def new_figure(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure of so many inches, and its axes side by side, with a grid and without a frame."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # costs 0.5 s: only who plots pays it
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(1, columns, squeeze=False)[0])
+    for each in axes:
+        each.grid(alpha=0.3)
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def figure_of(curve: Curve) -> Figure:
+    """The curve with its band, its baselines dashed, labels with units, a legend where there is more than one line."""
+    figure, (axes,) = new_figure()
+    few = len(curve.x) <= _MARKED
+    if curve.low is not None and curve.high is not None:
+        axes.fill_between(curve.x, curve.low, curve.high, color=MEASURED, alpha=0.25, linewidth=0)
+    label = (isinstance(curve, ScoreCurve) and curve.method) or "measured"
+    axes.plot(curve.x, curve.y, color=MEASURED, lw=2, marker="o" if few else None, ms=4, label=label)
+    if isinstance(curve, ScoreCurve):
+        for i, (name, y) in enumerate(curve.baselines.items()):
+            colour = COLOURS[1:][i % (len(COLOURS) - 1)]
+            axes.plot(curve.x, y, color=colour, ls="--", lw=1.3, marker="." if few else None, label=name)
+        axes.legend(frameon=False, fontsize=8)
+    axes.set_xlabel(heading(curve.x_label, Column(curve.x_unit)))
+    better = f", {curve.better} is better" if isinstance(curve, ScoreCurve) else ""
+    axes.set_ylabel(heading(curve.y_label, Column(curve.y_unit)) + better)
+    return figure
+
+
+def pixels_of(figure: Figure) -> np.ndarray:
+    """uint8 [H, W, 3], on white."""
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+
+
+def svg_of(figure: Figure, name: str) -> str:
+    """An <svg> element to stand in a page: no background, lines and text of `INK` in the page's own text colour.
+
+    `name` keeps the identifiers of several such elements of one page apart, and the text the same every time.
+    """
+    from matplotlib import rc_context
+
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.set_facecolor("none")
+        for text in [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]:
+            text.set_color(INK)
+        axes.tick_params(colors=INK)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(INK)
+        if legend := axes.get_legend():
+            for text in legend.get_texts():
+                text.set_color(INK)
+    file = io.StringIO()
+    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "svg.id": None}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :].replace(INK, "currentColor").strip()

@@ -1,0 +1,133 @@
+"""The results of an evaluation, sorted into a run's folder by what they are.
+
+results.json           every result by name: step, kind, all its numbers, and the file that shows it
+pictures/<name>_<step>.png
+films/<name>_<step>.mp4, or .gif where H.264 cannot be encoded
+tables/<name>.json     {"step", "rows"}; tables/<name>.csv
+curves/<name>.png, curves/<name>.csv
+
+In file names what is no letter, digit, dot, plus or minus is an underscore. Tables and curves are those of the last
+evaluation; a run that goes on overwrites them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from o2t_jax import media, results
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.writers.csv_file import curve_csv, table_csv
+from o2t_jax.evaluation.writers.curves import figure_of, pixels_of
+from o2t_jax.evaluation.writers.json_file import to_json, write_whole
+from o2t_jax.results import Curve, Film, Picture, Result, Scalar, Table
+
+INDEX = "results.json"
+FILM_SIDE = 128  # px; smaller films are enlarged, or half of their colours would be lost in 4:2:0
+
+
+class Screen(Protocol):
+    """What shows pictures while a run goes on: CLU's metric writers, for TensorBoard."""
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray], /) -> None: ...
+
+    def write_videos(self, step: int, videos: Mapping[str, np.ndarray], /) -> None: ...
+
+
+class ResultsFolder:
+    """Writes results below `root`, pictures, films and curves also to a `screen`.
+
+    flat: all files straight into `root`, without a subfolder for each kind.
+    """
+
+    def __init__(self, root: Path, screen: Screen | None = None, *, flat: bool = False) -> None:
+        self._root, self._screen, self._flat = root, screen, flat
+
+    def write(self, step: int, found: Mapping[str, Result]) -> dict[str, Path]:
+        """Writes results by name; a result of the same name as one before takes its place in `results.json`.
+
+        Returns: name -> the file to look at, of those that have one.
+        Raises: UsageError where something cannot be written; ValueError where two names are one in the file system.
+        """
+        stems: dict[str, str] = {}
+        for name in found:
+            if (other := stems.setdefault(_stem(name).lower(), name)) != name:
+                raise ValueError(f"results {other!r} and {name!r} would be one file: rename one of them")
+        index = self._index()
+        files: dict[str, Path] = {}
+        for name, result in found.items():
+            entry, path = self._write_one(step, name, result)
+            index[name] = {"step": step, **entry}
+            if path is not None:
+                files[name] = path
+                index[name]["file"] = path.relative_to(self._root).as_posix()
+        if index:
+            self._folder("")
+            # All numbers are finite in it, or null or text by `results.to_json`.
+            write_whole(self._root / INDEX, (json.dumps(index, indent=1, allow_nan=False) + "\n").encode())
+        return files
+
+    def _write_one(self, step: int, name: str, result: Result) -> tuple[dict[str, Any], Path | None]:
+        stem = _stem(name)
+        if isinstance(result, Scalar):
+            return results.to_json(result), None
+        if isinstance(result, Table):
+            path = self._folder("tables") / f"{stem}.json"
+            write_whole(path, to_json({"step": step, "rows": result.rows}).encode())
+            write_whole(path.parent / f"{stem}.csv", table_csv(result).encode())
+            return results.to_json(result), path
+        if isinstance(result, Curve):
+            path = self._folder("curves") / f"{stem}.png"
+            pixels = pixels_of(figure_of(result))
+            write_whole(path, media.png(pixels))
+            write_whole(path.parent / f"{stem}.csv", curve_csv(result).encode())
+            self._show("write_images", step, name, pixels)
+            return results.to_json(result), path
+        if isinstance(result, Picture):
+            path = self._folder("pictures") / f"{stem}_{step:07d}.png"
+            write_whole(path, media.png(result.pixels))
+            self._show("write_images", step, name, result.pixels)
+            return {"kind": "picture", "caption": result.caption}, path
+        assert isinstance(result, Film)
+        frames = media.enlarged(result.frames, FILM_SIDE)
+        data, kind = media.film(frames, result.fps)
+        path = self._folder("films") / f"{stem}_{step:07d}.{kind}"
+        write_whole(path, data)
+        self._show("write_videos", step, name, frames)
+        return {"kind": "film", "caption": result.caption, "fps": result.fps}, path
+
+    def _show(self, method: str, step: int, name: str, pixels: np.ndarray) -> None:
+        if self._screen is not None:
+            getattr(self._screen, method)(step, {name: pixels})
+
+    def _folder(self, kind: str) -> Path:
+        path = self._root if self._flat else self._root / kind
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be made ({error.strerror}): give another folder") from error
+        return path
+
+    def _index(self) -> dict[str, Any]:
+        return read_index(self._root)
+
+
+def read_index(root: Path) -> dict[str, Any]:
+    """What `results.json` holds, name -> entry; nothing where it is missing. Raises: UsageError where it is damaged."""
+    path = root / INDEX
+    try:
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not readable JSON ({error}): mend or delete it") from error
+    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
+        raise UsageError(f"{path} is no list of results: mend or delete it")
+    return found
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^\w.+-]", "_", name)

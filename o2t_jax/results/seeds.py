@@ -1,0 +1,99 @@
+"""The results of several seeds as one: means, with the 95% interval of the mean over seeds (Student's t)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.results.checks import Cell
+from o2t_jax.results.kinds import Column, Curve, Film, Picture, Result, Scalar, Score, ScoreCurve, Table
+
+CONFIDENCE = 0.95
+
+
+def half_width(values: np.ndarray) -> np.ndarray:
+    """Half of the mean's 95% interval over the first axis: `values` [S, ...], S at least 2 -> [...]."""
+    from scipy.stats import t
+
+    count = len(values)
+    return t.ppf(0.5 + CONFIDENCE / 2, count - 1) * np.std(values, axis=0, ddof=1) / np.sqrt(count)
+
+
+def over_seeds(results: Sequence[Sequence[tuple[str, Result]]]) -> Iterator[tuple[str, Result]]:
+    """What S seeds (at least 2) yielded, each in the same order, as one result a name.
+
+    Scalars and curves over the same x: mean, with its interval or band. Tables whose rows agree in all but numbers:
+    means, and beside each column that differs one named "<column> ±". Other tables: all rows, with a column "seed".
+    Pictures and films: the first seed's.
+
+    Raises: ValueError where the seeds did not yield the same names.
+    """
+    for same in zip(*results, strict=True):
+        names = {name for name, _ in same}
+        if len(names) != 1:
+            raise ValueError(f"seeds yielded different results in one place: {', '.join(sorted(names))}")
+        yield same[0][0], _merged([result for _, result in same])
+
+
+def _merged(results: Sequence[Any]) -> Result:
+    first = results[0]
+    if isinstance(first, Scalar):
+        return _scalar(results)
+    if isinstance(first, Curve) and all(np.array_equal(first.x, other.x) for other in results):
+        return _curve(results)
+    if isinstance(first, Table):
+        return _table(results)
+    if isinstance(first, Picture | Film):
+        return dataclasses.replace(first, caption=f"{first.caption} (seed 0)".strip())
+    return first
+
+
+def _scalar(results: Sequence[Scalar]) -> Scalar:
+    values = np.array([result.value for result in results])
+    mean, half = float(np.mean(values)), float(half_width(values))
+    interval: dict[str, Any] = {"low": mean - half, "high": mean + half} if np.isfinite(half) else {}
+    if isinstance(results[0], Score):
+        rows = [result.baselines for result in results if isinstance(result, Score)]
+        interval["baselines"] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return dataclasses.replace(results[0], value=mean, **{"low": None, "high": None, **interval})
+
+
+def _curve(results: Sequence[Curve]) -> Curve:
+    values = np.stack([result.y for result in results])
+    mean, half = np.mean(values, axis=0), half_width(values)
+    fields: dict[str, Any] = {"y": mean, "low": mean - half, "high": mean + half}
+    if isinstance(results[0], ScoreCurve):
+        rows = [result.baselines for result in results if isinstance(result, ScoreCurve)]
+        fields["baselines"] = {name: np.mean([row[name] for row in rows], axis=0) for name in rows[0]}
+    return dataclasses.replace(results[0], **fields)
+
+
+def _table(results: Sequence[Table]) -> Table:
+    first = results[0]
+    shapes = [[[_fixed(cell) for cell in row.values()] for row in result.rows] for result in results]
+    if any(shape != shapes[0] for shape in shapes):
+        columns = {"seed": Column(spec="d"), **first.columns}
+        rows = [{"seed": seed, **row} for seed, result in enumerate(results) for row in result.rows]
+        return dataclasses.replace(first, columns=columns, rows=rows)
+    rows: list[dict[str, Cell]] = [{} for _ in first.rows]
+    columns: dict[str, Column] = {}
+    for name, column in first.columns.items():
+        columns[name] = column
+        cells = [[result.rows[i][name] for result in results] for i in range(len(rows))]
+        differs = any(isinstance(cell[0], float) and len(set(map(str, cell))) > 1 for cell in cells)
+        if differs:
+            columns[f"{name} ±"] = dataclasses.replace(column, shown=False)
+        for row, cell in zip(rows, cells, strict=True):
+            number = isinstance(cell[0], float)
+            row[name] = float(np.mean(np.asarray(cell, np.float64))) if number else cell[0]
+            if differs:
+                row[f"{name} ±"] = float(half_width(np.asarray(cell, np.float64))) if number else None
+    return dataclasses.replace(first, columns=columns, rows=rows)
+
+
+def _fixed(cell: Cell) -> Any:
+    """What must be the same for every seed: everything but a float."""
+    return float if isinstance(cell, float) else cell

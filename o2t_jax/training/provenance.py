@@ -1,0 +1,54 @@
+"""How a run came about: each start of its command, with the versions and devices it had, in `sessions.jsonl`."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+SESSIONS = "sessions.jsonl"
+PACKAGES = ("o2t_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "opencv-python-headless", "av")
+
+
+def record_start(workdir: Path, *, command: str, step: int, devices: str, cores: int) -> None:
+    """Adds a line: when, from which `step`, the `command`, `devices`, cores, and versions. `workdir` must be there."""
+    session = {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "step": step,
+        "command": command,
+        "devices": devices,
+        "cores": cores,
+        "platform": platform.platform(),
+        "versions": {"python": platform.python_version(), **versions()},
+    }
+    with (workdir / SESSIONS).open("a") as file:
+        file.write(json.dumps(session) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Installed version of each of `PACKAGES`; those that are not there are left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def read_sessions(workdir: str | Path) -> list[dict[str, Any]]:
+    """The starts of a run, oldest first; a line that is not whole is skipped."""
+    path = Path(workdir) / SESSIONS
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = []
+    for line in lines:
+        try:
+            session = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(session, dict):
+            found.append(session)
+    return found

@@ -6,7 +6,6 @@ JAX is not imported before the flags are known to be right, so `--help` and a mi
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import io
 import os
 import runpy
@@ -18,6 +17,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import _cpu
+from o2t_jax.config import did_you_mean
 from o2t_jax.errors import UsageError
 from o2t_jax.process import set_variable
 from o2t_jax.training.workdir import Config, flatten
@@ -101,9 +101,8 @@ def load_config(path: str) -> tuple[str, Config]:
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
     if file is None:
         names = sorted(p.stem for p in CONFIGS.glob("*.py") if p.stem != "__init__")
-        near = difflib.get_close_matches(Path(path).stem, names, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"--config={path}: no such file; {hint}configs here are {', '.join(names)}")
+        hint = did_you_mean(Path(path).stem, names)
+        raise UsageError(f"--config={path}: no such file; {hint} configs here are {', '.join(names)}")
     get_config = runpy.run_path(str(file)).get("get_config")
     if get_config is None:
         raise UsageError(f"--config={path}: the file has no function get_config()")
@@ -127,9 +126,8 @@ def check_field(config: Config, name: str) -> None:
     names = list(flatten(config.to_dict()))
     if name in names:
         return
-    near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
-    raise UsageError(f"the config has no field {name!r}{hint}")
+    hint = did_you_mean(name, names, cutoff=0.5) or "--help lists them"
+    raise UsageError(f"the config has no field {name!r}; {hint}")
 
 
 def _parse(values: flags.FlagValues, argv: list[str], with_config: bool) -> tuple[Arguments, list[str]]:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
 # Folder or file of o2t_jax -> what of o2t_jax it may import, beside itself. Every part must be listed.
-BASE = {"types", "errors", "trees", "process", "results", "media"}
+BASE = {"types", "errors", "config", "registry", "trees", "process", "results", "media"}
 ALLOWED = {
     "results": set(),
     "media": set(),
@@ -20,6 +20,8 @@ ALLOWED = {
     "trees": {"types"},
     "errors": set(),
     "process": set(),
+    "config": {"errors"},
+    "registry": {"errors", "config"},
     "geometry": BASE,
     "physics": BASE | {"geometry"},
     "render": BASE | {"geometry", "physics"},

@@ -16,12 +16,12 @@ The curriculum governs both what is rendered and what is drawn (`o2t_jax.data.re
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from o2t_jax.config import unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.types import FUTURE, MODES
 
@@ -142,9 +142,7 @@ class Curriculum:
         """`name` is a config's `curriculum` field: 'guide', 'scaled' or 'no_view'. Raises UsageError otherwise."""
         builders = {"guide": cls.guide, "scaled": cls.scaled, "no_view": cls.no_view}
         if name not in builders:
-            near = difflib.get_close_matches(str(name), builders, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise UsageError(f"curriculum='{name}' is unknown: choose one of {', '.join(builders)}{hint}")
+            raise unknown_choice("curriculum", name, builders)
         return builders[name](train_steps, n_max)
 
     @property

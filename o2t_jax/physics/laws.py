@@ -4,18 +4,17 @@ g(z) > 0 points down: the vertical acceleration is -g(z), z in m above the groun
 arithmetic, so the same function serves Python floats (the renderer's hot path), numpy and jax.numpy; the potential
 U(z) per unit mass (m^2/s^2, dU/dz = g) gives the energy v^2/2 + U that elastic motion keeps.
 
-A new law is one `register(Law(...))` call.
+A new law is one more `Law` in `LAWS`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from o2t_jax.errors import UsageError
-from o2t_jax.geometry.camera import namespace
+from o2t_jax.registry import Registry
 
 HYPERBOLIC_SHIFT_M = 10.0
 
@@ -38,6 +37,8 @@ def _log1p(x: Any) -> Any:
     # math.log1p is 20 times faster on a float than numpy's; the hot path calls the potential with floats.
     if isinstance(x, float):
         return math.log1p(x)
+    from o2t_jax.geometry.camera import namespace  # it imports JAX, and a config names laws without
+
     return namespace(x).log1p(x)
 
 
@@ -69,24 +70,7 @@ INVERSE_SQUARE = Law(
     z_min=-100.0,
 )
 
-LAWS: dict[str, Law] = {law.name: law for law in (CONSTANT, LINEAR, HYPERBOLIC, INVERSE_SQUARE)}
-
-
-def register(law: Law) -> Law:
-    """Adds a law to `LAWS`. Raises UsageError when the name is taken."""
-    if law.name in LAWS:
-        raise UsageError(f"gravity law {law.name!r} is registered already; choose another name")
-    LAWS[law.name] = law
-    return law
-
-
-def get_law(name: str) -> Law:
-    """The registered law of that name. Raises UsageError, with a suggestion, when there is none."""
-    if name not in LAWS:
-        close = get_close_matches(name, LAWS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "choose one of " + ", ".join(sorted(LAWS))
-        raise UsageError(f"unknown gravity law {name!r}: {hint}")
-    return LAWS[name]
+LAWS: Registry[Law] = Registry("world.law", {law.name: law for law in (CONSTANT, LINEAR, HYPERBOLIC, INVERSE_SQUARE)})
 
 
 class Gravity(NamedTuple):
@@ -98,7 +82,7 @@ class Gravity(NamedTuple):
     @classmethod
     def of(cls, law: str, **params: float) -> Gravity:
         """`Gravity.of("hyperbolic", g0=9.5, alpha=8.0)`. Raises UsageError for unknown names or numbers not finite."""
-        family = get_law(law)
+        family = LAWS.get(law)
         if set(params) != set(family.names):
             given = ", ".join(params) or "nothing"
             raise UsageError(f"gravity law {law!r} takes {', '.join(family.names)}; got {given}")
@@ -147,7 +131,5 @@ __all__ = [
     "LINEAR",
     "Gravity",
     "Law",
-    "get_law",
     "law_for",
-    "register",
 ]

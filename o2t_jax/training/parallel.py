@@ -8,7 +8,6 @@ batch, and the step averages over the axis "batch", which spans all devices of a
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from o2t_jax.config import unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.training.contract import StepFn
 from o2t_jax.types import Batch, PyTree
@@ -180,9 +180,7 @@ def start_devices(
         UsageError: an unknown kind of device, one that is not there, or incomplete arguments for several processes.
     """
     if device not in DEVICE_CHOICES:
-        near = difflib.get_close_matches(device, DEVICE_CHOICES, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"device={device!r} is unknown: {hint}choose one of {', '.join(DEVICE_CHOICES)}")
+        raise unknown_choice("device", device, DEVICE_CHOICES)
     if device not in ("auto", "gpu"):  # "gpu" as a platform name would insist on CUDA and ROCm both
         jax.config.update("jax_platforms", device if device == "cpu" else f"{device},cpu")
     if coordinator == "auto":

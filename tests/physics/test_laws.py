@@ -9,7 +9,7 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.invariants import energy, energy_drift
-from o2t_jax.physics.laws import CONSTANT, LAWS, Gravity, get_law, law_for, register
+from o2t_jax.physics.laws import CONSTANT, LAWS, Gravity, law_for
 from o2t_jax.physics.trajectory import Bouncing, Field
 
 WORLDS = [
@@ -80,7 +80,7 @@ def test_a_world_is_hashable_and_picklable():
 
 def test_refusals_name_the_cure():
     with pytest.raises(UsageError, match="did you mean 'hyperbolic'"):
-        get_law("hyperbolik")
+        LAWS.get("hyperbolik")
     with pytest.raises(UsageError, match="takes g0, alpha"):
         Gravity.of("hyperbolic", g0=9.8)
     with pytest.raises(UsageError, match="finite"):
@@ -88,4 +88,4 @@ def test_refusals_name_the_cure():
     with pytest.raises(UsageError, match="planet_radius"):
         Gravity.of("inverse_square", g_surface=9.8, planet_radius=50.0)
     with pytest.raises(UsageError, match="registered already"):
-        register(CONSTANT)
+        LAWS.register(CONSTANT.name, CONSTANT)

@@ -26,7 +26,7 @@ def refuse(capsys, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("--config.bacth=4", "no field 'bacth'; did you mean batch?"),
+        ("--config.bacth=4", "no field 'bacth'; did you mean 'batch'?"),
         ("--config.batch=four", "invalid literal"),
         ("--config.lr=nan", "lr=nan is not a finite number"),
         ("--config.train_steps=0", "train_steps=0 must be at least 1"),
@@ -37,7 +37,7 @@ def refuse(capsys, *arguments: str) -> str:
         ("--config=tests/conftest.py", "no function get_config"),
         ("--config.system=o2", "did you mean 'o2t'?"),
         ("--config.system=no.such.module", "no module 'no'"),
-        ("--config.system=tests.training.toy:nothing", "has no function 'nothing'"),
+        ("--config.system=tests.training.toy:nothing", "has no 'nothing'"),
         ("--config.device=gup", "did you mean 'gpu'?"),
         ("--config.device=tpu", "device=tpu is not there"),
         ("--config.parallel=99", "parallel=99, but this process has"),
@@ -67,7 +67,7 @@ def test_help_and_typing_mistakes_are_answered_without_jax():
     typed = [sys.executable, "-m", "experiments.train", CONFIG, "--config.traim_steps=3"]
     run = subprocess.run(typed, capture_output=True, text=True, check=False)
     assert run.returncode == 2 and run.stdout == ""
-    assert run.stderr == "error: the config has no field 'traim_steps'; did you mean train_steps?\n"
+    assert run.stderr == "error: the config has no field 'traim_steps'; did you mean 'train_steps'?\n"
     assert time.monotonic() - begun < 20
 
 

@@ -1,0 +1,95 @@
+"""One contract over every registry: what is registered is there, a name that is not is refused with the nearest."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.envs import ENVIRONMENTS
+from o2t_jax.physics.laws import LAWS, Gravity, Law
+from o2t_jax.registry import Registry
+from o2t_jax.render.scenes import SCENES
+from o2t_jax.systems import SYSTEMS, get_builder
+
+REGISTRIES: dict[str, Registry] = {
+    "systems": SYSTEMS,
+    "environments": ENVIRONMENTS,
+    "laws": LAWS,
+    "scenes": SCENES,
+}
+ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
+
+
+def check_system(name: str, build) -> None:
+    assert callable(build) and get_builder(name) is build
+
+
+def check_environment(name: str, make) -> None:
+    environment = make(Gravity.constant(9.8))
+    assert environment.name == name
+
+
+def check_law(name: str, law: Law) -> None:
+    assert law.name == name and law.names
+    params = tuple(200.0 + i for i in range(len(law.names)))
+    assert np.isfinite(law.g(1.0, params)) and law.potential(0.0, params) == 0.0
+    assert law.g(jnp.ones(3), params).shape == (3,)
+
+
+def check_scene(name: str, scene) -> None:
+    assert scene.name == name and scene.t_max > 0.0
+
+
+CHECKS = {"systems": check_system, "environments": check_environment, "laws": check_law, "scenes": check_scene}
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_what_is_registered_is_there_and_under_its_own_name(kind: str, name: str) -> None:
+    registry = REGISTRIES[kind]
+    thing = registry.get(name)
+    assert not isinstance(thing, str) and registry[name] is thing and name in registry
+    CHECKS[kind](name, thing)
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_an_unknown_name_is_refused_with_the_nearest(kind: str) -> None:
+    registry = REGISTRIES[kind]
+    for name in registry:
+        with pytest.raises(UsageError) as refusal:
+            registry.get(name + "x")
+        message = str(refusal.value)
+        assert f"{registry.what}='{name}x' is unknown: did you mean '{name}'?" in message and "\n" not in message
+        assert all(other in message for other in registry)
+    for wrong in ("", None, 3, "completely.different", "::", "a:"):
+        with pytest.raises(UsageError, match="choose one of"):
+            registry.get(wrong)
+    with pytest.raises(UsageError, match="registered already"):
+        registry.register(next(iter(registry)), "x:y")
+
+
+def test_a_thing_of_ones_own_is_imported_where_the_registry_takes_it(tmp_path, monkeypatch) -> None:
+    (tmp_path / "own_things.py").write_text("THING = 3\n")
+    (tmp_path / "own_broken.py").write_text("import package_that_is_not_there\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    mine: Registry[int] = Registry("thing", {"late": "own_things:THING", "now": 4}, foreign=True)
+    assert [mine.get(name) for name in ("late", "now", "own_things:THING")] == [3, 4, 3]
+    with pytest.raises(UsageError, match="thing='own_things:NOTHING': module own_things has no 'NOTHING'"):
+        mine.get("own_things:NOTHING")
+    with pytest.raises(UsageError, match="no module 'nowhere'"):
+        mine.get("nowhere.at_all:THING")
+    with pytest.raises(ModuleNotFoundError, match="package_that_is_not_there"):  # not the user's name: its own error
+        mine.get("own_broken:THING")
+    with pytest.raises(UsageError, match="is unknown"):
+        Registry("thing", {"now": 4}).get("own_things:THING")
+
+
+def test_registries_that_a_config_needs_import_no_jax() -> None:
+    code = "import sys, o2t_jax.systems, o2t_jax.physics.laws; print('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

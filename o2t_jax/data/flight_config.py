@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from o2t_jax.data.views import from_flat
 from o2t_jax.errors import UsageError
 
 _MAX_SIDE_PX = 8192
@@ -30,28 +29,28 @@ class FlightConfig:
     horizontal directions from the ball to a stereo pair.
     """
 
-    camera_size: int = 1024
-    dt: float = 0.05
-    survey_times: int = 9
-    survey_stride: int = 4
-    survey_start: float = 0.2
-    k_min: int = 4
-    k_max: int = 16
-    n_max: int = 32
-    num_setups: int = 0
-    samples_per_setup: int = 32
-    setups_at_once: int = 4
-    survey_cache: int = 256
-    window_jitter: int = 4
-    clean_windows: bool = True
-    motion_threshold: int = 12
-    ball_pixels: int = 30
-    min_times: int = 4
-    min_span: float = 0.5
-    clearance: float = 0.1
-    min_height: float = 0.5
-    min_turn: float = 20.0
-    max_turn: float = 150.0
+    camera_size: int
+    dt: float
+    survey_times: int
+    survey_stride: int
+    survey_start: float
+    k_min: int
+    k_max: int
+    n_max: int
+    num_setups: int
+    samples_per_setup: int
+    setups_at_once: int
+    survey_cache: int
+    window_jitter: int
+    clean_windows: bool
+    motion_threshold: int
+    ball_pixels: int
+    min_times: int
+    min_span: float
+    clearance: float
+    min_height: float
+    min_turn: float
+    max_turn: float
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -102,11 +101,6 @@ class FlightConfig:
             if not (math.isfinite(value) and low <= value <= high):
                 bound = f"in {low:g}..{high:g}" if math.isfinite(high) else f"at least {low:g} and finite"
                 raise UsageError(f"{name}={value} must be {bound}")
-
-    @classmethod
-    def from_config(cls, config: Any) -> FlightConfig:
-        """Picks the fields that `config` (a mapping or an object with attributes) has; the rest keep their defaults."""
-        return from_flat(cls, config)
 
     @property
     def survey_spacing(self) -> float:

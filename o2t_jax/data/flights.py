@@ -69,7 +69,7 @@ class FlightSource(SampleSource[_Kept]):
         seed: int,
         *,
         image_size: tuple[int, int],
-        max_attempts: int = 50,
+        max_attempts: int,
         process_index: int = 0,
     ) -> None:
         self.scene = rig_of(scene)

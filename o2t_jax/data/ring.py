@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from o2t_jax.data.views import from_flat
+from o2t_jax.config import unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
@@ -25,24 +25,22 @@ class BufferConfig:
     """Sizes of the buffer, per process; the field names are those of the flat config.
 
     `pool_size`: samples in the ring. `initial_fill`: samples made before the first step. `batch`: samples a step.
-    `reuse`: how often a sample is drawn on average. `render_workers`: threads. `read_ahead`: finished samples that
-    may wait outside the ring, None is enough for one step and two per worker.
+    `reuse`: how often a sample is drawn on average. `render_workers`: threads. `buffer`: one of `BUFFERS`.
     """
 
     pool_size: int
     initial_fill: int
     batch: int
-    reuse: float = 4.0
-    render_workers: int = 2
-    buffer: str = "deterministic"
-    read_ahead: int | None = None
+    reuse: float
+    render_workers: int
+    buffer: str
 
     def __post_init__(self) -> None:
         for name in ("pool_size", "initial_fill", "batch", "render_workers"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)} must be at least 1: set --config.{name}=1 or more")
         if self.buffer not in BUFFERS:
-            raise UsageError(f"buffer='{self.buffer}' is unknown: choose one of {', '.join(BUFFERS)}")
+            raise unknown_choice("buffer", self.buffer, BUFFERS)
         if not 1.0 <= self.reuse < float("inf"):
             raise UsageError(f"reuse={self.reuse} must be at least 1: below, samples are made that nobody draws")
         if self.pool_size < self.batch:
@@ -57,13 +55,6 @@ class BufferConfig:
                 f"initial_fill={self.initial_fill} is below batch={self.batch}: the first batch would repeat samples; "
                 "raise initial_fill"
             )
-        if self.read_ahead is not None and self.read_ahead < self.render_workers:
-            raise UsageError(f"read_ahead={self.read_ahead} must be at least render_workers={self.render_workers}")
-
-    @classmethod
-    def from_config(cls, config: Any) -> BufferConfig:
-        """Picks the fields of the same names out of a flat config."""
-        return from_flat(cls, config)
 
     @property
     def _ratio(self) -> Fraction:
@@ -81,9 +72,7 @@ class BufferConfig:
 
     @property
     def ahead(self) -> int:
-        """Finished samples that may wait outside the ring."""
-        if self.read_ahead is not None:
-            return self.read_ahead
+        """Finished samples that may wait outside the ring: enough for one step, and for two a worker."""
         return max(2 * self.render_workers, int(self._ratio) + 1 + self.render_workers)
 
     def host_samples(self) -> int:

@@ -52,8 +52,8 @@ class RenderSource(SampleSource[_Kept]):
         seed: int,
         *,
         image_size: tuple[int, int],
-        visibility: VisibilityRule | None = None,
-        max_attempts: int = 200,
+        visibility: VisibilityRule,
+        max_attempts: int,
         process_index: int = 0,
     ) -> None:
         height, width = image_size
@@ -70,7 +70,7 @@ class RenderSource(SampleSource[_Kept]):
             process_index=process_index,
         )
         self.prior, self.views = prior, views
-        self.visibility = visibility or VisibilityRule()
+        self.visibility = visibility
         self.visibility.check_size(*self.image_size)
 
     def _keep(self, split: str, index: int, stage: Stage | None) -> _Kept:

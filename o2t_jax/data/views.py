@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,7 +21,6 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
 from o2t_jax.types import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
 
-T = TypeVar("T")
 _MAX_ELEVATION_DEG = 85.0
 # After a sample's last picture: long enough for what moves to be elsewhere, short enough for a module that simulates.
 REFERENCE_DELAYS_S = (1.5, 2.7)
@@ -52,22 +50,22 @@ class ViewConfig:
     `distance_min`, `distance_max`: horizontal distance of camera 1 from the scene, None leaves it to the scene.
     """
 
-    dt: float = 0.02
-    k_min: int = 1
-    k_max: int = 1
-    n_max: int = 20
-    t1_max: float = 0.2
-    stereo_gap: float = 0.2
-    convergence: float | None = None
-    view_azimuth: float = 15.0
-    view_elevation: float = 5.0
-    view_shift: float = 1.0
-    future_azimuth: float = 10.0
-    future_elevation: float = 3.0
-    future_shift: float = 0.5
-    focus: float | None = None
-    distance_min: float | None = None
-    distance_max: float | None = None
+    dt: float
+    k_min: int
+    k_max: int
+    n_max: int
+    t1_max: float
+    stereo_gap: float
+    convergence: float | None
+    view_azimuth: float
+    view_elevation: float
+    view_shift: float
+    future_azimuth: float
+    future_elevation: float
+    future_shift: float
+    focus: float | None
+    distance_min: float | None
+    distance_max: float | None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -100,11 +98,6 @@ class ViewConfig:
         if value is not None and value < low:
             raise UsageError(f"{name}={value} must be at least {low:g}: set --config.{name}={low:g} or more")
 
-    @classmethod
-    def from_config(cls, config: Any) -> ViewConfig:
-        """Picks the fields that `config` (a mapping or an object with attributes) has; the rest keep their defaults."""
-        return from_flat(cls, config)
-
     @property
     def horizon(self) -> float:
         """The latest time (s) that a target picture can need."""
@@ -119,14 +112,6 @@ class ViewConfig:
                 f"t1_max + n_max * dt = {self.horizon:.3g} s, but scene '{prior.name}' ends at {prior.t_max:.3g} s: "
                 f"{cure}"
             )
-
-
-def from_flat(cls: type[T], config: Any) -> T:
-    """Builds the dataclass `cls` from the fields of the same names in a flat config, where they are there."""
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    if isinstance(config, Mapping):
-        return cls(**{name: config[name] for name in names if name in config})
-    return cls(**{name: getattr(config, name) for name in names if hasattr(config, name)})
 
 
 class Shot(NamedTuple):

@@ -10,12 +10,12 @@ be; and if the others were close together in time, so would the place where a sl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from o2t_jax.data.views import Shot, from_flat
+from o2t_jax.data.views import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.types import LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET
 
@@ -34,20 +34,15 @@ class VisibilityRule:
     moving mask; None is 0.1% of the picture, at least 4 px. `require_whole`: the mask may not touch the border.
     """
 
-    motion_threshold: int = 12
-    min_pixels: int | None = None
-    require_whole: bool = True
+    motion_threshold: int
+    min_pixels: int | None
+    require_whole: bool
 
     def __post_init__(self) -> None:
         if not 1 <= self.motion_threshold <= 254:
             raise UsageError(f"motion_threshold={self.motion_threshold} must be in 1..254 (bytes)")
         if self.min_pixels is not None and self.min_pixels < 1:
             raise UsageError(f"min_pixels={self.min_pixels} must be at least 1, or a picture without a ball would do")
-
-    @classmethod
-    def from_config(cls, config: Any) -> VisibilityRule:
-        """Picks the fields that `config` has; the rest keep their defaults."""
-        return from_flat(cls, config)
 
     def smallest(self, height: int, width: int) -> int:
         """The smallest mask that counts, in px, for a picture of this size."""

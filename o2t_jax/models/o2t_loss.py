@@ -29,16 +29,19 @@ HALF_GREY = 0.5 / 255.0
 
 
 class LossWeights(NamedTuple):
-    """Weights of the terms (see the module's docstring); `huber` in m; `alpha_start` a share of the run."""
+    """Weights of the terms (see the module's docstring); `huber` in m; `alpha_start` a share of the run.
 
-    swap: float = 100.0
-    law: float = 1.0
-    departure: float = 0.1
-    alpha: float = 1e-3
-    huber: float = 0.02
-    motion: float = 0.0
-    alpha_start: float = 0.4
-    visited_rate: float = 0.02
+    `visited_rate`: share of a step in the running histogram of heights.
+    """
+
+    swap: float
+    law: float
+    departure: float
+    alpha: float
+    huber: float
+    motion: float
+    alpha_start: float
+    visited_rate: float
 
 
 def initial_extra() -> dict[str, jax.Array]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from o2t_jax.config import Config
 from o2t_jax.systems import get_builder
 from o2t_jax.training.contract import Best, DataRequest, LossFn, Plan, System
 from o2t_jax.training.iterator import BatchesByStep
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.statistics import Gather, Max, Sum
-from o2t_jax.training.workdir import Config
 
 
 def build_system(config: Config) -> System:

@@ -1,51 +1,85 @@
-"""The fields that every system's config shares. A system's own `*_config.py` starts from `base()` and adds to it.
+"""The fields that systems share, in groups, each with its default and meaning. Needs no JAX.
 
-Needs no JAX, so that `--help` and a mistyped field are answered at once.
+A system's own `*_config.py` composes them: `FIELDS = (*base_config.FIELDS, BUFFER.changed(pool_size=64), Group(...))`.
 """
 
 from __future__ import annotations
 
 import math
 
-from ml_collections import ConfigDict
-
+from o2t_jax.config import Config, Field, Group, config_of, flatten
 from o2t_jax.errors import UsageError
-from o2t_jax.training.workdir import Config, flatten
+
+RUN = Group(
+    "The run",
+    (
+        Field("system", "", "a name in o2t_jax.systems.SYSTEMS, or package.module:function"),
+        Field("seed", 0, "seed of weights, data and random numbers"),
+        Field("train_steps", 1000, "updates in all"),
+        Field("batch", 16, "samples an update, over all devices"),
+        Field("lr", 1e-4, "learning rate"),
+        Field("init_from", "", "another run whose parameters to start from: DIR, DIR@best, DIR@latest or DIR@STEP"),
+        Field("init_parts", (), "of that run only these parts, such as ('encoder',); empty: all"),
+        Field("freeze", (), "parts of the parameters that are not trained, such as ('encoder', 'layer.gravity_mlp')"),
+        Field("seeds", 1, "runs of seed, seed + 1, ... side by side in one program; for samples made in JAX"),
+    ),
+)
+LOG = Group(
+    "Evaluation, log and checkpoints",
+    (
+        Field("eval_every", 500, "steps between two evaluations on held-out samples"),
+        Field("log_every", 20, "steps between two log lines, each a mean over those steps", free=True),
+        Field("checkpoint_every", 500, "steps between two checkpoints; evaluated steps are saved too", free=True),
+        Field("keep_checkpoints", 2, "latest checkpoints to keep, beside the best one", free=True),
+    ),
+)
+MACHINE = Group(
+    "The machine",
+    (
+        Field("device", "auto", "auto, cpu, gpu, cuda, rocm, tpu or mps", free=True),
+        Field("parallel", 0, "devices of this machine to use; 0: all", free=True),
+        Field("memory_gb", 0.0, "plan as if only so much host memory (GB) were free; 0: what is free", free=True),
+        Field(
+            "cpu_tuning",
+            "on",
+            "on: settings of malloc, compiler and dispatch that make a CPU faster; off: none of them",
+            ("on", "off"),
+            free=True,
+        ),
+        Field("compilation_cache", "auto", "where compiled steps are kept: auto (per user), off, or a path", free=True),
+    ),
+)
+# What every system has.
+FIELDS = (RUN, LOG, MACHINE)
+
+# For systems whose samples come through the replay ring (`o2t_jax.data.ring`).
+BUFFER = Group(
+    "The buffer",
+    (
+        Field("pool_size", 512, "samples that the ring holds"),
+        Field("initial_fill", 64, "samples made before the first step"),
+        Field("render_workers", 2, "threads that make samples; for a module, processes", free=True),
+        Field("reuse", 2.0, "how often a sample is drawn on average"),
+        Field(
+            "buffer",
+            "deterministic",
+            "deterministic (repeatable), or free (workers and training run on independently: the guide's FIFO)",
+            ("deterministic", "free"),
+        ),
+    ),
+)
+OPTIMISER = Group(
+    "The optimiser",
+    (
+        Field("weight_decay", 1e-4, "AdamW's weight decay"),
+        Field("clip", 1.0, "largest global norm of the network's gradient"),
+    ),
+)
 
 
 def base() -> Config:
-    """Shared fields with their defaults. `ConfigDict` gives each field the type of its default."""
-    config = ConfigDict()
-    config.system = ""  # a name in o2t_jax.systems.SYSTEMS, or package.module:function
-    config.seed = 0  # of weights, data and random numbers
-    config.train_steps = 1000  # updates in all
-    config.batch = 16  # samples an update, over all devices
-    config.lr = 1e-4  # learning rate
-    config.eval_every = 500  # steps between two evaluations on held-out samples
-    config.log_every = 20  # steps between two log lines, each a mean over those steps
-    config.checkpoint_every = 500  # steps between two checkpoints; evaluated steps are saved too
-    config.keep_checkpoints = 2  # latest checkpoints to keep, beside the best one
-    config.init_from = ""  # another run's workdir whose parameters to start from; DIR@best, DIR@latest or DIR@STEP
-    config.init_parts = ()  # of that run, only these parts, such as ("encoder",); empty: all
-    config.freeze = ()  # parts of the parameters that are not trained, such as ("encoder", "layer.gravity_mlp")
-    config.seeds = 1  # runs with seeds seed, seed + 1, ... side by side in one program (samples made in JAX only)
-    config.device = "auto"  # auto, cpu, gpu, cuda, rocm, tpu or mps
-    config.parallel = 0  # devices of this machine to use; 0: all
-    config.memory_gb = 0.0  # plan as if only so much host memory were free; 0: what is free
-    config.cpu_tuning = "on"  # on: settings of malloc, compiler and dispatch that make a CPU faster; off: none of them
-    config.compilation_cache = "auto"  # where compiled steps are kept: auto (per user), off, or a path
-    # Fields that may differ when a run is resumed, because they do not change what is computed.
-    config.free_fields = (
-        "log_every",
-        "checkpoint_every",
-        "keep_checkpoints",
-        "device",
-        "parallel",
-        "memory_gb",
-        "cpu_tuning",
-        "compilation_cache",
-    )
-    return config
+    """The shared fields at their defaults."""
+    return config_of(FIELDS)
 
 
 _AT_LEAST_ONE = ("train_steps", "batch", "seeds", "eval_every", "log_every", "checkpoint_every", "keep_checkpoints")

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from o2t_jax.config import Config, from_flat
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.flights import FlightSource
@@ -30,7 +31,6 @@ from o2t_jax.physics.laws import law_for
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.training.statistics import Statistic, Sum
-from o2t_jax.training.workdir import Config
 from o2t_jax.types import DIS, TARGET, VIEW, Array, Batch, Evaluator, PyTree, Renderer
 
 MODULE_CACHE = "runs/module_cache"
@@ -62,6 +62,30 @@ def make_model(config: Config) -> O2TModel:
         camera_size=config.camera_size if config.sampler == "flights" else 0,
         remat=config.remat,
         dtype=jnp.dtype(config.dtype),
+    )
+
+
+def make_views(config: Config) -> ViewConfig:
+    """Times and cameras of a sample; a distance of 0 in the config is None here."""
+    return from_flat(ViewConfig, config, **{name: config[name] or None for name in o2t_config.OPTIONAL_DISTANCES})
+
+
+def make_visibility(config: Config) -> VisibilityRule:
+    """Which samples are kept."""
+    return from_flat(VisibilityRule, config, min_pixels=config.min_pixels or None)
+
+
+def make_weights(config: Config) -> LossWeights:
+    """Weights of the loss."""
+    return LossWeights(
+        swap=config.swap_weight,
+        law=config.law_weight,
+        departure=config.departure_weight,
+        alpha=config.alpha_l2,
+        huber=config.huber,
+        motion=config.motion_weight,
+        alpha_start=config.alpha_start,
+        visited_rate=config.visited_rate,
     )
 
 
@@ -103,24 +127,15 @@ class O2TSystem(System):
         self.model = make_model(config)
         self.tx = make_optimiser(make_rates(config), config.train_steps)
         self.pool_size = config.pool_size
-        absent = {name: config[name] or None for name in o2t_config.OPTIONAL_DISTANCES}
-        self.views = ViewConfig.from_config({**config.to_dict(), **absent})
+        self.views = make_views(config)
         self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
         self._buffer(config.pool_size)
-        self.weights = LossWeights(
-            swap=config.swap_weight,
-            law=config.law_weight,
-            departure=config.departure_weight,
-            alpha=config.alpha_l2,
-            huber=config.huber,
-            motion=config.motion_weight,
-            alpha_start=config.alpha_start,
-        )
+        self.weights = make_weights(config)
         self._loss = make_loss(self.model, self.weights, config.train_steps)
         self.readouts = {"law": self.read_law}
         # One percent of the Earth's gravity; nothing ties g0 to metres in the free gauge.
         self.agreement = {"law/g0_weight": 0.1} if config.gauge == "camera" else {}
-        self.flights = FlightConfig.from_config(config) if config.sampler == "flights" else None
+        self.flights = from_flat(FlightConfig, config) if config.sampler == "flights" else None
         spec = (FlightSource if self.flights else RenderSource).spec_for((config.render_size, config.render_size))
         self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}
 
@@ -128,21 +143,26 @@ class O2TSystem(System):
     def source(self) -> RenderSource | FlightSource:
         """Samples by (split, index). Made at first use: a module's process starts with it."""
         renderer, scene = make_renderer(self.config)
-        size = self.config.render_size
+        config, shape = self.config, (self.config.render_size, self.config.render_size)
         if self.flights is not None:
-            shape, seed = (size, size), self.config.seed
-            return FlightSource(renderer, scene, self.flights, self.curriculum, seed, image_size=shape)
+            return FlightSource(
+                renderer,
+                scene,
+                self.flights,
+                self.curriculum,
+                config.seed,
+                image_size=shape,
+                max_attempts=config.max_attempts,
+            )
         return RenderSource(
             renderer,
             scene,
             self.views,
             self.curriculum,
-            self.config.seed,
-            image_size=(size, size),
-            visibility=VisibilityRule.from_config(
-                {**self.config.to_dict(), "min_pixels": self.config.min_pixels or None}
-            ),
-            max_attempts=self.config.max_attempts,
+            config.seed,
+            image_size=shape,
+            visibility=make_visibility(config),
+            max_attempts=config.max_attempts,
         )
 
     def _buffer(self, pool_size: int, process_count: int = 1) -> BufferConfig:
@@ -151,8 +171,7 @@ class O2TSystem(System):
         batch = config.batch // process_count
         fill = config.initial_fill if pool_size == config.pool_size else min(config.initial_fill, pool_size)
         fill = max(batch, fill // process_count) if process_count > 1 else fill
-        sizes = {"pool_size": pool_size, "initial_fill": fill, "batch": batch}
-        return BufferConfig.from_config({**config.to_dict(), **sizes})
+        return from_flat(BufferConfig, config, pool_size=pool_size, initial_fill=fill, batch=batch)
 
     def check(self) -> None:
         """The scene or module is there, and a module can be loaded."""

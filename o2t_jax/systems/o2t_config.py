@@ -2,112 +2,164 @@
 
 The files in `experiments/configs` start from `default()` and change what they are about. Fields named as in the
 original guide keep their meaning: module, train_steps, batch, lr, base_ch, latent_dim, render_size, pool_size,
-initial_fill, render_workers, device.
+initial_fill, render_workers, device. Lengths in m, times in s, angles in degrees. The components' dataclasses
+(`ViewConfig`, `FlightConfig`, ...) take these fields by name and have no defaults of their own.
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
+from o2t_jax.config import Config, Field, Group, config_of, declared, unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.systems import base_config
-from o2t_jax.training.workdir import Config
 
 STRIDE = 32
 MAX_RENDER_SIZE = 2048
 MIN_BASE_CH, MAX_BASE_CH = 8, 512
 
+WORLD = Group(
+    "The world: a scene of the project, or a module of the user's own",
+    (
+        Field("scene", "", "ballistic, fall or room; empty: default_scene, unless a module is named"),
+        Field("default_scene", "ballistic", "the scene where neither scene nor module is set"),
+        Field("module", "", "path or importable name of a module with render_scene_<id>"),
+        Field("module_python", "", "interpreter that the module runs under; empty: this one"),
+        Field(
+            "module_cache",
+            "auto",
+            "where a module's pictures are kept: auto (runs/module_cache), off, or a path",
+            free=True,
+        ),
+        Field("world.g0", 9.81, "hidden truth g(z) = g0 + alpha / (z + 10), m/s^2; for scenes only"),
+        Field("world.alpha", 0.0, "its alpha, m^2/s^2"),
+        Field("integrator", "exact", "exact, or benchmark (RoomPhys' semi-implicit Euler)", ("exact", "benchmark")),
+        Field(
+            "render_backend",
+            "opencv",
+            "opencv (on the host), or device (ray-cast by JAX where the network runs)",
+            ("opencv", "device"),
+        ),
+    ),
+)
+PICTURES = Group(
+    "Pictures and times",
+    (
+        Field("render_size", 64, "height and width of the pictures, px; a multiple of 32"),
+        Field("dt", 0.05, "one step of the physics layer, s"),
+        Field("k_min", 4, "least steps from the first to the second stereo pair: t2 = t1 + k dt"),
+        Field("k_max", 8, "most steps from the first to the second stereo pair"),
+        Field("n_max", 16, "most steps from t1 to the target: its time is t1 + n dt"),
+        Field("t1_max", 0.1, "t1 is drawn from [0, t1_max], s (sampler=pairs)"),
+        Field(
+            "curriculum",
+            "scaled",
+            "modes over the run: scaled (phases at 0, 2, 8, 25% of train_steps), guide (0, 1k, 10k, 50k), no_view",
+            ("scaled", "guide", "no_view"),
+        ),
+        Field("sampler", "pairs", "pairs (a stereo pair near the ball), or flights", ("pairs", "flights")),
+        Field("motion_threshold", 12, "a pixel moved where a channel differs by more than this, bytes"),
+        Field("max_attempts", 200, "shots (or setups, sampler=flights) drawn in vain before a sample gives up"),
+    ),
+)
+CAMERAS = Group(
+    "Cameras of a sample (sampler=pairs)",
+    (
+        Field("stereo_gap", 0.5, "distance of the two eyes, m"),
+        Field("convergence", 0.0, "distance at which the eyes' axes meet, m; 0: parallel"),
+        Field("distance_min", 0.0, "least horizontal distance of camera 1 from the scene, m; 0: the scene's own"),
+        Field("distance_max", 0.0, "largest horizontal distance of camera 1 from the scene, m; 0: the scene's own"),
+        Field("focus", 0.0, "distance on camera 1's axis that the target camera turns to, m; 0: by its angles alone"),
+        Field("view_azimuth", 15.0, "half range of the target camera's turn in VIEW, degrees"),
+        Field("view_elevation", 5.0, "half range of its elevation in VIEW, degrees"),
+        Field("view_shift", 1.0, "half range of its shift along and across camera 1's heading in VIEW, m"),
+        Field("future_azimuth", 10.0, "half range of the target camera's turn in FUTURE, degrees"),
+        Field("future_elevation", 3.0, "half range of its elevation in FUTURE, degrees"),
+        Field("future_shift", 0.5, "half range of its shift along and across camera 1's heading in FUTURE, m"),
+        Field("require_whole", True, "reject samples whose moving things touch the border"),
+        Field("min_pixels", 0, "smallest moving mask, px; 0: 0.1% of the picture"),
+    ),
+)
+FLIGHTS = Group(
+    "Whole flights (sampler=flights): windows around a ball, cut from a static rig's large pictures",
+    (
+        Field("camera_size", 1024, "height and width of the rig's pictures, px; a sample holds windows of render_size"),
+        Field("survey_times", 9, "moments that a setup is rendered at, by each camera of the rig"),
+        Field("survey_stride", 4, "steps between two of these moments"),
+        Field("survey_start", 0.2, "the first moment is drawn from [0, survey_start], s"),
+        Field("num_setups", 0, "setups used for ever in turn; 0: always new ones"),
+        Field("samples_per_setup", 32, "samples drawn from one setup's pictures"),
+        Field("setups_at_once", 4, "setups that alternate"),
+        Field("survey_cache", 256, "setups whose windows are kept in memory"),
+        Field("window_jitter", 4, "half range of the ball's random place off the window's centre, px"),
+        Field("clean_windows", True, "nothing else may move in a window"),
+        Field("ball_pixels", 30, "smallest area of a ball in the rig's pictures, px"),
+        Field("min_times", 4, "least moments of a flight without a contact"),
+        Field("min_span", 0.5, "shortest flight, s"),
+        Field("clearance", 0.1, "least height of a flying ball's bottom, m"),
+        Field("min_height", 0.5, "height that a flight must reach at some moment, m"),
+        Field("min_turn", 20.0, "least horizontal angle at the ball between a stereo pair's cameras, degrees"),
+        Field("max_turn", 150.0, "largest such angle, degrees"),
+    ),
+)
+NETWORK = Group(
+    "The network",
+    (
+        Field("gauge", "camera", "camera (the latent is metric), or free (the guide's own)", ("camera", "free")),
+        Field("base_ch", 8, "channels of the first level; a multiple of 4"),
+        Field("latent_dim", 48, "numbers in the latent; a multiple of 6"),
+        Field("used_slots", 1, "slots of the latent that carry metric numbers"),
+        Field("compose", True, "draw slots as spheres over a warped background; False: give the decoder outlines only"),
+        Field("dtype", "float32", "compute type of the convolutions", ("float32", "bfloat16")),
+        Field("remat", False, "recompute activations in the backward pass, to save memory"),
+        Field("shoot_rounds", 2, "rounds of shooting; 0: velocities are plain differences, g is wrong (ablation)"),
+        Field(
+            "law_branch",
+            "phys",
+            "what the law is learned by; ablations: blend, h_para, encoder (models/o2t.py)",
+            ("phys", "blend", "h_para", "encoder"),
+        ),
+        Field("outline", True, "a ball's centre is that of a circle through its rim; False: the centroid (ablation)"),
+        Field("matting", True, "measure the ball by its pixels' mixture; False: by the tower's soft mask (ablation)"),
+    ),
+)
+LOSS = Group(
+    "The loss and the optimiser",
+    (
+        *base_config.OPTIMISER.fields,
+        Field("lr_tower", 5e-3, "the mask tower's learning rate"),
+        Field("lr_g0", 2.0, "g0's own, about the m/s^2 it moves in a step at first; falls to 0.002 of it over the run"),
+        Field("lr_alpha", 0.01, "that of the height term: alpha and its MLP"),
+        Field("swap_weight", 100.0, "weight of the mask tower's loss"),
+        Field("law_weight", 1000.0, "weight of the law's loss against the picture's, whose own optimum for g0 is off"),
+        Field("departure_weight", 0.1, "weight of what the neural branch adds to used slots"),
+        Field("alpha_l2", 1.0, "weight of L2 on the height term"),
+        Field("alpha_start", 0.4, "share of the run after which alpha may leave zero"),
+        Field("huber", 0.02, "where the law's loss turns linear, m; about ten times a sighting's error"),
+        Field("motion_weight", 0.0, "extra weight of pixels where the target differs from the first picture"),
+        Field("visited_rate", 0.02, "share of a step in the running histogram of visited heights"),
+    ),
+)
+HELD_OUT = Group("Held-out samples", (Field("eval_samples", 48, "held-out samples of an evaluation"),))
+
+# `base()` leaves the system's name empty.
+FIELDS = (
+    base_config.RUN.changed(system="o2t"),
+    *base_config.FIELDS[1:],
+    WORLD,
+    PICTURES,
+    CAMERAS,
+    FLIGHTS,
+    base_config.BUFFER,
+    NETWORK,
+    LOSS,
+    HELD_OUT,
+)
+
 
 def default() -> Config:
-    """The fields of the CPU-sized `ballistic` run; all lengths in m, times in s, angles in degrees."""
-    config = base_config.base()
-    config.system = "o2t"
-    config.free_fields = (*config.free_fields, "render_workers", "module_cache")
-
-    # The world: a scene of the project, or a module of the user's own.
-    config.scene = ""  # ballistic, room; empty: `default_scene`, unless a module is named
-    config.default_scene = "ballistic"
-    config.module = ""  # path or importable name of a module with render_scene_<id>
-    config.module_python = ""  # interpreter the module runs under; empty: this one
-    config.module_cache = "auto"  # where a module's pictures are kept: auto (runs/module_cache), off, or a path
-    config.world = ConfigDict({"g0": 9.81, "alpha": 0.0})  # hidden truth g(z) = g0 + alpha / (z + 10), for scenes only
-    config.integrator = "exact"  # exact, or benchmark (RoomPhys' own semi-implicit Euler)
-    config.render_backend = "opencv"  # opencv (on the host), or device (ray-cast by JAX where the network runs)
-
-    # Pictures and times.
-    config.render_size = 64  # height and width of the pictures, px; a multiple of 32
-    config.dt = 0.05  # one step of the physics layer, s
-    config.k_min = 4  # t2 = t1 + k dt
-    config.k_max = 8
-    config.n_max = 16  # the target's time is t1 + n dt, n up to this
-    config.t1_max = 0.1
-    config.stereo_gap = 0.5  # distance of the eyes
-    config.convergence = 0.0  # distance at which the eyes' axes meet; 0: parallel
-    config.distance_min = config.distance_max = 0.0  # horizontal, of camera 1 from the scene; 0: the scene's own
-    config.focus = 0.0  # distance on camera 1's axis that the target camera turns to; 0: it turns by the angles alone
-    config.view_azimuth = 15.0  # half ranges of the target camera's shift in VIEW ...
-    config.view_elevation = 5.0
-    config.view_shift = 1.0
-    config.future_azimuth = 10.0  # ... and in FUTURE
-    config.future_elevation = 3.0
-    config.future_shift = 0.5
-    config.motion_threshold = 12  # a pixel moved when a channel differs by more than this (bytes)
-    config.require_whole = True  # reject samples whose moving things touch the border
-    config.min_pixels = 0  # smallest moving mask, px; 0: 0.1% of the picture
-    config.max_attempts = 200  # shots drawn in vain before a sample gives up
-    config.curriculum = "scaled"  # scaled (phases at 0, 2, 8, 25% of train_steps), guide (0, 1k, 10k, 50k), no_view
-
-    # Whole flights (sampler=flights): windows around a ball, cut from the large pictures of a scene's static rig.
-    config.sampler = "pairs"  # pairs (a stereo pair near the ball), flights
-    config.camera_size = 1024  # height and width of the rig's pictures, px; a sample holds windows of render_size
-    config.survey_times = 9  # moments a setup is rendered at, by each camera of the rig ...
-    config.survey_stride = 4  # ... so many steps apart
-    config.survey_start = 0.2  # the first moment is drawn from [0, survey_start]
-    config.num_setups = 0  # setups used for ever in turn; 0: always new ones
-    config.samples_per_setup = 32  # samples drawn from one setup's pictures
-    config.setups_at_once = 4  # setups that alternate
-    config.survey_cache = 256  # setups whose windows are kept in memory
-    config.window_jitter = 4  # half range of the ball's random place off the window's centre, px
-    config.clean_windows = True  # nothing else may move in a window
-    config.min_span = 0.5  # shortest flight
-
-    # The buffer.
-    config.pool_size = 512
-    config.initial_fill = 64
-    config.render_workers = 2
-    config.reuse = 2.0  # how often a sample is drawn on average
-    config.buffer = "deterministic"  # deterministic (repeatable), free (the guide's free-running FIFO)
-
-    # The network.
-    config.gauge = "camera"  # camera (the latent is metric), free (the guide's own)
-    config.base_ch = 8
-    config.latent_dim = 48  # a multiple of 6
-    config.used_slots = 1  # slots of the latent that carry metric numbers
-    config.compose = True  # draw slots as spheres over a warped background; False: hand the decoder outlines only
-    config.dtype = "float32"  # compute type of the convolutions: float32, bfloat16
-    config.remat = False  # recompute activations in the backward pass, to save memory
-    config.shoot_rounds = 2  # 0: velocities are plain differences, and g comes out wrong (an ablation)
-    config.law_branch = "phys"  # what the law is learned by; ablations: blend, h_para, encoder (models/o2t.py)
-    config.outline = True  # the centre of the circle through most of the rim; False: the centroid (an ablation)
-    config.matting = True  # measure the ball by its pixels' own mixture; False: by the tower's soft mask (an ablation)
-
-    # The loss and the optimiser.
-    config.weight_decay = 1e-4
-    config.clip = 1.0  # global norm of the network's gradient
-    config.lr_tower = 5e-3  # the mask tower's learning rate
-    config.lr_g0 = 2.0  # g0's own at first, about the m/s^2 it moves in a step; falls to 0.002 of it over the run
-    config.lr_alpha = 0.01  # of the height term: alpha and its MLP
-    config.swap_weight = 100.0
-    config.law_weight = 1000.0  # against the picture's L1, whose own optimum for g0 is off by what is drawn wrong
-    config.departure_weight = 0.1
-    config.alpha_l2 = 1.0
-    config.alpha_start = 0.4  # share of the run after which alpha may leave zero
-    config.huber = 0.02  # m; ten times what a sighting is off: a wrong one pulls no harder than a few right ones
-    config.motion_weight = 0.0
-
-    # Held-out samples.
-    config.eval_samples = 48
-    return config
+    """The fields of the CPU-sized `ballistic` run."""
+    return config_of(FIELDS)
 
 
 def completed(config: Config) -> Config:
@@ -147,9 +199,9 @@ def validate(config: Config) -> None:
         raise UsageError(f"used_slots={config.used_slots} must be in 1..{config.latent_dim // 6} (latent_dim / 6)")
     if config.used_slots != 1:
         raise UsageError(f"used_slots={config.used_slots}: the metric block follows one ball so far; set it to 1")
-    for name, choices in _CHOICES.items():
-        if config[name] not in choices:
-            raise UsageError(f"{name}={config[name]!r} is unknown: choose one of {', '.join(choices)}")
+    for name, field in declared(FIELDS).items():
+        if field.choices and config[name] not in field.choices:
+            raise unknown_choice(name, config[name], field.choices)
     if config.module and config.scene:
         raise UsageError(
             f"module={config.module} and scene={config.scene} are both set: "
@@ -167,6 +219,8 @@ def validate(config: Config) -> None:
     for name in ("departure_weight", "alpha_l2", "motion_weight"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
+    if not 0 < config.visited_rate <= 1:
+        raise UsageError(f"visited_rate={config.visited_rate} must be above 0 and at most 1: set --config.visited_rate")
     for name in ("clip", "huber"):
         if config[name] <= 0:
             raise UsageError(f"{name}={config[name]} must be above 0, or nothing is learned: set --config.{name}")
@@ -185,13 +239,3 @@ def validate(config: Config) -> None:
 
 # Metres; 0 leaves them out.
 OPTIONAL_DISTANCES = ("convergence", "distance_min", "distance_max", "focus")
-_CHOICES = {
-    "sampler": ("pairs", "flights"),
-    "gauge": ("camera", "free"),
-    "dtype": ("float32", "bfloat16"),
-    "render_backend": ("opencv", "device"),
-    "integrator": ("exact", "benchmark"),
-    "curriculum": ("scaled", "guide", "no_view"),
-    "law_branch": ("phys", "blend", "h_para", "encoder"),
-    "buffer": ("deterministic", "free"),
-}

@@ -26,13 +26,14 @@ import orbax.checkpoint as ocp
 from flax import serialization, traverse_util
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
+from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import manifest
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.parts import is_in
 from o2t_jax.training.plain_path import plain_path
 from o2t_jax.training.state import TrainState
-from o2t_jax.training.workdir import Config, saved_steps
+from o2t_jax.training.workdir import saved_steps
 from o2t_jax.types import PyTree
 
 SCHEMA = 2

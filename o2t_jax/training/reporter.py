@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from o2t_jax.config import Config
 from o2t_jax.results import Result, checked, over_seeds
 from o2t_jax.results import scalars as scalars_of
 from o2t_jax.training import checkpoint, resources
@@ -18,7 +19,6 @@ from o2t_jax.training.metrics import Window
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.progress import Eta, Progress, clock
 from o2t_jax.training.state import TrainState, of_seed
-from o2t_jax.training.workdir import Config
 from o2t_jax.types import BatchIterator
 
 

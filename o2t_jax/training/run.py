@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, loop, provenance, resources
 from o2t_jax.training import workdir as folders
@@ -27,7 +28,6 @@ from o2t_jax.training.reporter import MakeResultsWriter, Reporter
 from o2t_jax.training.signals import StopFlag, StopRequested
 from o2t_jax.training.state import Initial, TrainState, tree_bytes, tree_size
 from o2t_jax.training.step import make_train_step
-from o2t_jax.training.workdir import Config
 from o2t_jax.types import Batch
 
 _WORTH_MEASURING = 1e12  # operations; less takes seconds anywhere

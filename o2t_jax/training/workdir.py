@@ -24,6 +24,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from o2t_jax.config import FREE_FIELDS, Config, flatten
 from o2t_jax.errors import UsageError
 
 CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT, LOCK = (
@@ -36,7 +37,6 @@ CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT, LOCK = (
 )
 _MISSING = object()
 _MOST_SHOWN = 5
-Config = Any  # an ml_collections.ConfigDict, whose stubs give every field the union of all types
 
 
 def default_workdir(name: str, config: Config) -> Path:
@@ -48,17 +48,6 @@ def config_hash(config: Config) -> str:
     """Eight hex digits over all fields that say what is computed."""
     fixed = _fixed_fields(flatten(config.to_dict()), config)
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields under dotted names; values as JSON gives them back (tuples become lists)."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat
 
 
 def config_from_json(tree: Mapping[str, Any]) -> Config:
@@ -156,7 +145,7 @@ def _plain(value: Any) -> Any:
 
 
 def _fixed_fields(flat: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    free = {*config.get("free_fields", ()), "free_fields"}
+    free = {*config.get(FREE_FIELDS, ()), FREE_FIELDS}
     return {name: value for name, value in flat.items() if name not in free}
 
 

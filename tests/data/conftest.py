@@ -8,8 +8,8 @@ import pytest
 
 from o2t_jax.data.curriculum import Curriculum
 from o2t_jax.data.samples import RenderSource
-from o2t_jax.data.views import ViewConfig
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
+from tests.defaults import view_config, visibility_rule
 
 
 class FakeWorld:
@@ -56,7 +56,7 @@ class FakeWorld:
         return pictures
 
 
-VIEWS = ViewConfig(dt=0.05, k_min=3, k_max=5, n_max=12, t1_max=0.1, stereo_gap=0.5, focus=4.0)
+VIEWS = view_config(dt=0.05, k_min=3, k_max=5, n_max=12, t1_max=0.1, stereo_gap=0.5, focus=4.0)
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def make_source():
     def make(world=None, views=VIEWS, steps=400, seed=7, image_size=(32, 32), **keywords):
         world = world or FakeWorld()
         curriculum = Curriculum.scaled(steps, views.n_max)
-        return RenderSource(world, world, views, curriculum, seed, image_size=image_size, **keywords)
+        options = {"visibility": visibility_rule(), "max_attempts": 200} | keywords
+        return RenderSource(world, world, views, curriculum, seed, image_size=image_size, **options)
 
     return make

@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 
 from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.flight_draws import OncePerKey
 from o2t_jax.data.flights import FlightSource
 from o2t_jax.data.pipeline import render_pipeline
-from o2t_jax.data.ring import BufferConfig
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.laws import Gravity
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.types import DIS, FUTURE, LEFT_1, LEFT_2, TARGET, VIEW
+from tests.defaults import buffer_config, flight_config
 
-CONFIG = FlightConfig(camera_size=384, survey_times=7, samples_per_setup=6, setups_at_once=2, window_jitter=3)
+CONFIG = flight_config(camera_size=384, survey_times=7, samples_per_setup=6, setups_at_once=2, window_jitter=3)
 SIZE = 48
 
 
@@ -35,11 +34,11 @@ class Counting(SceneRenderer):
         return out
 
 
-def source(config=CONFIG, seed=3, **keywords):
+def source(config=CONFIG, seed=3):
     scene = get_scene("fall")
     renderer = Counting(scene, Gravity.hyperbolic(9.3, 8.0))
     curriculum = Curriculum.scaled(400, config.n_max)
-    return FlightSource(renderer, scene, config, curriculum, seed, image_size=(SIZE, SIZE), **keywords)
+    return FlightSource(renderer, scene, config, curriculum, seed, image_size=(SIZE, SIZE), max_attempts=50)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +117,7 @@ def test_a_sample_depends_on_its_index_alone():
 
 
 def test_a_fixed_number_of_setups_is_used_for_ever():
-    few = source(FlightConfig(camera_size=384, survey_times=7, num_setups=2, samples_per_setup=3, setups_at_once=2))
+    few = source(flight_config(camera_size=384, survey_times=7, num_setups=2, samples_per_setup=3, setups_at_once=2))
     assert [few.setup_of(i) for i in range(14)] == [0, 1] * 7
     elements = [few.element("train", i, Stage.only(VIEW)) for i in (0, 600, 60_000)]
     rendered = few.renderer.pictures
@@ -146,7 +145,7 @@ def test_all_windows_of_all_flights(shared):
 def test_batches_do_not_depend_on_the_workers():
     runs = []
     for workers in (1, 4):
-        with render_pipeline(source(), BufferConfig(12, 8, 4, reuse=2.0, render_workers=workers)) as batches:
+        with render_pipeline(source(), buffer_config(12, 8, 4, reuse=2.0, render_workers=workers)) as batches:
             runs.append([next(batches)["plates"] for _ in range(4)])
     np.testing.assert_array_equal(runs[0], runs[1])
 
@@ -185,7 +184,7 @@ def test_a_value_is_made_once_and_errors_are_not_kept():
 )
 def test_bad_configs_are_refused_in_one_line(changes, names):
     with pytest.raises(UsageError) as error:
-        FlightConfig(**changes)
+        flight_config(**changes)
     assert names in str(error.value) and "\n" not in str(error.value)
 
 
@@ -193,12 +192,12 @@ def test_bad_sources_are_refused():
     scene, curriculum = get_scene("fall"), Curriculum.scaled(400, CONFIG.n_max)
     renderer = SceneRenderer(scene, Gravity.constant(9.8))
     with pytest.raises(UsageError, match="'ballistic' has no rig"):
-        FlightSource(renderer, get_scene("ballistic"), CONFIG, curriculum, 0, image_size=(48, 48))
+        FlightSource(renderer, get_scene("ballistic"), CONFIG, curriculum, 0, image_size=(48, 48), max_attempts=1)
     with pytest.raises(UsageError, match="lower survey_times to 11"):
-        long = FlightConfig(survey_times=20)
-        FlightSource(renderer, scene, long, curriculum, 0, image_size=(48, 48))
+        long = flight_config(survey_times=20)
+        FlightSource(renderer, scene, long, curriculum, 0, image_size=(48, 48), max_attempts=1)
     with pytest.raises(UsageError, match="render_size=48x64"):
-        FlightSource(renderer, scene, CONFIG, curriculum, 0, image_size=(48, 64))
+        FlightSource(renderer, scene, CONFIG, curriculum, 0, image_size=(48, 64), max_attempts=1)
     with pytest.raises(UsageError, match="no flight for sample 0"):
-        tiny = FlightConfig(camera_size=64, survey_times=7)
+        tiny = flight_config(camera_size=64, survey_times=7)
         FlightSource(renderer, scene, tiny, curriculum, 0, image_size=(16, 16), max_attempts=1).element("train", 0)

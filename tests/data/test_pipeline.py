@@ -14,10 +14,10 @@ import pytest
 
 from o2t_jax.data.curriculum import Curriculum
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
-from o2t_jax.data.ring import BufferConfig
 from o2t_jax.errors import UsageError
+from tests.defaults import buffer_config
 
-BUFFER = BufferConfig(pool_size=24, initial_fill=16, batch=8, reuse=2.0)
+BUFFER = buffer_config(pool_size=24, initial_fill=16, batch=8, reuse=2.0)
 
 
 def number(index, step):
@@ -48,7 +48,7 @@ def no_thread_is_left_behind():
 def test_rendered_batches_are_the_same_under_1_and_8_workers(make_source):
     runs = []
     for workers in (1, 8):
-        buffer = BufferConfig(24, 16, 8, reuse=2.0, render_workers=workers)
+        buffer = buffer_config(24, 16, 8, reuse=2.0, render_workers=workers)
         with render_pipeline(make_source(steps=24), buffer) as pipeline:
             runs.append(take(pipeline, 24))
     assert runs[0] == runs[1] and len(set(runs[0])) == 24
@@ -77,7 +77,7 @@ def test_set_state_on_a_running_pipeline_goes_back():
 
 
 def test_the_saved_pool_size_is_used_again():
-    smaller = BufferConfig(pool_size=16, initial_fill=16, batch=8, reuse=2.0)
+    smaller = buffer_config(pool_size=16, initial_fill=16, batch=8, reuse=2.0)
     with Pipeline(number, BUFFER, 0) as pipeline:
         whole = take(pipeline, 12)
         state = pipeline.get_state()
@@ -129,7 +129,7 @@ def test_the_next_batch_is_placed_while_the_step_runs():
 def test_realised_modes_follow_the_curriculum(make_source):
     steps, batch = 120, 16
     source = make_source(steps=steps, image_size=(16, 16))
-    with render_pipeline(source, BufferConfig(96, 64, batch, reuse=1.0)) as pipeline:
+    with render_pipeline(source, buffer_config(96, 64, batch, reuse=1.0)) as pipeline:
         modes = [np.bincount(next(pipeline)["mode"], minlength=3) for _ in range(steps)]
         stats = pipeline.stats()
     curriculum: Curriculum = source.curriculum
@@ -154,7 +154,7 @@ def test_an_error_in_a_worker_surfaces_as_itself_before_the_samples_that_come_fi
         return number(index, step)
 
     begun = time.monotonic()
-    with Pipeline(make, BufferConfig(24, 16, 8, render_workers=4), 0) as pipeline:
+    with Pipeline(make, buffer_config(24, 16, 8, render_workers=4), 0) as pipeline:
         for _ in range(2):
             with pytest.raises(UsageError, match="render_scene_y"):
                 next(pipeline)
@@ -194,7 +194,7 @@ def test_closing_in_the_middle_of_a_long_fill_is_quick(buffer):
         time.sleep(0.05)
         return number(index, step)
 
-    pipeline = Pipeline(make, BufferConfig(4_000, 4_000, 8, buffer=buffer), 0)
+    pipeline = Pipeline(make, buffer_config(4_000, 4_000, 8, buffer=buffer), 0)
     pipeline.start()
     time.sleep(0.2)
     begun = time.monotonic()
@@ -221,7 +221,7 @@ def test_ctrl_c_during_the_fill_ends_all_threads():
 
     timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
     begun = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), Pipeline(make, BufferConfig(4_000, 4_000, 8), 0) as pipeline:
+    with pytest.raises(KeyboardInterrupt), Pipeline(make, buffer_config(4_000, 4_000, 8), 0) as pipeline:
         timer.start()
         next(pipeline)
     assert time.monotonic() - begun < 4.0
@@ -253,7 +253,7 @@ def test_progress_counts_up_to_the_whole_fill():
         return number(index, step)
 
     calls = []
-    with Pipeline(make, BufferConfig(64, 60, 8), 0, progress=lambda *call: calls.append(call)) as pipeline:
+    with Pipeline(make, buffer_config(64, 60, 8), 0, progress=lambda *call: calls.append(call)) as pipeline:
         next(pipeline)
         assert pipeline.stats()["fill_seconds"] > 0.2
         filled = len(calls)
@@ -291,7 +291,7 @@ def test_processes_draw_and_render_streams_of_their_own(make_source):
     assert not rendered[0] & rendered[1]
 
 
-FREE = BufferConfig(pool_size=24, initial_fill=16, batch=8, buffer="free", render_workers=4)
+FREE = buffer_config(pool_size=24, initial_fill=16, batch=8, buffer="free", render_workers=4)
 
 
 def test_free_workers_fill_the_pool_and_then_make_one_sample_per_sample_drawn():

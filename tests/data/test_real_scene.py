@@ -7,24 +7,25 @@ import pytest
 
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.pipeline import render_pipeline
-from o2t_jax.data.ring import BufferConfig
 from o2t_jax.data.sample_source import outline_centroid
 from o2t_jax.data.samples import RenderSource
-from o2t_jax.data.views import ViewConfig
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.laws import law_for
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
+from tests.defaults import buffer_config, view_config, visibility_rule
 
 SIZE = 96
-VIEWS = ViewConfig(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
+VIEWS = view_config(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
 
 
 def ballistic(g0=9.81, size=SIZE):
     scene = get_scene("ballistic")
     curriculum = Curriculum.scaled(400, VIEWS.n_max)
-    return RenderSource(SceneRenderer(scene, law_for(g0, 0.0)), scene, VIEWS, curriculum, 5, image_size=(size, size))
+    renderer = SceneRenderer(scene, law_for(g0, 0.0))
+    options = {"visibility": visibility_rule(), "max_attempts": 200}
+    return RenderSource(renderer, scene, VIEWS, curriculum, 5, image_size=(size, size), **options)
 
 
 @pytest.mark.parametrize(("mode", "n"), [(DIS, None), (VIEW, None), (FUTURE, 12)])
@@ -57,6 +58,8 @@ def test_the_prior_keeps_the_ball_in_sight_in_weak_and_strong_worlds(g0):
 def test_batches_of_the_real_renderer_do_not_depend_on_the_workers():
     runs = []
     for workers in (1, 8):
-        with render_pipeline(ballistic(size=32), BufferConfig(16, 12, 4, reuse=2.0, render_workers=workers)) as batches:
+        with render_pipeline(
+            ballistic(size=32), buffer_config(16, 12, 4, reuse=2.0, render_workers=workers)
+        ) as batches:
             runs.append([next(batches)["pictures"] for _ in range(8)])
     np.testing.assert_array_equal(runs[0], runs[1])

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from o2t_jax.config import from_flat
 from o2t_jax.data.replay import ReplayDataset
 from o2t_jax.data.ring import BufferConfig, Ring
 from o2t_jax.errors import UsageError
+from tests.defaults import buffer_config
 
 
 def tagged(index, step):
@@ -40,7 +42,7 @@ def batches(make, config, count, seed=0, state=None, **keywords):
     step=st.integers(0, 200_000),
 )
 def test_produced_and_step_of_are_inverse(batch, extra, reuse, index, step):
-    config = BufferConfig(batch + extra, batch + extra, batch, reuse=reuse)
+    config = buffer_config(batch + extra, batch + extra, batch, reuse=reuse)
     owner = config.step_of(index)
     assert config.produced(owner) > index
     assert owner == 0 or config.produced(owner - 1) <= index
@@ -50,7 +52,7 @@ def test_produced_and_step_of_are_inverse(batch, extra, reuse, index, step):
 
 @pytest.mark.parametrize("reuse", [1.0, 2.5, 4.0])
 def test_a_draw_sees_exactly_the_last_pool_size_indices_of_its_step(reuse):
-    config = BufferConfig(20, 12, 8, reuse=reuse, render_workers=3)
+    config = buffer_config(20, 12, 8, reuse=reuse, render_workers=3)
     drawn, _ = batches(tagged, config, 200)
     ages = set()
     for step, batch in enumerate(drawn):
@@ -62,7 +64,7 @@ def test_a_draw_sees_exactly_the_last_pool_size_indices_of_its_step(reuse):
 
 
 def test_samples_are_drawn_reuse_times_on_average():
-    config = BufferConfig(64, 32, 8, reuse=4.0)
+    config = buffer_config(64, 32, 8, reuse=4.0)
     drawn, _ = batches(tagged, config, 400)
     counts = np.bincount(np.concatenate([batch["index"] for batch in drawn]))
     assert counts[100:700].mean() == pytest.approx(4.0, abs=0.2)
@@ -74,15 +76,15 @@ def test_one_and_eight_workers_with_uneven_speed_give_the_same_batches():
         return tagged(index, step)
 
     keywords = {"mode_key": "mode", "mode_weights": lambda step: (0.2, 0.3, 0.5)}
-    one, _ = batches(slow, BufferConfig(24, 16, 8, reuse=2, render_workers=1), 30, **keywords)
-    eight, _ = batches(slow, BufferConfig(24, 16, 8, reuse=2, render_workers=8), 30, **keywords)
+    one, _ = batches(slow, buffer_config(24, 16, 8, reuse=2, render_workers=1), 30, **keywords)
+    eight, _ = batches(slow, buffer_config(24, 16, 8, reuse=2, render_workers=8), 30, **keywords)
     for a, b in zip(one, eight, strict=True):
         np.testing.assert_array_equal(a["index"], b["index"])
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"process_index": 1}])
 def test_seed_and_process_change_the_draws(change):
-    config = BufferConfig(32, 32, 8)
+    config = buffer_config(32, 32, 8)
     base, _ = batches(tagged, config, 3)
     other, _ = batches(tagged, config, 3, **change)
     assert any(not np.array_equal(a["index"], b["index"]) for a, b in zip(base, other, strict=True))
@@ -92,7 +94,7 @@ def test_any_pytree_without_modes_will_do():
     def clip(index, step):
         return (np.full((2, 3), index, np.float32), {"action": [np.array([index], np.int16)]})
 
-    drawn, _ = batches(clip, BufferConfig(16, 8, 4), 5)
+    drawn, _ = batches(clip, buffer_config(16, 8, 4), 5)
     frames, rest = drawn[-1]
     assert frames.shape == (4, 2, 3) and frames.dtype == np.float32 and rest["action"][0].dtype == np.int16
     np.testing.assert_array_equal(frames[:, 0, 0], rest["action"][0][:, 0])
@@ -160,14 +162,14 @@ def test_a_sample_of_another_shape_is_refused():
         return {"x": np.zeros(3 if index < 9 else 4)}
 
     with pytest.raises(UsageError, match="sample 9"):
-        batches(growing, BufferConfig(16, 16, 4), 1)
+        batches(growing, buffer_config(16, 16, 4), 1)
 
 
 def test_counters_are_summed_and_not_handed_on():
     def make(index, step):
         return {"x": np.zeros(2), "rejects": np.array(3)}
 
-    dataset = ReplayDataset(make, BufferConfig(8, 8, 4), 0)
+    dataset = ReplayDataset(make, buffer_config(8, 8, 4), 0)
     iterator = iter(dataset)
     assert set(next(iterator)) == {"x"}
     iterator.close()
@@ -188,16 +190,19 @@ GOOD = {"pool_size": 32, "initial_fill": 16, "batch": 8}
         ({"reuse": 0.5}, "reuse=0.5"),
         ({"reuse": float("nan")}, "reuse=nan"),
         ({"buffer": "fre"}, "buffer='fre'"),
-        ({"read_ahead": 1}, "read_ahead=1"),
     ],
 )
 def test_bad_sizes_are_refused_with_their_names(change, names):
     with pytest.raises(UsageError) as error:
-        BufferConfig(**{**GOOD, **change})
+        buffer_config(**{**GOOD, **change})
     assert names in str(error.value) and "\n" not in str(error.value)
 
 
-def test_config_fields_are_picked_by_name_and_memory_is_told():
-    config = BufferConfig.from_config(ml_collections.ConfigDict({**GOOD, "reuse": 2.0, "lr": 1e-3}))
-    assert config == BufferConfig(32, 16, 8, reuse=2.0)
-    assert config.host_samples() >= 32 + config.ahead + 3 * 8
+def test_config_fields_are_picked_by_name_and_none_may_lack():
+    flat = ml_collections.ConfigDict({**GOOD, "reuse": 2.0, "render_workers": 2, "buffer": "free", "lr": 1e-3})
+    config = from_flat(BufferConfig, flat, pool_size=64)
+    assert config == BufferConfig(64, 16, 8, reuse=2.0, render_workers=2, buffer="free")
+    assert config.host_samples() >= 64 + config.ahead + 3 * 8
+    del flat.reuse
+    with pytest.raises(UsageError, match="BufferConfig: the config lacks reuse"):
+        from_flat(BufferConfig, flat)

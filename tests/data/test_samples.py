@@ -11,12 +11,13 @@ import pytest
 from o2t_jax.data.curriculum import Curriculum, Stage
 from o2t_jax.data.sample_source import outline_centroid
 from o2t_jax.data.samples import ATTEMPTS_PER_STEPS, RenderSource
-from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
+from tests.defaults import view_config, visibility_rule
 
 MIXED = Stage((0.3, 0.3, 0.4), 1, 12)
+OPTIONS = {"image_size": (32, 32), "visibility": visibility_rule(), "max_attempts": 200}
 
 
 def same(a, b):
@@ -227,7 +228,7 @@ def test_a_renderer_that_ignores_the_size_is_refused(make_source, fake_world):
         ({"seed": 2**32}, "seed=4294967296"),
         ({"image_size": (0, 32)}, "render_size=0x32"),
         ({"max_attempts": 0}, "max_attempts=0"),
-        ({"visibility": VisibilityRule(min_pixels=5_000)}, "min_pixels=5000"),
+        ({"visibility": visibility_rule(min_pixels=5_000)}, "min_pixels=5000"),
     ],
 )
 def test_bad_arguments_are_refused_before_the_first_picture(make_source, keywords, names):
@@ -244,23 +245,24 @@ def test_bad_splits_indices_and_times_are_refused(make_source, fake_world, views
     with pytest.raises(UsageError, match="n_max"):
         make_source(views=dataclasses.replace(views, n_max=40))
     with pytest.raises(UsageError, match="n_max=12"):
-        RenderSource(fake_world(), fake_world(), views, Curriculum.scaled(10, 13), 0, image_size=(32, 32))
+        RenderSource(fake_world(), fake_world(), views, Curriculum.scaled(10, 13), 0, **OPTIONS)
 
 
 def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     """In a strong world the ball is gone from most late pictures: an empty place must not pass for a ball."""
     from o2t_jax.data.curriculum import Curriculum
     from o2t_jax.data.samples import RenderSource
-    from o2t_jax.data.views import ViewConfig
     from o2t_jax.physics.laws import law_for
     from o2t_jax.render.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
 
     scene = get_scene("ballistic")
-    views = ViewConfig(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
+    views = view_config(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
     for gravity in (1.62, 24.8):
         renderer = SceneRenderer(scene, law_for(gravity, 0.0))
-        source = RenderSource(renderer, scene, views, Curriculum.scaled(10, 16), 0, image_size=(64, 64))
+        source = RenderSource(
+            renderer, scene, views, Curriculum.scaled(10, 16), 0, **OPTIONS | {"image_size": (64, 64)}
+        )
         _, truth, _ = source.held_out([Stage((0.0, 0.0, 1.0), 9, 16)], 16)
         assert truth is not None and truth.visible[:, TARGET].all()
         centre = truth.centroid[:, TARGET, 0]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from o2t_jax.data.blobs import Blob, Camera, Region, as_sphere, background, find_blobs
-from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.sample_source import outline_centroid
 from o2t_jax.data.segments import free_segments
 from o2t_jax.data.survey import Sighting, Track, match_blobs, rough_tracks
@@ -15,8 +14,9 @@ from o2t_jax.physics.laws import Gravity
 from o2t_jax.physics.room import PROJECTILE, Setup, simulate, simulate_states
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
+from tests.defaults import flight_config
 
-CONFIG = FlightConfig()
+CONFIG = flight_config()
 STEPS = np.arange(CONFIG.survey_times) * CONFIG.survey_spacing
 
 

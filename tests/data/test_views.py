@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-import ml_collections
 import numpy as np
 import pytest
 
 from o2t_jax.data.curriculum import Stage
-from o2t_jax.data.views import ViewConfig, sample_shot
+from o2t_jax.data.views import sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, relative_para, world_to_camera, wrap_degrees
+from o2t_jax.systems import o2t_config
+from o2t_jax.systems.o2t import make_views
 from o2t_jax.types import DIS, FUTURE, LEFT_1, LEFT_2, RIGHT_1, RIGHT_2, TARGET, VIEW
 
 MIXED = Stage((0.2, 0.3, 0.5), 1, 12)
@@ -92,10 +93,11 @@ def test_turning_and_moving_the_scene_leaves_relative_para_alone(fake_world, vie
         np.testing.assert_allclose(difference, 0.0, atol=1e-9)
 
 
-def test_config_fields_are_picked_by_name():
-    config = ml_collections.ConfigDict({"dt": 0.04, "k_max": 3, "n_max": 9, "batch": 8})
-    assert ViewConfig.from_config(config) == ViewConfig(dt=0.04, k_max=3, n_max=9)
-    assert ViewConfig.from_config({"stereo_gap": 0.7}) == ViewConfig(stereo_gap=0.7)
+def test_config_fields_are_picked_by_name_and_0_stands_for_none():
+    config = o2t_config.default()
+    config.update({"dt": 0.04, "distance_min": 3.0, "distance_max": 4.0})
+    views = make_views(config)
+    assert (views.dt, views.n_max, views.distance_max, views.focus) == (0.04, config.n_max, 4.0, None)
 
 
 @pytest.mark.parametrize(

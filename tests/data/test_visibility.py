@@ -8,11 +8,12 @@ import pytest
 
 from o2t_jax.data.curriculum import Stage
 from o2t_jax.data.views import sample_shot
-from o2t_jax.data.visibility import CUT, STILL, VisibilityRule, moving_mask, rejection, render_plan
+from o2t_jax.data.visibility import CUT, STILL, moving_mask, rejection, render_plan
 from o2t_jax.errors import UsageError
 from o2t_jax.types import DIS, FUTURE, NUM_PICTURES, TARGET, VIEW
+from tests.defaults import visibility_rule
 
-RULE = VisibilityRule()
+RULE = visibility_rule()
 
 
 def picture(*discs, size=32):
@@ -77,7 +78,7 @@ def test_every_one_of_the_five_pictures_must_show_the_ball_whole(fake_world, vie
         cut[plan.sample[i]] = picture((31, 2, 4))
         assert rejection(empty, plan, RULE) == STILL
         assert rejection(cut, plan, RULE) == CUT
-        assert rejection(cut, plan, VisibilityRule(require_whole=False)) == ""
+        assert rejection(cut, plan, visibility_rule(require_whole=False)) == ""
 
 
 def test_a_ball_that_returns_to_its_place_is_still(fake_world, views):
@@ -89,15 +90,15 @@ def test_a_ball_that_returns_to_its_place_is_still(fake_world, views):
 
 def test_the_smallest_mask_scales_with_the_picture():
     assert [RULE.smallest(size, size) for size in (32, 64, 512)] == [4, 4, 262]
-    assert VisibilityRule(min_pixels=9).smallest(512, 512) == 9
+    assert visibility_rule(min_pixels=9).smallest(512, 512) == 9
 
 
 @pytest.mark.parametrize("change", [{"motion_threshold": 0}, {"motion_threshold": 255}, {"min_pixels": 0}])
 def test_bad_rules_are_refused(change):
     with pytest.raises(UsageError, match=next(iter(change))):
-        VisibilityRule(**change)
+        visibility_rule(**change)
 
 
 def test_a_mask_larger_than_the_picture_is_refused():
     with pytest.raises(UsageError, match="min_pixels=2000"):
-        VisibilityRule(min_pixels=2000).check_size(32, 32)
+        visibility_rule(min_pixels=2000).check_size(32, 32)

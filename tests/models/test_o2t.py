@@ -13,8 +13,9 @@ import pytest
 from o2t_jax.models import cpu_ops
 from o2t_jax.models.inputs import INPUT_CHANNELS, InputChannels, Planes, Stem
 from o2t_jax.models.layers import complete
-from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
+from o2t_jax.models.o2t_loss import initial_extra, make_loss, to_float
 from o2t_jax.models.phys_layer import HEIGHT_BINS
+from tests.defaults import loss_weights
 
 from .conftest import SIZE, make_batch
 
@@ -237,7 +238,7 @@ def test_law_gets_gradient_only_through_the_projected_positions(camera_model, ba
 
     def loss(g0, alpha, law: float):
         layer = {**params["layer"], "g0": g0, "alpha": alpha}
-        terms = make_loss(model, LossWeights(law=law, alpha_start=0.0, alpha=0.0), 10)
+        terms = make_loss(model, loss_weights(law=law, alpha_start=0.0, alpha=0.0), 10)
         return terms({**params, "layer": layer}, initial_extra(), whole, jnp.int32(0))[0]
 
     @jax.jit
@@ -268,7 +269,7 @@ def test_law_loss_is_least_at_the_worlds_gravity(camera_model, batch) -> None:
     seeing = make_model(tower_type=Dark)
     whole = {key: jnp.asarray(value) for key, value in batch.items()}
     layer = {**params["layer"], "alpha": jnp.zeros_like(params["layer"]["alpha"])}
-    loss = make_loss(seeing, LossWeights(), 10)
+    loss = make_loss(seeing, loss_weights(), 10)
 
     @jax.jit
     def law(g0):

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from benchmarks.common import finish
-from experiments import _cli
+from experiments import _config
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.state import tree_size
 
@@ -21,7 +21,7 @@ COLUMNS = {"base_ch": "d", "size_px": "d", "gauge": ""}
 
 def count(base: int, size: int, gauge: str) -> dict[str, Any]:
     """One row: parameters by part, and `all` of them."""
-    _, config = _cli.load_config("cpu" if gauge == "camera" else "seed_cpu")
+    _, config = _config.load_config("cpu" if gauge == "camera" else "seed_cpu")
     config.update({"base_ch": base, "render_size": size})
     params = jax.eval_shape(build(config).init, jax.random.PRNGKey(0))[0]
     parts = {name: tree_size(part) for name, part in params.items()}

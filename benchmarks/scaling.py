@@ -34,6 +34,7 @@ import numpy as np
 
 from benchmarks.common import finish
 from experiments import _cli, _cpu
+from experiments._config import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = {
@@ -183,7 +184,7 @@ def differences(path: Path, reference: Path) -> dict[str, float]:
 
 
 def _config(name: str, batch: int) -> Any:
-    config = _cli.load_config(name)[1]
+    config = load_config(name)[1]
     config.batch = batch
     config.pool_size = config.initial_fill = max(batch, 1)
     return config

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +16,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import _cpu
-from o2t_jax.config import did_you_mean
+from experiments._config import DEFAULT_CONFIG, Loaded, check_field, describe, load, names
+from o2t_jax.config import Config, flatten
 from o2t_jax.errors import UsageError
 from o2t_jax.process import set_variable
-from o2t_jax.training.workdir import Config, flatten
-
-ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ROOT / "experiments" / "configs"
-DEFAULT_CONFIG = "cpu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +30,7 @@ class Arguments:
     config: Config | None = None
     config_name: str | None = None
     argv: tuple[str, ...] = ()
+    loaded: Loaded | None = None
 
     @property
     def cpu_tuning(self) -> str:
@@ -91,24 +87,6 @@ def fail(message: str, code: int = 2) -> int:
     return code
 
 
-def load_config(path: str) -> tuple[str, Config]:
-    """Name and config of a file with `get_config()`, or of a name in experiments/configs.
-
-    Raises:
-        UsageError: no such file, or one without `get_config`.
-    """
-    candidates = [Path(path), ROOT / path, CONFIGS / f"{path}.py"]
-    file = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if file is None:
-        names = sorted(p.stem for p in CONFIGS.glob("*.py") if p.stem != "__init__")
-        hint = did_you_mean(Path(path).stem, names)
-        raise UsageError(f"--config={path}: no such file; {hint} configs here are {', '.join(names)}")
-    get_config = runpy.run_path(str(file)).get("get_config")
-    if get_config is None:
-        raise UsageError(f"--config={path}: the file has no function get_config()")
-    return file.stem, get_config()
-
-
 def workdir_of(values: flags.FlagValues) -> Path:
     """The run's folder of `--workdir`; raises UsageError where none is given."""
     if not values.workdir:
@@ -121,33 +99,36 @@ def config_overrides(argv: list[str]) -> list[str]:
     return [item for item in _joined(argv) if item.lstrip("-").startswith(("config=", "config."))]
 
 
-def check_field(config: Config, name: str) -> None:
-    """Raises UsageError, with the nearest name, where the config has no field of that (dotted) name."""
-    names = list(flatten(config.to_dict()))
-    if name in names:
-        return
-    hint = did_you_mean(name, names, cutoff=0.5) or "--help lists them"
-    raise UsageError(f"the config has no field {name!r}; {hint}")
-
-
 def _parse(values: flags.FlagValues, argv: list[str], with_config: bool) -> tuple[Arguments, list[str]]:
     """What was typed, and what of it no flag takes."""
-    config, name, typed = None, None, tuple(argv)
+    loaded, typed = None, tuple(argv)
     if with_config:
         argv = _joined(argv)
         paths = [item.partition("=")[2] for item in argv if item.lstrip("-").startswith("config=")]
-        name, config = load_config(paths[-1] if paths else DEFAULT_CONFIG)
-        argv = [item for item in argv if not item.lstrip("-").startswith("config=")]
-        for item in argv:
-            if item.lstrip("-").startswith(("config.", "noconfig.")):
-                check_field(config, item.partition("=")[0].partition("config.")[2])
+        loaded = load(paths[-1] if paths else DEFAULT_CONFIG)
+        argv = [_checked_field(item, loaded) for item in argv if not item.lstrip("-").startswith("config=")]
     try:
-        if config is not None:
-            config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv, lock_config=True)
+        if loaded is None:
+            rest = values(["", *argv])[1:]
+            return Arguments(values, argv=typed), rest
+        config_flags.DEFINE_config_dict("config", loaded.config, flag_values=values, sys_argv=argv, lock_config=True)
         rest = values(["", *argv])[1:]
-        return Arguments(values, values.config if config is not None else None, name, typed), rest
+        return Arguments(values, values.config, loaded.name, typed, loaded), rest
     except (flags.Error, ValueError, TypeError) as error:
         raise UsageError(f"{error}; see --help") from error
+
+
+def _checked_field(item: str, loaded: Loaded) -> str:
+    """The argument itself; "a,b" for a tuple of texts as Python writes it. Raises UsageError for a mistyped field."""
+    option, equals, value = item.partition("=")
+    if not option.lstrip("-").startswith(("config.", "noconfig.")):
+        return item
+    name = option.partition("config.")[2]
+    check_field(loaded.config, name, loaded.groups)
+    now = flatten(loaded.config.to_dict())[name]
+    if isinstance(now, list) and all(isinstance(part, str) for part in now) and not value.startswith(("(", "[")):
+        value = repr(tuple(part.strip() for part in value.split(",") if part.strip()))
+    return f"{option}{equals}{value}"
 
 
 def _joined(argv: list[str]) -> list[str]:
@@ -168,11 +149,11 @@ def _help(doc: str, arguments: Arguments) -> str:
     for name in sorted(values):
         if name.partition(".")[0] != "config":
             lines.append(f"  --{name}: {values[name].help} (default: {values[name].default})")
-    if arguments.config is not None:
-        names = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.py") if p.stem != "__init__"))
-        lines += [f"  --config: a file with get_config(), or one of {names} (default: {DEFAULT_CONFIG})"]
-        lines += ["", f"Fields of the config {arguments.config_name!r}, set by --config.NAME=VALUE:"]
-        lines += [f"  {name} = {value!r}" for name, value in flatten(arguments.config.to_dict()).items()]
+    if arguments.loaded is not None:
+        lines += [f"  --config: a file with get_config(), or one of {', '.join(names())} (default: {DEFAULT_CONFIG});"]
+        lines += ["    FILE:VARIANT hands get_config a text"]
+        lines += ["", f"Fields of the config {arguments.config_name!r}, set by --config.NAME=VALUE:", ""]
+        lines += [describe(arguments.loaded)]
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import _cli
+from experiments import _cli, _config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -69,7 +69,7 @@ def plan_runs(arguments: _cli.Arguments, fields: str, seeds: int) -> list[Run]:
     assert arguments.config is not None
     choices = parse_fields(fields)
     for name in choices:
-        _cli.check_field(arguments.config, name)
+        _config.check_field(arguments.config, name, arguments.loaded.groups if arguments.loaded else ())
     if "seed" in choices:
         raise UsageError("--fields cannot hold seed: use --seeds=N")
     common = _cli.config_overrides(list(arguments.argv))

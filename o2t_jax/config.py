@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import RequiredValueError
 
 from o2t_jax.errors import UsageError
 
@@ -109,8 +110,13 @@ def from_flat(cls: type[T], config: Any, **own: Any) -> T:
 
 def did_you_mean(name: object, names: Iterable[str], cutoff: float = 0.6) -> str:
     """The sentence "did you mean 'NEAREST'?", or "" where no name is near."""
-    near = difflib.get_close_matches(str(name), list(names), 1, cutoff)
-    return f"did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, names, cutoff)
+    return "" if near is None else f"did you mean {near!r}?"
+
+
+def nearest(name: object, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The name that is spelled most alike; None where none is near."""
+    return next(iter(difflib.get_close_matches(str(name), list(names), 1, cutoff)), None)
 
 
 def unknown_choice(what: str, name: object, names: Iterable[str]) -> UsageError:
@@ -135,6 +141,7 @@ def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None
     Raises:
         UsageError: names the field and the cure.
     """
+    _check_set(config)
     fields, values = declared(groups), flatten(config.to_dict())
     values.pop(FREE_FIELDS, None)
     missing = [name for name in fields if name not in values]
@@ -150,6 +157,17 @@ def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None
         )
     for name, value in values.items():
         _check_value(config, name, value, fields.get(name))
+
+
+def _check_set(config: Config, prefix: str = "") -> None:
+    """Refuses `config_dict.required_placeholder` without a value: reading it raises, without its name."""
+    for name in config:
+        try:
+            value = config[name]
+        except RequiredValueError as error:
+            raise UsageError(f"{prefix}{name} is required and has no value: set it in the file") from error
+        if isinstance(value, ConfigDict):
+            _check_set(value, f"{prefix}{name}.")
 
 
 def _check_value(config: Config, name: str, value: Any, field: Field | None) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import o2t_jax
-from experiments._cli import load_config
+from experiments._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.training.checkpoint import find_step, open_workdir, read_tree
 from o2t_jax.training.workdir import flatten

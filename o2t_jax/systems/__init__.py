@@ -1,7 +1,8 @@
 """Registry of systems: each a model with its data and measurements, trained by the same loop.
 
-A new system is one module with `build(config) -> System` and one line here. A config may also name a module that is
-not listed: `system = "package.module"` or `"package.module:function"`. Importing this package needs no JAX.
+A new system is one module with `build(config) -> System`, one with its `FIELDS`, and a line for each here. A config may
+also name a module that is not listed: `system = "package.module"` or `"package.module:function"`; its fields are the
+`FIELDS` of the config's file. Importing this package needs no JAX.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from o2t_jax.config import Group
 from o2t_jax.registry import Registry
 
 SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
@@ -17,6 +19,13 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
         "o2t": "o2t_jax.systems.o2t:build",
     },
     foreign=True,
+)
+# Every field that a config of the system has; no others are taken.
+SYSTEM_FIELDS: Registry[tuple[Group, ...]] = Registry(
+    "system",
+    {
+        "o2t": "o2t_jax.systems.o2t_config:FIELDS",
+    },
 )
 
 

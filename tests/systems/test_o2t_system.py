@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from experiments import train
-from experiments._cli import load_config
+from experiments._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.models import phys_layer as phys
 from o2t_jax.systems.o2t import O2TSystem, build

@@ -36,7 +36,7 @@ print(f"g0 {{law['g0']:.3f}} alpha {{law['alpha']:.3f}} curve {{np.shape(law['cu
 FOUR_DEVICES = """
 import sys, jax, numpy as np
 from experiments import train
-from experiments._cli import load_config
+from experiments._config import load_config
 from o2t_jax.training.parallel import make_parallel
 from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from experiments import sweep, train
-from experiments._cli import config_overrides, load_config
+from experiments._cli import config_overrides
+from experiments._config import load_config
 from o2t_jax.training import parallel
 from o2t_jax.training import workdir as folders
 

@@ -1,0 +1,193 @@
+"""Config files: their names and variants; what a file gets wrong is one line, exit code 2, and nothing is touched."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import _config, train
+from experiments._config import load, load_config
+from o2t_jax.config import declared
+from o2t_jax.errors import UsageError
+from o2t_jax.systems import SYSTEM_FIELDS, SYSTEMS
+
+DICT = "from ml_collections import ConfigDict\n"
+BASE = (
+    "from o2t_jax.systems.base_config import base\ndef get_config():\n    config = base()\n    config.system = 'a.b'\n"
+)
+SMOKE = "from experiments.configs import smoke\ndef get_config():\n    config = smoke.get_config()\n"
+
+
+def write(folder: Path, text: str, name: str = "mine.py") -> Path:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+MISTAKES = {
+    "mistyped": (f"{SMOKE}    config.learning_rate = 1e-2\n    return config\n", "'learning_rate'; did you mean 'lr'"),
+    "mistyped_world": (f"{SMOKE}    config.world.alfa = 8.0\n    return config\n", "did you mean 'world.alpha'?"),
+    "unlike_any": (f"{SMOKE}    config.zzz = 8.0\n    return config\n", "no field 'zzz'; --help lists all fields"),
+    "no_clip": (
+        f"{SMOKE}    config.clip = None\n    return config\n",
+        "clip=None: it must be a number; the default is 1.0",
+    ),
+    "no_seed": (f"{SMOKE}    config.seed = None\n    return config\n", "seed=None: it must be a whole number"),
+    "no_bool": (f"{SMOKE}    config.remat = None\n    return config\n", "remat=None: it must be True or False"),
+    "placeholder": (
+        "from ml_collections import config_dict\n"
+        f"{SMOKE}    config.memory_gb = config_dict.placeholder(float)\n    return config\n",
+        "memory_gb=None",
+    ),
+    "required": (
+        "from ml_collections import config_dict\n"
+        f"{SMOKE}    config.memory_gb = config_dict.required_placeholder(float)\n    return config\n",
+        "memory_gb",
+    ),
+    "nan": (f"{SMOKE}    config.lr = float('nan')\n    return config\n", "lr=nan is not a finite number"),
+    "no_return": (f"{SMOKE}    config.train_steps = 1\n", "get_config() returns nothing: end it with `return config`"),
+    "frozen": (
+        f"from ml_collections import FrozenConfigDict\n{SMOKE}    return FrozenConfigDict(config)\n",
+        "FrozenConf",
+    ),
+    "a_dict": (f"{SMOKE}    return config.to_dict()\n", "returns a dict: return a ml_collections.ConfigDict"),
+    "path": (
+        f"import pathlib\n{SMOKE}    config.module_cache = pathlib.Path('x')\n    return config\n",
+        "module_cache",
+    ),
+    "numpy": (
+        f"import numpy\nfrom ml_collections import ConfigDict\n{SMOKE}"
+        "    return ConfigDict({**config.to_dict(), 'batch': numpy.int64(4)})\n",
+        "batch=",
+    ),
+    "a_set": (
+        f"{DICT}{SMOKE}    return ConfigDict({{**config.to_dict(), 'scene': {{'a'}}}})\n",
+        "scene={'a'} (set): a config holds",
+    ),
+    "wrong_type": (
+        f"from ml_collections import ConfigDict\n{SMOKE}    return ConfigDict({{**config.to_dict(), 'batch': '4'}})\n",
+        "batch='4' must be a whole number",
+    ),
+    "few": (
+        "from ml_collections import ConfigDict\n"
+        "def get_config():\n    return ConfigDict({'system': 'o2t', 'train_steps': 1})\n",
+        "the config lacks seed, batch, lr, init_from, eval_every and",
+    ),
+    "none_at_all": ("from ml_collections import ConfigDict\nget_config = ConfigDict\n", "the config lacks system"),
+    "assigned_type": (f"{SMOKE}    config.batch = 'four'\n    return config\n", "line 4: TypeError"),
+    "locked": (f"{SMOKE}    config.lock()\n    config.bacth = 3\n    return config\n", "line 5: AttributeError"),
+    "fails": (f"{SMOKE}    1 / 0\n", "line 4: ZeroDivisionError: division by zero"),
+    "syntax": ("def get_config(:\n", "line 1: SyntaxError"),
+    "import": ("import nowhere_at_all\n", "line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    "exits": ("import sys\nsys.exit(0)\n", "line 2: SystemExit"),
+    "no_function": ("get_config = 3\n", "the file has no function get_config()"),
+    "long": (f"{SMOKE}    raise ValueError('very ' * 1000)\n", "line 4: ValueError: very very"),
+    "own_near": (f"{BASE}    config.train_step = 3\n    return config\n", "did you mean 'train_steps'?"),
+    "own_undeclared": (
+        "from tests.training import toy_config\nFIELDS = toy_config.FIELDS\n"
+        "def get_config():\n    config = toy_config.get_config()\n    config.learning_rate = 3.0\n    return config\n",
+        "no field 'learning_rate'; did you mean 'lr'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_a_file_is_one_line_that_names_file_and_cure(name, tmp_path, capsys) -> None:
+    text, says = MISTAKES[name]
+    file = write(tmp_path, text)
+    assert train.main([f"--config={file}", f"--workdir={tmp_path / 'run'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and len(error) < 700
+    assert says in error and (name == "nan" or str(file) in error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_none_in_a_text_is_an_empty_text_and_a_whole_number_is_a_number(tmp_path) -> None:
+    text = f"{SMOKE}    config.init_from = config.module = config.scene = None\n    config.lr = 1\n    return config\n"
+    _, config = load_config(str(write(tmp_path, text)))
+    assert (config.init_from, config.module, config.scene) == ("", "", "")
+    rebuilt = f"from ml_collections import ConfigDict\n{SMOKE}    return ConfigDict(config.to_dict() | {{'lr': 2}})\n"
+    _, config = load_config(str(write(tmp_path, rebuilt)))
+    assert config.lr == 2.0 and isinstance(config.lr, float)
+
+
+def test_a_system_of_ones_own_declares_its_fields(tmp_path) -> None:
+    loaded = load("tests/training/toy_config.py")
+    assert "slope" in declared(loaded.groups) and loaded.config.slope == 3.0
+    undeclared = load(str(write(tmp_path, f"{BASE}    config.mass = 3.0\n    return config\n")))
+    assert undeclared.config.mass == 3.0 and "mass = 3.0" in _config.describe(undeclared)
+
+
+def test_a_variant_is_handed_to_get_config(tmp_path) -> None:
+    takes = write(
+        tmp_path, SMOKE.replace("()", "(size='32')", 1) + "    config.render_size = int(size)\n    return config\n"
+    )
+    assert load_config(str(takes))[1].render_size == 32
+    name, config = load_config(f"{takes}:64")
+    assert config.render_size == 64 and name == "mine-64"
+    with pytest.raises(UsageError, match=r"mine\.py:x y: line 4: ValueError"):
+        load(f"{takes}:x y")
+    with pytest.raises(UsageError, match=r"mine\.py:64: get_config\(\) takes no variant: leave out :64"):
+        load(f"{write(tmp_path, SMOKE + '    return config')}:64")
+    needs = write(tmp_path, SMOKE.replace("()", "(kind)", 1) + "    return config\n")
+    with pytest.raises(UsageError, match=r"get_config\(kind\) needs a variant: write --config=FILE:VARIANT"):
+        load(str(needs))
+    with pytest.raises(UsageError, match=r"nowhere\.py:64: no such file 'nowhere\.py'"):
+        load("nowhere.py:64")
+    with pytest.raises(UsageError, match=r"cpu:64: get_config\(\) takes no variant"):
+        load("cpu:64")
+    colon = write(tmp_path, SMOKE + "    return config\n", "at:noon.py")
+    assert load(str(colon)).name == "at-noon"
+
+
+def test_configs_in_subfolders_have_names_and_run_folders_of_their_own(tmp_path, monkeypatch) -> None:
+    configs = tmp_path / "configs"
+    shutil.copytree(_config.CONFIGS, configs, ignore=shutil.ignore_patterns("__pycache__"))
+    write(configs, SMOKE.replace("()", "(core='mlp')", 1) + "    return config\n", "dynamics/pendulum.py")
+    write(configs, SMOKE + "    return config\n", "discs/cpu.py")
+    monkeypatch.setattr(_config, "CONFIGS", configs)
+    assert {"cpu", "discs/cpu", "dynamics/pendulum"} <= set(_config.names())
+    assert [load(text).name for text in ("cpu", "discs/cpu", "dynamics/pendulum:lnn", "dynamics/pendulum")] == [
+        "cpu",
+        "discs-cpu",
+        "dynamics-pendulum-lnn",
+        "dynamics-pendulum",
+    ]
+    assert load(str(configs / "discs" / "cpu.py")).name == "discs-cpu"
+    for wrong, near in (("pendulm", "dynamics/pendulum"), ("discs/cpuu.py", "discs/cpu"), ("smok", "smoke")):
+        with pytest.raises(UsageError, match=f"did you mean '{near}'"):
+            load(wrong)
+    with pytest.raises(UsageError, match="did you mean 'dynamics/pendulum'"):
+        load("pendulum:lnn")
+
+
+def test_a_file_elsewhere_is_named_by_its_path_from_here(tmp_path, monkeypatch) -> None:
+    file = write(tmp_path, SMOKE + "    return config\n", "studies/small.py")
+    assert load(str(file)).name == "small"
+    monkeypatch.chdir(tmp_path)
+    assert load("studies/small.py").name == load(str(file)).name == "studies-small"
+    assert load("cpu").name == "cpu"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_field_of_a_registered_system_has_a_meaning(system) -> None:
+    assert set(SYSTEM_FIELDS) == set(SYSTEMS)
+    for field in declared(SYSTEM_FIELDS.get(system)).values():
+        assert len(field.meaning.split()) >= 2 and "\n" not in field.meaning, field.name
+        assert not field.choices or field.default in field.choices, field.name
+
+
+def test_help_shows_each_field_once_with_its_meaning_and_needs_no_jax() -> None:
+    code = "import sys; from experiments import train; train.main(['--help']); print('jax' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    lines = out.splitlines()
+    assert lines[-1] == "False" and "free_fields" not in out
+    for name, field in declared(SYSTEM_FIELDS.get("o2t")).items():
+        shown = [i for i, line in enumerate(lines) if line.startswith(f"  {name} = ")]
+        assert len(shown) == 1, name
+        assert field.meaning.split()[0] in " ".join(lines[shown[0] : shown[0] + 2]), name
+    assert "Pictures and times" in lines and "FILE:VARIANT" in out

@@ -18,6 +18,7 @@ import optax
 
 from o2t_jax.errors import UsageError
 from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.cores import unroll
 from o2t_jax.models.metric import height_first, height_last
 from o2t_jax.models.o2t_loss import huber, ray_distance
 from o2t_jax.types import PyTree
@@ -58,13 +59,8 @@ def flight_loss(law: phys.LawParams, visited: jax.Array, flights: FlightRays) ->
     gravity = phys.gravity_curve(law, visited)
     count = jnp.full(len(flights.dt), flights.steps)
     velocity = phys.shoot(start, end, count, flights.steps, gravity, dt, _SHOOT_ROUNDS)
-
-    def step(particle: phys.Particle, _: None) -> tuple[phys.Particle, jax.Array]:
-        moved = phys.verlet(particle, gravity, dt)
-        return moved, moved.position[:, 0]
-
-    _, path = jax.lax.scan(step, phys.Particle(start, velocity), None, length=flights.steps)
-    between = height_last(jnp.moveaxis(path[jnp.asarray(flights.moments) - 1], 0, 1))  # [F, M, 3]
+    _, path = unroll(phys.falling(gravity), phys.Particle(start, velocity), None, dt, steps=flights.steps)
+    between = height_last(path.position[:, jnp.asarray(flights.moments) - 1, 0])  # [F, M, 3]
     distance = ray_distance(between[:, :, None], origin, direction)
     return jnp.sum(weight * huber(distance, HUBER_M)) / jnp.maximum(jnp.sum(weight), 1.0) / HUBER_M**2
 

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from o2t_jax.models.cores import Core, unroll
 from o2t_jax.models.layers import MLP
-from o2t_jax.models.rollout import rollout
 
 # Heights visited are kept as a histogram over these bins (m); what lies beyond counts in the outermost bin.
 HEIGHT_MAX = 40.0
@@ -110,6 +110,11 @@ def verlet(particle: Particle, gravity: Gravity, dt: float | jax.Array) -> Parti
     return Particle(position, particle.velocity - 0.5 * (g_old + g_new) * dt)
 
 
+def falling(gravity: Gravity) -> Core:
+    """`verlet` under `gravity` as a core for `unroll`."""
+    return lambda particle, action, dt, context: verlet(particle, gravity, dt)
+
+
 def shoot(
     start: jax.Array, end: jax.Array, k: jax.Array, k_max: int, gravity: Gravity, dt: float | jax.Array, rounds: int
 ) -> jax.Array:
@@ -122,8 +127,8 @@ def shoot(
     duration = jnp.maximum(k, 1).astype(start.dtype)[:, None, None] * dt
     velocity = (end - start) / duration
     for _ in range(rounds):
-        arrived = rollout(lambda s: verlet(s, gravity, dt), Particle(start, velocity), k, k_max).position
-        velocity = velocity + (end - arrived) / duration
+        arrived, _ = unroll(falling(gravity), Particle(start, velocity), None, dt, lengths=k, steps=k_max)
+        velocity = velocity + (end - arrived.position) / duration
     return velocity
 
 
@@ -216,10 +221,10 @@ class PhysLayer(nn.Module):
         """`h` float32 [B, D] rotated latent, `n` int32 [B] in 0..n_max, `visited` [HEIGHT_BINS]."""
         gravity = gravity_curve(self.law(), visited) if self.used else None
 
-        def core(state: Evolved) -> Evolved:
+        def core(state: Evolved, action: None, dt: float, context: None) -> Evolved:
             stepped = state.nn + self._nn.apply({"params": self.nn_branch}, state.nn)
             return Evolved(stepped, self._phys_step(state.phys, gravity))
 
         # The NN branch sees metric numbers as data: the law must not be trained through it.
         start_nn = jnp.where(used_rows(self.slots, self.used), jax.lax.stop_gradient(h), h)
-        return rollout(core, Evolved(start_nn, h), n, self.n_max)
+        return unroll(core, Evolved(start_nn, h), None, self.dt, lengths=n, steps=self.n_max)[0]

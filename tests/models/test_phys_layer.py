@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.rollout import rollout
+from o2t_jax.models.cores import unroll
 
 DT, N_MAX = 0.05, 8
 
@@ -31,7 +31,8 @@ def test_blend_weight_meets_the_guides_table() -> None:
 
 def test_verlet_is_exact_at_constant_gravity() -> None:
     start = phys.Particle(jnp.array([[[5.0, 1.0, -2.0]]]), jnp.array([[[3.0, 0.5, 0.25]]]))
-    end = rollout(lambda s: phys.verlet(s, lambda z: jnp.full_like(z, 9.81), DT), start, jnp.array([6]), N_MAX)
+    core = phys.falling(lambda z: jnp.full_like(z, 9.81))
+    end, _ = unroll(core, start, None, DT, lengths=jnp.array([6]), steps=N_MAX)
     t = 6 * DT
     assert np.allclose(end.position[0, 0], [5 + 3 * t - 0.5 * 9.81 * t**2, 1 + 0.5 * t, -2 + 0.25 * t], atol=1e-5)
 
@@ -43,8 +44,7 @@ def test_verlet_is_second_order_in_time() -> None:
     def end(steps: int) -> float:
         with jax.enable_x64(True):
             start = phys.Particle(jnp.array([[[12.0, 0.0, 0.0]]]), jnp.array([[[6.0, 0.0, 0.0]]]))
-            core = lambda s: phys.verlet(s, gravity, 1.2 / steps)  # noqa: E731
-            return float(rollout(core, start, jnp.array([steps]), steps).position[0, 0, 0])
+            return float(unroll(phys.falling(gravity), start, None, 1.2 / steps, steps=steps)[0].position[0, 0, 0])
 
     fine = end(4096)
     errors = [abs(end(steps) - fine) for steps in (8, 16, 32)]
@@ -59,7 +59,7 @@ def test_shooting_hits_and_finds_the_true_velocity() -> None:
     def gravity(z):
         return 9.0 + 5.0 / (z + 10.0)
 
-    flown = rollout(lambda s: phys.verlet(s, gravity, DT), phys.Particle(start, velocity), k, N_MAX)
+    flown, _ = unroll(phys.falling(gravity), phys.Particle(start, velocity), None, DT, lengths=k, steps=N_MAX)
     found = phys.shoot(start, flown.position, k, N_MAX, gravity, DT, rounds=2)
     assert np.allclose(found, velocity, atol=1e-3)
     plain = (flown.position - start) / (k * DT)[:, None, None]

@@ -1,0 +1,69 @@
+"""One scan for every dynamics core: steps a batch of states, each sample its own number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.types import PyTree
+
+Core = Callable[[Any, Any, Any, Any], Any]
+"""`core(state, action, dt, context) -> state`: one step of a batch, pure.
+
+State, action and context are pytrees of arrays [B, ...], or None where there is none; `dt` s is one number or one for
+each sample [B].
+"""
+
+
+def unroll(
+    core: Core,
+    state: PyTree,
+    actions: PyTree,
+    dt: Any,
+    context: PyTree = None,
+    lengths: jax.Array | None = None,
+    *,
+    steps: int | None = None,
+) -> tuple[PyTree, PyTree]:
+    """Applies `core` once for each action, sample b at most `lengths[b]` times.
+
+    Args:
+      core: see `Core`.
+      state: pytree of arrays [B, ...].
+      actions: pytree of arrays [B, T, ...], the t-th held for step t; or None, with `steps` = T.
+      dt: s, given to the core as it is.
+      context: what holds for the whole sequence; given to the core as it is.
+      lengths: int32 [B], each in 0..T; None for T. A sample stays at its last state from then on, and no gradient
+        passes through the steps it did not take.
+      steps: T, static, so that one compilation serves all lengths; only where there are no actions.
+    Returns: the last states [B, ...], and the trajectory [B, T, ...]: the states after each step (not the first one).
+    """
+    if (actions is None) == (steps is None):
+        raise ValueError("give either actions [B, T, ...] or, where there are none, steps=T")
+    by_time = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), actions)
+    count = jax.tree.leaves(by_time)[0].shape[0] if steps is None else steps
+
+    def body(now: PyTree, step: tuple[jax.Array, PyTree]) -> tuple[PyTree, PyTree]:
+        index, action = step
+        after = core(now, action, dt, context)
+        if lengths is not None:
+            after = jax.tree.map(lambda new, old: jnp.where(expand(index < lengths, new), new, old), after, now)
+        return after, after
+
+    last, trajectory = jax.lax.scan(body, state, (jnp.arange(count), by_time))
+    return last, jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), trajectory)
+
+
+def expand(each: Any, like: jax.Array) -> jax.Array:
+    """`each` [] or [B] (one number a sample, as dt), with axes of size one behind it to broadcast over `like` [B, ...].
+
+    With `like` [B, D] a core multiplies by `expand(dt, like)`, whichever of the two dt is.
+    """
+    each = jnp.asarray(each)
+    return each.reshape(each.shape + (1,) * (like.ndim - 1)) if each.ndim else each
+
+
+__all__ = ["Core", "expand", "unroll"]

@@ -1,27 +1,30 @@
-"""Registry of simulated worlds: name -> what builds one for a gravity law."""
+"""Registry of worlds: each new one is a file here and a line below."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from o2t_jax.physics.environment import Environment
-from o2t_jax.physics.envs.ballistic import Ballistic
-from o2t_jax.physics.envs.room import Room
-from o2t_jax.physics.laws import Gravity
 from o2t_jax.registry import Registry
 
-ENVIRONMENTS: Registry[Callable[[Gravity], Environment]] = Registry(
+ENVIRONMENTS: Registry[Callable[..., Environment]] = Registry(
     "environment",
     {
-        "ballistic": Ballistic,
-        "room": Room,
+        "ballistic": "o2t_jax.physics.envs.ballistic:Ballistic",
+        "oscillator": "o2t_jax.physics.envs.oscillator:Oscillator",
+        "pendulum": "o2t_jax.physics.envs.pendulum:Pendulum",
+        "room": "o2t_jax.physics.envs.room:Room",
     },
 )
 
 
-def get_environment(name: str, gravity: Gravity) -> Environment:
-    """The registered world of that name under `gravity`. Raises UsageError, with a suggestion, when there is none."""
-    return ENVIRONMENTS.get(name)(gravity)
+def get_environment(name: str, **params: Any) -> Environment:
+    """The registered world of that name with these parameters, e.g. `get_environment("pendulum", length=0.8)`.
+
+    Raises: UsageError, with a suggestion, where there is no such world or parameter.
+    """
+    return ENVIRONMENTS.get(name)(**params)
 
 
 __all__ = ["ENVIRONMENTS", "get_environment"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from o2t_jax.physics.environment import Actions, Layout
+from o2t_jax.physics.envs.base import GravityWorld, LawParams
 from o2t_jax.physics.invariants import energy
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.room_jax import RampArrays, RoomState, room_step
+from o2t_jax.physics.primitives import Drawing, View, discs, layers, segments
+from o2t_jax.physics.room_jax import RampArrays, RoomState, room_step, visible
 from o2t_jax.types import Array
 
 # The distribution of the benchmark; `render/scenes/room.py` draws the same one in numpy.
@@ -18,13 +20,7 @@ RAMP_SHARE, ON_RAMP_SHARE, THROWN_SHARE = 0.7, 0.55, 0.5
 _FOOT_TRIES = 16
 
 
-class RoomParams(NamedTuple):
-    """`law_params` [P], the numbers of the gravity law."""
-
-    law_params: Any
-
-
-class Room:
+class Room(GravityWorld):
     """Two balls, ball 0 at x > 0 and ball 1 at x < 0. See `physics.room` for the rules, `environment.Environment`.
 
     An action is a push for each ball: [6] m/s, added to the velocities at the start of a step; a rolling ball is not
@@ -32,20 +28,13 @@ class Room:
     """
 
     name = "room"
-    action_size = 6
-    order = 4
+    actions = Actions(6, "m/s", held=False, limit=3.0)
+    layout = Layout(14, positions=(0, 1, 2, 7, 8, 9), momenta=(3, 4, 5, 10, 11, 12))
     max_dt = 0.1
     duration = 4.0
     energy_jumps = ("left_ramp",)
 
-    def __init__(self, gravity: Gravity) -> None:
-        self.gravity = gravity
-
-    @property
-    def params(self) -> RoomParams:
-        return RoomParams(jnp.asarray(self.gravity.params))
-
-    def reset(self, key: jax.Array, params: RoomParams) -> RoomState:
+    def reset(self, key: jax.Array, params: LawParams) -> RoomState:
         """A scene of the benchmark's distribution (numbers in `render/scenes/room.py`)."""
         size, slope, free, roll = jax.random.split(key, 4)
         radius = jnp.clip(0.4 + 0.2 * jax.random.normal(size, (2,)), 0.1, 1.5)
@@ -72,16 +61,19 @@ class Room:
             vanishes=yes,
         )
 
-    def step(self, state: RoomState, action: Array, dt: Any, params: RoomParams) -> RoomState:
+    def step(self, state: RoomState, action: Array, dt: Any, params: LawParams) -> RoomState:
         """`dt` s with every contact solved inside the step; exact at constant g."""
-        push = jnp.where(state.rolling[:, None], 0.0, action.reshape(2, 3))
-        return room_step(state._replace(velocity=state.velocity + push), dt, self.gravity.law, params.law_params)
+        return room_step(_pushed(state, action), dt, *self.law(params))
 
-    def energy(self, state: RoomState, params: RoomParams) -> Array:
+    def work(self, state: RoomState, action: Array, dt: Any, params: LawParams) -> Array:
+        """[2] m^2/s^2, per unit mass: the pushes'."""
+        return self.energy(_pushed(state, action), params) - self.energy(state, params)
+
+    def energy(self, state: RoomState, params: LawParams) -> Array:
         """[2] m^2/s^2, per unit mass."""
-        return energy(state.position, state.velocity, Gravity(self.gravity.law, params.law_params), state.rolling)
+        return energy(state.position, state.velocity, self.law(params), state.rolling)
 
-    def events(self, state: RoomState, params: RoomParams) -> Mapping[str, Array]:
+    def events(self, state: RoomState, params: LawParams) -> Mapping[str, Array]:
         """Contacts with the ground and the ramp, leaving the ramp's foot, and `gone`: vanished, now or before."""
         return {
             "ground": state.ground_hits,
@@ -90,10 +82,25 @@ class Room:
             "gone": state.gone.astype(jnp.int32),
         }
 
-    def observe(self, state: RoomState, params: RoomParams) -> Array:
+    def observe(self, state: RoomState, params: LawParams) -> Array:
         """Position, velocity and whether it can be seen, ball by ball: [14]."""
         seen = ~state.gone[:, None]
         return jnp.concatenate([state.position, state.velocity, seen.astype(state.position.dtype)], axis=1).ravel()
+
+    def draw(self, state: RoomState, params: LawParams) -> Drawing:
+        """From the side: x to the right, z up; the ramp behind the balls."""
+        ramp = state.ramp
+        foot = jnp.stack([ramp.x, jnp.zeros_like(ramp.x)])
+        top = foot + ramp.run * jnp.stack([ramp.ux, ramp.sin / ramp.cos])
+        slope = segments(foot[None], top[None], 0.1, (0.4, 0.3, 0.2), ramp.present)
+        colours = jnp.array([[0.8, 0.2, 0.1], [0.1, 0.3, 0.8]])
+        balls = discs(state.position[:, ::2], state.radius, colours, visible(state))
+        return Drawing(layers(slope, balls), View(jnp.array([0.0, 16.0]), 36.0, jnp.array([0.55, 0.7, 0.9])))
+
+
+def _pushed(state: RoomState, action: Array) -> RoomState:
+    push = jnp.where(state.rolling[:, None], 0.0, action.reshape(2, 3))
+    return state._replace(velocity=state.velocity + push)
 
 
 def _draw_free(key: jax.Array, side: Array, radius: Array) -> tuple[Array, Array]:
@@ -141,4 +148,4 @@ def _on_ramp(ramp: RampArrays, radius: Array, fraction: Array) -> Array:
     return jnp.stack([ramp.x + up * ramp.ux, ramp.y + up * ramp.uy, along * ramp.sin + radius * ramp.cos])
 
 
-__all__ = ["Room", "RoomParams"]
+__all__ = ["Room"]

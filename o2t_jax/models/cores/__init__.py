@@ -1,5 +1,43 @@
-"""Dynamics cores, one step each, and `unroll`, the one scan that all of them share."""
+"""Dynamics cores, one step each, `unroll`, the one scan that all of them share, and the registry of those with a name.
 
+A core for vectors is a Flax module built from a world's `Layout` (and fields of its own), called as
+`core(state, action, dt, context)`; its parameters reach `unroll` by `as_core`, or inside another module by `Unrolled`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import flax.linen as nn
+
+from o2t_jax.errors import UsageError
+from o2t_jax.models.cores.module import Unrolled, as_core
 from o2t_jax.models.cores.unroll import Core, expand, unroll
+from o2t_jax.physics.environment import Layout
 
-__all__ = ["Core", "expand", "unroll"]
+CORES: dict[str, str | Callable[..., nn.Module]] = {
+    "jump": "o2t_jax.models.cores.jump:Jump",
+    "newtonian": "o2t_jax.models.cores.newtonian:Newtonian",
+}
+
+
+def make_core(name: str, layout: Layout, **fields: Any) -> nn.Module:
+    """The registered core of that name for states of that layout, e.g. `make_core("jump", layout, widths=(64, 64))`.
+
+    Raises: UsageError, with a suggestion, where there is no such core.
+    """
+    if name not in CORES:
+        close = get_close_matches(name, CORES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "choose one of " + ", ".join(sorted(CORES))
+        raise UsageError(f"unknown core {name!r}: {hint}")
+    build = CORES[name]
+    if isinstance(build, str):
+        module, _, attribute = build.partition(":")
+        build = getattr(importlib.import_module(module), attribute)
+    return build(layout=layout, **fields)
+
+
+__all__ = ["CORES", "Core", "Unrolled", "as_core", "expand", "make_core", "unroll"]

@@ -24,7 +24,8 @@ from o2t_jax.training.workdir import flatten
 from tests.devices import simulated
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "BENCHMARKS.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES += sorted((ROOT / "results").rglob("*.md"))
 SET_UP = re.compile(r"python3 -m venv \.venv && \.venv/bin/pip install -q -c constraints\.txt -e \S+ && ")
 DEVICES = 4
 # In front of the four lines: neither this library nor what it brings beside orbax-checkpoint can be imported.
@@ -190,7 +191,7 @@ def test_ci_refuses_a_readme_without_its_command(tmp_path, text):
     assert done.stderr.startswith("error: README.md has no single command")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_the_pages_name_is_there(page):
     text = page.read_text()
     _, config = load_config("cpu")

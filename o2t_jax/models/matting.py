@@ -3,7 +3,8 @@
 A pixel on a rim is a mixture I = a F + (1 - a) B of the thing's colour F just inside and the background B just outside
 (Porter & Duff 1984; Smith & Blinn 1996). Where a mask is sure of either side, F and B are local means of the picture
 itself, and a follows in closed form. The mask tower need therefore only find the thing: its own soft edge, trained with
-one colour a thing, loses a rim that is brighter than the rest, and the centroid with it (BENCHMARKS.md).
+one colour a thing, loses a rim that is brighter than the rest, and the centroid with it
+(docs/notes/identifiability.md).
 """
 
 from __future__ import annotations

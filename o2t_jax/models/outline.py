@@ -2,8 +2,8 @@
 
 A sphere's outline is a circular cone of rays. A bright rim before a bright sky has no contrast, so a mask loses a cap
 of the ball there, and the mask's centroid is drawn away from it: by 0.3 px for balls of 10 px before RoomPhys' sky,
-a sag in height that passes for a law (BENCHMARKS.md). The rest of the rim still lies on the cone. Its radius is
-measured along spokes from a first guess of the centre, and a circle is fitted to the spokes' ends by iterated
+a sag in height that passes for a law (docs/notes/identifiability.md). The rest of the rim is still on the cone. Its
+radius is measured along spokes from a first guess of the centre, and a circle is fitted to the spokes' ends by iterated
 weighted least squares whose weights fall for ends that lie off it (Geman & McClure 1985), the scale narrowing from
 round to round.
 """

@@ -95,4 +95,5 @@ def _keep(folder: Path, config: Any, state: Any, law: Mapping[str, Any]) -> None
 
     shutil.rmtree(folder, ignore_errors=True)
     with Checkpoints(folder, keep_latest=1) as checkpoints:
-        checkpoints.save(state, config=config, meta={"system": config.system, "law": law})
+        meta = {"system": config.system}
+        checkpoints.save(int(state.step), state, config=config, meta=meta, readouts={"law": law})

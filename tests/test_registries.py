@@ -6,13 +6,16 @@ import importlib
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
+from o2t_jax.models.cores import CORES
+from o2t_jax.physics.environment import Layout
 from o2t_jax.physics.envs import ENVIRONMENTS
-from o2t_jax.physics.laws import LAWS, Gravity, Law
+from o2t_jax.physics.laws import LAWS, Law
 from o2t_jax.registry import Registry
 from o2t_jax.render.scenes import SCENES
 from o2t_jax.systems import SYSTEMS, get_builder
@@ -22,6 +25,7 @@ REGISTRIES: dict[str, Registry] = {
     "environments": ENVIRONMENTS,
     "laws": LAWS,
     "scenes": SCENES,
+    "cores": CORES,
 }
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 
@@ -31,8 +35,15 @@ def check_system(name: str, build) -> None:
 
 
 def check_environment(name: str, make) -> None:
-    environment = make(Gravity.constant(9.8))
-    assert environment.name == name
+    assert make().name == name
+
+
+def check_core(name: str, make) -> None:
+    layout = Layout(2, (0,), (1,))
+    core = make(layout=layout, widths=(8,))
+    state = jnp.ones((3, 2))
+    after, _ = core.init_with_output(jax.random.key(0), state, None, 0.1, None)
+    assert after.shape == state.shape
 
 
 def check_law(name: str, law: Law) -> None:
@@ -46,7 +57,13 @@ def check_scene(name: str, scene) -> None:
     assert scene.name == name and scene.t_max > 0.0
 
 
-CHECKS = {"systems": check_system, "environments": check_environment, "laws": check_law, "scenes": check_scene}
+CHECKS = {
+    "systems": check_system,
+    "environments": check_environment,
+    "laws": check_law,
+    "scenes": check_scene,
+    "cores": check_core,
+}
 
 
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)

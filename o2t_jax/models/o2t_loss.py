@@ -164,6 +164,6 @@ def _heights(outputs: Outputs, seen: jax.Array) -> jax.Array:
     return height_counts(heights.reshape(-1), weight.reshape(-1))
 
 
-def visit(visited: jax.Array, heights: jax.Array, samples: jax.Array, rate: float) -> jax.Array:
+def visit(visited: Any, heights: Any, samples: Any, rate: float) -> jax.Array:
     """Moving average of the heights met, per sample: linear in them, so it is normalised only where it is used."""
     return (1.0 - rate) * visited + rate * heights / samples

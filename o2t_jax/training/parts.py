@@ -5,12 +5,12 @@ A part is the path of a subtree, its names joined by dots: "encoder", or "layer.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from flax import serialization, traverse_util
 
+from o2t_jax.config import did_you_mean
 from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
@@ -33,7 +33,6 @@ def check_parts(trees: Sequence[PyTree], parts: Sequence[str], field: str) -> No
     for part in parts:
         if part in names:
             continue
-        near = difflib.get_close_matches(part, sorted(names), 1)
         top = ", ".join(sorted({name.partition(".")[0] for name in names}))
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"{field}={part!r} names no part of the model: {hint}its parts are {top}")
+        hint = did_you_mean(part, sorted(names))
+        raise UsageError(f"{field}={part!r} names no part of the model: {hint}{' ' if hint else ''}its parts are {top}")

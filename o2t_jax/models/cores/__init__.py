@@ -6,22 +6,23 @@ A core for vectors is a Flax module built from a world's `Layout` (and fields of
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 import flax.linen as nn
 
-from o2t_jax.errors import UsageError
 from o2t_jax.models.cores.module import Unrolled, as_core
 from o2t_jax.models.cores.unroll import Core, expand, unroll
 from o2t_jax.physics.environment import Layout
+from o2t_jax.registry import Registry
 
-CORES: dict[str, str | Callable[..., nn.Module]] = {
-    "jump": "o2t_jax.models.cores.jump:Jump",
-    "newtonian": "o2t_jax.models.cores.newtonian:Newtonian",
-}
+CORES: Registry[Callable[..., nn.Module]] = Registry(
+    "core",
+    {
+        "jump": "o2t_jax.models.cores.jump:Jump",
+        "newtonian": "o2t_jax.models.cores.newtonian:Newtonian",
+    },
+)
 
 
 def make_core(name: str, layout: Layout, **fields: Any) -> nn.Module:
@@ -29,15 +30,7 @@ def make_core(name: str, layout: Layout, **fields: Any) -> nn.Module:
 
     Raises: UsageError, with a suggestion, where there is no such core.
     """
-    if name not in CORES:
-        close = get_close_matches(name, CORES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "choose one of " + ", ".join(sorted(CORES))
-        raise UsageError(f"unknown core {name!r}: {hint}")
-    build = CORES[name]
-    if isinstance(build, str):
-        module, _, attribute = build.partition(":")
-        build = getattr(importlib.import_module(module), attribute)
-    return build(layout=layout, **fields)
+    return CORES.get(name)(layout=layout, **fields)
 
 
 __all__ = ["CORES", "Core", "Unrolled", "as_core", "expand", "make_core", "unroll"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
+from o2t_jax.config import did_you_mean
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.laws import Gravity, get_law
+from o2t_jax.physics.laws import LAWS, Gravity
 from o2t_jax.physics.ode import rk4_step
 from o2t_jax.types import Array
 
@@ -126,7 +126,7 @@ class GravityWorld:
     @property
     def params(self) -> dict[str, jax.Array]:
         """The law's numbers [] by name."""
-        names = get_law(self.gravity.law).names
+        names = LAWS.get(self.gravity.law).names
         return {name: jnp.asarray(value) for name, value in zip(names, self.gravity.params, strict=True)}
 
     def draw_params(self, key: jax.Array) -> dict[str, jax.Array]:
@@ -135,7 +135,7 @@ class GravityWorld:
 
     def law(self, params: LawParams) -> Gravity:
         """The law with these numbers, which may be traced."""
-        return Gravity(self.gravity.law, tuple(params[name] for name in get_law(self.gravity.law).names))
+        return Gravity(self.gravity.law, tuple(params[name] for name in LAWS.get(self.gravity.law).names))
 
 
 def _draw(key: jax.Array, ranges: Ranges) -> dict[str, jax.Array]:
@@ -154,8 +154,7 @@ def _range(world: str, name: str, limits: Any) -> tuple[float, float]:
 
 
 def _suggestion(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "it has " + ", ".join(known)
+    return did_you_mean(name, known) or f"it has {', '.join(known)}"
 
 
 __all__ = ["GravityWorld", "IntegratedWorld", "LawParams", "ParametricWorld", "Ranges"]

@@ -1,0 +1,92 @@
+"""Sequences of simulated worlds, made on the device: a pure function of (seed, split, index).
+
+Nothing is stored: any sequence can be made again from its three numbers, and there are as many as one likes. A system
+hands `batch_at` to `training.iterator.BatchesByStep`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.environment import Environment, checked_dt, simulate
+from o2t_jax.types import Array
+
+SPLITS = {"train": 0, "validation": 1, "test": 2}
+_MAX_INDEX = 2**32 - 1  # what `jax.random.fold_in` tells apart
+
+
+def sequence_key(seed: Any, split: int, index: Any) -> jax.Array:
+    """The random key of one sequence; each split has a stream of its own. All three may be traced."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), split), index)
+
+
+def make_sequence(env: Environment, key: jax.Array, steps: int, dts: tuple[float, ...]) -> dict[str, Any]:
+    """One sequence of T = `steps` steps under random actions, from a random start, with parameters of its own.
+
+    Returns: `states`, observed, [T + 1, D]; `actions` [T, A], the t-th acting between states t and t + 1; `params`, the
+    world's parameters; `dt` [] s, one of `dts`.
+    """
+    of_params, of_start, of_actions, of_dt = jax.random.split(key, 4)
+    params = env.draw_params(of_params)
+    actions = env.actions.sample(of_actions, (steps,))
+    dt = jax.random.choice(of_dt, jnp.asarray(dts))
+    track = simulate(env, env.reset(of_start, params), actions, dt, params)
+    return {"states": jax.vmap(env.observe, (0, None))(track, params), "actions": actions, "params": params, "dt": dt}
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedSequences:
+    """A world's sequences of `steps` steps of one of `dts` s each.
+
+    Raises: UsageError for a dt that the world cannot take, or no steps.
+    """
+
+    env: Environment
+    steps: int
+    dts: tuple[float, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UsageError(f"steps={self.steps}: a sequence has at least 1 step")
+        if not self.dts:
+            raise UsageError("no dt is given: name at least one step in s")
+        for dt in self.dts:
+            checked_dt(self.env, dt)
+
+    @functools.cached_property
+    def _make(self) -> Callable[..., dict[str, Any]]:
+        def one(seed: Any, split: Any, index: Any) -> dict[str, Any]:
+            return make_sequence(self.env, sequence_key(seed, split, index), self.steps, self.dts)
+
+        return jax.jit(jax.vmap(one, (None, None, 0)))
+
+    def batch(self, split: str, indices: Array, seed: Any = None) -> dict[str, Any]:
+        """Sequences `indices` int [B] of a split, leaves [B, ...] as in `make_sequence`.
+
+        Args: `seed`, in place of the set's own; may be traced, so that `jax.vmap` over it makes the data of several
+        runs. Raises: UsageError for an unknown split, or an index below 0 or beyond 2^32 - 1.
+        """
+        if split not in SPLITS:
+            raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
+        indices = np.asarray(indices)
+        if indices.size and not (indices.min() >= 0 and indices.max() <= _MAX_INDEX):
+            wrong = indices.min() if indices.min() < 0 else indices.max()
+            raise UsageError(f"sequence index {wrong} is outside 0 to {_MAX_INDEX}")
+        seed = self.seed if seed is None else seed
+        return self._make(seed, SPLITS[split], indices.astype(np.uint32))
+
+    def batch_at(self, split: str, step: int, size: int, seed: Any = None) -> dict[str, Any]:
+        """The batch of a training step: `size` sequences that no other step has."""
+        return self.batch(split, step * size + np.arange(size, dtype=np.int64), seed)
+
+
+__all__ = ["SPLITS", "SimulatedSequences", "make_sequence", "sequence_key"]

@@ -96,8 +96,9 @@ def make_rates(config: Config) -> Rates:
 
 
 def make_renderer(config: Config) -> tuple[Renderer, Any]:
-    """The renderer and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
+    """The renderer behind its sensor, and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
     from o2t_jax.render.scenes import get_scene
+    from o2t_jax.render.sensor import Sensor
 
     if config.module:
         from o2t_jax.render.plugin import PluginRenderer
@@ -106,13 +107,13 @@ def make_renderer(config: Config) -> tuple[Renderer, Any]:
         renderer = PluginRenderer(
             config.module, config.module_python or None, cache_dir=cache, workers=config.render_workers
         )
-        return renderer, get_scene("room")
+        return Sensor(renderer), get_scene("room")
     from o2t_jax.render.raycast_renderer import RaycastRenderer
     from o2t_jax.render.renderer import SceneRenderer
 
     scene = get_scene(config.scene or config.default_scene)
     kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer
-    return kind(scene, law_for(config.world.g0, config.world.alpha), config.integrator), scene
+    return Sensor(kind(scene, law_for(config.world.g0, config.world.alpha), config.integrator)), scene
 
 
 class O2TSystem(System):

@@ -1,0 +1,67 @@
+"""What a camera makes of the light that reaches it: a `Renderer` round a renderer. Without effects: nothing.
+
+An effect (noise, compression, ...) is a function `(picture uint8 [H, W, 3], rng) -> picture`. Its random numbers come
+from the picture's setup, time and pose, so that pictures stay a pure function of the renderer's arguments, in any
+order, in any company, on any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.types import Renderer
+
+Effect = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+# Keeps these streams apart from those of samples, whose seeds are short lists of small numbers.
+_STREAM = 0x5E4507
+
+
+def picture_rng(setup_seed: int, time: float, angles: np.ndarray, position: np.ndarray) -> np.random.Generator:
+    """The random numbers of one picture: of its setup, `time` s, `angles` [2] deg and camera `position` [3] m."""
+    pose = np.array([time, *angles, *position], np.float64) + 0.0  # -0 is 0
+    return np.random.default_rng([_STREAM, int(setup_seed), *pose.view(np.uint32).tolist()])
+
+
+class Sensor:
+    """The pictures of `renderer`, each through all `effects` in order; all else is the renderer's own.
+
+    An effect returns a new array of the same shape and type: pictures may be shared, or be read-only.
+    """
+
+    def __init__(self, renderer: Renderer, effects: tuple[Effect, ...] = ()) -> None:
+        self.renderer, self.effects = renderer, effects
+
+    def __getattr__(self, name: str) -> Any:
+        # What a renderer has beside `render`: truth, check, close, ... (Not found while an instance is unpickled.)
+        if name in ("renderer", "effects"):
+            raise AttributeError(name)
+        return getattr(self.renderer, name)
+
+    def render(
+        self,
+        setup_seed: int,
+        times: np.ndarray,
+        angles: np.ndarray,
+        observer_positions: np.ndarray,
+        image_size: tuple[int, int],
+    ) -> np.ndarray:
+        """See `types.Renderer.render`."""
+        pictures = self.renderer.render(setup_seed, times, angles, observer_positions, image_size)
+        if not self.effects:
+            return pictures
+        count = len(pictures)
+        moments = np.broadcast_to(np.reshape(times, -1), count)
+        turns, places = np.broadcast_to(angles, (count, 2)), np.broadcast_to(observer_positions, (count, 3))
+        taken = np.empty_like(pictures)
+        for i, picture in enumerate(pictures):
+            rng = picture_rng(setup_seed, moments[i], turns[i], places[i])
+            for effect in self.effects:
+                picture = effect(picture, rng)
+            taken[i] = picture
+        return taken
+
+
+__all__ = ["Effect", "Sensor", "picture_rng"]

@@ -75,14 +75,17 @@ class SimulatedSequences:
         Args: `seed`, in place of the set's own; may be traced, so that `jax.vmap` over it makes the data of several
         runs. Raises: UsageError for an unknown split, or an index below 0 or beyond 2^32 - 1.
         """
-        if split not in SPLITS:
-            raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
         indices = np.asarray(indices)
         if indices.size and not (indices.min() >= 0 and indices.max() <= _MAX_INDEX):
             wrong = indices.min() if indices.min() < 0 else indices.max()
             raise UsageError(f"sequence index {wrong} is outside 0 to {_MAX_INDEX}")
-        seed = self.seed if seed is None else seed
-        return self._make(seed, SPLITS[split], indices.astype(np.uint32))
+        return self.sequences(split, indices.astype(np.uint32), self.seed if seed is None else seed)
+
+    def sequences(self, split: str, indices: Array, seed: Any) -> dict[str, Any]:
+        """As `batch`, under a trace: `indices` uint32 [B] and `seed` may be traced."""
+        if split not in SPLITS:
+            raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
+        return self._make(seed, SPLITS[split], indices)
 
     def batch_at(self, split: str, step: int, size: int, seed: Any = None) -> dict[str, Any]:
         """The batch of a training step: `size` sequences that no other step has."""

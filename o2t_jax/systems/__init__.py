@@ -17,6 +17,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
     "system",
     {
         "o2t": "o2t_jax.systems.o2t:build",
+        "toy": "o2t_jax.systems.toy:build",
     },
     foreign=True,
 )
@@ -25,6 +26,7 @@ SYSTEM_FIELDS: Registry[tuple[Group, ...]] = Registry(
     "system",
     {
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",
+        "toy": "o2t_jax.systems.toy_config:FIELDS",
     },
 )
 

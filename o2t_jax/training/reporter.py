@@ -132,7 +132,8 @@ class Reporter:
             mode=best.mode,
         )
         for name, readout in self._readouts.items():
-            numbers = {k: v for k, v in (readout or {}).items() if isinstance(v, float) and math.isfinite(v)}
+            found = _means(readout or {}) if self._config.seeds > 1 else readout or {}
+            numbers = {k: v for k, v in found.items() if isinstance(v, float) and math.isfinite(v)}
             if numbers:
                 self.writer.write_scalars(step, {f"{name}/{key}": value for key, value in numbers.items()})
         self.writer.flush()
@@ -173,6 +174,12 @@ def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | 
     if any(readout is None for readout in readouts):
         return None
     return {key: [readout[key] for readout in readouts if readout is not None] for key in readouts[0] or {}}
+
+
+def _means(readout: Mapping[str, Any]) -> dict[str, float]:
+    """Of numbers [S] the mean; what is no number is left out."""
+    plain = {key: values for key, values in readout.items() if all(isinstance(value, float) for value in values)}
+    return {key: math.fsum(values) / len(values) for key, values in plain.items()}
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:

@@ -43,6 +43,7 @@ class Toy(System):
     """See `o2t_jax.training.contract.System`."""
 
     name = "toy"
+    sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("test/error", "min")
     agreement = {"spring/stiffness_per_mass": 0.1}  # noqa: RUF012 (typed in the base)
 
@@ -70,7 +71,7 @@ class Toy(System):
         """Parameters of the core; nothing beside them."""
         one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         model = Unrolled(self.core)
-        return model.init(key, one["states"][:, 0], one["actions"], self.config.dt)["params"]["core"], {}
+        return model.init(jnp.asarray(key), one["states"][:, 0], one["actions"], self.config.dt)["params"]["core"], {}
 
     def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
         """States [B, T, 2] after each step, from the first state and the pushes."""
@@ -101,10 +102,13 @@ class Toy(System):
         time = self.config.dt * np.arange(1, TEST_STEPS + 1)
         rows = {name: errors(_guess(truth[:, 0], time, moving)) for name, moving in _ROWS.items()}
         ours = errors(predicted)
-        judged = {"better": "lower", "method": "toy"}
-        yield "error", Score(np.mean(ours), baselines={n: np.mean(y) for n, y in rows.items()}, better="lower")
-        axes = {"x_label": "horizon", "x_unit": "s", "y_label": "squared error / variance"}
-        yield "error_over_horizon", ScoreCurve(time, ours, **axes, baselines=rows, **judged)
+        means = {name: float(np.mean(row)) for name, row in rows.items()}
+        yield "error", Score(float(np.mean(ours)), baselines=means, better="lower")
+        axes = ("horizon", "squared error / variance", "s", "")
+        yield (
+            "error_over_horizon",
+            ScoreCurve(time, ours, None, None, *axes, baselines=rows, better="lower", method="toy"),
+        )
         yield "film", Film(self._film(truth[0, 1:], predicted[0]), 1.0 / self.config.dt, "truth, prediction")
 
     def spring(self, state: TrainState) -> dict[str, Any]:

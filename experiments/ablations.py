@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli, sweep
-from experiments.worlds import parse_worlds, run_world
+from experiments.worlds import check_hyperbolic, parse_worlds, run_world
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -56,6 +56,7 @@ def ablations(arguments: _cli.Arguments) -> int:
             raise UsageError(f"--only={name} is unknown: choose from {', '.join(VARIANTS)}")
     if values.seeds < 1:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
+    check_hyperbolic(arguments.config)
     out = Path(values.out)
     common = _cli.config_overrides(list(arguments.argv))
     rows: list[dict[str, Any]] = []

@@ -45,14 +45,17 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.curriculum import Stage
     from o2t_jax.evaluation.budget import budget, sight
+    from o2t_jax.physics.laws import gravity_of
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir)
     config = opened.config
-    if config.get("sampler") != "pairs" or config.get("gauge") != "camera" or config.module or config.world.alpha:
-        raise UsageError(f"{workdir}: a budget needs sampler=pairs, gauge=camera, no module and world.alpha=0")
+    if config.get("sampler") != "pairs" or config.get("gauge") != "camera" or config.module:
+        raise UsageError(f"{workdir}: a budget needs sampler=pairs, gauge=camera and no module")
+    if not gravity_of(config.world).is_constant:
+        raise UsageError(f"{workdir}: a budget needs a gravity that is the same at all heights, such as world.alpha=0")
     set_compilation_cache(config.compilation_cache)
     _cpu.start_devices(tuning, config.device)
     system: Any = build_system(config)
@@ -61,7 +64,7 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
     direction, seen = sight(system.model, opened.state.params, batch)
     found = budget(batch, truth.position[:, :, 0], direction, seen, config.huber)
     weights = system.read_law(opened.state)["g0_weight"]
-    return {"workdir": str(workdir), "truth": float(config.world.g0), **found, "weights": float(weights)}
+    return {"workdir": str(workdir), "truth": gravity_of(config.world).params[0], **found, "weights": float(weights)}
 
 
 def format_budget(result: dict[str, Any]) -> str:

@@ -77,12 +77,12 @@ def _recomputed(opened: Opened, saved: dict[str, Any]) -> dict[str, Any]:
 
 def _truth(workdir: Path) -> Any:
     """The world's own law, for the plot's dashed line; None where the run's world keeps it secret."""
-    from o2t_jax.physics.laws import law_for
+    from o2t_jax.physics.laws import gravity_of
     from o2t_jax.training.workdir import TRUTH, read_json
 
     path = workdir / TRUTH
     truth = read_json(path) if path.exists() else {}
-    return law_for(truth["g0"], truth.get("alpha", 0.0)).g if "g0" in truth else None
+    return gravity_of(truth).g if "law" in truth or "g0" in truth else None
 
 
 def _define(values: flags.FlagValues) -> None:

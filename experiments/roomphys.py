@@ -23,7 +23,7 @@ from absl import flags
 
 from experiments import _cli, _submission, sweep
 from experiments._second_look import ZOOMS, as_columns, read_and_refine
-from experiments.worlds import define_worlds, worlds
+from experiments.worlds import check_hyperbolic, define_worlds, worlds
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -99,6 +99,7 @@ def _checked(arguments: _cli.Arguments) -> list[str]:
         raise UsageError(
             f"--config={arguments.config_name}: needs sampler=flights and gauge=camera, like --config={CONFIG}"
         )
+    check_hyperbolic(config)
     if not config.num_setups and not arguments.flags.refine_setups:
         raise UsageError("num_setups=0: set --config.num_setups, or --refine_setups, for the flights to refine with")
     common = _cli.config_overrides(list(arguments.argv))

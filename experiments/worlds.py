@@ -48,6 +48,7 @@ def run_worlds(arguments: _cli.Arguments) -> int:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
     if values.refine and (arguments.config is None or arguments.config.get("sampler") != "flights"):
         raise UsageError("--refine needs whole flights: a config with sampler=flights, such as fall or room")
+    check_hyperbolic(arguments.config)
     out = Path(values.out)
     common = _cli.config_overrides(list(arguments.argv))
     rows = []
@@ -59,6 +60,13 @@ def run_worlds(arguments: _cli.Arguments) -> int:
     print(sweep.as_text(rows))
     print(summary(rows))
     return int(any(row["status"] != "finished" for row in rows))
+
+
+def check_hyperbolic(config: Any) -> None:
+    """Refuses a config of another law: worlds here are g0 and alpha, and are judged by them. Raises: UsageError."""
+    world = config.get("world") if config is not None else None
+    if world is not None and world.law != "hyperbolic":
+        raise UsageError(f"world.law={world.law}: worlds here are G0 or G0:ALPHA of the hyperbolic law; leave it out")
 
 
 def worlds(values: Any, out: Path) -> list[tuple[float, float]]:

@@ -174,7 +174,7 @@ def _check_value(config: Config, name: str, value: Any, field: Field | None) -> 
     """One field's value; `field` is None for an undeclared one."""
     kind = type(field.default) if field else None
     if value is None and kind is str:
-        _put(config, name, "")
+        put(config, name, "")
     elif value is None and kind is not None:
         assert field is not None
         raise UsageError(f"{name}=None: it must be {_KINDS[kind]}; the default is {field.default!r}")
@@ -184,7 +184,7 @@ def _check_value(config: Config, name: str, value: Any, field: Field | None) -> 
             "them; convert it by int(), float(), str() or tuple()"
         )
     elif kind is float and type(value) is int:
-        _put(config, name, float(value))
+        put(config, name, float(value))
     elif kind is not None and type(value) is not (list if kind is tuple else kind):
         raise UsageError(f"{name}={value!r} must be {_KINDS[kind]}")
 
@@ -196,7 +196,8 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in _SCALARS
 
 
-def _put(config: Config, name: str, value: Value) -> None:
+def put(config: Config, name: str, value: Value) -> None:
+    """Sets a field by its dotted name, there or not, locked or not, whatever its type was."""
     *parents, last = name.split(".")
     for parent in parents:
         config = config[parent]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from absl import flags
+from ml_collections import ConfigDict, config_flags
 
+from experiments import law
 from o2t_jax.config import Field, Group, config_of, declared, flatten
 from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.data.views import ViewConfig
 from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.models.o2t_loss import LossWeights
-from o2t_jax.systems import base_config, o2t_config
+from o2t_jax.physics.laws import LAWS, Gravity, gravity_of
+from o2t_jax.systems import base_config, o2t, o2t_config
+from o2t_jax.training import workdir
 
 
 @pytest.mark.parametrize("component", [ViewConfig, FlightConfig, BufferConfig, VisibilityRule])
@@ -47,3 +52,37 @@ def test_groups_compose() -> None:
         base_config.BUFFER.changed(pool_siz=7)
     with pytest.raises(ValueError, match="'pool_size' is declared twice"):
         config_of((*groups, base_config.BUFFER))
+
+
+def test_a_new_law_is_chosen_from_the_command_line_by_its_row_in_the_registry() -> None:
+    for name in LAWS:
+        arguments = [f"--config.world.law={name}", *(f"--config.world.{param}=300" for param in LAWS[name].names)]
+        values = flags.FlagValues()
+        config_flags.DEFINE_config_dict("config", o2t_config.default(), flag_values=values, sys_argv=arguments)
+        values(["", *arguments])
+        base_config.validate(values.config)
+        o2t_config.validate(values.config)
+        renderer, _ = o2t.make_renderer(values.config)
+        assert renderer.gravity == Gravity.of(name, **dict.fromkeys(LAWS[name].names, 300.0))
+        assert o2t.build(values.config).truth() == {"law": name, **dict.fromkeys(LAWS[name].names, 300.0)}
+
+
+def test_a_run_of_an_older_version_is_completed() -> None:
+    old = o2t_config.default().to_dict()
+    old["world"] = {"g0": 3.0, "alpha": 1.0}
+    del old["clearance"]
+    config = o2t_config.completed(ConfigDict(old).lock())
+    assert config.clearance == 0.1 and gravity_of(config.world) == Gravity.hyperbolic(3.0, 1.0)
+    assert o2t_config.completed(config) is config
+
+
+def test_a_law_is_plotted_beside_the_law_of_its_own_world(tmp_path) -> None:
+    for truth, at_10 in (
+        ({"law": "linear", "g0": 9.8, "slope": -0.05}, 9.3),
+        ({"law": "hyperbolic", "g0": 9.5, "alpha": 8.0}, 9.9),
+        ({"g0": 9.5, "alpha": 8.0}, 9.9),  # of an older version
+    ):
+        workdir.write_json(tmp_path / workdir.TRUTH, truth)
+        assert law._truth(tmp_path)(10.0) == pytest.approx(at_10)
+    workdir.write_json(tmp_path / workdir.TRUTH, {"b": 3.0})  # of another system
+    assert law._truth(tmp_path) is None

@@ -57,3 +57,11 @@ def test_a_refined_law_is_told_with_its_intervals_and_whether_they_hold() -> Non
 def test_refining_needs_whole_flights(tmp_path, capsys) -> None:
     assert worlds.main(["--config=cpu", "--refine", "--worlds=9.8", f"--out={tmp_path / 'out'}"]) == 2
     assert "sampler=flights" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_a_world_of_another_law_is_not_judged_as_a_hyperbolic_one(tmp_path, capsys) -> None:
+    assert worlds.main(["--config=cpu", "--config.world.law=linear", "--worlds=9.8", f"--out={tmp_path / 'out'}"]) == 2
+    assert (
+        "world.law=linear: worlds here are G0 or G0:ALPHA" in capsys.readouterr().err
+        and not (tmp_path / "out").exists()
+    )

@@ -4,7 +4,7 @@ g(z) > 0 points down: the vertical acceleration is -g(z), z in m above the groun
 arithmetic, so the same function serves Python floats (the renderer's hot path), numpy and jax.numpy; the potential
 U(z) per unit mass (m^2/s^2, dU/dz = g) gives the energy v^2/2 + U that elastic motion keeps.
 
-A new law is one more `Law` in `LAWS`.
+A new law is one more `Law` in `LAWS`. `--config.world.law=NAME` then chooses it; its parameters are fields of `world`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,32 @@ from o2t_jax.registry import Registry
 HYPERBOLIC_SHIFT_M = 10.0
 
 
+class Param(NamedTuple):
+    """A law's number: `name`, a field of the config's `world`; its `default` there; `meaning` with unit; its limit."""
+
+    name: str
+    default: float
+    meaning: str
+    least: float = -math.inf
+
+
 class Law(NamedTuple):
     """A family of gravity laws.
 
-    Attributes: `names`, the parameters in order; `g(z, params)` m/s^2, arithmetic only; `potential(z, params)`
-    m^2/s^2 with dU/dz = g and U(0) = 0; `z_min` m, the height that z must stay above (the law's pole).
+    Attributes: `params`, in order; `g(z, values)` m/s^2, arithmetic only; `potential(z, values)` m^2/s^2 with
+    dU/dz = g and U(0) = 0; `z_min` m, the height that z must stay above (the law's pole).
     """
 
     name: str
-    names: tuple[str, ...]
+    params: tuple[Param, ...]
     g: Callable[[Any, Any], Any]
     potential: Callable[[Any, Any], Any]
     z_min: float = -math.inf
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names, in order."""
+        return tuple(param.name for param in self.params)
 
 
 def _log1p(x: Any) -> Any:
@@ -42,32 +56,35 @@ def _log1p(x: Any) -> Any:
     return namespace(x).log1p(x)
 
 
+_G0 = Param("g0", 9.81, "m/s^2")
 CONSTANT = Law(
     name="constant",
-    names=("g0",),
+    params=(_G0,),
     g=lambda z, p: p[0] + 0.0 * z,
     potential=lambda z, p: p[0] * z,
 )
 LINEAR = Law(
     name="linear",
-    names=("g0", "slope"),
+    params=(_G0, Param("slope", 0.0, "g = g0 + slope z, 1/s^2")),
     g=lambda z, p: p[0] + p[1] * z,
     potential=lambda z, p: (p[0] + 0.5 * p[1] * z) * z,
 )
 HYPERBOLIC = Law(
     name="hyperbolic",
-    names=("g0", "alpha"),
+    params=(_G0, Param("alpha", 0.0, "g = g0 + alpha / (z + 10), m^2/s^2")),
     g=lambda z, p: p[0] + p[1] / (z + HYPERBOLIC_SHIFT_M),
     potential=lambda z, p: p[0] * z + p[1] * _log1p(z / HYPERBOLIC_SHIFT_M),
     z_min=-HYPERBOLIC_SHIFT_M,
 )
 INVERSE_SQUARE = Law(
     name="inverse_square",
-    names=("g_surface", "planet_radius"),
+    params=(
+        Param("g_surface", 9.81, "g at z = 0, m/s^2"),
+        Param("planet_radius", 6.371e6, "g = g_surface / (1 + z / planet_radius)^2, m", least=100.0),
+    ),
     g=lambda z, p: p[0] / ((1.0 + z / p[1]) * (1.0 + z / p[1])),
     potential=lambda z, p: p[0] * z / (1.0 + z / p[1]),
-    # The pole lies at -planet_radius; a planet smaller than a room is refused by `Gravity.of`.
-    z_min=-100.0,
+    z_min=-100.0,  # the pole lies at -planet_radius
 )
 
 LAWS: Registry[Law] = Registry("world.law", {law.name: law for law in (CONSTANT, LINEAR, HYPERBOLIC, INVERSE_SQUARE)})
@@ -89,9 +106,10 @@ class Gravity(NamedTuple):
         for name, value in params.items():
             if not math.isfinite(value):
                 raise UsageError(f"gravity law {law!r}: {name} = {value} is not a finite number; give one in SI units")
-        if law == INVERSE_SQUARE.name and params["planet_radius"] <= -INVERSE_SQUARE.z_min:
-            limit = -INVERSE_SQUARE.z_min
-            raise UsageError(f"planet_radius = {params['planet_radius']} m is below the limit of {limit} m; raise it")
+        for param in family.params:
+            if params[param.name] < param.least:
+                value = f"{param.name} = {params[param.name]}"
+                raise UsageError(f"gravity law {law!r}: {value} is below its limit of {param.least}; raise it")
         return cls(law, tuple(float(params[name]) for name in family.names))
 
     @classmethod
@@ -119,8 +137,42 @@ class Gravity(NamedTuple):
 
 
 def law_for(g0: float, alpha: float) -> Gravity:
-    """The world of config `world.g0`, `world.alpha`: constant when alpha is 0, else hyperbolic."""
+    """Constant when alpha is 0, else hyperbolic."""
     return Gravity.constant(g0) if alpha == 0 else Gravity.hyperbolic(g0, alpha)
+
+
+def world_params() -> dict[str, Param]:
+    """The parameters of all laws by name. Raises ValueError where laws disagree about one."""
+    params: dict[str, Param] = {}
+    for param in (param for name in LAWS for param in LAWS[name].params):
+        if params.setdefault(param.name, param) != param:
+            raise ValueError(f"two laws have different parameters of the name {param.name!r}")
+    return params
+
+
+def gravity_of(world: Any) -> Gravity:
+    """The gravity of a config's `world`, or of a run's truth.json: {law, its parameters}; hyperbolic without a law.
+
+    Raises:
+        UsageError: an unknown law, a number that it refuses, or one set that belongs to another law.
+    """
+    law = LAWS.get(world.get("law", HYPERBOLIC.name))
+    for param in world_params().values():
+        if param.name not in law.names and world.get(param.name, param.default) != param.default:
+            raise UsageError(
+                f"world.{param.name}={world[param.name]} is no parameter of world.law={law.name}, which has "
+                f"{', '.join(law.names)}: remove it, or choose another law of {', '.join(LAWS)}"
+            )
+    gravity = Gravity.of(law.name, **{param.name: world.get(param.name, param.default) for param in law.params})
+    # The closed forms of a constant law, wherever they hold.
+    flat = law in (LINEAR, HYPERBOLIC) and gravity.params[1] == 0.0
+    return Gravity.constant(gravity.params[0]) if flat else gravity
+
+
+def truth_of(world: Any) -> dict[str, Any]:
+    """A config's `world` as truth.json has it: the law and its own parameters."""
+    law = LAWS.get(world["law"])
+    return {"law": law.name, **{name: world[name] for name in law.names}}
 
 
 __all__ = [
@@ -131,5 +183,9 @@ __all__ = [
     "LINEAR",
     "Gravity",
     "Law",
+    "Param",
+    "gravity_of",
     "law_for",
+    "truth_of",
+    "world_params",
 ]

@@ -27,7 +27,7 @@ from o2t_jax.models import phys_layer as phys
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
-from o2t_jax.physics.laws import law_for
+from o2t_jax.physics.laws import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.training.statistics import Statistic, Sum
@@ -113,7 +113,7 @@ def make_renderer(config: Config) -> tuple[Renderer, Any]:
 
     scene = get_scene(config.scene or config.default_scene)
     kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer
-    return Sensor(kind(scene, law_for(config.world.g0, config.world.alpha), config.integrator)), scene
+    return Sensor(kind(scene, gravity_of(config.world), config.integrator)), scene
 
 
 class O2TSystem(System):
@@ -297,7 +297,7 @@ class O2TSystem(System):
 
     def truth(self) -> dict[str, Any] | None:
         """The scene's hidden law; a module keeps its own."""
-        return None if self.config.module else self.config.world.to_dict()
+        return None if self.config.module else truth_of(self.config.world)
 
     def scalars(self, step: int) -> Mapping[str, float]:
         """The network's learning rate."""

@@ -10,13 +10,24 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from o2t_jax.config import Config, Field, Group, config_of, declared, unknown_choice
+from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put, unknown_choice
 from o2t_jax.errors import UsageError
+from o2t_jax.physics.laws import LAWS, gravity_of, world_params
 from o2t_jax.systems import base_config
 
 STRIDE = 32
 MAX_RENDER_SIZE = 2048
 MIN_BASE_CH, MAX_BASE_CH = 8, 512
+
+
+def _law_params() -> tuple[Field, ...]:
+    """`world.NAME` for each parameter of a registered law of gravity."""
+    users = {name: [law for law in LAWS if name in LAWS[law].names] for name in world_params()}
+    return tuple(
+        Field(f"world.{name}", param.default, f"of {', '.join(users[name])}: {param.meaning}")
+        for name, param in world_params().items()
+    )
+
 
 WORLD = Group(
     "The world: a scene of the project, or a module of the user's own",
@@ -31,8 +42,8 @@ WORLD = Group(
             "where a module's pictures are kept: auto (runs/module_cache), off, or a path",
             free=True,
         ),
-        Field("world.g0", 9.81, "hidden truth g(z) = g0 + alpha / (z + 10), m/s^2; for scenes only"),
-        Field("world.alpha", 0.0, "its alpha, m^2/s^2"),
+        Field("world.law", "hyperbolic", "the hidden law of gravity g(z) of a scene", tuple(LAWS)),
+        *_law_params(),
         Field("integrator", "exact", "exact, or benchmark (RoomPhys' semi-implicit Euler)", ("exact", "benchmark")),
         Field(
             "render_backend",
@@ -164,13 +175,13 @@ def default() -> Config:
 
 def completed(config: Config) -> Config:
     """The config itself, or a copy with the defaults of fields that it lacks: a run of an older version can be read."""
-    standard = default()
-    missing = [name for name in standard if name not in config]
+    values = flatten(config.to_dict())
+    missing = [field for field in declared(FIELDS).values() if field.name not in values]
     if not missing:
         return config
     config = ConfigDict(config.to_dict())
-    for name in missing:
-        config[name] = standard[name]
+    for field in missing:
+        put(config, field.name, field.default)
     return config
 
 
@@ -199,9 +210,10 @@ def validate(config: Config) -> None:
         raise UsageError(f"used_slots={config.used_slots} must be in 1..{config.latent_dim // 6} (latent_dim / 6)")
     if config.used_slots != 1:
         raise UsageError(f"used_slots={config.used_slots}: the metric block follows one ball so far; set it to 1")
+    values = flatten(config.to_dict())
     for name, field in declared(FIELDS).items():
-        if field.choices and config[name] not in field.choices:
-            raise unknown_choice(name, config[name], field.choices)
+        if field.choices and values[name] not in field.choices:
+            raise unknown_choice(name, values[name], field.choices)
     if config.module and config.scene:
         raise UsageError(
             f"module={config.module} and scene={config.scene} are both set: "
@@ -213,6 +225,7 @@ def validate(config: Config) -> None:
         )
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
+    gravity_of(config.world)
     for name in ("lr_tower", "lr_g0", "lr_alpha", "weight_decay", "huber", "swap_weight", "law_weight"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")

@@ -12,7 +12,6 @@ import pytest
 from ml_collections import ConfigDict
 
 from experiments import evaluate, law
-from o2t_jax import systems
 from o2t_jax.evaluation.law import LAW_KEYS, params_sha256, read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator
 from o2t_jax.training import workdir as folders
@@ -46,13 +45,12 @@ class ToySystem:
 @pytest.fixture
 def run(tmp_path, monkeypatch, discs, flat):
     """A workdir with checkpoints of steps 10 and 20, and metrics."""
-    config = ConfigDict({"system": "toy_law", "seed": 0, "lawless": False, "compilation_cache": "off"})
+    config = ConfigDict({"system": "toy_law_system:build", "seed": 0, "lawless": False, "compilation_cache": "off"})
     still = [discs.sample((14.5, 40.5), (4, -1), (0, 0.2), 2, n, flat, spare=(-9, 20)) for n in (3, 7)]
     held_out = discs.held_out_of(*still, discs.sample((14.5, 40.5), (4, -1), (0, 0), 2, 0, flat, DIS, spare=(-9, 20)))
     module = types.ModuleType("toy_law_system")
     module.build = lambda config: ToySystem(held_out, config.lawless)
     monkeypatch.setitem(sys.modules, "toy_law_system", module)
-    monkeypatch.setitem(systems.SYSTEMS, "toy_law", "toy_law_system:build")
     with Checkpoints(tmp_path, keep_latest=2) as checkpoints:
         for step, g0 in ((10, 7.0), (20, 9.5)):
             params = {"phys": {**PARAMS["phys"], "g0": np.float32(g0)}}

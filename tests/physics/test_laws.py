@@ -9,7 +9,7 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.invariants import energy, energy_drift
-from o2t_jax.physics.laws import CONSTANT, LAWS, Gravity, law_for
+from o2t_jax.physics.laws import CONSTANT, HYPERBOLIC, LAWS, Gravity, gravity_of, law_for, truth_of, world_params
 from o2t_jax.physics.trajectory import Bouncing, Field
 
 WORLDS = [
@@ -70,6 +70,41 @@ def test_rolling_ball_carries_spin():
 def test_law_for_config_numbers():
     assert law_for(9.81, 0.0) == Gravity.constant(9.81)
     assert law_for(9.5, 3.0) == Gravity.hyperbolic(9.5, 3.0)
+
+
+def test_the_configs_world_chooses_any_registered_law():
+    defaults = {name: param.default for name, param in world_params().items()}
+    for world in WORLDS:
+        own = dict(zip(LAWS[world.law].names, world.params, strict=True))
+        chosen = {**defaults, "law": world.law, **own}
+        assert gravity_of(chosen) == world
+        assert truth_of(chosen) == {"law": world.law, **own} and gravity_of(truth_of(chosen)) == world
+    assert gravity_of({"g0": 9.5, "alpha": 3.0}) == Gravity.hyperbolic(9.5, 3.0)  # a truth.json without a law
+    for law in LAWS:  # by default every law is the Earth's, and flat ones have the closed forms of a constant
+        assert gravity_of({**defaults, "law": law}).g(1.0) == pytest.approx(9.81, rel=1e-5)
+        assert gravity_of({**defaults, "law": law}).is_constant == (law != "inverse_square")
+
+
+@pytest.mark.parametrize(
+    ("world", "says"),
+    [
+        ({"law": "linar"}, "world.law='linar' is unknown: did you mean 'linear'?"),
+        ({"law": "linear", "alpha": 8.0}, "world.alpha=8.0 is no parameter of world.law=linear, which has g0, slope"),
+        ({"law": "inverse_square", "planet_radius": 50.0}, "planet_radius = 50.0 is below its limit of 100.0"),
+        ({"law": "hyperbolic", "alpha": math.inf}, "alpha = inf is not a finite number"),
+    ],
+)
+def test_a_world_that_fits_no_law_is_refused(world, says):
+    with pytest.raises(UsageError) as refusal:
+        gravity_of(world)
+    assert says in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_laws_may_not_disagree_about_a_parameter(monkeypatch):
+    odd = HYPERBOLIC.params[1]._replace(default=3.0)
+    monkeypatch.setattr(LAWS, "_entries", {**LAWS._entries, "odd": CONSTANT._replace(name="odd", params=(odd,))})
+    with pytest.raises(ValueError, match="'alpha'"):
+        world_params()
 
 
 def test_a_world_is_hashable_and_picklable():

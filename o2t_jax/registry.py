@@ -49,6 +49,11 @@ class Registry(Generic[T]):
 
     __getitem__ = get
 
+    def check(self, name: object) -> None:
+        """Refuses a name as `get` does, but imports nothing: one of the user's own may still turn out to be absent."""
+        if name not in self and not (self.foreign and isinstance(name, str) and ":" in name):
+            raise self.unknown(name)
+
     def unknown(self, name: object) -> UsageError:
         """The refusal of a name."""
         own = "; or give one of your own as package.module:attribute" if self.foreign else ""

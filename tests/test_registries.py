@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import io
 import subprocess
 import sys
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +16,18 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.models.cores import CORES
+from o2t_jax.models.encoders import ENCODERS, LEVELS, STRIDE
+from o2t_jax.models.inputs import INPUT_CHANNELS, Stem
+from o2t_jax.models.layers import NormAct
 from o2t_jax.physics.environment import Layout
 from o2t_jax.physics.envs import ENVIRONMENTS
 from o2t_jax.physics.laws import LAWS, Law
 from o2t_jax.registry import Registry
 from o2t_jax.render.scenes import SCENES
-from o2t_jax.systems import SYSTEMS, get_builder
+from o2t_jax.systems import SYSTEMS, get_builder, o2t
+from o2t_jax.training.progress import Progress
+from o2t_jax.training.writers import WRITERS
+from tests.systems.small import small_batch, small_config
 
 REGISTRIES: dict[str, Registry] = {
     "systems": SYSTEMS,
@@ -26,6 +35,8 @@ REGISTRIES: dict[str, Registry] = {
     "laws": LAWS,
     "scenes": SCENES,
     "cores": CORES,
+    "encoders": ENCODERS,
+    "writers": WRITERS,
 }
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 
@@ -57,21 +68,50 @@ def check_scene(name: str, scene) -> None:
     assert scene.name == name and scene.t_max > 0.0
 
 
+def check_encoder(name: str, make) -> None:
+    """The contract of `models.encoders`, by shapes alone."""
+    sizes = {}
+    for height, width in ((2 * STRIDE, STRIDE), (STRIDE, 3 * STRIDE)):
+        inputs = jnp.zeros((2, height, width, INPUT_CHANNELS))
+        for dtype in (jnp.float32, jnp.bfloat16):
+            encoder = make(8, 12, True, dtype)
+            (h, skips), variables = jax.eval_shape(encoder.init_with_output, jax.random.key(0), inputs)
+            assert h.shape == (2, 12) and h.dtype == jnp.float32
+            assert [x.shape[:3] for x in skips] == [(2, height >> i, width >> i) for i in range(LEVELS)]
+            assert all(x.dtype == dtype for x in skips)
+            assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(variables))
+            sizes[height, dtype] = [x.shape for x in jax.tree.leaves(variables)]
+    assert len({str(shapes) for shapes in sizes.values()}) == 1, "parameters depend on the picture's size"
+
+
+def check_writer(name: str, make, tmp_path) -> None:
+    writer = make(tmp_path, Progress(io.StringIO()), 0)
+    writer.write_scalars(1, {"train/loss": 0.5})
+    writer.write_images(1, {"test/picture": np.zeros((4, 4, 3), np.uint8)})
+    writer.write_texts(1, {"note": "text"})
+    writer.flush()
+    writer.close()
+
+
 CHECKS = {
     "systems": check_system,
     "environments": check_environment,
     "laws": check_law,
     "scenes": check_scene,
     "cores": check_core,
+    "encoders": check_encoder,
 }
 
 
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)
-def test_what_is_registered_is_there_and_under_its_own_name(kind: str, name: str) -> None:
+def test_what_is_registered_is_there_and_under_its_own_name(kind: str, name: str, tmp_path) -> None:
     registry = REGISTRIES[kind]
     thing = registry.get(name)
     assert not isinstance(thing, str) and registry[name] is thing and name in registry
-    CHECKS[kind](name, thing)
+    if kind == "writers":
+        check_writer(name, thing, tmp_path)
+    else:
+        CHECKS[kind](name, thing)
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)
@@ -86,6 +126,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(kind: str) -> None:
     for wrong in ("", None, 3, "completely.different", "::", "a:"):
         with pytest.raises(UsageError, match="choose one of"):
             registry.get(wrong)
+    registry.check(next(iter(registry)))
+    with pytest.raises(UsageError, match="choose one of"):
+        registry.check("completely.different")
     with pytest.raises(UsageError, match="registered already"):
         registry.register(next(iter(registry)), "x:y")
 
@@ -108,5 +151,41 @@ def test_a_thing_of_ones_own_is_imported_where_the_registry_takes_it(tmp_path, m
 
 
 def test_registries_that_a_config_needs_import_no_jax() -> None:
-    code = "import sys, o2t_jax.systems, o2t_jax.physics.laws; print('jax' in sys.modules)"
+    modules = "o2t_jax.systems, o2t_jax.physics.laws, o2t_jax.models.encoders, o2t_jax.training.writers"
+    code = f"import sys, {modules}; print('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+class Strided(nn.Module):
+    """An encoder of one's own, with widths of its own: plain strided convolutions."""
+
+    base_ch: int
+    latent_dim: int
+    remat: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, inputs):
+        x, skips = NormAct(self.dtype)(Stem(self.base_ch, self.dtype)(inputs)), []
+        for level in range(LEVELS):
+            skips.append(x)
+            x = nn.silu(nn.Conv(5 + level, (3, 3), strides=2, dtype=self.dtype)(x))
+        return nn.Dense(self.latent_dim)(jnp.mean(x.astype(jnp.float32), axis=(1, 2))), skips
+
+
+def test_the_network_takes_an_encoder_of_ones_own() -> None:
+    config = small_config()
+    config.encoder = "tests.test_registries:Strided"
+    system = o2t.build(config)
+    state = jax.eval_shape(system.init, jax.random.key(0))
+    assert "Conv_4" in state.params["encoder"] and "level1_res1" not in state.params["encoder"]
+
+    def loss(params, extra, batch):
+        return system.loss_fn(params, extra, batch, jnp.zeros((4, 2), jnp.uint32))
+
+    gradient_of = jax.value_and_grad(loss, has_aux=True)
+    (_, (metrics, _)), gradient = jax.eval_shape(gradient_of, state.params, state.extra, small_batch())
+    assert "g0" in metrics and "encoder" in gradient
+    config.encoder = "unett"
+    with pytest.raises(UsageError, match="encoder='unett' is unknown: did you mean 'unet'"):
+        o2t.build(config)

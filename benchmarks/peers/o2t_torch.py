@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from o2t_jax.models.encoder import LEVELS, STRIDE
+from o2t_jax.models.encoders import LEVELS, STRIDE
 from o2t_jax.models.inputs import GREY, INPUT_CHANNELS, NUM_INPUTS, PARA_MAP, PARA_SCALE
 from o2t_jax.models.layers import GROUPS, HEADS, level_widths
 from o2t_jax.models.o2t_loss import HALF_GREY, L1_SHARE, MSE_SHARE

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.encoder import LEVELS, STRIDE
+from o2t_jax.models.encoders import LEVELS, STRIDE
 from o2t_jax.models.layers import (
     Attention,
     Conv,

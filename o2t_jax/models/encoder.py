@@ -8,18 +8,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from o2t_jax.models.encoders import LEVELS
 from o2t_jax.models.inputs import Planes, Stem
 from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, complete, level_widths
-
-LEVELS = 5
-STRIDE = 2**LEVELS
 
 
 class Encoder(nn.Module):
     """3x3 conv, five levels of [ResBlock, ResBlock, downsample], bottleneck, global average, two linear layers.
 
     Attention stands in level 5 (maps of 1/16 of the picture) and in the bottleneck (1/32): by depth, so that the
-    parameters do not depend on the picture's size.
+    parameters do not depend on the picture's size. Its contract with the decoder: `models.encoders`.
     """
 
     base_ch: int

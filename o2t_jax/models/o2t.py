@@ -19,6 +19,7 @@ from o2t_jax.models import phys_layer as phys
 from o2t_jax.models.compose import Lenses, compose, draw_spheres, to_logit, warp_background
 from o2t_jax.models.decoder import Decoder
 from o2t_jax.models.encoder import Encoder
+from o2t_jax.models.encoders import MakeEncoder
 from o2t_jax.models.inputs import InputChannels, scale_para
 from o2t_jax.models.layers import MLP
 from o2t_jax.models.matting import coverage, coverage_through_scales, shrink
@@ -89,11 +90,12 @@ class O2TModel(nn.Module):
     dtype: Any = jnp.float32
     camera_size: int = 0
     tower_type: Callable[[], nn.Module] = MaskTower
+    encoder_type: MakeEncoder = Encoder
 
     def setup(self) -> None:
         used = self.used_slots if self.gauge == "camera" else 0
         self.inputs = InputChannels(self.dtype)
-        self.encoder = Encoder(self.base_ch, self.latent_dim, self.remat, self.dtype)
+        self.encoder = self.encoder_type(self.base_ch, self.latent_dim, self.remat, self.dtype)
         self.rotation = CayleyRotation(self.latent_dim)
         self.layer = phys.PhysLayer(self.latent_dim, self.dt, self.n_max, used)
         self.h_para = MLP((64, self.latent_dim))

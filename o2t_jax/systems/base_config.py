@@ -9,6 +9,7 @@ import math
 
 from o2t_jax.config import Config, Field, Group, config_of, flatten
 from o2t_jax.errors import UsageError
+from o2t_jax.training.writers import WRITERS
 
 RUN = Group(
     "The run",
@@ -30,6 +31,12 @@ LOG = Group(
         Field("eval_every", 500, "steps between two evaluations on held-out samples"),
         Field("log_every", 20, "steps between two log lines, each a mean over those steps", free=True),
         Field("checkpoint_every", 500, "steps between two checkpoints; evaluated steps are saved too", free=True),
+        Field(
+            "writers",
+            tuple(WRITERS),
+            f"where numbers and pictures are logged: {', '.join(WRITERS)}, or package.module:function",
+            free=True,
+        ),
         Field("keep_checkpoints", 2, "latest checkpoints to keep, beside the best one", free=True),
     ),
 )
@@ -100,6 +107,8 @@ def validate(config: Config) -> None:
             raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
     if config.init_parts and not config.init_from:
         raise UsageError(f"init_parts={config.init_parts} are parts of another run: name it by --config.init_from")
+    for writer in config.writers:
+        WRITERS.check(writer)
     if config.lr < 0:
         raise UsageError(f"lr={config.lr} must not be negative: set --config.lr")
     if config.seed < 0:

@@ -24,6 +24,7 @@ from o2t_jax.evaluation.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.law import read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator
 from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.encoders import ENCODERS
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
@@ -62,6 +63,7 @@ def make_model(config: Config) -> O2TModel:
         camera_size=config.camera_size if config.sampler == "flights" else 0,
         remat=config.remat,
         dtype=jnp.dtype(config.dtype),
+        encoder_type=ENCODERS.get(config.encoder),
     )
 
 

@@ -12,10 +12,10 @@ from ml_collections import ConfigDict
 
 from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put, unknown_choice
 from o2t_jax.errors import UsageError
+from o2t_jax.models.encoders import ENCODERS, STRIDE
 from o2t_jax.physics.laws import LAWS, gravity_of, world_params
 from o2t_jax.systems import base_config
 
-STRIDE = 32
 MAX_RENDER_SIZE = 2048
 MIN_BASE_CH, MAX_BASE_CH = 8, 512
 
@@ -117,6 +117,7 @@ NETWORK = Group(
     "The network",
     (
         Field("gauge", "camera", "camera (the latent is metric), or free (the guide's own)", ("camera", "free")),
+        Field("encoder", "unet", f"{', '.join(ENCODERS)}, or package.module:Class of one's own (models/encoders.py)"),
         Field("base_ch", 8, "channels of the first level; a multiple of 4"),
         Field("latent_dim", 48, "numbers in the latent; a multiple of 6"),
         Field("used_slots", 1, "slots of the latent that carry metric numbers"),
@@ -226,6 +227,7 @@ def validate(config: Config) -> None:
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
     gravity_of(config.world)
+    ENCODERS.check(config.encoder)
     for name in ("lr_tower", "lr_g0", "lr_alpha", "weight_decay", "huber", "swap_weight", "law_weight"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from o2t_jax import media
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.clu_writers import MetricWriter, MultiWriter
 from o2t_jax.training.progress import Progress
+from o2t_jax.training.writers import WRITERS
 
 _FILM_FPS = 10.0  # of films in TensorBoard, whose writers know no rate
 
@@ -55,29 +56,22 @@ def mean_over_seeds(metrics: Mapping[str, Any]) -> dict[str, Any]:
     def total(value: Any) -> Any:
         return np.sum(value) if np.ndim(value) else value
 
+    def mean(value: Any) -> Any:
+        return np.mean(value) if np.ndim(value) else value
+
     return {
-        name: (total(value[0]), total(value[1]))
-        if isinstance(value, tuple)
-        else np.mean(value)
-        if np.ndim(value)
-        else value
-        for name, value in metrics.items()
+        name: tuple(map(total, value)) if isinstance(value, tuple) else mean(value) for name, value in metrics.items()
     }
 
 
-def make_writer(workdir: Path, progress: Progress, *, resume_step: int = 0) -> MetricWriter:
-    """CLU's MultiWriter over the run's three outputs.
+def make_writer(names: Iterable[str], workdir: Path, progress: Progress, *, resume_step: int = 0) -> MetricWriter:
+    """CLU's MultiWriter over the named ones of `writers.WRITERS`, each once.
 
     What an earlier process logged after `resume_step`, the step that training goes on from, is dropped: those
     steps are about to be made again.
     """
-    return MultiWriter(
-        [
-            ConsoleWriter(progress),
-            JsonLinesWriter(workdir / folders.METRICS, resume_step),
-            TensorBoardWriter(workdir / "tensorboard", resume_step),
-        ]
-    )
+    makers = [WRITERS.get(name) for name in dict.fromkeys(names)]
+    return MultiWriter([make(workdir, progress, resume_step) for make in makers])
 
 
 class _Writer(MetricWriter):
@@ -186,6 +180,24 @@ class TensorBoardWriter(_Writer):
 
     def close(self) -> None:
         self._writer.close()
+
+
+def console_writer(workdir: Path, progress: Progress, resume_step: int) -> MetricWriter:
+    """For `WRITERS`; what was printed stays."""
+    del workdir, resume_step
+    return ConsoleWriter(progress)
+
+
+def json_lines_writer(workdir: Path, progress: Progress, resume_step: int) -> MetricWriter:
+    """For `WRITERS`: metrics.jsonl."""
+    del progress
+    return JsonLinesWriter(workdir / folders.METRICS, resume_step)
+
+
+def tensorboard_writer(workdir: Path, progress: Progress, resume_step: int) -> MetricWriter:
+    """For `WRITERS`: the folder tensorboard."""
+    del progress
+    return TensorBoardWriter(workdir / "tensorboard", resume_step)
 
 
 def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:

@@ -251,7 +251,7 @@ class _Run:
     def _reporter(self, stack: contextlib.ExitStack) -> Reporter:
         reporter = Reporter(self.system, self.config, self.workdir, self.parallel, self.progress, self.plan)
         if self.parallel.is_writer:
-            reporter.writer = make_writer(self.workdir, self.progress, resume_step=self.start.step)
+            reporter.writer = make_writer(self.config.writers, self.workdir, self.progress, resume_step=self.start.step)
             stack.callback(reporter.writer.close)
             reporter.results = self.results(self.workdir, reporter.writer)
             devices = f"{self.parallel.num_devices} x {self.parallel.devices[0].device_kind}"

@@ -13,8 +13,16 @@ import pytest
 from tensorboardX.event_file_writer import EventsWriter  # noqa: F401 - the writer under test uses it
 from tensorboardX.proto import event_pb2
 
-from o2t_jax.training.metrics import JsonLinesWriter, TensorBoardWriter, Window, make_writer, read_metrics
+from o2t_jax.training.metrics import (
+    ConsoleWriter,
+    JsonLinesWriter,
+    TensorBoardWriter,
+    Window,
+    make_writer,
+    read_metrics,
+)
 from o2t_jax.training.progress import Progress, clock
+from o2t_jax.training.writers import WRITERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,7 +88,7 @@ def test_tensorboard_files_hold_scalars_pictures_and_texts(tmp_path):
 
 def test_one_writer_for_all_and_no_tensorflow(tmp_path):
     stream = io.StringIO()
-    writer = make_writer(tmp_path, Progress(stream))
+    writer = make_writer(WRITERS, tmp_path, Progress(stream))
     scalars = {"train/loss": 1.0, "test/psnr": 20.0, "test/mse": 0.01, "test/DIS/mse": 1.0}
     writer.write_scalars(3, scalars)
     writer.flush()
@@ -99,6 +107,22 @@ def test_a_tensorflow_that_cannot_be_imported_is_not_missed(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_only_the_chosen_writers_write(tmp_path):
+    stream = io.StringIO()
+    writer = make_writer(("jsonl", "jsonl", "tests.training.test_metrics:loud"), tmp_path, Progress(stream))
+    writer.write_scalars(3, {"train/loss": 1.0})
+    writer.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+    assert read_metrics(tmp_path) == [{"step": 3, "train/loss": 1.0}] and stream.getvalue() == "loud 3\n"
+
+
+def loud(workdir, progress, resume_step):
+    """A writer of one's own."""
+    writer = ConsoleWriter(progress)
+    writer.write_scalars = lambda step, scalars: progress.line(f"loud {step}")
+    return writer
 
 
 class Terminal(io.StringIO):

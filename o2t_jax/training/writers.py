@@ -1,0 +1,28 @@
+"""Registry of log writers: where a run's metrics, pictures and texts go. Importing it needs no JAX.
+
+A writer is a `clu.metric_writers.MetricWriter`, made by `make(workdir, progress, resume_step)`. What an earlier process
+wrote after `resume_step` is to be dropped: those steps are about to be made again. `--config.writers=console,jsonl`
+chooses registered ones, or `package.module:function` for one of the user's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from o2t_jax.registry import Registry
+
+if TYPE_CHECKING:
+    from o2t_jax.training.clu_writers import MetricWriter
+    from o2t_jax.training.progress import Progress
+
+WRITERS: Registry[Callable[[Path, Progress, int], MetricWriter]] = Registry(
+    "writers",
+    {
+        "console": "o2t_jax.training.metrics:console_writer",
+        "jsonl": "o2t_jax.training.metrics:json_lines_writer",
+        "tensorboard": "o2t_jax.training.metrics:tensorboard_writer",
+    },
+    foreign=True,
+)

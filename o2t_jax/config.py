@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -183,6 +184,8 @@ def _check_value(config: Config, name: str, value: Any, field: Field | None) -> 
             f"{name}={value!r} ({type(value).__name__}): a config holds numbers, texts, True or False and tuples of "
             "them; convert it by int(), float(), str() or tuple()"
         )
+    elif not is_finite(value):
+        raise UsageError(f"{name}={value} is not a finite number: give one")
     elif kind is float and type(value) is int:
         put(config, name, float(value))
     elif kind is not None and type(value) is not (list if kind is tuple else kind):
@@ -194,6 +197,12 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     return value is None or type(value) in _SCALARS
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a field's value holds no NaN and no infinity."""
+    numbers = value if isinstance(value, list | tuple) else [value]
+    return all(math.isfinite(number) for number in numbers if isinstance(number, float))
 
 
 def put(config: Config, name: str, value: Value) -> None:

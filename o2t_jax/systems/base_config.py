@@ -5,9 +5,7 @@ A system's own `*_config.py` composes them: `FIELDS = (*base_config.FIELDS, BUFF
 
 from __future__ import annotations
 
-import math
-
-from o2t_jax.config import Config, Field, Group, config_of, flatten
+from o2t_jax.config import Config, Field, Group, config_of, flatten, is_finite
 from o2t_jax.errors import UsageError
 from o2t_jax.training.writers import WRITERS
 
@@ -99,8 +97,7 @@ def validate(config: Config) -> None:
         UsageError: names field, value and limit.
     """
     for name, value in flatten(config.to_dict()).items():
-        numbers = value if isinstance(value, list) else [value]
-        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+        if not is_finite(value):
             raise UsageError(f"{name}={value} is not a finite number: set --config.{name} to one")
     for name in _AT_LEAST_ONE:
         if config[name] < 1:

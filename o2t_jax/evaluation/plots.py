@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from o2t_jax.evaluation.figure import new_figure
 from o2t_jax.evaluation.law import Curve, fit_hyperbolic
+from o2t_jax.evaluation.writers.curves import COLOURS, INK, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-MODEL, FIT, TRUTH = "#1f77b4", "#ff7f0e", "#222222"
+MODEL, FIT, TRUTH = COLOURS[0], COLOURS[1], INK
 
 
 def history_of(records: Iterable[Mapping[str, Any]], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +39,16 @@ def plot_law(
     path: str | Path,
     truth: Curve | None = None,
 ) -> None:
-    """Draws g0 over training (left) and the learnt g(z) over visited heights (right) into a picture file.
+    """Draws `law_figure` into a picture file; its other arguments are that function's."""
+    law_figure(history, law, truth).savefig(path)
+
+
+def law_figure(
+    history: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
+    law: Mapping[str, Any],
+    truth: Curve | None = None,
+) -> Figure:
+    """g0 over training (left) and the learnt g(z) over visited heights (right).
 
     Args:
       history: steps [T] and g0 [T] m/s^2; may be empty.
@@ -46,16 +56,14 @@ def plot_law(
       truth: the world's own law, z [M] m -> g [M] m/s^2, drawn dashed; None where it is not known.
     """
     table = np.asarray(law["g_of_z"], np.float64)
-    figure = new_figure(figsize=(10.0, 4.0), dpi=110, layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = new_axes(10.0, 4.0, columns=2)
     _draw_history(left, history, table, truth)
     _draw_curve(right, law, table, truth)
     for axes in (left, right):
-        axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False, fontsize=9)
     figure.suptitle(f"the law in the weights at step {law['step']}", fontsize=11)
-    figure.savefig(path)
+    return figure
 
 
 def _draw_history(axes: Axes, history: Any, table: np.ndarray, truth: Curve | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from experiments import evaluate, law
+from experiments import evaluate, law, report
 from o2t_jax.evaluation.law import LAW_KEYS, params_sha256, read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator
 from o2t_jax.training import workdir as folders
@@ -136,6 +136,17 @@ def test_the_law_is_read_without_the_model_and_compared_with_the_weights_on_dema
     monkeypatch.setattr(ToySystem, "read_law", lambda self, state: {**recomputed, "g0": 9.9})
     assert law.main([f"--workdir={run}", "--recompute"]) == 2
     assert "g0 of the weights is not what step 20 saved" in capsys.readouterr().err
+
+
+def test_a_report_of_a_run_that_goes_on_or_is_damaged(run):
+    folders.write_json(run / folders.CONFIG, {"system": "toy_law"})
+    assert report.main([f"--workdir={run}"]) == 0
+    text = (run / "report.html").read_text()
+    assert "20 of ?, not complete" in text and "train/g0" in text and "Note" not in text
+    damaged = next((run / "checkpoints" / "20").rglob("manifest.ocdbt"))
+    damaged.write_bytes(b"\0" * damaged.stat().st_size)
+    assert report.main([f"--workdir={run}"]) == 0
+    assert "<p>Note: " in (run / "report.html").read_text(), "what can be shown is shown"
 
 
 def test_a_plot_that_cannot_be_written_says_so(run, capsys):

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import report as report_command
 from experiments import train as train_command
 from o2t_jax import results
 from o2t_jax.training import checkpoint
@@ -123,6 +124,9 @@ def test_a_foreign_system_trains_logs_evaluates_and_leaves_things_in_order(runs)
     assert score.baselines == {"always 0": 1.0} and score.value == result["eval"]["test/loss"]
     (session,) = read_sessions(root / "whole")
     assert session["step"] == 0 and session["cores"] >= 1 and "jax" in session["versions"]
+    assert report_command.main([f"--workdir={root / 'whole'}", f"--out={root / 'whole.html'}"]) == 0
+    page = (root / "whole.html").read_text()
+    assert all(word in page for word in ("test/loss", "always 0", "test/picture", "law/curve", "6 of 6, complete"))
     assert session["command"].startswith(f"python -m experiments.train {CONFIG} --workdir={root / 'whole'} ")
     opened = checkpoint.open_workdir(root / "whole")
     assert np.any(opened.state.extra["mean_x"]) and opened.meta["data"] == {"next_step": 6}

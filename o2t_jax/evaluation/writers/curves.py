@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from o2t_jax.evaluation.writers.console import heading
+from o2t_jax.evaluation.figure import new_figure
 from o2t_jax.results import Column, Curve, ScoreCurve
 
 if TYPE_CHECKING:
@@ -21,13 +23,9 @@ INK = "#010203"  # stands for the colour of the text around an inline SVG
 _MARKED = 12  # points of a line that are few enough to be marked
 
 
-def new_figure(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def new_axes(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
     """An empty figure of so many inches, and its axes side by side, with a grid and without a frame."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # costs 0.5 s: only who plots pays it
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(width, height), dpi=110, layout="constrained")
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
     for each in axes:
         each.grid(alpha=0.3)
@@ -37,7 +35,7 @@ def new_figure(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tup
 
 def figure_of(curve: Curve) -> Figure:
     """The curve with its band, its baselines dashed, labels with units, a legend where there is more than one line."""
-    figure, (axes,) = new_figure()
+    figure, (axes,) = new_axes()
     few = len(curve.x) <= _MARKED
     if curve.low is not None and curve.high is not None:
         axes.fill_between(curve.x, curve.low, curve.high, color=MEASURED, alpha=0.25, linewidth=0)
@@ -63,23 +61,24 @@ def pixels_of(figure: Figure) -> np.ndarray:
 def svg_of(figure: Figure, name: str) -> str:
     """An <svg> element to stand in a page: no background, lines and text of `INK` in the page's own text colour.
 
-    `name` keeps the identifiers of several such elements of one page apart, and the text the same every time.
+    On a narrow screen it does not shrink until its text cannot be read: let what is around it scroll. `name` keeps the
+    identifiers of several such elements of one page apart, and the text the same every time.
     """
     from matplotlib import rc_context
+    from matplotlib.text import Text
 
     figure.patch.set_visible(False)
+    for text in figure.findobj(Text):
+        text.set_color(INK)
     for axes in figure.axes:
         axes.set_facecolor("none")
-        for text in [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]:
-            text.set_color(INK)
         axes.tick_params(colors=INK)
         for spine in axes.spines.values():
             spine.set_edgecolor(INK)
-        if legend := axes.get_legend():
-            for text in legend.get_texts():
-                text.set_color(INK)
     file = io.StringIO()
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "svg.id": None}):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor").strip()
+    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    element = file.getvalue()
+    element = re.sub(r' xmlns(:xlink)?="[^"]*"', "", element[element.index("<svg") :])  # a page needs no namespaces
+    element = element.replace("<svg", f'<svg style="min-width: {60 * figure.get_figwidth():.0f}px"', 1)
+    return element.replace(INK, "currentColor").strip()

@@ -1,0 +1,107 @@
+"""A page about a run: python -m experiments.report --workdir=DIR [--workdir=DIR2 ...] [--out=FILE]
+
+One HTML file that needs no network and no other file: read-outs beside the truth, results beside their baselines,
+curves, predictions, films that play, losses, timings, config, versions, the command. Several runs share a page and a
+table. A run that goes on is shown as far as it is. Example:
+
+python -m experiments.report --workdir=runs/cpu-1a2b3c4d --out=report.html
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from experiments import _cli
+from o2t_jax.errors import UsageError
+from o2t_jax.training import workdir as folders
+
+if TYPE_CHECKING:
+    from o2t_jax.evaluation.writers.run_record import RunRecord
+
+DEFAULT_OUT = "report.html"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run(make_report, argv, doc=__doc__ or "", define=_define, with_config=False)
+
+
+def make_report(arguments: _cli.Arguments) -> int:
+    """Reads the runs and writes the page."""
+    values = arguments.flags
+    if not values.workdir:
+        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d, once or more")
+    if len(values.workdir) > 1 and not values.out:
+        raise UsageError("--out is missing: several runs need a file for their page, such as --out=report.html")
+    workdirs = [Path(folder) for folder in values.workdir]
+    for workdir in workdirs:
+        if not (workdir / folders.CONFIG).is_file():
+            raise UsageError(f"--workdir={workdir} holds no run: {folders.CONFIG} is missing there")
+    out = Path(values.out) if values.out else workdirs[0] / DEFAULT_OUT
+    if not out.parent.is_dir():
+        raise UsageError(f"--out={out} cannot be written: there is no folder {out.parent}")
+    from o2t_jax.evaluation.writers.json_file import write_whole
+    from o2t_jax.evaluation.writers.run_page import report
+
+    command = shlex.join(["python", "-m", "experiments.report", *arguments.argv])
+    text = report([read_run(workdir) for workdir in workdirs], command)
+    write_whole(out, text.encode())
+    print(f"report: {out} ({len(text) / 1e6:.1f} MB)")
+    return 0
+
+
+def read_run(workdir: Path) -> RunRecord:
+    """All that a run's folder holds. Raises: UsageError where a file is damaged."""
+    from experiments.law import _truth as truth_curve
+    from o2t_jax.evaluation.writers.folder import read_index
+    from o2t_jax.evaluation.writers.run_record import RunRecord
+    from o2t_jax.training.metrics import read_metrics
+    from o2t_jax.training.provenance import read_sessions
+
+    def read(name: str) -> Any:
+        return folders.read_json(workdir / name) if (workdir / name).is_file() else None
+
+    result = read(folders.RESULT)
+    readouts, notes = _readouts(workdir, result)
+    return RunRecord(
+        folder=workdir,
+        config=folders.flatten(read(folders.CONFIG)),
+        rows=read_metrics(workdir),
+        result=result,
+        index=read_index(workdir),
+        readouts=readouts,
+        truth=read(folders.TRUTH) or {},
+        truth_curve=truth_curve(workdir),
+        sessions=read_sessions(workdir),
+        notes=notes,
+    )
+
+
+def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
+    """Read-outs by name, of the finished run or else of its last checkpoint; and what is wrong with that."""
+    source, notes = result, []
+    if source is None and folders.saved_steps(workdir):
+        from o2t_jax.training.checkpoint import find_step, read_meta
+
+        try:
+            source = read_meta(find_step(workdir))
+        except UsageError as error:
+            notes.append(str(error))
+    if source is None:
+        return {}, notes
+    found = source.get("readouts") or {"law": source.get("law")}
+    return {name: readout for name, readout in found.items() if readout}, notes
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_multi_string("workdir", None, "a run's folder; several times for several runs", flag_values=values)
+    flags.DEFINE_string("out", None, f"the file to write; DIR/{DEFAULT_OUT} if left out", flag_values=values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

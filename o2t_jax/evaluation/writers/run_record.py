@@ -1,0 +1,60 @@
+"""One run as its folder tells it: what a report is made of. Reading it is the command's work."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """A run, finished or not; everything but its folder and config may be empty.
+
+    Attributes:
+        folder: where its files lie.
+        config: flat, field -> value.
+        rows: what was logged, {"step": n, name: number, ...}.
+        result: of a finished run: its last numbers.
+        index: its last results, as `folder.read_index` gives them.
+        readouts: by name, what the model says of the world.
+        truth: the simulated world's own numbers.
+        truth_curve: its g(z), z [M] m -> g [M] m/s^2.
+        sessions: each start of the command.
+        notes: what could not be read, in words.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]] = ()
+    result: Mapping[str, Any] | None = None
+    index: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    readouts: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    truth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    truth_curve: Callable[[np.ndarray], np.ndarray] | None = None
+    sessions: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name
+
+    @property
+    def step(self) -> int:
+        """The last step that anything is known of."""
+        steps = [row["step"] for row in self.rows] + [entry.get("step", 0) for entry in self.index.values()]
+        return int(self.result["step"] if self.result else max(steps, default=0))
+
+    def series(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps [T] and values [T] of a logged number; NaN where it was none. A later row of a step counts."""
+        found = {int(row["step"]): row[name] for row in self.rows if name in row}
+        steps = sorted(found)
+        return np.array(steps, int), np.array([np.nan if found[s] is None else found[s] for s in steps], float)
+
+    def logged(self) -> list[str]:
+        """Names of all logged numbers, in the order of their first appearance."""
+        return list(dict.fromkeys(name for row in self.rows for name in row if name != "step"))

@@ -1,0 +1,195 @@
+"""The page about a run: one file, whole, true to what the run's folder holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from experiments import report
+from o2t_jax import media
+from o2t_jax.evaluation.law import read_out
+from o2t_jax.evaluation.writers.folder import ResultsFolder
+from o2t_jax.results import Column, Curve, Film, Picture, Scalar, Score, ScoreCurve, ScoreTable
+from o2t_jax.training import workdir as folders
+
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+RNG = np.random.default_rng(0)
+BASELINES = {"copy last": 2.0, "mean frame": 1.0}
+RESULTS = {
+    "test/loss": Score(0.5, baselines=BASELINES, better="lower"),
+    "test/far/psnr": Score(20.0, "dB", 19.0, 21.0, baselines={"copy last": 21.5}, better="higher", method="ours"),
+    "agent/steps": Scalar(123.0, "steps"),
+    "test/error": ScoreCurve([1, 2], [0.1, 0.2], baselines={"copy last": [0.2, 0.4]}, better="lower", method="ours"),
+    "test/plain": Curve([0, 1], [0, 1], low=[-1, 0], high=[1, 2], x_label="time", x_unit="s"),
+    "test/table": ScoreTable(
+        {"n": Column(), "method": Column(), "mse": Column("px²", ".2f"), "hidden": Column(shown=False)},
+        [{"n": i, "method": m, "mse": 0.125 * i, "hidden": 77777} for i in range(30) for m in ("ours", "copy last")],
+        baselines=["copy last"],
+        better="lower",
+        method="ours",
+        by=["n"],
+    ),
+    "test/<script>alert(1)</script>": Picture(RNG.integers(0, 256, (8, 9, 3), np.uint8), 'a "caption" & more'),
+    "test/film": Film(RNG.integers(0, 256, (3, 160, 160, 3), np.uint8), 10, "noise"),
+}
+
+
+class Checked(HTMLParser):
+    """Refuses what is not balanced; keeps text and attributes."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.text, self.attributes, self.tags = [], "", [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A finished run's folder, made by hand."""
+    folder = tmp_path_factory.mktemp("runs") / "cpu-1a2b"
+    folder.mkdir()
+    folders.write_json(folder / "config.json", {"system": "toy", "train_steps": 6, "world": {"g0": "<b>9.81</b>"}})
+    folders.write_json(folder / "truth.json", {"g0": 9.8, "alpha": 0.0})
+    law = read_out(lambda z: 9.7 + 0 * z, (0.0, 10.0), 9.7, np.zeros(25), 6, {"w": np.zeros(2)})
+    spring = {"k": {"value": 2.0, "low": 1.9, "high": 2.1, "unit": "N/m", "truth": 2.05}, "form": "linear"}
+    result = {"system": "toy", "step": 6, "best_step": 3, "best_metric": "test/loss", "train": {}, "eval": {}}
+    folders.write_json(folder / "result.json", {**result, "readouts": {"law": law, "spring": spring}})
+    rows = [{"step": s, "train/loss": 10.0**-s, "train/samples_per_second": 5.0 * s, "law/g0": 9.0} for s in (2, 4, 6)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 6, "test/')
+    session = {"started": "2026-01-02", "step": 0, "command": "python -m x --y='a b'", "versions": {"jax": "0.10.2"}}
+    (folder / "sessions.jsonl").write_text(json.dumps(session) + "\nbroken")
+    ResultsFolder(folder).write(6, RESULTS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(original):
+    """Its page."""
+    return made(original)
+
+
+@pytest.fixture
+def run(original, tmp_path):
+    """A copy, to be changed."""
+    return shutil.copytree(original, tmp_path / original.name)
+
+
+def made(run, *arguments):
+    path = run.parent / "page.html"
+    assert report.main([f"--workdir={run}", f"--out={path}", *arguments]) == 0
+    return path.read_text()
+
+
+def test_the_page_is_whole_and_fetches_nothing(text):
+    page = Checked(text)
+    assert text.startswith("<!DOCTYPE html>") and not {"script", "link", "iframe", "object"} & set(page.tags)
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), name
+        if name in ("src", "href", "xlink:href", "srcset", "poster", "data", "action"):
+            assert value.startswith(("data:", "#")), (tag, name, value[:80])
+    assert "url(http" not in text and "@import" not in text and "://" not in text
+    assert ("meta", "name", "viewport") in page.attributes and "color-scheme: light dark" in text
+
+
+def test_the_page_holds_every_result_read_out_and_field(text):
+    page = Checked(text)
+    for name in RESULTS:
+        assert name in page.text, name
+    words = ["6 of 6, complete", "step 3, by test/loss", "20 dB [19, 21]", "not better than copy last", "2 N/m"]
+    words += ["[1.9, 2.1]", "2.05 N/m", "linear", "law/alpha", "world.g0", "'<b>9.81</b>'", "jax 0.10.2", "123 steps"]
+    words += ["python -m x --y='a b'", "✓ better than all", "mse [px²]", "time [s]", 'a "caption" & more', "60 rows"]
+    for word in words:
+        assert word in page.text, word
+    assert "77777" not in page.text, "a column that is not shown"
+    assert page.tags.count("svg") >= 5, "law, two curves, losses, pace"
+
+
+def test_pictures_and_films_are_in_the_page_as_they_are_on_disk(original, text):
+    for kind, folder in (("image/png", "pictures"), ("video/mp4", "films")):
+        (inside,) = re.findall(f'src="data:{kind};base64,([^"]+)"', text)
+        (path,) = (original / folder).iterdir()
+        assert base64.b64decode(inside) == path.read_bytes()
+    assert "<video controls loop muted playsinline" in text
+
+
+def test_a_film_without_h264_is_a_picture_that_moves(run, monkeypatch):
+    monkeypatch.setattr(media, "H264_ENCODERS", ())
+    ResultsFolder(run).write(6, {"test/film": RESULTS["test/film"]})
+    text = made(run)
+    assert "data:image/gif;base64," in text and "<video" not in text
+
+
+def test_several_runs_share_a_page(run, tmp_path):
+    young = tmp_path / "young"
+    young.mkdir()
+    folders.write_json(young / "config.json", {"system": "toy", "train_steps": 9})
+    page = Checked(made(run, f"--workdir={young}"))
+    assert page.text.index("Side by side") < page.text.index("0 of 9, not complete")
+    lines = page.text.splitlines()
+    assert {"law/g09.7-", "spring/k2 N/m-", "test/loss0.5-", "agent/steps123 steps-"} <= set(lines)
+
+
+def test_files_out_of_the_runs_folder_are_left_alone(run):
+    (run.parent / "secret.png").write_bytes(b"secret")
+    index = json.loads((run / "results.json").read_text())
+    index["test/film"]["file"] = "../secret.png"
+    (run / "results.json").write_text(json.dumps(index))
+    text = made(run)
+    assert base64.b64encode(b"secret").decode() not in text and "is not there any more" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--workdir is missing"),
+        (["--workdir={run}/nowhere"], "holds no run: config.json is missing"),
+        (["--workdir={run}", "--workdir={run}"], "--out is missing"),
+        (["--workdir={run}", "--out={run}/no/where.html"], "cannot be written"),
+        (["--workdir={run}", "stray"], "unknown argument"),
+    ],
+)
+def test_bad_input_is_one_line(run, capsys, arguments, says):
+    assert report.main([argument.format(run=run) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+    assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("results.json", "{", "not readable JSON"),
+        ("results.json", '{"test/x": {"kind": "curve", "x": [1]}}', "'test/x' of its results is damaged"),
+        ("result.json", "x", "not readable JSON"),
+        ("config.json", "x", "not readable JSON"),
+    ],
+)
+def test_a_damaged_file_is_named(run, capsys, name, text, says):
+    (run / name).write_text(text)
+    assert report.main([f"--workdir={run}"]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1

@@ -31,7 +31,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.writers.console import as_text, text_stream
     from o2t_jax.evaluation.writers.folder import ResultsFolder
     from o2t_jax.evaluation.writers.json_file import plain, write_json
-    from o2t_jax.results import checked
+    from o2t_jax.results import keep
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.resources import set_compilation_cache
@@ -47,7 +47,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     for group, evaluator in system.evaluators.items():
         numbers[group] = {}
         for name, result in evaluator(opened.state):
-            found[f"{group}/{name}"] = checked(f"{group}/{name}", result)
+            keep(found, f"{group}/{name}", result)
             numbers[group] |= plain(name, result)
             if text := as_text(name, result):
                 print(text, file=text_to)

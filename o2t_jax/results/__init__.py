@@ -10,6 +10,14 @@ A prediction's error and an agent's return are always a Score, ScoreCurve or Sco
 
 Numbers may be NaN (not defined) or infinite (a rollout that left the world); what they are plotted over may not.
 `to_json` and `from_json` keep every field, NaN and infinities included, in plain JSON.
+
+An evaluator is a callable that yields names and results:
+
+    def rollout(state):
+        error = errors(state)  # [steps]
+        yield "mse", Score(error.mean(), "px²", baselines={"copy last": still.mean()}, better="lower")
+        yield "mse_over_time", ScoreCurve(t, error, x_unit="s", baselines={"copy last": still}, better="lower")
+        yield "film", Film(frames, fps=10, caption="truth, prediction")
 """
 
 from o2t_jax.results.checks import Cell
@@ -26,7 +34,7 @@ from o2t_jax.results.kinds import (
     ScoreCurve,
     ScoreTable,
     Table,
-    checked,
+    keep,
     kind_of,
     scalars,
 )
@@ -45,8 +53,8 @@ __all__ = [
     "ScoreCurve",
     "ScoreTable",
     "Table",
-    "checked",
     "from_json",
+    "keep",
     "kind_of",
     "over_seeds",
     "scalars",

@@ -282,14 +282,20 @@ def kind_of(result: Result) -> str:
     return names[type(result)]
 
 
-def checked(name: str, value: Any) -> Result:
-    """`value` itself. Raises: TypeError where an evaluator yielded anything else as `name`."""
-    if isinstance(value, Scalar | Picture | Film | Curve | Table):
-        return value
-    raise TypeError(
-        f"evaluator result {name!r} is a {type(value).__name__}: yield a Scalar, Score, Picture, Film, Curve or Table "
-        "of o2t_jax.results"
-    )
+def keep(found: dict[str, Result], name: str, value: Any) -> Result:
+    """Puts what an evaluator yielded as `name` into `found`, and returns it.
+
+    Raises: TypeError where it is no result, ValueError where there is one of this name.
+    """
+    if not isinstance(value, Scalar | Picture | Film | Curve | Table):
+        raise TypeError(
+            f"evaluator result {name!r} is a {type(value).__name__}: yield a Scalar, Score, Picture, Film, Curve or "
+            "Table of o2t_jax.results"
+        )
+    if name in found:
+        raise ValueError(f"evaluator result {name!r} is yielded twice: give each a name of its own")
+    found[name] = value
+    return value
 
 
 def scalars(name: str, result: Result) -> dict[str, float]:

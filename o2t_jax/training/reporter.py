@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from o2t_jax.config import Config
-from o2t_jax.results import Result, checked, over_seeds
+from o2t_jax.results import Result, keep, over_seeds
 from o2t_jax.results import scalars as scalars_of
 from o2t_jax.training import checkpoint, resources
 from o2t_jax.training import workdir as folders
@@ -86,9 +86,12 @@ class Reporter:
 
     def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
         """Every process evaluates, so that none waits for another; one writes."""
-        single, found = self._parallel.unreplicate(state), {}
+        found: dict[str, Result] = {}
+        single = self._parallel.unreplicate(state)
         for group in due:
-            results = {f"{group}/{name}": checked(name, result) for name, result in self._measure(group, single)}
+            results: dict[str, Result] = {}
+            for name, result in self._measure(group, single):
+                keep(results, f"{group}/{name}", result)
             numbers = {key: x for name, result in results.items() for key, x in scalars_of(name, result).items()}
             self._evaluated[group] = (step, numbers)
             found |= results

@@ -186,5 +186,9 @@ def test_foreign_json_and_foreign_values_are_refused():
     for value in ({}, {"kind": "film"}, {"kind": "curve", "x": [0]}, {"kind": "table", "columns": {"n": {}}}):
         with pytest.raises(ValueError, match=r"unknown|no curve|no table"):
             results.from_json(value)
+    found = {}
+    assert results.keep(found, "loss", Scalar(0.5)) is found["loss"]
     with pytest.raises(TypeError, match="'loss' is a float: yield a Scalar"):
-        results.checked("loss", 0.5)
+        results.keep(found, "loss", 0.5)
+    with pytest.raises(ValueError, match="'loss' is yielded twice"):
+        results.keep(found, "loss", Scalar(0.5))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from o2t_jax.evaluation.writers.console import heading
 from o2t_jax.evaluation.figure import new_figure
+from o2t_jax.evaluation.writers.console import heading
 from o2t_jax.results import Column, Curve, ScoreCurve
 
 if TYPE_CHECKING:

@@ -260,6 +260,7 @@ def _history(run: RunRecord, names: Sequence[str], salt: str) -> str:
     if len(values) and values.min() > 0 and values.max() > 100 * values.min():
         axes.set_yscale("log")
     axes.set_xlabel("step")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, fontsize=8)
     return svg_of(figure, salt)
 

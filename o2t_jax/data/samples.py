@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.sample_source import Element, SampleSource, Truth, outline_centroid, to_first_camera
+from o2t_jax.data.sample_source import Element, SampleSource, Truth, outline_centroid, stack, to_first_camera
 from o2t_jax.data.views import Shot, ViewConfig, ViewPrior, draw_steps, sample_shot
 from o2t_jax.data.visibility import CUT, VisibilityRule, rejection, render_plan
 from o2t_jax.errors import UsageError
@@ -91,6 +91,25 @@ class RenderSource(SampleSource[_Kept]):
                 return _Kept(shot, setup_seed, pictures[list(plan.sample)], attempt)
             reasons[reason] += 1
         raise UsageError(self._exhausted(index, mode, steps, reasons))
+
+    def sequence(self, split: str, index: int, stage: Stage | None = None) -> Element:
+        """One sample's inputs with its target at each step n from 0 to n_max, arrays [n_max + 1, ...].
+
+        Nothing is asked of the later pictures: the ball may leave them.
+        """
+        kept = self._keep(split, index, stage)
+        shot, steps = kept.shot, range(self.views.n_max + 1)
+        times = shot.times[LEFT_1] + self.views.dt * np.array(steps)
+        targets = [TARGET] * len(steps)
+        seen = self._render(kept.setup_seed, times, shot.angles[targets], shot.positions[targets])
+        elements = []
+        for n, time, picture in zip(steps, times, seen, strict=True):
+            moved = shot._replace(n=n, times=np.append(shot.times[:TARGET], time))
+            pictures = np.concatenate([kept.pictures[:TARGET], picture[None]])
+            elements.append(self._element(kept._replace(shot=moved, pictures=pictures)))
+        batch = stack(elements)
+        del batch["rejects"]
+        return batch
 
     def _render(self, setup_seed: int, times: np.ndarray, angles: np.ndarray, positions: np.ndarray) -> np.ndarray:
         pictures = np.asarray(self.renderer.render(setup_seed, times, angles, positions, self.image_size))

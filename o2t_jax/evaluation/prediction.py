@@ -29,8 +29,8 @@ from o2t_jax.evaluation.baselines import BASELINES
 from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
 from o2t_jax.evaluation.writers.pictures import picture_grid
-from o2t_jax.results import Better, Column, Picture, Result, Score, ScoreCurve, ScoreTable
-from o2t_jax.types import DIS, FUTURE, MODES, VIEW, PyTree
+from o2t_jax.results import Better, Column, Film, Picture, Result, Score, ScoreCurve, ScoreTable
+from o2t_jax.types import DIS, FUTURE, MODES, TARGET, VIEW, PyTree
 
 MSE_WEIGHT, L1_WEIGHT = 0.7, 0.3
 # The columns of the tables; those not shown are in their files.
@@ -58,6 +58,7 @@ SCALARS: dict[str, Better] = {
     "centroid_px": "lower",
     "missed": "lower",
 }
+FILM_FPS = 5.0  # slower than life: a flight takes under a second
 Records = dict[str, np.ndarray]
 
 
@@ -204,7 +205,8 @@ class PredictionEvaluator:
     """`types.Evaluator` over a fixed held-out set: the model's errors beside the `BASELINES`', and a sheet of pictures.
 
     Names: `loss` (over all samples: "best" is chosen by it), `<mode>/<measure>` (its log's name ends with the method),
-    `table` (rows by mode and range of n), `per_n` (by mode and every n), `<measure>_over_n` (of FUTURE), `pictures`.
+    `table` (rows by mode and range of n), `per_n` (by mode and every n), `<measure>_over_n` (of FUTURE), `pictures`,
+    and, where there is a `sequence`, `future`, a film.
     """
 
     def __init__(
@@ -215,17 +217,24 @@ class PredictionEvaluator:
         method: str = "O2T",
         batch: int = 16,
         num_pictures: int = 6,
+        sequence: Mapping[str, np.ndarray] | None = None,
+        fps: float = FILM_FPS,
     ) -> None:
-        """`predict(state, batch)` -> pictures [B, H, W, 3] in 0..1; every call gets exactly `batch` samples."""
+        """`predict(state, batch)` -> pictures [B, H, W, 3] in 0..1; every call gets exactly `batch` samples.
+
+        sequence: one sample's inputs with its target at each of T steps, arrays [T, ...]; shown as a film at `fps`.
+        """
         self.held_out, self.method = held_out, method
+        self._sequence, self._fps = sequence, fps
         self._predict, self._batch, self._num_pictures = predict, batch, num_pictures
         self._still = {name: measure(held_out, make(held_out)) for name, make in BASELINES.items()}
 
     def predictions(self, state: PyTree) -> np.ndarray:
         """float32 [N, H, W, 3] in 0..1."""
-        found = in_batches(
-            lambda rows: self._predict(state, self.held_out.batch(rows)), len(self.held_out.n), self._batch
-        )
+        return self._predicted(state, self.held_out.batch, len(self.held_out.n))
+
+    def _predicted(self, state: PyTree, rows_of: Callable[[np.ndarray], Mapping[str, Any]], count: int) -> np.ndarray:
+        found = in_batches(lambda rows: self._predict(state, rows_of(rows)), count, self._batch)
         return found.astype(np.float32)
 
     def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]:
@@ -250,6 +259,24 @@ class PredictionEvaluator:
         chosen = pick_samples(self.held_out, self._num_pictures)
         caption = "held-out samples: two of the inputs, the target, the prediction and their difference"
         yield "pictures", Picture(sheet(self.held_out, prediction, chosen), caption)
+        if self._sequence is not None:
+            yield "future", self._film(state, self._sequence)
+
+    def _film(self, state: PyTree, sequence: Mapping[str, np.ndarray]) -> Film:
+        """Target and prediction of one sample, step by step."""
+        count = len(sequence["n"])
+        prediction = self._predicted(state, lambda rows: {k: v[rows] for k, v in sequence.items()}, count)
+        target = sequence["pictures"][:, TARGET]
+        columns = {
+            "target": target,
+            "prediction": prediction,
+            "|difference|": np.abs(prediction - target.astype(np.float32) / 255.0),
+        }
+        frames = [
+            picture_grid({name: stack[i : i + 1] for name, stack in columns.items()}, [f"n = {sequence['n'][i]}"])
+            for i in range(count)
+        ]
+        return Film(np.stack(frames), self._fps, "one held-out sample, its target camera at step after step")
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> ScoreTable:
         names = tuple(self._still)

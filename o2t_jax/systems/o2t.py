@@ -231,15 +231,27 @@ class O2TSystem(System):
         """The fixed held-out samples: a quarter DIS, a quarter VIEW, and FUTURE with n over its whole range."""
         config = self.config
         few = max(1, config.eval_samples // 4)
-        # A range, not one n: in a strong world no ball is in sight any more at the largest.
-        ahead = Stage((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
         batch, truth, _ = self.source.held_out([Stage.only(DIS), Stage.only(VIEW)], few, references=True)
-        future, future_truth, _ = self.source.held_out([ahead], max(1, config.eval_samples - 2 * few), references=True)
+        future, future_truth, _ = self.source.held_out(
+            [self._ahead], max(1, config.eval_samples - 2 * few), references=True
+        )
         balls = None
         if truth is not None and future_truth is not None:
             joined = type(truth)(*(np.concatenate(pair) for pair in zip(truth, future_truth, strict=True)))
             balls = Balls.at_target(joined)
         return collect({key: np.concatenate([batch[key], future[key]]) for key in batch}, balls)
+
+    @functools.cached_property
+    def held_out_sequence(self) -> Mapping[str, np.ndarray] | None:
+        """The first FUTURE sample of the held-out ones, its target at every n; whole flights have none."""
+        if not isinstance(self.source, RenderSource):
+            return None
+        return self.source.sequence("test", 0, self._ahead)
+
+    @property
+    def _ahead(self) -> Stage:
+        """FUTURE with a range of n, not one n: in a strong world no ball is in sight any more at the largest."""
+        return Stage((0.0, 0.0, 1.0), self.config.k_min + 1, self.config.n_max)
 
     @functools.cached_property
     def evaluators(self) -> Mapping[str, Evaluator]:  # type: ignore[override]
@@ -345,7 +357,7 @@ class _LazyEvaluator:
         def predict(state: PyTree, batch: Mapping[str, np.ndarray]) -> Any:
             return self._system.predict_pictures(state.params, state.extra, dict(batch))
 
-        return PredictionEvaluator(self._system.held_out, predict)
+        return PredictionEvaluator(self._system.held_out, predict, sequence=self._system.held_out_sequence)
 
     def __call__(self, state: PyTree) -> Any:
         return self._evaluator(state)

@@ -168,6 +168,22 @@ def test_a_held_out_set_has_the_asked_modes_and_its_truth(make_source):
     assert same(batch, make_source().held_out(stages, 3)[0])
 
 
+def test_a_sequence_is_one_sample_with_its_target_at_every_step(make_source):
+    source = make_source()
+    stage = Stage.only(FUTURE, 9)
+    sample, sequence = source.element("test", 3, stage), source.sequence("test", 3, stage)
+    n_max = source.views.n_max
+    assert sequence["n"].tolist() == list(range(n_max + 1)) and "rejects" not in sequence
+    assert set(sequence) == set(source.spec())
+    for i in range(n_max + 1):
+        assert np.array_equal(sequence["pictures"][i, :TARGET], sample["pictures"][:TARGET])
+    assert same({k: v[9] for k, v in sequence.items()}, {k: sample[k] for k in sequence})
+    elapsed = sequence["para"][:, TARGET, 0] - sequence["para"][:, 0, 0]
+    np.testing.assert_allclose(elapsed, source.views.dt * np.arange(n_max + 1), atol=1e-6)
+    still = np.delete(sequence["para"], 0, axis=2)
+    assert np.array_equal(still, np.broadcast_to(still[:1], still.shape)), "no camera moves"
+
+
 def test_references_show_the_held_out_cameras_long_after_the_flight(make_source):
     source = make_source()
     stages = [Stage.only(VIEW), Stage.only(FUTURE, 9)]

@@ -9,6 +9,7 @@ from o2t_jax import results
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import baselines, prediction
 from o2t_jax.evaluation.heldout import HeldOut, collect, moving_regions
+from o2t_jax.evaluation.writers import pictures
 from o2t_jax.types import DIS, FUTURE, TARGET, VIEW
 
 DIAGONAL = float(np.hypot(64, 64))
@@ -246,6 +247,22 @@ def test_evaluator_yields_the_model_beside_the_rows(discs, flat, striped):
     assert curve.x.tolist() == [3, 5, 7] and set(curve.baselines) == set(baselines.BASELINES)
     np.testing.assert_array_equal(curve.y, [r["psnr"] for r in own[1:]])
     assert isinstance(values["pictures"], results.Picture)
+
+
+def test_a_film_shows_target_and_prediction_step_by_step(discs, flat):
+    steps = [discs.sample((14.5, 40.5), (4, -1), (0, 0), 2, n, flat, spare=(-9, 20)) for n in range(5)]
+    sequence = {key: np.stack([step[key] for step in steps]) for key in ("pictures", "n")}
+    evaluator = prediction.PredictionEvaluator(
+        discs.held_out_of(*steps), lambda state, batch: batch["pictures"][:, TARGET] / 255.0, batch=3, sequence=sequence
+    )
+    film = dict(evaluator(None))["future"]
+    assert film.fps == prediction.FILM_FPS and len(film.frames) == 5
+    left, top, side = pictures.MARGIN, 2 * pictures.STRIP, 128
+    for frame, target in zip(film.frames, sequence["pictures"][:, TARGET], strict=True):
+        for column in range(2):
+            start = left + column * (side + pictures.MARGIN)
+            assert np.array_equal(frame[top : top + side : 2, start : start + side : 2], np.round(target))
+    assert not np.array_equal(film.frames[0], film.frames[4])
 
 
 def test_pictures_shown_are_spread_over_modes_and_n(flat):

@@ -247,6 +247,8 @@ def _training(run: RunRecord, anchor: str) -> Iterator[str]:
 
 def _history(run: RunRecord, names: Sequence[str], salt: str) -> str:
     """Logged numbers over steps, on a logarithmic axis where they span more than two decades."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = new_axes()
     everything = []
     for colour, name in zip(COLOURS, names, strict=False):
@@ -260,7 +262,7 @@ def _history(run: RunRecord, names: Sequence[str], salt: str) -> str:
     if len(values) and values.min() > 0 and values.max() > 100 * values.min():
         axes.set_yscale("log")
     axes.set_xlabel("step")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
     return svg_of(figure, salt)
 

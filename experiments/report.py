@@ -94,7 +94,7 @@ def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, A
             notes.append(str(error))
     if source is None:
         return {}, notes
-    found = source.get("readouts") or {"law": source.get("law")}
+    found = source["readouts"]
     return {name: readout for name, readout in found.items() if readout}, notes
 
 

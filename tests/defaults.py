@@ -9,6 +9,7 @@ from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.data.views import ViewConfig
 from o2t_jax.data.visibility import VisibilityRule
+from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights
 from o2t_jax.systems import o2t, o2t_config
 
@@ -34,3 +35,7 @@ def buffer_config(pool_size: int, initial_fill: int, batch: int, **changes: Any)
 
 def loss_weights(**changes: Any) -> LossWeights:
     return o2t.make_weights(DEFAULT)._replace(**changes)
+
+
+def o2t_model(**changes: Any) -> O2TModel:
+    return o2t.make_model(DEFAULT).clone(**changes)

@@ -14,6 +14,7 @@ from o2t_jax.data.flight_config import FlightConfig
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.data.views import ViewConfig
 from o2t_jax.data.visibility import VisibilityRule
+from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights
 from o2t_jax.physics.laws import LAWS, Gravity, gravity_of
 from o2t_jax.systems import base_config, o2t, o2t_config
@@ -27,8 +28,10 @@ def test_a_component_has_no_defaults_and_every_field_of_it_can_be_set(component)
         assert field.name in declared(o2t_config.FIELDS), field.name
 
 
-def test_the_losss_weights_have_no_defaults() -> None:
+def test_weights_of_the_loss_and_the_network_have_no_defaults() -> None:
     assert not LossWeights._field_defaults
+    given = {field.name for field in dataclasses.fields(O2TModel) if field.default is not dataclasses.MISSING}
+    assert given <= {"tower_type", "encoder_type", "parent", "name"}, "injected parts alone"
 
 
 def test_a_config_is_its_fields_at_their_defaults() -> None:

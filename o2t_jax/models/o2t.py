@@ -74,21 +74,21 @@ class O2TModel(nn.Module):
     `n` counts from t1, 0..n_max; t = n dt.
     """
 
-    base_ch: int = 32
-    latent_dim: int = 48
-    gauge: Gauge = "camera"
-    used_slots: int = 1
-    dt: float = 0.02
-    n_max: int = 20
-    k_max: int = 1
-    shoot_rounds: int = 2
-    law_branch: LawBranch = "phys"
-    matting: bool = True
-    outline: bool = True
-    compose: bool = True
-    remat: bool = False
-    dtype: Any = jnp.float32
-    camera_size: int = 0
+    base_ch: int
+    latent_dim: int
+    gauge: Gauge
+    used_slots: int
+    dt: float
+    n_max: int
+    k_max: int
+    shoot_rounds: int
+    law_branch: LawBranch
+    matting: bool
+    outline: bool
+    compose: bool
+    remat: bool
+    dtype: Any
+    camera_size: int
     tower_type: Callable[[], nn.Module] = MaskTower
     encoder_type: MakeEncoder = Encoder
 

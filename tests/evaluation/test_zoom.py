@@ -18,12 +18,12 @@ from o2t_jax.evaluation.tracks import fly
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.models import law_phase
 from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.o2t import O2TModel
 from o2t_jax.physics.laws import Gravity
 from o2t_jax.physics.room import RAMP
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.systems import close_ups
+from tests.defaults import o2t_model
 
 LAW = np.array([9.4, 3.0])
 SIZE = 256
@@ -111,7 +111,7 @@ def test_no_more_pictures_than_asked_for_and_the_most_telling_flights(surveyed):
 def measured(surveyed, renderer):
     windows, survey = surveyed
     zooms = zoom.plan_zooms(windows, survey, 8 * 9, size=SIZE)
-    model = O2TModel(camera_size=1024, tower_type=Dark)
+    model = o2t_model(camera_size=1024, tower_type=Dark)
     return zooms, zoom.measure_zooms(model, {}, renderer, zooms, workers=2)
 
 
@@ -153,7 +153,7 @@ def test_a_hidden_ball_does_not_count(surveyed, renderer):
             pictures[3] = [235, 240, 247]
             return pictures
 
-    sightings = zoom.measure_zooms(O2TModel(camera_size=1024, tower_type=Dark), {}, Hiding(), zooms)
+    sightings = zoom.measure_zooms(o2t_model(camera_size=1024, tower_type=Dark), {}, Hiding(), zooms)
     assert sightings.seen.tolist() == 2 * [False, True, True, False, True, True, True, True]
 
 

@@ -18,6 +18,7 @@ from o2t_jax.geometry.camera import (
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import initial_extra, to_float
 from o2t_jax.types import FUTURE
+from tests.defaults import o2t_model
 
 SIZE, DT, K_MAX, N_MAX = 32, 0.1, 3, 6
 GRAVITY = 7.0
@@ -69,8 +70,7 @@ def make_batch(count: int = 4, seed: int = 0, size: int = SIZE, turn: float = 0.
 
 
 def make_model(**changes) -> O2TModel:
-    fields = {"base_ch": 8, "dt": DT, "k_max": K_MAX, "n_max": N_MAX, **changes}
-    return O2TModel(**fields)
+    return o2t_model(**{"base_ch": 8, "dt": DT, "k_max": K_MAX, "n_max": N_MAX, **changes})
 
 
 def init(model: O2TModel, batch: dict, key: int = 0):

@@ -134,7 +134,10 @@ def no_such_field(name: str, names: Iterable[str], fields: Mapping[str, Field] |
 
 
 def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None:
-    """Refuses a config whose fields are not those of `groups`, or hold what JSON cannot. None in a text becomes "".
+    """Refuses a config whose fields are not those of `groups`, or hold what JSON cannot.
+
+    Set right in place: None in a text becomes "", a whole number in a number's field a float; a nested part that was
+    replaced, such as `config.world = {"g0": 3.7}`, gets the defaults of what it lacks.
 
     closed: False where a system outside the registry has not declared its fields: it may add some, unless their
     names are near a declared one.
@@ -143,7 +146,12 @@ def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None
         UsageError: names the field and the cure.
     """
     _check_set(config)
-    fields, values = declared(groups), flatten(config.to_dict())
+    fields = declared(groups)
+    for field in fields.values():
+        parent, _, name = field.name.rpartition(".")
+        if parent and isinstance(config.get(parent), ConfigDict) and name not in config[parent]:
+            put(config, field.name, field.default)
+    values = flatten(config.to_dict())
     values.pop(FREE_FIELDS, None)
     missing = [name for name in fields if name not in values]
     unknown = [name for name in values if name not in fields]
@@ -178,7 +186,7 @@ def _check_value(config: Config, name: str, value: Any, field: Field | None) -> 
         put(config, name, "")
     elif value is None and kind is not None:
         assert field is not None
-        raise UsageError(f"{name}=None: it must be {_KINDS[kind]}; the default is {field.default!r}")
+        raise UsageError(f"{name}=None: it must be {_KINDS[kind]} ({field.meaning}); the default is {field.default!r}")
     elif not _is_plain(value):
         raise UsageError(
             f"{name}={value!r} ({type(value).__name__}): a config holds numbers, texts, True or False and tuples of "

@@ -39,7 +39,7 @@ MISTAKES = {
     "unlike_any": (f"{SMOKE}    config.zzz = 8.0\n    return config\n", "no field 'zzz'; --help lists all fields"),
     "no_clip": (
         f"{SMOKE}    config.clip = None\n    return config\n",
-        "clip=None: it must be a number; the default is 1.0",
+        "clip=None: it must be a number (largest global",
     ),
     "no_seed": (f"{SMOKE}    config.seed = None\n    return config\n", "seed=None: it must be a whole number"),
     "no_bool": (f"{SMOKE}    config.remat = None\n    return config\n", "remat=None: it must be True or False"),
@@ -122,6 +122,15 @@ def test_none_in_a_text_is_an_empty_text_and_a_whole_number_is_a_number(tmp_path
     rebuilt = f"from ml_collections import ConfigDict\n{SMOKE}    return ConfigDict(config.to_dict() | {{'lr': 2}})\n"
     _, config = load_config(str(write(tmp_path, rebuilt)))
     assert config.lr == 2.0 and isinstance(config.lr, float)
+
+
+def test_a_part_that_a_file_replaces_gets_the_defaults_of_what_it_lacks(tmp_path) -> None:
+    file = write(tmp_path, f"{SMOKE}    config.world = {{'g0': 3, 'alpha': 2.0}}\n    return config\n")
+    _, config = load_config(str(file))
+    assert (config.world.law, config.world.g0, config.world.alpha) == ("hyperbolic", 3.0, 2.0)
+    file = write(tmp_path, f"{SMOKE}    config.world = {{'g0': 3, 'alfa': 2.0}}\n    return config\n")
+    with pytest.raises(UsageError, match=r"no field 'world\.alfa'; did you mean 'world\.alpha'"):
+        load(str(file))
 
 
 def test_a_system_of_ones_own_declares_its_fields(tmp_path) -> None:

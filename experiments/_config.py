@@ -109,7 +109,7 @@ def _find(text: str) -> tuple[Path, str | None]:
     for end in (len(text), *(i for i, character in enumerate(text) if character == ":")):
         path, variant = text[:end], text[end + 1 :] if end < len(text) else None
         for candidate in (Path(path), ROOT / path, CONFIGS / f"{path}.py"):
-            if candidate.is_file():
+            if _is_file(candidate):
                 return candidate, variant
     path = text.partition(":")[0]
     known = {name.rpartition("/")[2]: name for name in names()} | {name: name for name in names()}
@@ -117,6 +117,13 @@ def _find(text: str) -> tuple[Path, str | None]:
     hint = f"did you mean {known[near]!r}? " if near else ""
     file = "" if path == text else f" {path!r}"
     raise UsageError(f"--config={text}: no such file{file}; {hint}configs here are {', '.join(names())}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
 
 
 def _attempt(file: Path, action: Callable[[], T]) -> T:

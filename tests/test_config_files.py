@@ -183,6 +183,12 @@ def test_configs_in_subfolders_have_names_and_run_folders_of_their_own(tmp_path,
         load("pendulum:lnn")
 
 
+@pytest.mark.parametrize("text", ["", ":", ":64", ".", "experiments", "x" * 5000, "a\0b", "x:" * 50, "nowhere/cpu.py"])
+def test_what_is_no_file_is_refused(text) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        load(text)
+
+
 def test_a_file_elsewhere_is_named_by_its_path_from_here(tmp_path, monkeypatch) -> None:
     file = write(tmp_path, SMOKE + "    return config\n", "studies/small.py")
     assert load(str(file)).name == "small"

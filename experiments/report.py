@@ -90,7 +90,7 @@ def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, A
 
         try:
             source = read_meta(find_step(workdir))
-        except UsageError as error:
+        except (UsageError, OSError) as error:  # a run that goes on may have just removed it
             notes.append(str(error))
     if source is None:
         return {}, notes

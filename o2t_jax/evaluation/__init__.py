@@ -1,1 +1,1 @@
-"""Measures what a model learnt: the law it holds (`law`) and the pictures it predicts (`prediction`, `report`)."""
+"""Measures what a model learnt: its law (`law`) and the pictures it predicts (`prediction`). `writers` show it."""

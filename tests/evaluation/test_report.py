@@ -73,12 +73,15 @@ def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "cpu-1a2b"
     folder.mkdir()
     folders.write_json(folder / "config.json", {"system": "toy", "train_steps": 6, "world": {"g0": "<b>9.81</b>"}})
-    folders.write_json(folder / "truth.json", {"g0": 9.8, "alpha": 0.0})
+    folders.write_json(folder / "truth.json", {"g0": 9.8, "alpha": 0.0, "form": ["a", "b"]})
     law = read_out(lambda z: 9.7 + 0 * z, (0.0, 10.0), 9.7, np.zeros(25), 6, {"w": np.zeros(2)})
     spring = {"k": {"value": 2.0, "low": 1.9, "high": 2.1, "unit": "N/m", "truth": 2.05}, "form": "linear"}
     result = {"system": "toy", "step": 6, "best_step": 3, "best_metric": "test/loss", "train": {}, "eval": {}}
     folders.write_json(folder / "result.json", {**result, "readouts": {"law": law, "spring": spring}})
-    rows = [{"step": s, "train/loss": 10.0**-s, "train/samples_per_second": 5.0 * s, "law/g0": 9.0} for s in (2, 4, 6)]
+    rows = [
+        {"step": s, "train/loss": 10.0**-s, "train/x": None, "train/samples_per_second": 5.0 * s, "law/g0": 9.0}
+        for s in (2, 4, 6)
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 6, "test/')
     session = {"started": "2026-01-02", "step": 0, "command": "python -m x --y='a b'", "versions": {"jax": "0.10.2"}}
     (folder / "sessions.jsonl").write_text(json.dumps(session) + "\nbroken")

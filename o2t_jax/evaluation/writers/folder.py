@@ -58,7 +58,7 @@ class ResultsFolder:
         for name in found:
             if (other := stems.setdefault(_stem(name).lower(), name)) != name:
                 raise ValueError(f"results {other!r} and {name!r} would be one file: rename one of them")
-        index = self._index()
+        index = read_index(self._root)
         files: dict[str, Path] = {}
         for name, result in found.items():
             entry, path = self._write_one(step, name, result)
@@ -68,7 +68,6 @@ class ResultsFolder:
                 index[name]["file"] = path.relative_to(self._root).as_posix()
         if index:
             self._folder("")
-            # All numbers are finite in it, or null or text by `results.to_json`.
             write_whole(self._root / INDEX, (json.dumps(index, indent=1, allow_nan=False) + "\n").encode())
         return files
 
@@ -86,24 +85,25 @@ class ResultsFolder:
             pixels = pixels_of(figure_of(result))
             write_whole(path, media.png(pixels))
             write_whole(path.parent / f"{stem}.csv", curve_csv(result).encode())
-            self._show("write_images", step, name, pixels)
+            self._show(step, name, pixels)
             return results.to_json(result), path
         if isinstance(result, Picture):
             path = self._folder("pictures") / f"{stem}_{step:07d}.png"
             write_whole(path, media.png(result.pixels))
-            self._show("write_images", step, name, result.pixels)
+            self._show(step, name, result.pixels)
             return {"kind": "picture", "caption": result.caption}, path
         assert isinstance(result, Film)
         frames = media.enlarged(result.frames, FILM_SIDE)
         data, kind = media.film(frames, result.fps)
         path = self._folder("films") / f"{stem}_{step:07d}.{kind}"
         write_whole(path, data)
-        self._show("write_videos", step, name, frames)
+        if self._screen is not None:
+            self._screen.write_videos(step, {name: frames})
         return {"kind": "film", "caption": result.caption, "fps": result.fps}, path
 
-    def _show(self, method: str, step: int, name: str, pixels: np.ndarray) -> None:
+    def _show(self, step: int, name: str, pixels: np.ndarray) -> None:
         if self._screen is not None:
-            getattr(self._screen, method)(step, {name: pixels})
+            self._screen.write_images(step, {name: pixels})
 
     def _folder(self, kind: str) -> Path:
         path = self._root if self._flat else self._root / kind
@@ -112,9 +112,6 @@ class ResultsFolder:
         except OSError as error:
             raise UsageError(f"{path} cannot be made ({error.strerror}): give another folder") from error
         return path
-
-    def _index(self) -> dict[str, Any]:
-        return read_index(self._root)
 
 
 def read_index(root: Path) -> dict[str, Any]:

@@ -268,7 +268,7 @@ def _history(run: RunRecord, names: Sequence[str], salt: str) -> str:
 
 
 def _number(value: Any, unit: str = "") -> str:
-    if isinstance(value, str | bool):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     text = str(value) if isinstance(value, int) else "-" if math.isnan(value) else f"{value:.5g}"
     return f"{text} {unit}" if unit else text

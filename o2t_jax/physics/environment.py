@@ -182,6 +182,13 @@ class Environment(Protocol):
         """The state as one vector [layout.size]."""
         ...
 
+    def restore(self, vector: Array, state: Any, params: Any) -> Any:
+        """The state that is observed as `vector`, with what cannot be observed as it is in `state`.
+
+        For what is said of states (energy, drawing) to be said of predicted vectors. Discrete entries may be ignored.
+        """
+        ...
+
     def draw(self, state: Any, params: Any) -> Drawing:
         """The state as discs and segments of a plane, and the part of the plane to show."""
         ...

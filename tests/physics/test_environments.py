@@ -20,6 +20,8 @@ STEEP = {"law": "hyperbolic", "g0": 9.5, "alpha": 20.0}  # so that the error of 
 # The worlds under test, as registered; one twice, with exact steps and without. The room takes long to compile.
 WORLDS = [pytest.param(name, STEEP if name == "room" else {}, id=name) for name in sorted(ENVIRONMENTS)]
 WORLDS += [pytest.param("ballistic", STEEP, id="ballistic under a steep law")]
+# Keys of starts that are away from a world's singularities (here by 2 m), where no order holds.
+REGULAR = {"spaceship": 133}
 BATCH = 6
 STEPS = 40
 
@@ -36,7 +38,7 @@ def test_every_world_keeps_the_contract(name, params):
     env = get_environment(name, **params)
     assert env.name == name
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(3), BATCH)
+        keys = jax.random.split(jax.random.key(REGULAR.get(name, 3)), BATCH)
         params = jax.jit(jax.vmap(env.draw_params))(keys)
         states = jax.jit(jax.vmap(env.reset))(keys, params)
         pushes = env.actions.sample(jax.random.key(4), (STEPS // 4,))
@@ -84,16 +86,17 @@ def test_every_world_keeps_the_contract(name, params):
         if not env.layout.canonical:
             np.testing.assert_allclose((later - q) / 1e-6, p, atol=1e-3)
 
-        # jit and vmap change nothing; and parameters, state and action can be learned through it.
+        # Parameters, state and actions can be learned through it; and jit and vmap change nothing.
         one = jax.tree.map(lambda leaf: leaf[2], (states, params))
-        alone = jax.jit(env.step)(one[0], pushes[0], step / 4, one[1])
+        alone = assert_gradients(env, *one, refined(env, pushes, 4)[:9], step / 4)
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(track), strict=True):
-            np.testing.assert_allclose(a, b[2, 1], atol=1e-9)
-        assert_gradients(env, *one, env.actions.sample(jax.random.key(1), (3,)), step / 4)
+            np.testing.assert_allclose(a, b[2, :10], atol=1e-9)
 
 
 def assert_gradients(env, state, params, actions, dt):
-    """The gradient of a short run by parameters, real numbers of the state and actions, against differences."""
+    """The gradient of a short run by parameters, real numbers of the state and actions, against differences.
+
+    Returns: the run."""
     leaves, tree = jax.tree.flatten(state)
     real = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
 
@@ -101,18 +104,21 @@ def assert_gradients(env, state, params, actions, dt):
         params, moved, actions = given
         moved = iter(moved)
         now = jax.tree.unflatten(tree, [next(moved) if r else leaf for r, leaf in zip(real, leaves, strict=True)])
-        seen = env.observe(jax.tree.map(lambda x: x[-1], simulate(env, now, actions, dt, params)), params)
-        return jnp.sum(jnp.sin(seen + jnp.arange(seen.size)))
+        track = simulate(env, now, actions, dt, params)
+        seen = env.observe(jax.tree.map(lambda x: x[-1], track), params)
+        return jnp.sum(jnp.sin(seen + jnp.arange(seen.size))), track
 
     given = (params, [leaf for r, leaf in zip(real, leaves, strict=True) if r], actions)
-    slope = jax.jit(jax.grad(loss))(given)
+    go = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (_, track), slope = go(given)
     assert all(jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(slope))
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(slope[0])), "a parameter that does nothing"
     assert jnp.any(slope[2] != 0), "actions that do nothing"
     flat, back = ravel_pytree(given)
-    way, value = np.random.default_rng(0).normal(size=flat.size) * 1e-5, jax.jit(loss)
-    expected = (value(back(flat + way)) - value(back(flat - way))) / 2.0
-    np.testing.assert_allclose(ravel_pytree(slope)[0] @ way, expected, rtol=1e-5)
+    way = np.random.default_rng(0).normal(size=flat.size) * 1e-5
+    ahead, behind = (go(back(flat + sign * way))[0][0] for sign in (1.0, -1.0))
+    np.testing.assert_allclose(ravel_pytree(slope)[0] @ way, (ahead - behind) / 2.0, rtol=1e-5)
+    return track
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
@@ -123,6 +129,19 @@ def test_the_layout_is_one_of_the_observed_vector(name):
     assert set(used) <= set(range(layout.size)) and set(layout.angles) <= set(layout.positions)
     vector = np.arange(2.0 * layout.size).reshape(2, -1)
     np.testing.assert_array_equal(layout.join(np.zeros_like(vector), *layout.split(vector))[:, used], vector[:, used])
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
+def test_a_state_is_restored_from_what_was_observed(name):
+    env = get_environment(name)
+    params = env.params
+    states = jax.jit(jax.vmap(env.reset, (0, None)))(jax.random.split(jax.random.key(6), BATCH), params)
+    observe, restore = (jax.vmap(f, axes) for f, axes in ((env.observe, (0, None)), (env.restore, (0, 0, None))))
+    seen = observe(states, params)
+    jax.tree.map(np.testing.assert_array_equal, restore(seen, states, params), states)
+    q, p = env.layout.split(seen)
+    moved = env.layout.join(seen, q + 0.25, p - 0.5)
+    np.testing.assert_array_equal(observe(restore(moved, states, params), params), moved)
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
@@ -212,7 +231,7 @@ def test_actions_are_what_they_say_and_others_are_refused(name):
     rows = np.arange(len(actions.table))
     np.testing.assert_array_equal(actions.checked(rows), np.asarray(actions.table))
     np.testing.assert_array_equal(actions.vectors(rows), np.asarray(actions.table, np.float32))
-    counts = (drawn[:, None] == np.asarray(actions.table)).all(axis=-1).sum(axis=0)
+    counts = np.isclose(drawn[:, None], np.asarray(actions.table), atol=1e-6).all(axis=-1).sum(axis=0)
     assert counts.min() > 0.5 * 300 / len(rows)
     with pytest.raises(UsageError, match="not in the table"):
         actions.checked(1.5 * drawn[np.abs(drawn).max(axis=1) > 0])
@@ -251,6 +270,20 @@ def test_the_oscillator_follows_its_closed_form():
         track = simulate(env, start, jnp.full((30, 1), force), dt, params)
         expected = np.linalg.matrix_power(exact, 30) @ [start.position, start.velocity, 1.0]
         np.testing.assert_allclose([track.position[-1], track.velocity[-1]], expected[:2], atol=1e-8)
+
+
+def test_the_spaceship_circles_as_kepler_says():
+    """A circle of radius r takes 2 pi sqrt(r^3 / GM)."""
+    env = get_environment("spaceship")
+    with jax.enable_x64(True):
+        radius, params = 3.0, env.params
+        start = env.reset(jax.random.key(0), params)
+        speed = jnp.sqrt(params.pull / radius)
+        start = start._replace(position=jnp.array([radius, 0.0]), velocity=jnp.stack([0.0 * speed, speed]))
+        period = 2.0 * np.pi * radius / float(speed)
+        track = simulate(env, start, idle(env, 60), period / 60, params)
+    np.testing.assert_allclose(track.position[15], [0.0, radius], atol=1e-5)
+    np.testing.assert_allclose(track.position[-1], [radius, 0.0], atol=1e-5)
 
 
 def test_the_pendulum_has_its_known_periods():

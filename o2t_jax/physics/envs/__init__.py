@@ -15,6 +15,7 @@ ENVIRONMENTS: Registry[Callable[..., Environment]] = Registry(
         "oscillator": "o2t_jax.physics.envs.oscillator:Oscillator",
         "pendulum": "o2t_jax.physics.envs.pendulum:Pendulum",
         "room": "o2t_jax.physics.envs.room:Room",
+        "spaceship": "o2t_jax.physics.envs.spaceship:Spaceship",
     },
 )
 

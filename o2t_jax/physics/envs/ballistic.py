@@ -75,6 +75,10 @@ class Ballistic(GravityWorld):
         """Position and velocity, [6]."""
         return jnp.concatenate([state.position, state.velocity], axis=1).ravel()
 
+    def restore(self, vector: Array, state: BallisticState, params: LawParams) -> BallisticState:
+        """See `Environment.restore`; the radius is the state's."""
+        return state._replace(position=vector[None, :3], velocity=vector[None, 3:])
+
     def draw(self, state: BallisticState, params: LawParams) -> Drawing:
         """From the side: x to the right, z up."""
         ball = discs(state.position[:, ::2], state.radius, (0.8, 0.2, 0.1))

@@ -68,6 +68,10 @@ class Oscillator(IntegratedWorld):
         """Position and velocity, [2]."""
         return jnp.stack([state.position, state.velocity])
 
+    def restore(self, vector: Array, state: OscillatorState, params: OscillatorParams) -> OscillatorState:
+        """See `Environment.restore`."""
+        return OscillatorState(vector[0], vector[1])
+
     def draw(self, state: OscillatorState, params: OscillatorParams) -> Drawing:
         """A ball that moves up and down in the middle."""
         centre = jnp.stack([jnp.zeros_like(state.position), state.position])[None]

@@ -74,6 +74,10 @@ class Pendulum(IntegratedWorld):
         """Angle and velocity, [2]."""
         return jnp.stack([state.angle, state.velocity])
 
+    def restore(self, vector: Array, state: PendulumState, params: PendulumParams) -> PendulumState:
+        """See `Environment.restore`."""
+        return PendulumState(vector[0], vector[1])
+
     def draw(self, state: PendulumState, params: PendulumParams) -> Drawing:
         """The bob on its rod, the pivot in the middle."""
         bob = params.length * jnp.stack([jnp.sin(state.angle), -jnp.cos(state.angle)])[None]

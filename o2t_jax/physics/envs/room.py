@@ -87,6 +87,11 @@ class Room(GravityWorld):
         seen = ~state.gone[:, None]
         return jnp.concatenate([state.position, state.velocity, seen.astype(state.position.dtype)], axis=1).ravel()
 
+    def restore(self, vector: Array, state: RoomState, params: LawParams) -> RoomState:
+        """See `Environment.restore`; all but positions and velocities is the state's."""
+        each = vector.reshape(2, 7)
+        return state._replace(position=each[:, :3], velocity=each[:, 3:6])
+
     def draw(self, state: RoomState, params: LawParams) -> Drawing:
         """From the side: x to the right, z up; the ramp behind the balls."""
         ramp = state.ramp

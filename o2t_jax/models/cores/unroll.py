@@ -36,8 +36,8 @@ def unroll(
       actions: pytree of arrays [B, T, ...], the t-th held for step t; or None, with `steps` = T.
       dt: s, given to the core as it is.
       context: what holds for the whole sequence; given to the core as it is.
-      lengths: int32 [B], each in 0..T; None for T. A sample stays at its last state from then on, and no gradient
-        passes through the steps it did not take.
+      lengths: int32 [B], each in 0..T; None for T. A sample stays at its last state from then on; no gradient passes
+        through the steps it did not take, whatever stands in their actions.
       steps: T, static, so that one compilation serves all lengths; only where there are no actions.
     Returns: the last states [B, ...], and the trajectory [B, T, ...]: the states after each step (not the first one).
     """
@@ -48,9 +48,16 @@ def unroll(
 
     def body(now: PyTree, step: tuple[jax.Array, PyTree]) -> tuple[PyTree, PyTree]:
         index, action = step
-        after = core(now, action, dt, context)
-        if lengths is not None:
-            after = jax.tree.map(lambda new, old: jnp.where(expand(index < lengths, new), new, old), after, now)
+        if lengths is None:
+            after = core(now, action, dt, context)
+            return after, after
+
+        def chosen(new: jax.Array, old: Any) -> jax.Array:
+            return jnp.where(expand(index < lengths, new), new, old)
+
+        # What pads an action may be NaN, which a mask behind the core would let into gradients.
+        known = jax.tree.map(lambda x: chosen(x, jnp.zeros_like(x)), action)
+        after = jax.tree.map(chosen, core(now, known, dt, context), now)
         return after, after
 
     last, trajectory = jax.lax.scan(body, state, (jnp.arange(count), by_time))

@@ -73,12 +73,14 @@ def test_without_actions_the_number_of_steps_is_given() -> None:
 def test_gradients_pass_through_the_steps_taken_only() -> None:
     state, actions, context = sequences()
 
+    taken = np.arange(T) < LENGTHS[:, None]
+    actions = {"push": jnp.where(taken[..., None], actions["push"], jnp.nan)}  # as padding may be
+
     def total(actions, rate):
         last, track = unroll(core, state, actions, 0.1, {"rate": rate}, LENGTHS)
         return jnp.sum(last["x"] ** 2) + jnp.sum(track["x"])
 
     by_action, by_rate = jax.grad(total, (0, 1))(actions, context["rate"])
-    taken = np.arange(T) < LENGTHS[:, None]
     assert (np.abs(by_action["push"]).min(axis=-1)[taken] > 0).all()
     assert not np.any(by_action["push"][~taken])
     assert by_rate[0] == 0.0 and (by_rate[1:] != 0).all()

@@ -35,13 +35,6 @@ def semi_implicit_euler_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[A
     return z + h * v, v
 
 
-def velocity_verlet_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[Any, Any]:
-    """One step of z'' = -g(z): second order, symplectic, exact at constant g. The step of the latent physics layer."""
-    before = g(z)
-    after_z = z + h * v - 0.5 * h * h * before
-    return after_z, v - 0.5 * h * (before + g(after_z))
-
-
 class Flight(Protocol):
     """Vertical motion without contact from t = 0 on."""
 

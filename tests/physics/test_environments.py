@@ -202,6 +202,7 @@ def test_a_parameter_that_is_set_is_not_drawn():
         ("oscillator", {"damping": float("nan")}, "finite"),
         ("oscillator", {"ranges": {"mass": (0.0, 1.0)}}, "mass=0 must be above 0"),
         ("oscillator", {"ranges": {"damping": (1.0, 0.5)}}, "low first"),
+        ("oscillator", {"ranges": {"damping": 1.0}}, "give two numbers"),
         ("ballistic", {"law": "hyperbolik", "g0": 9.0}, "did you mean 'hyperbolic'"),
         ("ballistic", {"law": "hyperbolic", "g0": 9.0}, "takes g0, alpha"),
         ("ballistic", {"ranges": {"g": (1.0, 2.0)}}, "did you mean 'g0'"),

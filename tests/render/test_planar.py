@@ -5,6 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from o2t_jax.physics.environment import idle, simulate
+from o2t_jax.physics.envs import get_environment
+from o2t_jax.physics.envs.pendulum import BALL
 from o2t_jax.physics.primitives import Drawing, View, discs, inside, layers, segments
 from o2t_jax.render.planar import draw, to_bytes
 
@@ -113,6 +116,18 @@ def test_it_is_batched_and_any_size():
     assert together.shape == (3, 24, 17, 3)
     alone = draw(Drawing(jax.tree.map(lambda x: x[1], shapes), view), 24, 17)
     np.testing.assert_allclose(together[1], alone, atol=1e-6)
+
+
+def test_a_worlds_motion_is_drawn_in_one_call():
+    """The pendulum's bob is where its angle says, in every picture."""
+    env = get_environment("pendulum")
+    track = simulate(env, env.reset(jax.random.key(2), env.params), idle(env, 7), 0.1, env.params)
+    pictures = jax.vmap(lambda state: draw(env.draw(state, env.params), 64, 64))(track)
+    scale = 32 / env.draw(jax.tree.map(lambda x: x[0], track), env.params).view.half_height
+    columns = np.asarray(32 + scale * jnp.sin(track.angle)).astype(int)
+    rows = np.asarray(32 + scale * jnp.cos(track.angle)).astype(int)
+    assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) > 4
+    np.testing.assert_allclose(pictures[np.arange(8), rows, columns], np.tile(BALL, (8, 1)), atol=0.01)
 
 
 def test_many_primitives_need_no_more_memory_than_a_few_pictures():

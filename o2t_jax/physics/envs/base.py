@@ -69,7 +69,7 @@ class IntegratedWorld(ParametricWorld):
 
     SUBSTEPS: ClassVar[int] = 8
     order = 4
-    energy_jumps: ClassVar[tuple[str, ...]] = ()
+    energy_jumps: tuple[str, ...] = ()
 
     def field(self, state: Any, action: Array, params: Any) -> Any:
         """The state's rate of change, in the state's structure."""
@@ -147,7 +147,10 @@ def _draw(key: jax.Array, ranges: Ranges) -> dict[str, jax.Array]:
 
 
 def _range(world: str, name: str, limits: Any) -> tuple[float, float]:
-    low, high = (float(limit) for limit in limits)
+    try:
+        low, high = (float(limit) for limit in limits)
+    except (TypeError, ValueError):
+        raise UsageError(f"{world}: the range of {name} is {limits!r}: give two numbers, (low, high)") from None
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise UsageError(f"{world}: the range of {name} is {low:g} to {high:g}: give (low, high), low first")
     return low, high

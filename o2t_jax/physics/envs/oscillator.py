@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from o2t_jax.physics.environment import Actions, Layout
-from o2t_jax.physics.envs.base import IntegratedWorld
+from o2t_jax.physics.envs.base import IntegratedWorld, Ranges
 from o2t_jax.physics.primitives import Drawing, View, discs
 from o2t_jax.types import Array
 
@@ -43,7 +43,7 @@ class Oscillator(IntegratedWorld):
     max_dt = 0.5
     duration = 10.0
     Params = OscillatorParams
-    RANGES = {"damping": (0.1, 1.0)}  # noqa: RUF012 (typed ClassVar in the base)
+    RANGES: ClassVar[Ranges] = {"damping": (0.1, 1.0)}
     POSITIVE = ("mass", "stiffness")
 
     def reset(self, key: jax.Array, params: OscillatorParams) -> OscillatorState:

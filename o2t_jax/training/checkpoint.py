@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
-from o2t_jax.training import manifest
+from o2t_jax.training import disk, manifest
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.parts import is_in
 from o2t_jax.training.plain_path import plain_path
@@ -135,6 +136,8 @@ class Checkpoints:
         self._workdir = workdir
         self._root = workdir.resolve() / folders.CHECKPOINTS
         self._root.mkdir(parents=True, exist_ok=True)
+        for folder in self._root.glob(disk.UNFINISHED):  # by a process that was killed, or on a full disk
+            shutil.rmtree(folder, ignore_errors=True)
         self._saving: int | None = None
         self._like: TrainState | None = None
         self._opened: int | None = None  # the last saved step that was opened again

@@ -142,6 +142,7 @@ class TensorBoardWriter(_Writer):
         self._writer = SummaryWriter(str(folder), purge_step=resume_step + 1 if folder.exists() else None)
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+        self._check()
         for name, value in scalars.items():
             self._writer.add_scalar(name, float(value), step)
 
@@ -179,7 +180,15 @@ class TensorBoardWriter(_Writer):
         self._writer.flush()
 
     def close(self) -> None:
+        self._check()
         self._writer.close()
+
+    def _check(self) -> None:
+        """Raises OSError where the thread that writes has ended over one: the queue to it would wait for ever."""
+        worker = self._writer.file_writer.event_writer._worker
+        if worker is not None and not worker.is_alive():
+            self._writer.flush()  # fails as it did in the thread
+            raise OSError("the thread that writes TensorBoard's files has ended")
 
 
 def console_writer(workdir: Path, progress: Progress, resume_step: int) -> MetricWriter:

@@ -41,6 +41,7 @@ class Reporter:
     results: ResultsWriter | None = None
     checkpoints: checkpoint.Checkpoints | None = None
     data: BatchIterator | None = None
+    step = 0  # the last one whose metrics are known
 
     def __init__(
         self, system: System, config: Config, workdir: Path, parallel: Parallel, progress: Progress, plan: Plan
@@ -55,6 +56,7 @@ class Reporter:
         self._once: dict[str, float] | None = None  # for the first log; None before the first step
 
     def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
+        self.step = step
         if self._once is None:
             seconds = resources.program_seconds()
             self._once = {"train/first_step_seconds": seconds}

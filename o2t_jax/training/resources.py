@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -217,6 +218,8 @@ def set_compilation_cache(choice: str = "auto") -> Path | None:
         raise UsageError(
             f"compilation_cache={folder} cannot be made ({error.strerror}): give a path or 'off'"
         ) from None
+    # As where the folder cannot be made: what cannot be kept is compiled again.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     jax.config.update("jax_enable_compilation_cache", True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ import numpy as np
 
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, loop, provenance, resources
+from o2t_jax.training import checkpoint, disk, loop, provenance, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
 from o2t_jax.training.metrics import Window, make_writer
@@ -69,6 +70,7 @@ def run(
     make_state = start.state_maker(config)
     with contextlib.ExitStack() as stack:
         if parallel.is_writer:
+            this.check_room()
             folders.claim_workdir(workdir, config, system.truth())
             stack.enter_context(folders.locked(workdir))
         stop = stack.enter_context(StopFlag())
@@ -215,15 +217,28 @@ class _Run:
         for note in (*self.system.notes(plan), *(f"warning: {text}" for text in plan.warnings)):
             line(f"          {note}")
 
-    def train(self, step_fn: Callable, state: TrainState, stop: StopFlag) -> int:
-        """Trains to the end or to a signal; returns the exit code."""
-        config, start, system = self.config, self.start, self.system
+    @property
+    def schedule(self) -> loop.Schedule:
+        config, system = self.config, self.system
         periods = {name: system.periods.get(name, config.eval_every) for name in system.evaluators}
         decisive = system.best.name.partition("/")[0]
-        schedule = loop.Schedule(config.train_steps, config.log_every, config.checkpoint_every, periods, decisive)
-        with contextlib.ExitStack() as stack:
-            reporter = self._reporter(stack)
-            reporter.data = system.train_iterator(self._data_request(stop))
+        return loop.Schedule(config.train_steps, config.log_every, config.checkpoint_every, periods, decisive)
+
+    def check_room(self) -> None:
+        """Raises UsageError where the disk has no room for what will be kept."""
+        keep = self.config.keep_checkpoints
+        steps = (n for n in range(self.start.step + 1, self.config.train_steps + 1) if self.schedule.saves(n))
+        saves = sum(1 for _ in itertools.islice(steps, keep + 2))
+        disk.check_room(self.workdir, tree_bytes(self.start.shapes), keep, saves)
+
+    def train(self, step_fn: Callable, state: TrainState, stop: StopFlag) -> int:
+        """Trains to the end or to a signal; returns the exit code."""
+        config, start, schedule = self.config, self.start, self.schedule
+        reporter = Reporter(self.system, config, self.workdir, self.parallel, self.progress, self.plan)
+        reporter.step = start.step
+        with disk.explained(self.workdir, lambda: reporter.step), contextlib.ExitStack() as stack:
+            self._open_outputs(reporter, stack)
+            reporter.data = self.system.train_iterator(self._data_request(stop))
             stack.callback(getattr(reporter.data, "close", _nothing))
             if start.step < config.train_steps:
                 getattr(reporter.data, "start", _nothing)()  # a buffer fills while the step compiles
@@ -248,8 +263,7 @@ class _Run:
             self.progress.line(f"complete: {_result_line(self.system, self.workdir)}")
         return 0
 
-    def _reporter(self, stack: contextlib.ExitStack) -> Reporter:
-        reporter = Reporter(self.system, self.config, self.workdir, self.parallel, self.progress, self.plan)
+    def _open_outputs(self, reporter: Reporter, stack: contextlib.ExitStack) -> None:
         if self.parallel.is_writer:
             reporter.writer = make_writer(self.config.writers, self.workdir, self.progress, resume_step=self.start.step)
             stack.callback(reporter.writer.close)
@@ -262,7 +276,6 @@ class _Run:
             reporter.checkpoints = stack.enter_context(checkpoint.Checkpoints(self.workdir, keep))
             if not self.start.step:
                 reporter.writer.write_hparams(folders.flatten(self.config.to_dict()))
-        return reporter
 
     def _data_request(self, stop: StopFlag) -> DataRequest:
         def fill(done: int, total: int, per_second: float | None = None) -> None:

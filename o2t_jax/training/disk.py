@@ -1,0 +1,113 @@
+"""Where a run's files go: enough room at the start, and one line where there is none left."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from o2t_jax.errors import UsageError
+from o2t_jax.training.resources import gb
+from o2t_jax.training.workdir import CHECKPOINTS, saved_steps
+
+# errno -> what is wrong, and the cure.
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "make room"),
+    getattr(errno, "EDQUOT", None): ("the disk quota is used up", "make room"),
+    errno.EFBIG: ("a file has reached the limit on a file's size", "raise the limit (ulimit -f)"),
+}
+UNFINISHED = "*.orbax-checkpoint-tmp"  # a save that was cut off
+
+
+def check_room(workdir: Path, state_bytes: int, keep: int, saves: int) -> None:
+    """Compares what a run will keep with what is free: `keep` latest checkpoints, the best one, one being written.
+
+    Args:
+        workdir: the run's folder, there or not; what it holds already is counted.
+        state_bytes: of one checkpoint.
+        keep: latest checkpoints that are kept.
+        saves: checkpoints that are still to be written.
+
+    Raises:
+        UsageError: there is less room than that.
+    """
+    there = len(saved_steps(workdir))
+    count = min(max(keep + 2 - there, 1), saves)
+    folder = next(path for path in (workdir.absolute(), *workdir.absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    if count * state_bytes > free:
+        raise UsageError(
+            f"{workdir}: {gb(free)} are free on its disk, and {count} more checkpoints of {gb(state_bytes)} go there: "
+            f"make room, lower --config.keep_checkpoints, or choose another --workdir"
+        )
+
+
+def reason_of(error: BaseException | None) -> tuple[str, str] | None:
+    """Why nothing more could be written and the cure, where that is what was raised (or raised over); else None."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        for code, reason in _REASONS.items():
+            # Orbax and TensorStore raise errors of their own that hold the system's words.
+            if code is not None and (getattr(error, "errno", None) == code or os.strerror(code) in str(error)):
+                return reason
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextlib.contextmanager
+def explained(workdir: Path, step: Callable[[], int]) -> Iterator[None]:
+    """Turns a full disk into one line. `step` gives the step that training is at.
+
+    Raises:
+        UsageError: no more can be written.
+    """
+    with contextlib.ExitStack() as silence:
+        _silence_threads(silence)
+        try:
+            yield
+        except Exception as error:
+            reason = reason_of(error)
+            if reason is None:
+                raise
+            silence.pop_all()  # threads speak until the program ends
+            what, cure = reason
+            for folder in (workdir / CHECKPOINTS).glob(UNFINISHED):  # it takes room, which may be all there was
+                shutil.rmtree(folder, ignore_errors=True)
+            saved = saved_steps(workdir)
+            whole = f"checkpoint {saved[-1]} is whole" if saved else "nothing was saved yet"
+            raise UsageError(
+                f"{workdir}: {what} at step {step()}; {whole}: {cure} and type the same command again"
+            ) from error
+
+
+def _silence_threads(stack: contextlib.ExitStack) -> None:
+    """What threads print of an error that the main thread raises as well: a hundred tracebacks for one full disk."""
+    unraisable, of_thread = sys.unraisablehook, threading.excepthook
+
+    def wanted(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return reason_of(error) is None and "_SignalingThread.run() raised" not in record.getMessage()
+
+    def on_callback(args: Any) -> None:
+        # TensorStore's threads report to an event loop that Orbax has closed.
+        if not isinstance(args.exc_value, RuntimeError):
+            unraisable(args)
+
+    def on_thread(args: threading.ExceptHookArgs) -> None:
+        if reason_of(args.exc_value) is None:
+            of_thread(args)
+
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(wanted)
+        stack.callback(logging.getLogger(name).removeFilter, wanted)
+    sys.unraisablehook, threading.excepthook = on_callback, on_thread
+    stack.callback(setattr, sys, "unraisablehook", unraisable)
+    stack.callback(setattr, threading, "excepthook", of_thread)

@@ -6,7 +6,6 @@ JAX is not imported before the flags are known to be right, so `--help` and a mi
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from ml_collections import config_flags
 
 from experiments import _cpu
 from experiments._config import DEFAULT_CONFIG, Loaded, check_field, describe, load, names
+from experiments._streams import lasting_streams
 from o2t_jax.config import Config, flatten
 from o2t_jax.errors import UsageError
 from o2t_jax.process import set_variable
@@ -55,10 +55,19 @@ def run(
         define: declares the entry point's own flags, with `flag_values=values`.
         with_config: whether `--config=FILE` and `--config.field=value` are understood.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to stop
+    with lasting_streams() as lost:
+        code = _run(main, list(sys.argv[1:] if argv is None else argv), doc, define, with_config)
+        sys.stdout.flush()
+        return fail(f"a part of what was printed is lost ({lost[0]})", 1) if lost and not code else code
+
+
+def _run(
+    main: Callable[[Arguments], int | None],
+    argv: list[str],
+    doc: str,
+    define: Callable[[flags.FlagValues], None],
+    with_config: bool,
+) -> int:
     try:
         values = flags.FlagValues()
         define(values)

@@ -15,7 +15,7 @@ class Progress:
     """Writes to standard output; silent where `enabled` is false (all processes but the first)."""
 
     def __init__(self, stream: TextIO | None = None, *, enabled: bool = True):
-        self._stream = stream or sys.stdout
+        self._stream = stream or sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - as long as the run
         self._enabled = enabled
         self._terminal = self._stream.isatty()
         self._shown = False  # an updating line stands on the terminal

@@ -119,7 +119,26 @@ def test_a_finished_run_does_nothing():
     assert world.events == []
 
 
-def test_a_first_signal_waits_and_a_second_does_not():
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGUSR1"])
+def test_a_system_may_ask_to_end_as_often_as_it_likes(name):
+    """A closed terminal sends SIGHUP twice, a batch system SIGUSR1 and then SIGTERM: the save goes on."""
+    with StopFlag() as stop:
+        for signum in (signal.Signals[name], signal.Signals[name], signal.SIGTERM):
+            signal.raise_signal(signum)
+            assert stop.signum == signal.Signals[name]
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopFlag() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.signum is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_first_signal_waits_and_a_second_ctrl_c_does_not():
     before = signal.getsignal(signal.SIGTERM)
     with StopFlag() as stop:
         stop.check()

@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli, sweep
+from experiments._trainings import stoppable
 from experiments.worlds import check_hyperbolic, parse_worlds, run_world
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
@@ -42,7 +43,7 @@ COLUMNS = ("variant", "world", "seed", "status", "minutes", "mean_g", "mean_g_er
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(ablations, argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(ablations), argv, doc=__doc__ or "", define=_define)
 
 
 def ablations(arguments: _cli.Arguments) -> int:

@@ -23,6 +23,7 @@ from absl import flags
 
 from experiments import _cli, _submission, sweep
 from experiments._second_look import ZOOMS, as_columns, read_and_refine
+from experiments._trainings import stoppable
 from experiments.worlds import check_hyperbolic, define_worlds, worlds
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not any(item.lstrip("-").partition("=")[0] == "config" for item in argv):
         argv = [f"--config={CONFIG}", *argv]
-    return _cli.run(run_roomphys, argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(run_roomphys), argv, doc=__doc__ or "", define=_define)
 
 
 def run_roomphys(arguments: _cli.Arguments) -> int:

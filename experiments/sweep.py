@@ -15,7 +15,6 @@ import dataclasses
 import itertools
 import math
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 from absl import flags
 
 from experiments import _cli, _config
+from experiments._trainings import launch, stoppable
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -40,7 +40,7 @@ class Run:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(sweep, argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(sweep), argv, doc=__doc__ or "", define=_define)
 
 
 def sweep(arguments: _cli.Arguments) -> int:
@@ -118,15 +118,6 @@ def finish_run(run: Run, out: Path) -> dict[str, Any]:
     folders.write_json(path, record)
     print(f"{run.name}: {record['status']}{f' ({error})' if code else ''}", flush=True)
     return record
-
-
-def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
-    """Runs experiments.train with its output in `log`; exit code and the last line it printed."""
-    with log.open("w") as file:
-        command = [sys.executable, "-m", "experiments.train", *arguments]
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    lines = log.read_text().strip().splitlines()
-    return code, lines[-1] if lines else f"exit code {code}"
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

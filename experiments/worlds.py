@@ -24,6 +24,7 @@ from absl import flags
 
 from experiments import _cli, sweep
 from experiments._second_look import ZOOMS, as_columns, read_and_refine
+from experiments._trainings import stoppable
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -36,7 +37,7 @@ STRONG = 3
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(run_worlds, argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(run_worlds), argv, doc=__doc__ or "", define=_define)
 
 
 def run_worlds(arguments: _cli.Arguments) -> int:

@@ -1,0 +1,106 @@
+"""Trainings that a command starts, each in a process of its own: they are asked to end when the command is.
+
+A training that outlived its command would go on unseen, and the same command typed again would find its folder taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+from o2t_jax.process import user_environment
+from o2t_jax.training.signals import END_SIGNALS
+
+COMMAND = (sys.executable, "-m", "experiments.train")
+A = TypeVar("A")
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the command to end, and no training runs any more."""
+
+    def __init__(self, signum: int):
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class _Running:
+    """The trainings of this process, and the signal that has ended them."""
+
+    def __init__(self):
+        self.signum: int | None = None
+        self.processes: set[subprocess.Popen] = set()
+
+    def catch(self, signum: int, frame: FrameType | None) -> None:
+        again, self.signum = self.signum is not None, self.signum or signum
+        if not self.processes:
+            raise Stopped(signum)
+        # SIGTERM as often as it comes is one request; the terminal has sent its Ctrl-C to the trainings itself.
+        for process in list(self.processes):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT if again and signum == signal.SIGINT else signal.SIGTERM)
+
+
+_running = _Running()
+
+
+def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
+    """A command that starts trainings: a signal is handed on to them, waited for, and ends the command."""
+
+    @functools.wraps(main)
+    def run(arguments: A) -> int:
+        global _running
+        _running, before = _Running(), {}
+        if threading.current_thread() is threading.main_thread():
+            for signum in END_SIGNALS:
+                if signal.getsignal(signum) != signal.SIG_IGN:
+                    before[signum] = signal.signal(signum, _running.catch)
+        try:
+            return main(arguments)
+        except Stopped as stopped:
+            print(f"stopped by {stopped}: what was trained is saved, the same command goes on", flush=True)
+            return 128 + stopped.signum
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    return run
+
+
+def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
+    """Runs experiments.train with its output added to `log`; exit code, and why it failed or what it printed last.
+
+    Raises:
+        Stopped: the command was asked to end meanwhile.
+    """
+    running = _running
+    if running.signum is not None:
+        raise Stopped(running.signum)
+    with log.open("ab") as file:  # another process may write there still: what it wrote stays
+        begin = file.seek(0, 2)
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=user_environment(),
+        )
+        running.processes.add(process)
+        if running.signum is not None:  # it came between
+            process.terminate()
+        code = process.wait()
+        running.processes.discard(process)
+    if running.signum is not None:
+        raise Stopped(running.signum)
+    with log.open("rb") as file:
+        file.seek(begin)
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    reasons = [line for line in lines if code and line.startswith("error:")]
+    return code, (reasons or lines or [f"exit code {code}"])[-1]

@@ -52,7 +52,7 @@ def _interpreter(python: str | None) -> str:
 
 def _place(module: str) -> dict[str, str | None]:
     """Where a module is to be looked for: a file, or a name to import; and the folder for the module path."""
-    path = Path(module).expanduser()
+    path = Path(os.path.expanduser(module))  # as it stands where this user has no home
     if path.is_file():
         if path.suffix != ".py":
             raise UsageError(f"module {module!r}: not a .py file; give a .py file or an importable name")

@@ -208,8 +208,13 @@ def set_compilation_cache(choice: str = "auto") -> Path | None:
     if choice == "off":
         jax.config.update("jax_enable_compilation_cache", False)
         return None
-    own = os.environ.get("JAX_COMPILATION_CACHE_DIR") or _cache_home() / "o2t_jax" / "xla"
-    folder = Path(own if choice == "auto" else choice).expanduser()
+    try:
+        own = choice if choice != "auto" else os.environ.get("JAX_COMPILATION_CACHE_DIR")
+        folder = Path(own or _cache_home() / "o2t_jax" / "xla").expanduser()
+    except RuntimeError:  # a user without a home: containers run with a bare number
+        if choice == "auto":
+            return set_compilation_cache("off")
+        raise UsageError(f"compilation_cache={choice}: this user has no home: give a path or 'off'") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,9 +1,11 @@
 """Plans: whatever fits is kept, the global batch never changes, what cannot fit is refused by name."""
 
+import pathlib
 import subprocess
 import sys
 import time
 
+import jax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,3 +126,21 @@ print(program_seconds())
     found = float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
     before = 0.5 if sys.platform == "linux" else 0.0
     assert before <= found <= time.monotonic() - begun + 0.1
+
+
+def test_a_user_without_a_home_goes_without_the_cache(monkeypatch):
+    """A container's user that is a bare number."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    told = {}
+    monkeypatch.setattr(pathlib.Path, "home", no_home)
+    monkeypatch.setattr(pathlib.Path, "expanduser", lambda path: no_home() if str(path).startswith("~") else path)
+    monkeypatch.setattr(jax.config, "update", told.__setitem__)
+    for name in ("XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert resources.set_compilation_cache("auto") is None
+    assert told == {"jax_enable_compilation_cache": False}
+    with pytest.raises(UsageError, match="compilation_cache=~/x: this user has no home: give a path or 'off'"):
+        resources.set_compilation_cache("~/x")

@@ -19,7 +19,7 @@ import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -38,6 +38,7 @@ from o2t_jax.training.workdir import saved_steps
 from o2t_jax.types import PyTree
 
 SCHEMA = 2
+T = TypeVar("T")
 HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
 
 
@@ -60,23 +61,40 @@ def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
     Raises:
         UsageError: no such folder, checkpoint or step; a damaged or foreign checkpoint.
     """
-    folder = find_step(workdir, step)
-    meta = read_meta(folder)
-    state = TrainState(
-        step=_steps(meta),
-        params=read_tree(folder, "params"),
-        opt_state=None,
-        extra=read_tree(folder, "extra"),
-        key=np.array(meta["key"], np.uint32),
-    )
-    return Opened(folders.config_from_json(_read_json(folder, "config")), meta["step"], state, meta)
+
+    def read(folder: Path) -> Opened:
+        meta = read_meta(folder)
+        state = TrainState(
+            step=_steps(meta),
+            params=read_tree(folder, "params"),
+            opt_state=None,
+            extra=read_tree(folder, "extra"),
+            key=np.array(meta["key"], np.uint32),
+        )
+        return Opened(folders.config_from_json(_read_json(folder, "config")), meta["step"], state, meta)
+
+    return _while_it_trains(workdir, step, read)
 
 
 def restore_params(workdir: str | Path, step: int | str | None = None) -> PyTree:
     """The verified parameters of a run as nested dicts of numpy arrays. Arguments and errors as `open_workdir`."""
-    folder = find_step(workdir, step)
-    read_meta(folder)
-    return read_tree(folder, "params")
+
+    def read(folder: Path) -> PyTree:
+        read_meta(folder)
+        return read_tree(folder, "params")
+
+    return _while_it_trains(workdir, step, read)
+
+
+def _while_it_trains(workdir: str | Path, step: int | str | None, read: Callable[[Path], T]) -> T:
+    """What `read` makes of a step's folder, of the then latest one where a run deletes it under our hands."""
+    while True:
+        folder = find_step(workdir, step)
+        try:
+            return read(folder)
+        except (UsageError, OSError):
+            if find_step(workdir, step) == folder:  # nothing newer or better: it is as it says
+                raise
 
 
 def restore_state(folder: Path, like: TrainState) -> TrainState:
@@ -108,11 +126,15 @@ def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
 def best_step(workdir: str | Path) -> int | None:
     """The kept step of the best held-out number; None where none was measured."""
     root = Path(workdir).resolve() / folders.CHECKPOINTS
-    measured = {
-        step: _cost(_read_json(root / str(step), "metrics"))
-        for step in saved_steps(workdir)
-        if (root / str(step) / "metrics").is_dir()
-    }
+    measured = {}
+    for step in saved_steps(workdir):
+        if (root / str(step) / "metrics").is_dir():
+            try:
+                measured[step] = _cost(_read_json(root / str(step), "metrics"))
+            except UsageError:
+                if (root / str(step) / "manifest.json").exists():
+                    raise
+                # A run that goes on deletes it at this moment: it is not the best any more.
     return min(measured, key=measured.__getitem__) if measured else None
 
 

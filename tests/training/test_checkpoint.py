@@ -177,6 +177,27 @@ def test_unknown_steps_and_folders(saved, tmp_path):
         checkpoint.open_workdir(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize("read", [checkpoint.open_workdir, checkpoint.restore_params])
+def test_a_checkpoint_that_a_run_deletes_meanwhile_gives_way_to_the_next(copy, tmp_path, monkeypatch, read):
+    newest = tmp_path / "50"
+    (copy / "checkpoints" / "50").rename(newest)
+    read_meta, read_first = checkpoint.read_meta, []
+
+    def meanwhile(folder):
+        if not read_first:  # the run saves step 50 and deletes 40, of which a part is still there
+            newest.rename(copy / "checkpoints" / "50")
+            next(folder.glob("params/manifest.ocdbt")).unlink()
+        read_first.append(folder.name)
+        return read_meta(folder)
+
+    monkeypatch.setattr(checkpoint, "read_meta", meanwhile)
+    got = read(copy)
+    params = got if read is checkpoint.restore_params else got.state.params
+    assert leaves_equal(params, make_state(50, seed=50).params) and read_first == ["40", "50"]
+    with pytest.raises(UsageError, match="step 40 lacks the file"):
+        read(copy, 40)
+
+
 # What glob takes for a pattern, what TensorStore takes for a scheme or no UTF-8, and a line break.
 STRANGE = ["[a]", "a\\b", "[!a]?", "a**b", "gs:", "a\nb", os.fsdecode(b"\xff")]
 

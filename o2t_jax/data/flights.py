@@ -145,7 +145,7 @@ class FlightSource(SampleSource[_Kept]):
                 if views is not None:
                     return _Kept(survey, flight, views, self._corners(rng, flight, views), attempt)
         raise UsageError(
-            f"scene '{self.scene.name}': {self.max_attempts} setups in a row have no flight for sample {index} "
+            f"{self._named(self.scene.name)}: {self.max_attempts} setups in a row have no flight for sample {index} "
             f"({MODES[mode]}): raise camera_size, render_size (a ball must fit into a window), survey_times or k_max, "
             "or lower min_span or survey_stride"
         )

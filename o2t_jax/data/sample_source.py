@@ -70,6 +70,11 @@ class SampleSource(Generic[Kept]):
         self.seed, self.process_index, self.max_attempts = seed, process_index, max_attempts
         self.image_size = (int(image_size[0]), int(image_size[1]))
 
+    def _named(self, scene: str) -> str:
+        """What draws the pictures, for messages: a module of the user's (then `scene` only aims), or the scene."""
+        module = getattr(self.renderer, "module", None)
+        return f"scene {scene!r}" if module is None else f"module {module!r}"
+
     def element(self, split: str, index: int, stage: Stage | None = None) -> Element:
         """One sample; `stage` None is that of the run's last step.
 

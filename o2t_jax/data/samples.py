@@ -6,10 +6,14 @@ of random numbers; the mode stays, or else hard modes would become rare.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from o2t_jax.data.curriculum import Curriculum, Stage
@@ -79,6 +83,7 @@ class RenderSource(SampleSource[_Kept]):
         mode = stage.draw_mode(rng)
         steps = (0, 0)
         reasons: Counter[str] = Counter()
+        pictures = np.zeros((1, *self.image_size, 3), np.uint8)
         for attempt in range(self.max_attempts):
             if attempt % ATTEMPTS_PER_STEPS == 0:
                 steps = draw_steps(rng, mode, stage, self.views)
@@ -90,7 +95,7 @@ class RenderSource(SampleSource[_Kept]):
             if not reason:
                 return _Kept(shot, setup_seed, pictures[list(plan.sample)], attempt)
             reasons[reason] += 1
-        raise UsageError(self._exhausted(index, mode, steps, reasons))
+        raise UsageError(self._exhausted(index, mode, steps, reasons) + _shown(pictures))
 
     def sequence(self, split: str, index: int, stage: Stage | None = None) -> Element:
         """One sample's inputs with its target at each step n from 0 to n_max, arrays [n_max + 1, ...].
@@ -157,9 +162,19 @@ class RenderSource(SampleSource[_Kept]):
         else:
             cure = "raise k_min, dt or render_size, or lower min_pixels, motion_threshold or n_max"
         return (
-            f"scene '{self.prior.name}': {self.max_attempts} shots in a row were rejected for sample {index} "
+            f"{self._named(self.prior.name)}: {self.max_attempts} shots in a row were rejected for sample {index} "
             f"({MODES[mode]}, k={steps[0]}, n={steps[1]}), {count} of them because {cause}: {cure}"
         )
+
+
+def _shown(pictures: np.ndarray) -> str:
+    """Leaves pictures [T, H, W, 3] side by side, to be looked at; returns the words that tell where."""
+    path = Path(tempfile.gettempdir()) / f"o2t-rejected-{os.getpid()}.png"
+    try:
+        written = cv2.imwrite(str(path), np.concatenate(list(pictures), axis=1)[..., ::-1])
+    except (OSError, cv2.error):
+        written = False
+    return f"; the last one's pictures are in {path}" if written else ""
 
 
 __all__ = ["RenderSource"]

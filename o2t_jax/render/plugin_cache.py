@@ -40,7 +40,10 @@ class PictureCache:
             with tempfile.TemporaryFile(dir=self._folder):
                 pass
         except OSError as error:
-            raise UsageError(f"cache folder {str(folder)!r}: cannot be written ({error.strerror})") from None
+            raise UsageError(
+                f"cache folder {str(folder)!r} for the module's pictures: cannot be written ({error.strerror}): "
+                "set --config.module_cache=off, or to a folder that can"
+            ) from None
 
     def key(
         self,

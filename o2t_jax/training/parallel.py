@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -203,7 +204,12 @@ def _check_there(device: str) -> None:
     else:
         reason = f"JAX found {platform} only"
     if platform is None or platform != {"cuda": "gpu", "rocm": "gpu", "auto": platform}.get(device, device):
-        raise UsageError(
-            f"device={device} is not there ({reason}): set --config.device=auto, "
-            "or install JAX for it (this project's extras gpu, tpu, mac)"
-        )
+        install = "or install JAX for it (this project's extras gpu, tpu, mac)"
+        asked = os.environ.get("JAX_PLATFORMS")
+        if asked and device in ("auto", "gpu"):  # other choices overrule the variable
+            raise UsageError(
+                f"device={device}: the environment has JAX_PLATFORMS={asked}, and JAX finds no such device ({reason}): "
+                f"unset the variable, {install}"
+            )
+        cure = "set --config.device=cpu" if device == "auto" else "set --config.device=auto"
+        raise UsageError(f"device={device} is not there ({reason}): {cure}, {install}")

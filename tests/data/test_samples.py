@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 
@@ -219,12 +221,23 @@ class Huge(HalfEmpty):
 
 
 @pytest.mark.parametrize(("world", "cause"), [(Empty, "min_pixels"), (Huge, "require_whole")])
-def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(make_source, fake_world, world, cause):
+def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(
+    make_source, fake_world, world, cause, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source = make_source(world=world(fake_world()), max_attempts=9)
     with pytest.raises(UsageError) as error:
         source.element("train", 5, Stage.only(FUTURE, 6))
     message = str(error.value)
     assert cause in message and "9 shots" in message and "FUTURE" in message and "\n" not in message
+    assert message.startswith(f"scene '{source.prior.name}': ")
+    (picture,) = tmp_path.iterdir()
+    assert message.endswith(f"pictures are in {picture}")
+    height, width, _ = cv2.imread(str(picture)).shape
+    assert height == source.image_size[0] and width >= 5 * source.image_size[1]
+    source.renderer.module = "mine.py"  # as a plug-in's: then no scene is drawn
+    with pytest.raises(UsageError, match=r"^module 'mine.py': 9 shots"):
+        source.element("train", 5, Stage.only(FUTURE, 6))
 
 
 class Wrong(HalfEmpty):

@@ -521,6 +521,12 @@ def test_cache_answers_without_the_module(tmp_path):
     assert not list(cache.rglob(".part-*"))
 
 
+def test_a_cache_that_cannot_be_written_names_the_field(tmp_path):
+    path = echo(tmp_path)
+    message = refusal(lambda: PluginRenderer(str(path), cache_dir=path / "cache"))
+    assert "cannot be written" in message and "--config.module_cache=off" in message
+
+
 def test_cache_misses_when_anything_differs(tmp_path):
     path = echo(tmp_path)
     changes = [

@@ -10,6 +10,7 @@ import pytest
 from experiments import sweep, train
 from experiments._cli import config_overrides
 from experiments._config import load_config
+from o2t_jax.errors import UsageError
 from o2t_jax.training import parallel
 from o2t_jax.training import workdir as folders
 
@@ -56,6 +57,17 @@ def test_a_batch_that_devices_cannot_share_is_refused():
     four.check_batch(8)
     with pytest.raises(Exception, match=r"batch=10 cannot be shared equally by 4 devices: set --config\.batch=8"):
         four.check_batch(10)
+
+
+def test_a_device_that_a_variable_asks_for_is_told_as_such(monkeypatch):
+    def absent():
+        raise AssertionError
+
+    monkeypatch.setattr(parallel.jax, "devices", absent)
+    for name, words in (("cuda", "has JAX_PLATFORMS=cuda, .*: unset the variable"), ("", "set --config.device=cpu")):
+        monkeypatch.setenv("JAX_PLATFORMS", name)
+        with pytest.raises(UsageError, match=f"device=auto.*{words}"):
+            parallel.start_devices("auto")
 
 
 def test_help_and_typing_mistakes_are_answered_without_jax():

@@ -133,7 +133,9 @@ class _Start:
 
 def _opened(source: str) -> checkpoint.Opened:
     """A run named by "DIR", "DIR@best" or "DIR@STEP"."""
-    workdir, _, step = source.partition("@")
+    workdir, at, step = source.rpartition("@")
+    if not at or Path(source).is_dir():  # a folder may be called so
+        workdir, step = source, ""
     return checkpoint.open_workdir(workdir, step or None)
 
 

@@ -86,6 +86,13 @@ def _run(
         return main(arguments) or 0
     except UsageError as error:
         return fail(str(error))
+    except OSError as error:
+        from o2t_jax.training.disk import reason_of
+
+        reason = reason_of(error)
+        if reason is None:
+            raise
+        return fail(f"{error.filename or 'a file'} cannot be written: {reason[0]}: {reason[1]}")
     except KeyboardInterrupt:
         return fail("interrupted", 130)
 

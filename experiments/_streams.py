@@ -30,7 +30,7 @@ class _Lossy(io.FileIO):
         except OSError as error:
             written = None
             if error.errno not in _GONE:
-                self._lost.append(error.strerror)
+                self._lost.append(error.strerror or str(error))
         return memoryview(data).nbytes if written is None else written
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from experiments import _cli
 
 ROOT = Path(__file__).resolve().parent.parent
 # A command that prints more than a pipe holds, opens a file and tells which number it got.
@@ -50,3 +53,11 @@ def test_output_may_go_away(tmp_path, where, code, error):
     assert int((tmp_path / "done").read_text()) > 2, "a file in the place of standard output"
     if "all" in where:
         assert len((tmp_path / "all").read_text().splitlines()) == 20000
+
+
+def test_a_full_disk_under_a_commands_own_files_is_one_line(capsys):
+    def main(arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/table.json")
+
+    assert _cli.run(main, [], doc="", define=lambda values: None, with_config=False) == 2
+    assert capsys.readouterr().err == "error: out/table.json cannot be written: the disk is full: make room\n"

@@ -185,7 +185,8 @@ class TensorBoardWriter(_Writer):
 
     def _check(self) -> None:
         """Raises OSError where the thread that writes has ended over one: the queue to it would wait for ever."""
-        worker = self._writer.file_writer.event_writer._worker
+        events: Any = self._writer.file_writer
+        worker = events.event_writer._worker
         if worker is not None and not worker.is_alive():
             self._writer.flush()  # fails as it did in the thread
             raise OSError("the thread that writes TensorBoard's files has ended")

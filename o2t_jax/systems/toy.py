@@ -20,7 +20,6 @@ from o2t_jax.config import Config
 from o2t_jax.data.simulated import SimulatedSequences
 from o2t_jax.models.cores import Unrolled, as_core, make_core, unroll
 from o2t_jax.physics.envs import get_environment
-from o2t_jax.physics.envs.oscillator import OscillatorState
 from o2t_jax.render.planar import draw, to_bytes
 from o2t_jax.results import Film, Result, Score, ScoreCurve
 from o2t_jax.systems import base_config, toy_config
@@ -144,9 +143,10 @@ class Toy(System):
     def _film(self, *tracks: np.ndarray) -> np.ndarray:
         """uint8 [T, 64, 64 n, 3]: tracks [T, 2] side by side."""
         world = self.env
+        blank = world.reset(jax.random.key(0), world.params)
 
         def picture(vector: Array) -> jax.Array:
-            return to_bytes(draw(world.draw(OscillatorState(*vector), world.params), 64, 64))
+            return to_bytes(draw(world.draw(world.restore(vector, blank, world.params), world.params), 64, 64))
 
         return np.concatenate([np.asarray(jax.vmap(picture)(jnp.asarray(track))) for track in tracks], axis=2)
 

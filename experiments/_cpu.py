@@ -55,7 +55,7 @@ def prepare(tuning: str) -> None:
 def start_devices(tuning: str, device: str = "auto", *cluster: Any) -> None:
     """`parallel.start_devices(device, *cluster)`, with what is set once JAX is imported and before it computes.
 
-    This is where the network's forms are chosen, too: `cpu_tuning=off` takes the plain ones on a CPU as elsewhere.
+    Whatever else depends on the switch and on JAX belongs here, such as the network's forms: off takes the plain ones.
     """
     import jax
 

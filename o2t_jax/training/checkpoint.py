@@ -98,13 +98,16 @@ def _while_it_trains(workdir: str | Path, step: int | str | None, read: Callable
 
 
 def restore_state(folder: Path, like: TrainState) -> TrainState:
-    """A whole state as numpy arrays, in the structure of `like` (arrays or `jax.ShapeDtypeStruct`s); verified.
+    """A state as numpy arrays, like `like` (arrays or `jax.ShapeDtypeStruct`s; None is left out); verified.
 
     Raises:
         UsageError: a damaged or foreign checkpoint, or one whose arrays do not fit `like`.
     """
     meta = read_meta(folder)
-    parts = {name: graft(read_tree(folder, name), getattr(like, name), f"{name} of {folder}") for name in _TREES}
+    parts = {}
+    for name in _TREES:
+        wanted = getattr(like, name)
+        parts[name] = None if wanted is None else graft(read_tree(folder, name), wanted, f"{name} of {folder}")
     return TrainState(step=_steps(meta), key=np.array(meta["key"], np.uint32), **parts)
 
 

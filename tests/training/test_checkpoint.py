@@ -224,6 +224,12 @@ def test_a_run_whose_path_is_a_pattern_is_readable_there_and_anywhere(tmp_path, 
     assert leaves_equal(checkpoint.restore_params(moved), want.params)
 
 
+def test_a_state_without_its_optimisers_is_opened_again_too(tmp_path):
+    with checkpoint.Checkpoints(tmp_path, keep_latest=1) as store:
+        assert store.save(make_state(1).replace(opt_state=None), config=CONFIG, meta=META)
+    assert leaves_equal(checkpoint.restore_params(tmp_path), make_state(1).params)
+
+
 def test_where_folders_have_one_name_only_a_pattern_is_refused_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(plain_path, "_DESCRIPTORS", tmp_path / "absent")
     plain_path.check_name(tmp_path / "lr=1e-4,b ü+(1)")

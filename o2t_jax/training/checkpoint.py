@@ -104,11 +104,13 @@ def restore_state(folder: Path, like: TrainState) -> TrainState:
         UsageError: a damaged or foreign checkpoint, or one whose arrays do not fit `like`.
     """
     meta = read_meta(folder)
-    parts = {}
-    for name in _TREES:
-        wanted = getattr(like, name)
-        parts[name] = None if wanted is None else graft(read_tree(folder, name), wanted, f"{name} of {folder}")
+    parts = {name: _restore_part(folder, like, name) for name in _TREES}
     return TrainState(step=_steps(meta), key=np.array(meta["key"], np.uint32), **parts)
+
+
+def _restore_part(folder: Path, like: TrainState, name: str) -> PyTree:
+    wanted = getattr(like, name)
+    return None if wanted is None else graft(read_tree(folder, name), wanted, f"{name} of {folder}")
 
 
 def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
@@ -238,7 +240,10 @@ class Checkpoints:
             return
         self.wait()
         try:
-            restore_state(self._root / str(self._saving), self._like)
+            folder = self._root / str(self._saving)
+            read_meta(folder)
+            for name in _TREES:  # one after the other: memory for a second whole state was not planned for
+                _restore_part(folder, self._like, name)
         except UsageError as error:
             raise UsageError(f"what was saved at step {self._saving} cannot be read back: {error}") from error
         self._opened = self._saving

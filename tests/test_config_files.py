@@ -84,7 +84,7 @@ MISTAKES = {
     "few": (
         "from ml_collections import ConfigDict\n"
         "def get_config():\n    return ConfigDict({'system': 'o2t', 'train_steps': 1})\n",
-        "the config lacks seed, batch, lr, init_from, eval_every and",
+        "the config lacks seed, batch, lr, init_from, ",
     ),
     "none_at_all": ("from ml_collections import ConfigDict\nget_config = ConfigDict\n", "the config lacks system"),
     "assigned_type": (f"{SMOKE}    config.batch = 'four'\n    return config\n", "line 4: TypeError"),

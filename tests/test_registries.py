@@ -177,14 +177,14 @@ def test_the_network_takes_an_encoder_of_ones_own() -> None:
     config = small_config()
     config.encoder = "tests.test_registries:Strided"
     system = o2t.build(config)
-    state = jax.eval_shape(system.init, jax.random.key(0))
-    assert "Conv_4" in state.params["encoder"] and "level1_res1" not in state.params["encoder"]
+    params, extra = jax.eval_shape(system.init, jax.random.key(0))
+    assert "Conv_4" in params["encoder"] and "level1_res1" not in params["encoder"]
 
     def loss(params, extra, batch):
-        return system.loss_fn(params, extra, batch, jnp.zeros((4, 2), jnp.uint32))
+        return system.loss(params, extra, batch, jnp.zeros((4, 2), jnp.uint32), jnp.int32(0))
 
     gradient_of = jax.value_and_grad(loss, has_aux=True)
-    (_, (metrics, _)), gradient = jax.eval_shape(gradient_of, state.params, state.extra, small_batch())
+    (_, (metrics, _)), gradient = jax.eval_shape(gradient_of, params, extra, small_batch())
     assert "g0" in metrics and "encoder" in gradient
     config.encoder = "unett"
     with pytest.raises(UsageError, match="encoder='unett' is unknown: did you mean 'unet'"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from o2t_jax.config import from_flat
-from o2t_jax.data.flight_config import FlightConfig
+from o2t_jax.data.o2t.acceptance import VisibilityRule
+from o2t_jax.data.o2t.flight_config import FlightConfig
+from o2t_jax.data.o2t.shots import ViewConfig
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.data.views import ViewConfig
-from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights
 from o2t_jax.systems import o2t, o2t_config

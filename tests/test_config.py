@@ -10,10 +10,10 @@ from ml_collections import ConfigDict, config_flags
 
 from experiments import law
 from o2t_jax.config import Field, Group, config_of, declared, flatten
-from o2t_jax.data.flight_config import FlightConfig
+from o2t_jax.data.o2t.acceptance import VisibilityRule
+from o2t_jax.data.o2t.flight_config import FlightConfig
+from o2t_jax.data.o2t.shots import ViewConfig
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.data.views import ViewConfig
-from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights
 from o2t_jax.physics.laws import LAWS, Gravity, gravity_of

@@ -16,11 +16,11 @@ from typing import Any
 
 import grain
 
-from o2t_jax.data.flights import FlightSource
+from o2t_jax.data.o2t.flight_source import FlightSource
+from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.sample_source import MAX_SEED
 from o2t_jax.data.replay import MakeElement, ModeWeights, Monitor, ReplayDataset
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.data.sample_source import MAX_SEED
-from o2t_jax.data.samples import RenderSource
 from o2t_jax.errors import UsageError
 from o2t_jax.types import MODES, PyTree
 

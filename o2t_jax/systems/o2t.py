@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.config import Config, from_flat
-from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.flight_config import FlightConfig
-from o2t_jax.data.flights import FlightSource
+from o2t_jax.data.o2t.acceptance import VisibilityRule
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.flight_config import FlightConfig
+from o2t_jax.data.o2t.flight_source import FlightSource
+from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.shots import ViewConfig
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
 from o2t_jax.data.replay import BufferConfig
-from o2t_jax.data.samples import RenderSource
-from o2t_jax.data.views import ViewConfig
-from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.evaluation.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.law import read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Curriculum
-from o2t_jax.data.samples import RenderSource
+from o2t_jax.data.o2t.curriculum import Curriculum
+from o2t_jax.data.o2t.pair_source import RenderSource
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from tests.defaults import view_config, visibility_rule
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Curriculum
+from o2t_jax.data.o2t.curriculum import Curriculum
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
 from o2t_jax.errors import UsageError
 from tests.defaults import buffer_config

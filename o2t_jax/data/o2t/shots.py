@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from o2t_jax.data.curriculum import Stage
+from o2t_jax.data.o2t.curriculum import Stage
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
 from o2t_jax.types import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
@@ -118,7 +118,7 @@ class Shot(NamedTuple):
     """The plan of one sample: poses and times of its five pictures, in the world frame.
 
     `times` [5] s, `angles` [5, 2] (azimuth, elevation) deg, `positions` [5, 3] m, all float64; `reference_times` [2] s
-    are later moments that motion is judged against (`o2t_jax.data.visibility`).
+    are later moments that motion is judged against (`o2t_jax.data.o2t.acceptance`).
     """
 
     times: np.ndarray

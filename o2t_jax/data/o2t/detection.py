@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.data.flight_config import FlightConfig
+from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, world_to_camera
 
 # Samples are made by many threads at once; OpenCV's own would only fight them for the cores.

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.flight_draws import OncePerKey
-from o2t_jax.data.flights import FlightSource
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.flight_source import FlightSource
+from o2t_jax.data.o2t.survey import OncePerKey
 from o2t_jax.data.pipeline import render_pipeline
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.laws import Gravity

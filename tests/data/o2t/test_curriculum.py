@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from o2t_jax.data.curriculum import Curriculum, Phase, Stage
+from o2t_jax.data.o2t.curriculum import Curriculum, Phase, Stage
 from o2t_jax.errors import UsageError
 from o2t_jax.types import DIS, FUTURE, VIEW
 

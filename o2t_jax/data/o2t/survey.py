@@ -15,11 +15,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from o2t_jax.data.blobs import Blob, Camera, Patch
-from o2t_jax.data.curriculum import Stage
-from o2t_jax.data.flight_config import FlightConfig
-from o2t_jax.data.segments import free_segments
-from o2t_jax.data.survey import rough_tracks
+from o2t_jax.data.o2t.curriculum import Stage
+from o2t_jax.data.o2t.detection import Blob, Camera, Patch
+from o2t_jax.data.o2t.flight_config import FlightConfig
+from o2t_jax.data.o2t.free_flight import free_segments
+from o2t_jax.data.o2t.tracking import rough_tracks
 from o2t_jax.geometry.camera import wrap_degrees
 from o2t_jax.render.scenes import RigScene
 from o2t_jax.types import DIS, FUTURE, VIEW, Renderer

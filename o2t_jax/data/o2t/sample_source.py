@@ -13,8 +13,8 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.views import Shot
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics
 from o2t_jax.types import NUM_PICTURES, PARA_FIELDS, Renderer

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.data.blobs import Blob, Camera, find_blobs
-from o2t_jax.data.flight_config import FlightConfig
+from o2t_jax.data.o2t.detection import Blob, Camera, find_blobs
+from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.types import Renderer
 
 MAX_SPEED = 30.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.sample_source import outline_centroid
 from o2t_jax.data.pipeline import render_pipeline
-from o2t_jax.data.sample_source import outline_centroid
-from o2t_jax.data.samples import RenderSource
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.laws import law_for
 from o2t_jax.render.renderer import SceneRenderer

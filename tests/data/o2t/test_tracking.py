@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from o2t_jax.data.blobs import Blob, Camera, Region, as_sphere, background, find_blobs
-from o2t_jax.data.sample_source import outline_centroid
-from o2t_jax.data.segments import free_segments
-from o2t_jax.data.survey import Sighting, Track, match_blobs, rough_tracks
+from o2t_jax.data.o2t.detection import Blob, Camera, Region, as_sphere, background, find_blobs
+from o2t_jax.data.o2t.free_flight import free_segments
+from o2t_jax.data.o2t.sample_source import outline_centroid
+from o2t_jax.data.o2t.tracking import Sighting, Track, match_blobs, rough_tracks
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.physics.laws import Gravity
 from o2t_jax.physics.room import PROJECTILE, Setup, simulate, simulate_states

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.sample_source import Element, SampleSource, Truth, outline_centroid, stack, to_first_camera
-from o2t_jax.data.views import Shot, ViewConfig, ViewPrior, draw_steps, sample_shot
-from o2t_jax.data.visibility import CUT, VisibilityRule, rejection, render_plan
+from o2t_jax.data.o2t.acceptance import CUT, VisibilityRule, rejection, render_plan
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.sample_source import Element, SampleSource, Truth, outline_centroid, stack, to_first_camera
+from o2t_jax.data.o2t.shots import Shot, ViewConfig, ViewPrior, draw_steps, sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
 from o2t_jax.types import LEFT_1, MODES, TARGET, Renderer

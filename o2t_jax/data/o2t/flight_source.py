@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.flight_config import FlightConfig
-from o2t_jax.data.flight_draws import Flight, OncePerKey, Survey, Views, draw_views, take_survey, window, window_corner
-from o2t_jax.data.sample_source import SPLITS, Element, SampleSource, Spec, Truth, outline_centroid, to_first_camera
-from o2t_jax.data.views import Shot
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.flight_config import FlightConfig
+from o2t_jax.data.o2t.sample_source import SPLITS, Element, SampleSource, Spec, Truth, outline_centroid, to_first_camera
+from o2t_jax.data.o2t.shots import Shot
+from o2t_jax.data.o2t.survey import Flight, OncePerKey, Survey, Views, draw_views, take_survey, window, window_corner
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
 from o2t_jax.render.scenes import rig_of

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.data.views import Shot
+from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.types import LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Curriculum, Stage
-from o2t_jax.data.sample_source import outline_centroid
-from o2t_jax.data.samples import ATTEMPTS_PER_STEPS, RenderSource
+from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.pair_source import ATTEMPTS_PER_STEPS, RenderSource
+from o2t_jax.data.o2t.sample_source import outline_centroid
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
@@ -279,8 +279,8 @@ def test_bad_splits_indices_and_times_are_refused(make_source, fake_world, views
 
 def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     """In a strong world the ball is gone from most late pictures: an empty place must not pass for a ball."""
-    from o2t_jax.data.curriculum import Curriculum
-    from o2t_jax.data.samples import RenderSource
+    from o2t_jax.data.o2t.curriculum import Curriculum
+    from o2t_jax.data.o2t.pair_source import RenderSource
     from o2t_jax.physics.laws import law_for
     from o2t_jax.render.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Stage
-from o2t_jax.data.views import sample_shot
+from o2t_jax.data.o2t.curriculum import Stage
+from o2t_jax.data.o2t.shots import sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, relative_para, world_to_camera, wrap_degrees
 from o2t_jax.systems import o2t_config

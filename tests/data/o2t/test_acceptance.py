@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.data.curriculum import Stage
-from o2t_jax.data.views import sample_shot
-from o2t_jax.data.visibility import CUT, STILL, moving_mask, rejection, render_plan
+from o2t_jax.data.o2t.acceptance import CUT, STILL, moving_mask, rejection, render_plan
+from o2t_jax.data.o2t.curriculum import Stage
+from o2t_jax.data.o2t.shots import sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.types import DIS, FUTURE, NUM_PICTURES, TARGET, VIEW
 from tests.defaults import visibility_rule

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from o2t_jax.data.flight_config import FlightConfig
-from o2t_jax.data.survey import Track
+from o2t_jax.data.o2t.flight_config import FlightConfig
+from o2t_jax.data.o2t.tracking import Track
 
 CURVATURE_SPREAD = 0.15
 # In free flight horizontal acceleration is noise; a ball that rolls on a ramp shows more than this share of the fall's.

@@ -45,7 +45,7 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.o2t.curriculum import Stage
     from o2t_jax.evaluation.budget import budget, sight
-    from o2t_jax.physics.laws import gravity_of
+    from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.resources import set_compilation_cache

@@ -77,7 +77,7 @@ def _recomputed(opened: Opened, saved: dict[str, Any]) -> dict[str, Any]:
 
 def _truth(workdir: Path) -> Any:
     """The world's own law, for the plot's dashed line; None where the run's world keeps it secret."""
-    from o2t_jax.physics.laws import gravity_of
+    from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.training.workdir import TRUTH, read_json
 
     path = workdir / TRUTH

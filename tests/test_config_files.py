@@ -15,7 +15,7 @@ from experiments._config import load, load_config
 from o2t_jax.config import declared
 from o2t_jax.data.ring import BUFFERS
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.laws import LAWS
+from o2t_jax.physics.gravity import LAWS
 from o2t_jax.render.scenes import SCENES
 from o2t_jax.systems import SYSTEM_FIELDS, SYSTEMS
 from o2t_jax.training.parallel import DEVICE_CHOICES

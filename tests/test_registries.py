@@ -21,7 +21,7 @@ from o2t_jax.models.inputs import INPUT_CHANNELS, Stem
 from o2t_jax.models.layers import NormAct
 from o2t_jax.physics.environment import Layout
 from o2t_jax.physics.envs import ENVIRONMENTS
-from o2t_jax.physics.laws import LAWS, Law
+from o2t_jax.physics.gravity import LAWS, Law
 from o2t_jax.registry import Registry
 from o2t_jax.render.scenes import SCENES
 from o2t_jax.systems import SYSTEMS, get_builder, o2t
@@ -151,7 +151,7 @@ def test_a_thing_of_ones_own_is_imported_where_the_registry_takes_it(tmp_path, m
 
 
 def test_registries_that_a_config_needs_import_no_jax() -> None:
-    modules = "o2t_jax.systems, o2t_jax.physics.laws, o2t_jax.models.encoders, o2t_jax.training.writers"
+    modules = "o2t_jax.systems, o2t_jax.physics.gravity, o2t_jax.models.encoders, o2t_jax.training.writers"
     code = f"import sys, {modules}; print('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 

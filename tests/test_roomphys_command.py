@@ -38,7 +38,7 @@ CHATTY = f"""
 
     shout()
     import numpy as np
-    from o2t_jax.physics.laws import Gravity
+    from o2t_jax.physics.gravity import Gravity
     from o2t_jax.render.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
 

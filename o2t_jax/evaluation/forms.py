@@ -16,7 +16,7 @@ import numpy as np
 from o2t_jax.evaluation.law import FORMS, fit_form
 from o2t_jax.evaluation.tracks import Shared, TrackFit, Tracks, fit_tracks
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.physics.laws import LAWS
+from o2t_jax.physics.gravity import LAWS
 
 LEAD = 2.0
 _HEIGHTS = np.linspace(0.0, 20.0, 41)

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.laws import LAWS
+from o2t_jax.physics.gravity import LAWS
 
 Curve = Callable[[np.ndarray], np.ndarray]
 

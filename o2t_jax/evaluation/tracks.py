@@ -16,8 +16,8 @@ from scipy import special
 
 from o2t_jax.evaluation.law import FORMS
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, world_to_camera
+from o2t_jax.physics.gravity import LAWS
 from o2t_jax.physics.integrators import rkn4_step
-from o2t_jax.physics.laws import LAWS
 
 STATE = 6  # position (x, y, z) in m and velocity in m/s at the track's first time
 FLIGHT_STEPS = 8  # of fourth order between two pictures: 1e-8 m for the laws of `FORMS` over a second

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.geometry.camera import namespace
-from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.gravity import Gravity
 
 ROLLING_KINETIC = 1.4  # a solid ball that rolls without slipping also turns: 7/5 of the kinetic energy of its centre
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.physics.room import Setup
+from o2t_jax.physics.room.exact import Setup
 from o2t_jax.render.ball import Patch, Sphere, ball_patches, palettes_of
 from o2t_jax.render.draw import blend
 from o2t_jax.render.ground import draw_backgrounds

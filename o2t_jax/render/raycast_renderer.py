@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from o2t_jax.physics.room import Setup
+from o2t_jax.physics.room.exact import Setup
 from o2t_jax.render.rasteriser import Stage
 from o2t_jax.render.raycaster import Camera, Scene, cast_pictures, scene_from
 from o2t_jax.render.renderer import SceneRenderer

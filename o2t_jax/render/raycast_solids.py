@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from o2t_jax.physics.room_jax import RampArrays
+from o2t_jax.physics.room.jax_twin import RampArrays
 from o2t_jax.render.look import (
     BACK_SHADE,
     BAR_HALF_WIDTH_M,

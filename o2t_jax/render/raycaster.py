@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
-from o2t_jax.physics.room import Setup
-from o2t_jax.physics.room_jax import RampArrays, RoomState, ramp_arrays
+from o2t_jax.physics.room.exact import Setup
+from o2t_jax.physics.room.jax_twin import RampArrays, RoomState, ramp_arrays
 from o2t_jax.render import outlines
 from o2t_jax.render import raycast_ball as balls
 from o2t_jax.render import raycast_ground as ground

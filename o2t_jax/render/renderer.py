@@ -10,8 +10,8 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.room import INTEGRATORS, Setup, simulate
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.exact import INTEGRATORS, Setup, simulate
 from o2t_jax.render.rasteriser import Stage, draw_pictures
 from o2t_jax.render.scenes.base import Scene
 from o2t_jax.render.view import view_for

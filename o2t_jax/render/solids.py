@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from o2t_jax.physics.ramp import Ramp, RampFrame, ramp_corners, ramp_frame
+from o2t_jax.physics.room.ramp import Ramp, RampFrame, ramp_corners, ramp_frame
 from o2t_jax.render.ball import Patch, Sphere
 from o2t_jax.render.draw import SCRATCH, Box, box_around, fill, fill_polygon, fixed_point, stroke
 from o2t_jax.render.look import (

@@ -28,7 +28,7 @@ from o2t_jax.models.encoders import ENCODERS
 from o2t_jax.models.o2t import O2TModel
 from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
-from o2t_jax.physics.laws import gravity_of, truth_of
+from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.training.statistics import Statistic, Sum

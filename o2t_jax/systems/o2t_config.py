@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put, unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.models.encoders import ENCODERS, STRIDE
-from o2t_jax.physics.laws import LAWS, gravity_of, world_params
+from o2t_jax.physics.gravity import LAWS, gravity_of, world_params
 from o2t_jax.systems import base_config
 
 MAX_RENDER_SIZE = 2048

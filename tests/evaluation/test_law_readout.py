@@ -17,7 +17,7 @@ from scipy import stats
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation import law as L
 from o2t_jax.evaluation.plots import history_of, plot_law
-from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.gravity import Gravity
 
 HEIGHTS = np.arange(0.0, 20.01, 0.5)
 PARAMS = {"phys": {"g0": np.float32(9.5), "alpha": np.linspace(-1, 1, 25, dtype=np.float32)}, "net": [np.ones((2, 3))]}

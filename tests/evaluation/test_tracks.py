@@ -10,7 +10,7 @@ import pytest
 from experiments.coverage import Study, draw_tracks, run_study
 from o2t_jax.evaluation import tracks as T
 from o2t_jax.geometry.camera import intrinsics_for
-from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.gravity import Gravity
 
 STUDY = Study(sims=60, tracks=25, noise=0.12, size=512, seed=3)
 INTRINSICS = intrinsics_for(512, 512)

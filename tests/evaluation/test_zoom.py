@@ -18,8 +18,8 @@ from o2t_jax.evaluation.tracks import fly
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.models import law_phase
 from o2t_jax.models import phys_layer as phys
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.room import RAMP
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.exact import RAMP
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.systems import close_ups

@@ -11,9 +11,9 @@ from jax.flatten_util import ravel_pytree
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.environment import Actions, Layout, checked_dt, idle, simulate
 from o2t_jax.physics.envs import ENVIRONMENTS, get_environment
-from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.primitives import inside
-from o2t_jax.physics.room import PROJECTILE, RAMP, Setup, simulate_states
+from o2t_jax.physics.room.exact import PROJECTILE, RAMP, Setup, simulate_states
 from o2t_jax.render.scenes import get_scene
 
 STEEP = {"law": "hyperbolic", "g0": 9.5, "alpha": 20.0}  # so that the error of a step stands above rounding

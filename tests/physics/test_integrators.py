@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import (
     ConstantFlight,
     NystromFlight,
     rkn4_step,
     semi_implicit_euler_step,
 )
-from o2t_jax.physics.laws import Gravity
 
 WORLD = Gravity.hyperbolic(9.5, 60.0)  # steep, so that the error stands above rounding
 ORDERS = [(semi_implicit_euler_step, 1), (rkn4_step, 4)]

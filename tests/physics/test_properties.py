@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.invariants import energy, energy_drift
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.ramp import Ramp, ball_on_ramp, footprint_coordinates, over_ramp, ramp_normal, surface_height
-from o2t_jax.physics.room import PROJECTILE, RAMP, Setup, simulate, simulate_states
+from o2t_jax.physics.room.exact import PROJECTILE, RAMP, Setup, simulate, simulate_states
+from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp, footprint_coordinates, over_ramp, ramp_normal, surface_height
 
 few = settings(deadline=None, max_examples=60, derandomize=True)
 

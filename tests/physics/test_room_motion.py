@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.invariants import energy, energy_drift
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.ramp import Ramp, ball_on_ramp, ramp_normal
-from o2t_jax.physics.room import FALL, PROJECTILE, RAMP, Setup, simulate, simulate_states
+from o2t_jax.physics.room.exact import FALL, PROJECTILE, RAMP, Setup, simulate, simulate_states
+from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp, ramp_normal
 
 G = 9.81
 CONSTANT = Gravity.constant(G)

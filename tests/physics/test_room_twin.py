@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.ramp import Ramp, ball_on_ramp
-from o2t_jax.physics.room import FALL, PROJECTILE, RAMP, Setup, simulate, simulate_states
-from o2t_jax.physics.room_jax import room_step, state_from
-from o2t_jax.physics.room_jax import simulate as twin
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.exact import FALL, PROJECTILE, RAMP, Setup, simulate, simulate_states
+from o2t_jax.physics.room.jax_twin import room_step, state_from
+from o2t_jax.physics.room.jax_twin import simulate as twin
+from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp
 
 TIMES = np.array([0.0, 0.35, 0.9, 1.7])
 # Two worlds of one law, so that one compiled program serves both.

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.ramp import Ramp, ball_on_ramp
-from o2t_jax.physics.room import FALL, PROJECTILE, RAMP, Setup, simulate
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.exact import FALL, PROJECTILE, RAMP, Setup, simulate
+from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp
 
 LAW = Gravity.hyperbolic(9.570756, 5.670786)
 OFFSETS = np.array([-0.15, -0.05, 0.15, 0.3, 0.45, 0.6])

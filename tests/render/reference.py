@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, world_to_camera
-from o2t_jax.physics.ramp import ramp_corners, ramp_normal
+from o2t_jax.physics.room.ramp import ramp_corners, ramp_normal
 from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, palettes_of
 from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY
 from o2t_jax.render.solids import RAMP_COLOUR

@@ -19,7 +19,7 @@ def background(position, azimuth, elevation, height, width):
 
 
 def no_setup():
-    from o2t_jax.physics.room import Setup
+    from o2t_jax.physics.room.exact import Setup
 
     none = np.zeros((0, 3))
     return Setup(np.zeros(0), none, none, none, np.zeros(0, int), np.zeros(0, int)), none, np.zeros(0, bool)

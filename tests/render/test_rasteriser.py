@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
-from o2t_jax.physics.ramp import Ramp, ball_on_ramp, ramp_corners
-from o2t_jax.physics.room import Setup
+from o2t_jax.physics.room.exact import Setup
+from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp, ramp_corners
 from o2t_jax.render.rasteriser import Stage, draw_pictures, draw_scene
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.render.solids import BAR_COLOUR, Bar, Wedge

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, look_at, world_to_camera
-from o2t_jax.physics.laws import law_for
-from o2t_jax.physics.room_jax import ramp_arrays, state_from
+from o2t_jax.physics.gravity import law_for
+from o2t_jax.physics.room.jax_twin import ramp_arrays, state_from
 from o2t_jax.render import outlines, raycast_ball
 from o2t_jax.render.draw import fill_polygon, fixed_point
 from o2t_jax.render.rasteriser import draw_scene

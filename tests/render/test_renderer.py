@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.render import rasteriser
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene

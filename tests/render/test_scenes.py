@@ -7,9 +7,9 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.ramp import footprint_coordinates, ramp_normal
-from o2t_jax.physics.room import FALL, PROJECTILE, RAMP, simulate
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.exact import FALL, PROJECTILE, RAMP, simulate
+from o2t_jax.physics.room.ramp import footprint_coordinates, ramp_normal
 from o2t_jax.render.scenes import SCENES, get_scene
 from tests.defaults import view_config
 

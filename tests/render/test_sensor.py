@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from o2t_jax.physics.laws import Gravity
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.render.sensor import Sensor, picture_rng

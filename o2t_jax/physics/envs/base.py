@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from o2t_jax.config import did_you_mean
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.laws import LAWS, Gravity
+from o2t_jax.physics.gravity import LAWS, Gravity
 from o2t_jax.physics.ode import rk4_step
 from o2t_jax.types import Array
 

@@ -12,7 +12,7 @@ from o2t_jax.physics.environment import Actions, Layout
 from o2t_jax.physics.envs.base import GravityWorld, LawParams
 from o2t_jax.physics.invariants import energy
 from o2t_jax.physics.primitives import Drawing, View, discs, layers, segments
-from o2t_jax.physics.room_jax import RampArrays, RoomState, room_step, visible
+from o2t_jax.physics.room.jax_twin import RampArrays, RoomState, room_step, visible
 from o2t_jax.types import Array
 
 # The distribution of the benchmark; `render/scenes/room.py` draws the same one in numpy.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from o2t_jax.physics.room import PROJECTILE, Setup
+from o2t_jax.physics.room.exact import PROJECTILE, Setup
 from o2t_jax.render.scenes.base import distance_range
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.room import Setup
+from o2t_jax.physics.room.exact import Setup
 
 
 class Scene(Protocol):

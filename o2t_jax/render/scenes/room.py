@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.geometry.camera import look_at
-from o2t_jax.physics.ramp import Ramp, ball_on_ramp, footprint_coordinates
-from o2t_jax.physics.room import FALL, PROJECTILE, RAMP, Setup
+from o2t_jax.physics.room.exact import FALL, PROJECTILE, RAMP, Setup
+from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp, footprint_coordinates
 from o2t_jax.render.scenes.base import distance_range
 
 MEAN_X, SPREAD, MIN_X = 10.0, 6.0, 2.0

@@ -281,7 +281,7 @@ def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     """In a strong world the ball is gone from most late pictures: an empty place must not pass for a ball."""
     from o2t_jax.data.o2t.curriculum import Curriculum
     from o2t_jax.data.o2t.pair_source import RenderSource
-    from o2t_jax.physics.laws import law_for
+    from o2t_jax.physics.gravity import law_for
     from o2t_jax.render.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
 

@@ -10,8 +10,8 @@ from o2t_jax.data.o2t.free_flight import free_segments
 from o2t_jax.data.o2t.sample_source import outline_centroid
 from o2t_jax.data.o2t.tracking import Sighting, Track, match_blobs, rough_tracks
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.room import PROJECTILE, Setup, simulate, simulate_states
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.exact import PROJECTILE, Setup, simulate, simulate_states
 from o2t_jax.render.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from tests.defaults import flight_config

@@ -10,9 +10,9 @@ import math
 from bisect import bisect_right
 from typing import NamedTuple
 
+from o2t_jax.physics.gravity import LAWS, Gravity
 from o2t_jax.physics.integrators import Acceleration, ConstantFlight, NystromFlight
-from o2t_jax.physics.laws import LAWS, Gravity
-from o2t_jax.physics.ramp import RampFrame
+from o2t_jax.physics.room.ramp import RampFrame
 
 ROLLING = 5.0 / 7.0
 ROOM_HALF_M = 100.0

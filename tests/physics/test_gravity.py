@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
+from o2t_jax.physics.gravity import CONSTANT, HYPERBOLIC, LAWS, Gravity, gravity_of, law_for, truth_of, world_params
 from o2t_jax.physics.invariants import energy, energy_drift
-from o2t_jax.physics.laws import CONSTANT, HYPERBOLIC, LAWS, Gravity, gravity_of, law_for, truth_of, world_params
-from o2t_jax.physics.trajectory import Bouncing, Field
+from o2t_jax.physics.room.trajectory import Bouncing, Field
 
 WORLDS = [
     Gravity.constant(9.81),

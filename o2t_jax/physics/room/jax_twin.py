@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from o2t_jax.physics.gravity import LAWS
 from o2t_jax.physics.integrators import rkn4_step
-from o2t_jax.physics.laws import LAWS
-from o2t_jax.physics.ramp import Ramp, ramp_frame
-from o2t_jax.physics.room import RAMP, Setup
-from o2t_jax.physics.trajectory import ROLLING, ROOM_HALF_M
+from o2t_jax.physics.room.exact import RAMP, Setup
+from o2t_jax.physics.room.ramp import Ramp, ramp_frame
+from o2t_jax.physics.room.trajectory import ROLLING, ROOM_HALF_M
 
 MAX_CONTACTS = 3
 STEP_S = 0.025

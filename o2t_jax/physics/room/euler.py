@@ -8,8 +8,8 @@ foot. Each bounce disturbs the energy by up to about g v h.
 from __future__ import annotations
 
 from o2t_jax.physics.integrators import Acceleration, semi_implicit_euler_step
-from o2t_jax.physics.ramp import RampFrame
-from o2t_jax.physics.trajectory import ROLLING, ROOM_HALF_M, State
+from o2t_jax.physics.room.ramp import RampFrame
+from o2t_jax.physics.room.trajectory import ROLLING, ROOM_HALF_M, State
 
 BENCHMARK_STEP_S = 0.0005
 

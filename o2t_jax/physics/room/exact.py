@@ -27,10 +27,10 @@ from typing import NamedTuple
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.benchmark import euler_states
-from o2t_jax.physics.laws import Gravity
-from o2t_jax.physics.ramp import Ramp, ramp_frame
-from o2t_jax.physics.trajectory import Field, bouncing_trajectory, free_trajectory
+from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.room.euler import euler_states
+from o2t_jax.physics.room.ramp import Ramp, ramp_frame
+from o2t_jax.physics.room.trajectory import Field, bouncing_trajectory, free_trajectory
 
 PROJECTILE, FALL, RAMP = range(3)
 KINDS = ("projectile", "fall", "ramp")

@@ -16,8 +16,8 @@ import jax
 import numpy as np
 
 from benchmarks.common import finish
-from o2t_jax.render.raycast_renderer import picture_inputs, stack_inputs
-from o2t_jax.render.raycaster import cast_pictures
+from o2t_jax.render.raycast.raycaster import cast_pictures
+from o2t_jax.render.raycast.renderer import picture_inputs, stack_inputs
 from o2t_jax.render.scenes import get_scene
 
 H100_FLOPS, H100_BYTES = 60e12, 3.35e12

@@ -28,7 +28,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from o2t_jax.physics.gravity import law_for  # noqa: E402
-from o2t_jax.render.renderer import SceneRenderer  # noqa: E402
+from o2t_jax.render.opencv.renderer import SceneRenderer  # noqa: E402
 from o2t_jax.render.scenes import get_scene  # noqa: E402
 
 PICTURES = 9

@@ -119,7 +119,7 @@ def _problems(values: Any, folder: Path) -> list[Problem]:
             Problem(f"world{i}", (f"--config.world.g0={g0}", f"--config.world.alpha={alpha}"), "", (g0, alpha))
             for i, (g0, alpha) in enumerate(worlds(values, folder), 1)
         ]
-    from o2t_jax.render.plugin import PluginRenderer
+    from o2t_jax.render.plugin.renderer import PluginRenderer
 
     problems: dict[str, Problem] = {}
     for module in values.module:

@@ -39,7 +39,7 @@ CHATTY = f"""
     shout()
     import numpy as np
     from o2t_jax.physics.gravity import Gravity
-    from o2t_jax.render.renderer import SceneRenderer
+    from o2t_jax.render.opencv.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
 
     renderer = SceneRenderer(get_scene("room"), Gravity.hyperbolic(9.4, 3.0))

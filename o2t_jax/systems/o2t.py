@@ -103,15 +103,15 @@ def make_renderer(config: Config) -> tuple[Renderer, Any]:
     from o2t_jax.render.sensor import Sensor
 
     if config.module:
-        from o2t_jax.render.plugin import PluginRenderer
+        from o2t_jax.render.plugin.renderer import PluginRenderer
 
         cache = {"auto": Path(MODULE_CACHE), "off": None}.get(config.module_cache, Path(config.module_cache))
         renderer = PluginRenderer(
             config.module, config.module_python or None, cache_dir=cache, workers=config.render_workers
         )
         return Sensor(renderer), get_scene("room")
-    from o2t_jax.render.raycast_renderer import RaycastRenderer
-    from o2t_jax.render.renderer import SceneRenderer
+    from o2t_jax.render.opencv.renderer import SceneRenderer
+    from o2t_jax.render.raycast.renderer import RaycastRenderer
 
     scene = get_scene(config.scene or config.default_scene)
     kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer

@@ -20,7 +20,7 @@ from o2t_jax.models import law_phase
 from o2t_jax.models import phys_layer as phys
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import RAMP
-from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.systems import close_ups
 from tests.defaults import o2t_model

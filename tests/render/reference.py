@@ -6,9 +6,9 @@ import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, world_to_camera
 from o2t_jax.physics.room.ramp import ramp_corners, ramp_normal
-from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, palettes_of
-from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY
-from o2t_jax.render.solids import RAMP_COLOUR
+from o2t_jax.render.opencv.ball import SHADOW_COLOUR, SHADOW_OPACITY, palettes_of
+from o2t_jax.render.opencv.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY
+from o2t_jax.render.opencv.solids import RAMP_COLOUR
 
 SKY_ID, GROUND_ID, RAMP_ID, BALL_ID = 0, 1, 2, 3  # ball k has BALL_ID + k
 

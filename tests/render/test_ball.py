@@ -7,9 +7,9 @@ import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.room.exact import Setup
-from o2t_jax.render.ball import SHADOW_COLOUR, SHADOW_OPACITY, ball_patches, palettes_of
-from o2t_jax.render.rasteriser import Stage, draw_pictures, draw_scene
-from o2t_jax.render.view import view_for
+from o2t_jax.render.opencv.ball import SHADOW_COLOUR, SHADOW_OPACITY, ball_patches, palettes_of
+from o2t_jax.render.opencv.rasteriser import Stage, draw_pictures, draw_scene
+from o2t_jax.render.pose import view_for
 from tests.render.reference import BALL_ID, trace
 
 EYE = np.array([0.0, 0.0, 2.0])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.render.draw import (
+from o2t_jax.render.opencv.draw import (
     Box,
     blend,
     box_around,

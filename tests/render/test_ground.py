@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.render.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY, draw_backgrounds
-from o2t_jax.render.view import view_for
+from o2t_jax.render.opencv.ground import GROUND, LINE_SHADE, LINE_WIDTH_M, SKY, draw_backgrounds
+from o2t_jax.render.pose import view_for
 from tests.render.reference import trace
 
 

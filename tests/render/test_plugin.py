@@ -18,8 +18,9 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.process import set_variable
-from o2t_jax.render import plugin_child, plugin_process
-from o2t_jax.render.plugin import PluginRenderer
+from o2t_jax.render.plugin import child as plugin_child
+from o2t_jax.render.plugin import process as plugin_process
+from o2t_jax.render.plugin.renderer import PluginRenderer
 
 SECRET = "g0is9.7654"
 
@@ -213,7 +214,7 @@ CHATTY = f"""
 DRIVER = """
     import gc, logging, sys, traceback
     import numpy as np
-    from o2t_jax.render.plugin import PluginRenderer
+    from o2t_jax.render.plugin.renderer import PluginRenderer
 
     logging.basicConfig(level=0)
     renderer = PluginRenderer(sys.argv[1], cache_dir=sys.argv[2])
@@ -423,7 +424,7 @@ def test_children_end_with_a_killed_parent(tmp_path, seed):
     path = echo(tmp_path, extra="time.sleep(600 if seed_setup == 9 else 0)")
     code = textwrap.dedent(f"""
         import numpy as np, time
-        from o2t_jax.render.plugin import PluginRenderer
+        from o2t_jax.render.plugin.renderer import PluginRenderer
         renderer = PluginRenderer({str(path)!r}, timeout_s=2.0 if {seed} == 9 else 60.0)
         renderer.render({seed}, np.zeros(1), np.zeros((1, 2)), np.zeros((1, 3)), (4, 8))
         time.sleep(600)

@@ -8,10 +8,10 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.room.exact import Setup
 from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp, ramp_corners
-from o2t_jax.render.rasteriser import Stage, draw_pictures, draw_scene
+from o2t_jax.render.opencv.rasteriser import Stage, draw_pictures, draw_scene
+from o2t_jax.render.opencv.solids import BAR_COLOUR, Bar, Wedge
+from o2t_jax.render.pose import clip_near, view_for
 from o2t_jax.render.scenes import get_scene
-from o2t_jax.render.solids import BAR_COLOUR, Bar, Wedge
-from o2t_jax.render.view import clip_near, view_for
 from tests.render.reference import BALL_ID, RAMP_ID, trace
 
 RAMP = Ramp(slope=25.0, height=1.8, width=2.5, foot=(8.0, 1.0), uphill=70.0)
@@ -99,8 +99,8 @@ def test_scale_bars_lie_along_y_as_long_as_the_balls_diameter():
 
 def test_a_ball_hides_the_bar_behind_it_and_not_the_other_way_round():
     bar = Bar(3.0, 0.5)
-    from o2t_jax.render.ball import Sphere
-    from o2t_jax.render.draw import Box
+    from o2t_jax.render.opencv.ball import Sphere
+    from o2t_jax.render.opencv.draw import Box
 
     for eye_x, hides in ((0.0, False), (9.0, True)):  # ball at x = 2, bar at x = 3
         view = view_for(np.array([eye_x, 0.0, 0.5]), 0.0, 0.0, intrinsics_for(64, 64))

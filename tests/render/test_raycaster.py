@@ -15,13 +15,14 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, world_to_camera
 from o2t_jax.physics.gravity import law_for
 from o2t_jax.physics.room.jax_twin import ramp_arrays, state_from
-from o2t_jax.render import outlines, raycast_ball
-from o2t_jax.render.draw import fill_polygon, fixed_point
-from o2t_jax.render.rasteriser import draw_scene
-from o2t_jax.render.raycast_renderer import RaycastRenderer, picture_inputs, stack_inputs
-from o2t_jax.render.raycast_solids import POLYGON_GROWTH_PX
-from o2t_jax.render.raycaster import Camera, Scene, cast, cast_pictures, scene_from, scene_of_state
-from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render import silhouettes as outlines
+from o2t_jax.render.opencv.draw import fill_polygon, fixed_point
+from o2t_jax.render.opencv.rasteriser import draw_scene
+from o2t_jax.render.opencv.renderer import SceneRenderer
+from o2t_jax.render.raycast import ball as raycast_ball
+from o2t_jax.render.raycast.raycaster import Camera, Scene, cast, cast_pictures, scene_from, scene_of_state
+from o2t_jax.render.raycast.renderer import RaycastRenderer, picture_inputs, stack_inputs
+from o2t_jax.render.raycast.solids import POLYGON_GROWTH_PX
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.types import Renderer
 from tests.render.test_ball import EYE, outline_centroid, random_balls

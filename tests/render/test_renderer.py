@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.gravity import Gravity
-from o2t_jax.render import rasteriser
-from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.opencv import rasteriser
+from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.types import Renderer
 

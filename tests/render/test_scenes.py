@@ -85,7 +85,7 @@ def test_room_kinds(rooms):
 
 
 def test_no_ball_starts_inside_the_ramp(rooms):
-    from o2t_jax.render.solids import Wedge
+    from o2t_jax.render.opencv.solids import Wedge
 
     for room in rooms:
         if room.ramp is not None:

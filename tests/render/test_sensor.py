@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.physics.gravity import Gravity
-from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.render.sensor import Sensor, picture_rng
 from o2t_jax.systems.o2t import make_renderer

@@ -282,7 +282,7 @@ def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     from o2t_jax.data.o2t.curriculum import Curriculum
     from o2t_jax.data.o2t.pair_source import RenderSource
     from o2t_jax.physics.gravity import law_for
-    from o2t_jax.render.renderer import SceneRenderer
+    from o2t_jax.render.opencv.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
 
     scene = get_scene("ballistic")

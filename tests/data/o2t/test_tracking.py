@@ -12,7 +12,7 @@ from o2t_jax.data.o2t.tracking import Sighting, Track, match_blobs, rough_tracks
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import PROJECTILE, Setup, simulate, simulate_states
-from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from tests.defaults import flight_config
 

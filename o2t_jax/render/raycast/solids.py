@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from o2t_jax.physics.room.jax_twin import RampArrays
-from o2t_jax.render.look import (
+from o2t_jax.render.appearance import (
     BACK_SHADE,
     BAR_HALF_WIDTH_M,
     BAR_MIN_HALF_WIDTH_PX,

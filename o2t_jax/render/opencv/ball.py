@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.render import outlines
-from o2t_jax.render.draw import Box
-from o2t_jax.render.ellipses import boxes, conic_coverage, large_coverage, pick, small_coverage
-from o2t_jax.render.look import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_COLOUR, SHADOW_OPACITY
-from o2t_jax.render.view import Point, View
+from o2t_jax.render import silhouettes as outlines
+from o2t_jax.render.appearance import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_COLOUR, SHADOW_OPACITY
+from o2t_jax.render.opencv.coverage import boxes, conic_coverage, large_coverage, pick, small_coverage
+from o2t_jax.render.opencv.draw import Box
+from o2t_jax.render.pose import Point, View
 
 # Ellipses that fit into so many pixels a side are drawn together.
 _SMALL_PX = 12

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.render.look import NEAR_M
+from o2t_jax.render.appearance import NEAR_M
 
 Point = tuple[float, float, float]
 Pixel = tuple[float, float]

@@ -15,12 +15,12 @@ import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.physics.room.exact import Setup
-from o2t_jax.render.ball import Patch, Sphere, ball_patches, palettes_of
-from o2t_jax.render.draw import blend
-from o2t_jax.render.ground import draw_backgrounds
-from o2t_jax.render.look import BAR_X_M
-from o2t_jax.render.solids import Bar, Layer, Wedge, stand_order
-from o2t_jax.render.view import View, view_for
+from o2t_jax.render.appearance import BAR_X_M
+from o2t_jax.render.opencv.ball import Patch, Sphere, ball_patches, palettes_of
+from o2t_jax.render.opencv.draw import blend
+from o2t_jax.render.opencv.ground import draw_backgrounds
+from o2t_jax.render.opencv.solids import Bar, Layer, Wedge, stand_order
+from o2t_jax.render.pose import View, view_for
 
 # Pictures are made by many threads at once; OpenCV's own would only fight them for the cores.
 cv2.setNumThreads(1)

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 
 from o2t_jax.physics.room.exact import Setup
-from o2t_jax.render.rasteriser import Stage
-from o2t_jax.render.raycaster import Camera, Scene, cast_pictures, scene_from
-from o2t_jax.render.renderer import SceneRenderer
+from o2t_jax.render.opencv.rasteriser import Stage
+from o2t_jax.render.opencv.renderer import SceneRenderer
+from o2t_jax.render.raycast.raycaster import Camera, Scene, cast_pictures, scene_from
 
 # Pictures of one call to the device, as many as each of a sample's cameras makes. One number, so that a size is
 # compiled once and a picture's bytes do not depend on its company.

@@ -24,9 +24,9 @@ from typing import Any, Self
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.render import plugin_child as protocol
-from o2t_jax.render.plugin_cache import PictureCache
-from o2t_jax.render.plugin_process import Child, Died, Pool, Refused, Reply, TimedOut
+from o2t_jax.render.plugin import child as protocol
+from o2t_jax.render.plugin.cache import PictureCache
+from o2t_jax.render.plugin.process import Child, Died, Pool, Refused, Reply, TimedOut
 
 MAX_SIDE_PX = 8192
 _HELLO_S = 60.0

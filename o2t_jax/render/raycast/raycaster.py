@@ -20,11 +20,10 @@ import numpy as np
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.room.exact import Setup
 from o2t_jax.physics.room.jax_twin import RampArrays, RoomState, ramp_arrays
-from o2t_jax.render import outlines
-from o2t_jax.render import raycast_ball as balls
-from o2t_jax.render import raycast_ground as ground
-from o2t_jax.render import raycast_solids as solids
-from o2t_jax.render.look import BAR_COLOUR, BAR_HEIGHT_M, BAR_X_M, RAMP_COLOUR, SHADOW_COLOUR
+from o2t_jax.render import silhouettes as outlines
+from o2t_jax.render.appearance import BAR_COLOUR, BAR_HEIGHT_M, BAR_X_M, RAMP_COLOUR, SHADOW_COLOUR
+from o2t_jax.render.raycast import ball as balls
+from o2t_jax.render.raycast import ground, solids
 
 
 class Scene(NamedTuple):

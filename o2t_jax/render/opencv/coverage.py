@@ -3,7 +3,7 @@
 Pixel coordinates are those of `o2t_jax.types`: the centre of pixel (row i, column j) lies at (j + 0.5, i + 0.5).
 Coverage is the area of the shape inside the pixel's square, 0..1: the mean length of the ellipse's chords through it,
 which are known in closed form, by Gauss' rule over the part of the pixel that the ellipse spans. So a dot smaller than
-a pixel and a large disc are drawn alike, to 1% at worst (tests/render/test_ellipses.py). Small ellipses are worked out
+a pixel and a large disc are drawn alike, to 1% at worst (tests/render/test_coverage.py). Small ellipses are worked out
 many at once, as numpy takes as long for one as for a hundred. `raycast_ball.ellipse_coverage` is the same rule for
 jax.numpy, with chords evenly spread.
 """
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.render.draw import Box
-from o2t_jax.render.outlines import Outline
+from o2t_jax.render.opencv.draw import Box
+from o2t_jax.render.silhouettes import Outline
 
 # Smaller than this (half width, px) an ellipse changes no byte.
 _INVISIBLE_PX = 0.02

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from o2t_jax.render.draw import Box
-from o2t_jax.render.ellipses import boxes, conic_coverage, large_coverage, pick, small_coverage
-from o2t_jax.render.outlines import Outline
+from o2t_jax.render.opencv.coverage import boxes, conic_coverage, large_coverage, pick, small_coverage
+from o2t_jax.render.opencv.draw import Box
+from o2t_jax.render.silhouettes import Outline
 
 SIZE = 200
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from o2t_jax.render.look import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_OPACITY
-from o2t_jax.render.outlines import Ball, Outline, Shadow
+from o2t_jax.render.appearance import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_OPACITY
+from o2t_jax.render.silhouettes import Ball, Outline, Shadow
 
 # Chords in a pixel, evenly spread; more change a centroid by less than 0.002 px (tests/render/test_raycaster.py).
 CHORDS = 4

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from o2t_jax.process import user_environment
-from o2t_jax.render import plugin_child as protocol
+from o2t_jax.render.plugin import child as protocol
 
 # How often a wait looks whether the child still lives, and how long children have to end by themselves.
 _TICK_S = 0.2

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.render.draw import SCRATCH, clip_unit, fill
-from o2t_jax.render.look import (
+from o2t_jax.render.appearance import (
     FADE_FROM,
     FADE_TO,
     GRID_M,
@@ -26,7 +25,8 @@ from o2t_jax.render.look import (
     MIN_EYE_HEIGHT_M,
     SKY,
 )
-from o2t_jax.render.view import View, horizon_row
+from o2t_jax.render.opencv.draw import SCRATCH, clip_unit, fill
+from o2t_jax.render.pose import View, horizon_row
 
 # Numbers held in one pass over some rows: its arrays stay in the processor's second-level cache.
 _PASS_SIZE = 1 << 15

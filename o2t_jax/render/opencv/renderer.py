@@ -12,9 +12,9 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import INTEGRATORS, Setup, simulate
-from o2t_jax.render.rasteriser import Stage, draw_pictures
+from o2t_jax.render.opencv.rasteriser import Stage, draw_pictures
+from o2t_jax.render.pose import view_for
 from o2t_jax.render.scenes.base import Scene
-from o2t_jax.render.view import view_for
 
 MAX_SIDE_PX = 8192
 # Scenes kept by seed: a sample asks for the same one several times in a row.

@@ -16,9 +16,7 @@ import cv2
 import numpy as np
 
 from o2t_jax.physics.room.ramp import Ramp, RampFrame, ramp_corners, ramp_frame
-from o2t_jax.render.ball import Patch, Sphere
-from o2t_jax.render.draw import SCRATCH, Box, box_around, fill, fill_polygon, fixed_point, stroke
-from o2t_jax.render.look import (
+from o2t_jax.render.appearance import (
     BACK_SHADE,
     BAR_COLOUR,
     BAR_HALF_WIDTH_M,
@@ -32,7 +30,9 @@ from o2t_jax.render.look import (
     TOP_GAIN,
     TOUCH,
 )
-from o2t_jax.render.view import Pixel, Point, View, clip_near
+from o2t_jax.render.opencv.ball import Patch, Sphere
+from o2t_jax.render.opencv.draw import SCRATCH, Box, box_around, fill, fill_polygon, fixed_point, stroke
+from o2t_jax.render.pose import Pixel, Point, View, clip_near
 
 # Corners (see `ramp_corners`) of the wedge's faces: top, back, right, left.
 _FACES = ((0, 1, 2, 3), (2, 3, 5, 4), (1, 2, 4), (0, 3, 5))

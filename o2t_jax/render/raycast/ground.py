@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from o2t_jax.render.look import (
+from o2t_jax.render.appearance import (
     FADE_FROM,
     FADE_TO,
     GRID_M,

@@ -1,0 +1,1 @@
+"""The device's renderer: scenes cast by rays in JAX."""

@@ -61,9 +61,9 @@ def _weights(law: Mapping[str, Any]) -> dict[str, Any]:
 
 def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Path) -> dict[str, Any]:
     """What of the record needs pictures; see `read_and_refine`."""
-    from o2t_jax.evaluation import zoom
-    from o2t_jax.evaluation.refine import refine_run
-    from o2t_jax.systems import close_ups
+    from o2t_jax.evaluation.o2t import close_ups as zoom
+    from o2t_jax.evaluation.o2t.refined_law import refine_run
+    from o2t_jax.systems import o2t_close_ups as close_ups
 
     state = opened.state
     try:

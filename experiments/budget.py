@@ -1,7 +1,7 @@
 """Where the error of a run's g comes from: python -m experiments.budget --workdir=DIR [--samples=600] [--json=FILE|-]
 
 Takes FUTURE samples that the run never saw, lets the network see the ball in them, and finds g again by the law's own
-loss, with everything true but one part of what was seen (o2t_jax/evaluation/budget.py). For runs whose world is known,
+loss, with everything true but one part of what was seen (o2t_jax/evaluation/o2t/error_budget.py). For runs whose world is known,
 of constant gravity, with sampler=pairs (config cpu). The last row is the law in the weights: what it is off by beyond
 the row before it is the picture's loss, the optimiser and the samples it happened to see.
 """
@@ -44,7 +44,7 @@ def tell_budget(arguments: _cli.Arguments) -> int:
 def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.o2t.curriculum import Stage
-    from o2t_jax.evaluation.budget import budget, sight
+    from o2t_jax.evaluation.o2t.error_budget import budget, sight
     from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir

@@ -20,8 +20,8 @@ from absl import flags
 
 from experiments import _cli
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.law import design_matrix
-from o2t_jax.evaluation.tracks import Tracks, fit_tracks, fly
+from o2t_jax.evaluation.o2t.bundle_adjustment import Tracks, fit_tracks, fly
+from o2t_jax.evaluation.o2t.law import design_matrix
 from o2t_jax.evaluation.writers.console import tell
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 

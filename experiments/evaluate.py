@@ -1,7 +1,7 @@
 """Measures a run on its held-out set: python -m experiments.evaluate --workdir=DIR [--step=STEP] [--json=FILE|-]
 
 Prints the system's tables (for O2T: picture and ball errors per mode and n beside rows that do nothing; the measures
-are defined in o2t_jax/evaluation/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
+are defined in o2t_jax/evaluation/o2t/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
 DIR/evaluation/. The JSON holds every scalar, table and curve. With --json=- standard output is the JSON alone, and the
 rest goes to standard error.
 """

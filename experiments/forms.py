@@ -5,7 +5,7 @@
 Draws laws (linear or g0 + alpha / (z + 10), g0 ~ U(9, 10), their fall over 0 to 20 m as of alpha ~ U(-10, 10)) and
 tracks as experiments.coverage does, with a noise from 0.05 to 2 px each. The true form's expected lead is what it leads
 the best other form by on the tracks without noise, in units of that noise. Asked for are `laws` laws whose true form
-leads by 5 and more, and as many where it leads by less than 1; the criterion is that of `o2t_jax.evaluation.forms`.
+leads by 5 and more, and as many where it leads by less than 1; the criterion is that of `o2t_jax.evaluation.o2t.law_form`.
 Expected: the first named rightly, 18 of 20 and more; the second not named wrongly, 1 of 20 at most.
 """
 
@@ -19,7 +19,7 @@ from absl import flags
 
 from experiments import _cli, coverage
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import forms
+from o2t_jax.evaluation.o2t import law_form as forms
 from o2t_jax.evaluation.writers.console import tell
 from o2t_jax.geometry.camera import intrinsics_for
 

@@ -32,8 +32,8 @@ def show_law(arguments: _cli.Arguments) -> int:
     """Reads, prints, plots and writes as the arguments say."""
     values = arguments.flags
     workdir = _cli.workdir_of(values)
-    from o2t_jax.evaluation.law import LAW_KEYS, format_law
-    from o2t_jax.evaluation.plots import history_of, plot_law
+    from o2t_jax.evaluation.o2t.law import LAW_KEYS, format_law
+    from o2t_jax.evaluation.o2t.plots import history_of, plot_law
     from o2t_jax.evaluation.writers.console import tell, text_stream
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics

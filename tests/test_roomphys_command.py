@@ -11,7 +11,8 @@ import pytest
 
 from experiments import _second_look, _submission, roomphys
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import refine, zoom
+from o2t_jax.evaluation.o2t import close_ups as zoom
+from o2t_jax.evaluation.o2t import refined_law as refine
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.models import law_phase
 from o2t_jax.training.checkpoint import open_workdir

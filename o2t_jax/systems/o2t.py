@@ -20,9 +20,9 @@ from o2t_jax.data.o2t.pair_source import RenderSource
 from o2t_jax.data.o2t.shots import ViewConfig
 from o2t_jax.data.pipeline import Pipeline, render_pipeline
 from o2t_jax.data.replay import BufferConfig
-from o2t_jax.evaluation.heldout import Balls, HeldOut, collect
-from o2t_jax.evaluation.law import read_out
-from o2t_jax.evaluation.prediction import PredictionEvaluator
+from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
+from o2t_jax.evaluation.o2t.law import read_out
+from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
 from o2t_jax.models import phys_layer as phys
 from o2t_jax.models.encoders import ENCODERS
 from o2t_jax.models.o2t import O2TModel
@@ -287,7 +287,7 @@ class O2TSystem(System):
         return predict
 
     def read_law(self, state: TrainState) -> dict[str, Any]:
-        """The read-out of `o2t_jax.evaluation.law.read_out`, from the weights alone."""
+        """The read-out of `o2t_jax.evaluation.o2t.law.read_out`, from the weights alone."""
         layer = state.params["layer"]
         visited = np.asarray(state.extra["visited"])
         g0, alpha = float(layer["g0"]), np.asarray(layer["alpha"])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.evaluation.heldout import collect, silhouettes
+from o2t_jax.evaluation.o2t.heldout import collect, silhouettes
 from o2t_jax.types import FUTURE
 
 SIZE = 64

@@ -12,8 +12,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from experiments import evaluate, law, report
-from o2t_jax.evaluation.law import LAW_KEYS, params_sha256, read_out
-from o2t_jax.evaluation.prediction import PredictionEvaluator
+from o2t_jax.evaluation.o2t.law import LAW_KEYS, params_sha256, read_out
+from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.checkpoint import Checkpoints
 from o2t_jax.training.state import TrainState

@@ -13,7 +13,7 @@ import pytest
 
 from experiments import report
 from o2t_jax import media
-from o2t_jax.evaluation.law import read_out
+from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.writers.folder import ResultsFolder
 from o2t_jax.results import Column, Curve, Film, Picture, Scalar, Score, ScoreCurve, ScoreTable
 from o2t_jax.training import workdir as folders

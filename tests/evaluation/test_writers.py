@@ -11,7 +11,7 @@ import pytest
 
 from o2t_jax import media, results
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import prediction
+from o2t_jax.evaluation.o2t import prediction
 from o2t_jax.evaluation.writers import console, csv_file, curves, json_file, pictures
 from o2t_jax.evaluation.writers.folder import ResultsFolder, read_index
 from o2t_jax.results import Column, Curve, Film, Picture, Scalar, Score, ScoreCurve, ScoreTable, Table

@@ -11,8 +11,8 @@ import numpy as np
 
 from o2t_jax import results
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.law import LAW_KEYS
-from o2t_jax.evaluation.plots import history_of, law_figure
+from o2t_jax.evaluation.o2t.law import LAW_KEYS
+from o2t_jax.evaluation.o2t.plots import history_of, law_figure
 from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.console import format_cell, heading, shown_columns
 from o2t_jax.evaluation.writers.curves import COLOURS, figure_of, new_axes, svg_of

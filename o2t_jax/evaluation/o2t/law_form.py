@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from o2t_jax.evaluation.law import FORMS, fit_form
-from o2t_jax.evaluation.tracks import Shared, TrackFit, Tracks, fit_tracks
+from o2t_jax.evaluation.o2t.bundle_adjustment import Shared, TrackFit, Tracks, fit_tracks
+from o2t_jax.evaluation.o2t.law import FORMS, fit_form
 from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.physics.gravity import LAWS
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.refine import Sightings, as_tracks, measure, refine
+from o2t_jax.evaluation.o2t.refined_law import Sightings, as_tracks, measure, refine
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import rkn4_step, semi_implicit_euler_step

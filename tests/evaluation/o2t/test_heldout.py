@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from o2t_jax.evaluation import heldout
+from o2t_jax.evaluation.o2t import heldout
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from o2t_jax.evaluation.law import FORMS
+from o2t_jax.evaluation.o2t.law import FORMS
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, world_to_camera
 from o2t_jax.physics.gravity import LAWS
 from o2t_jax.physics.integrators import rkn4_step

@@ -7,8 +7,8 @@ import pytest
 
 from o2t_jax import results
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import baselines, prediction
-from o2t_jax.evaluation.heldout import HeldOut, collect, moving_regions
+from o2t_jax.evaluation.o2t import baselines, prediction
+from o2t_jax.evaluation.o2t.heldout import HeldOut, collect, moving_regions
 from o2t_jax.evaluation.writers import pictures
 from o2t_jax.types import DIS, FUTURE, TARGET, VIEW
 

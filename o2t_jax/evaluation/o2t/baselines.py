@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.evaluation.heldout import HeldOut, difference, moving_regions
+from o2t_jax.evaluation.o2t.heldout import HeldOut, difference, moving_regions
 from o2t_jax.geometry.camera import (
     MIN_DEPTH_M,
     Intrinsics,

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.refine import Refined, Sightings, refine
-from o2t_jax.evaluation.tracks import fly
+from o2t_jax.evaluation.o2t.bundle_adjustment import fly
+from o2t_jax.evaluation.o2t.refined_law import Refined, Sightings, refine
 from o2t_jax.geometry.camera import intrinsics_for, look_at
 
 PICTURE_PX = 512

@@ -25,9 +25,9 @@ import cv2
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.baselines import BASELINES
 from o2t_jax.evaluation.batches import in_batches
-from o2t_jax.evaluation.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
+from o2t_jax.evaluation.o2t.baselines import BASELINES
+from o2t_jax.evaluation.o2t.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
 from o2t_jax.evaluation.writers.pictures import picture_grid
 from o2t_jax.results import Better, Column, Film, Picture, Result, Score, ScoreCurve, ScoreTable
 from o2t_jax.types import DIS, FUTURE, MODES, TARGET, VIEW, PyTree

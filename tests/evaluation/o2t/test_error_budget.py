@@ -5,7 +5,7 @@ import pytest
 
 from experiments import budget as command
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import budget
+from o2t_jax.evaluation.o2t import error_budget as budget
 from o2t_jax.geometry.camera import look_at
 
 G, HUBER = 3.71, 0.02

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import zoom
-from o2t_jax.evaluation.refine import Paths
-from o2t_jax.evaluation.tracks import fly
+from o2t_jax.evaluation.o2t import close_ups as zoom
+from o2t_jax.evaluation.o2t.bundle_adjustment import fly
+from o2t_jax.evaluation.o2t.refined_law import Paths
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.models import law_phase
 from o2t_jax.models import phys_layer as phys
@@ -22,7 +22,7 @@ from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import RAMP
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
-from o2t_jax.systems import close_ups
+from o2t_jax.systems import o2t_close_ups as close_ups
 from tests.defaults import o2t_model
 
 LAW = np.array([9.4, 3.0])

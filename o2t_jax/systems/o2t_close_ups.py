@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.refine import Sightings
-from o2t_jax.evaluation.zoom import MOMENTS, Zooms
+from o2t_jax.evaluation.o2t.close_ups import MOMENTS, Zooms
+from o2t_jax.evaluation.o2t.refined_law import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, world_to_camera
 from o2t_jax.models.law_phase import FlightRays, train_law
 

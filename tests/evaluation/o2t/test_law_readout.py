@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation import law as L
-from o2t_jax.evaluation.plots import history_of, plot_law
+from o2t_jax.evaluation.o2t import law as L
+from o2t_jax.evaluation.o2t.plots import history_of, plot_law
 from o2t_jax.physics.gravity import Gravity
 
 HEIGHTS = np.arange(0.0, 20.01, 0.5)

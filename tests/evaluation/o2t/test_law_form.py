@@ -7,7 +7,7 @@ import pytest
 
 from experiments import coverage
 from experiments import forms as study
-from o2t_jax.evaluation import forms
+from o2t_jax.evaluation.o2t import law_form as forms
 from o2t_jax.geometry.camera import intrinsics_for
 
 LENS = intrinsics_for(512, 512)

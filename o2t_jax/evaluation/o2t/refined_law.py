@@ -21,8 +21,8 @@ from scipy import special
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.batches import in_batches
-from o2t_jax.evaluation.forms import leads_beside, named
-from o2t_jax.evaluation.tracks import Shared, TrackFit, Tracks, fit_tracks
+from o2t_jax.evaluation.o2t.bundle_adjustment import Shared, TrackFit, Tracks, fit_tracks
+from o2t_jax.evaluation.o2t.law_form import leads_beside, named
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
 
 # A sighting farther from where the blobs roughly put the ball is of something else.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from o2t_jax.evaluation.law import Curve, fit_hyperbolic
+from o2t_jax.evaluation.o2t.law import Curve, fit_hyperbolic
 from o2t_jax.evaluation.writers.curves import COLOURS, INK, new_axes
 
 if TYPE_CHECKING:

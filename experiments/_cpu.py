@@ -35,7 +35,7 @@ KEPT = ("glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1000000000000")
 _TUNABLES = "GLIBC_TUNABLES"
 _PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _ROOT = Path(__file__).resolve().parent.parent
-_COMMANDS = (_ROOT / "experiments", _ROOT / "benchmarks")
+_COMMANDS = (_ROOT / "experiments", _ROOT / "experiments" / "studies", _ROOT / "benchmarks")
 
 
 def prepare(tuning: str) -> None:

@@ -1,96 +1,15 @@
-"""Where the error of a run's g comes from: python -m experiments.budget --workdir=DIR [--samples=600] [--json=FILE|-]
-
-Takes FUTURE samples that the run never saw, lets the network see the ball in them, and finds g again by the law's own
-loss, with everything true but one part of what was seen (o2t_jax/evaluation/o2t/error_budget.py). For runs whose world is known,
-of constant gravity, with sampler=pairs (config cpu). The last row is the law in the weights: what it is off by beyond
-the row before it is the picture's loss, the optimiser and the samples it happened to see.
-"""
+"""Moved to experiments.studies.error_budget; this name answers with one line."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
 
-from absl import flags
-
-from experiments import _cli, _cpu
-from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.writers.console import tell
-
-ROWS = {
-    "none": "nothing: geometry and algebra alone",
-    "target": "the sighting in the target",
-    "inputs": "P1 and P2, from the four inputs",
-    "scatter": "their scatter alone (errors in variables)",
-    "all": "all five sightings",
-    "differences": "all five, by finite differences (median)",
-}
+from experiments._moved import moved_to
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    return _cli.run(tell_budget, argv, doc=__doc__ or "", define=_define, with_config=False)
-
-
-def tell_budget(arguments: _cli.Arguments) -> int:
-    """Finds g by parts and prints the table."""
-    values = arguments.flags
-    result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning)
-    tell(format_budget(result), result, values.json)
-    return 0
-
-
-def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
-    """The budget of a run, with its world's `truth` and the `weights`' g."""
-    from o2t_jax.data.o2t.curriculum import Stage
-    from o2t_jax.evaluation.o2t.error_budget import budget, sight
-    from o2t_jax.physics.gravity import gravity_of
-    from o2t_jax.systems.base import build_system
-    from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.resources import set_compilation_cache
-
-    opened = open_workdir(workdir)
-    config = opened.config
-    if config.get("sampler") != "pairs" or config.get("gauge") != "camera" or config.module:
-        raise UsageError(f"{workdir}: a budget needs sampler=pairs, gauge=camera and no module")
-    if not gravity_of(config.world).is_constant:
-        raise UsageError(f"{workdir}: a budget needs a gravity that is the same at all heights, such as world.alpha=0")
-    set_compilation_cache(config.compilation_cache)
-    _cpu.start_devices(tuning, config.device)
-    system: Any = build_system(config)
-    ahead = Stage((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
-    batch, truth, _ = system.source.held_out([ahead], samples)
-    direction, seen = sight(system.model, opened.state.params, batch)
-    found = budget(batch, truth.position[:, :, 0], direction, seen, config.huber)
-    weights = system.read_law(opened.state)["g0_weight"]
-    return {"workdir": str(workdir), "truth": gravity_of(config.world).params[0], **found, "weights": float(weights)}
-
-
-def format_budget(result: dict[str, Any]) -> str:
-    """The table, and how the sightings miss."""
-    truth = result["truth"]
-    lines = [
-        f"{result['workdir']}: {result['samples']} samples, true g {truth:g} m/s^2",
-        f"{'taken from the network':45s} {'g':>9s} {'off by':>9s} {'+-':>7s} {'%':>7s}",
-    ]
-    for name, text in ROWS.items():
-        g, error = result[name]
-        lines.append(f"{text:45s} {g:9.4f} {g - truth:+9.4f} {error:7.4f} {100 * (g / truth - 1):+7.2f}")
-    g = result["weights"]
-    lines.append(f"{'the law in the weights':45s} {g:9.4f} {g - truth:+9.4f} {'':7s} {100 * (g / truth - 1):+7.2f}")
-    for axis, point in result["keypoints"].items():
-        lines.append(
-            f"sightings along {axis}, px of a 64 px picture: {point.offset:+.4f} in the mean, "
-            f"{point.slope:+.5f} per px from the centre, scatter {point.scatter:.4f}"
-        )
-    return "\n".join(lines)
-
-
-def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
-    flags.DEFINE_integer("samples", 600, "FUTURE samples to render", lower_bound=20, flag_values=values)
-    flags.DEFINE_string("json", None, "file for the numbers; '-' is standard output", flag_values=values)
+    """Says where the command is; returns 2."""
+    return moved_to("experiments.studies.error_budget")
 
 
 if __name__ == "__main__":

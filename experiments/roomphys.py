@@ -4,8 +4,8 @@ python -m experiments.roomphys --module=render_scene_a1e.py --module_python=PYTH
 python -m experiments.roomphys --worlds=9.5:8,9.2:-3 --draw=3 --out=submit.txt
 
 --module may be given several times. --worlds and --draw take this project's own `room` instead, with laws named or
-drawn at run time (as by experiments.worlds), to try the whole way. FILE gets the refined laws, FILE with -weights in
-its name the laws in the weights: two answers, never mixed.
+drawn at run time (as by experiments.studies.worlds), to try the whole way. FILE gets the refined laws, FILE with
+-weights in its name the laws in the weights: two answers, never mixed.
 Each module is trained in a process of its own in FILE.runs (--runs), with one JSON each; finished ones are skipped.
 --score alone scores what is there; more --config.FIELD=VALUE apply to all runs. docs/roomphys.md tells more.
 """
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments import _cli, _submission, sweep
-from experiments._second_look import ZOOMS, as_columns, read_and_refine
+from experiments._close_ups import ZOOMS, as_columns, read_and_refine
 from experiments._trainings import stoppable
-from experiments.worlds import check_hyperbolic, define_worlds, worlds
+from experiments.studies.worlds import check_hyperbolic, define_worlds, worlds
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 

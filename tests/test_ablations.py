@@ -1,4 +1,4 @@
-"""experiments.ablations: every variant is a config that trains; the trainings themselves are long runs."""
+"""experiments.studies.ablations: every variant is a config that trains; the trainings themselves are long runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from experiments import ablations
+from experiments.studies import ablations
 from o2t_jax.systems import o2t
 
 

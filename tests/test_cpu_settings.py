@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -152,3 +153,12 @@ def test_a_peer_can_be_started_with_malloc_as_it_comes(monkeypatch) -> None:
     with default_malloc():
         assert seen() == "None"
     assert seen() == HUGE_PAGES
+
+
+def test_a_command_that_has_moved_answers_under_its_old_name(capsys) -> None:
+    old = ("worlds", "ablations", "budget", "coverage", "forms")
+    for name in old:
+        assert importlib.import_module(f"experiments.{name}").main(["--help"]) == 2
+        error = capsys.readouterr().err
+        module = error.partition("python -m ")[2].partition(",")[0]
+        assert error.count("\n") == 1 and importlib.util.find_spec(module) is not None, error

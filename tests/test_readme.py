@@ -197,7 +197,7 @@ def test_what_the_pages_name_is_there(page):
     _, config = load_config("cpu")
     fields = {name.rstrip(".") for name in re.findall(r"--config\.([a-z][\w.]*)", text)}
     assert fields <= set(flatten(config.to_dict())), "fields that no config has"
-    for module in set(re.findall(r"python -m ((?:experiments|benchmarks)\.\w+)", text)):
+    for module in set(re.findall(r"python -m ((?:experiments|benchmarks)(?:\.\w+)+)", text)):
         assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         assert link.startswith("https://") or (page.parent / link).exists(), link

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import _second_look, _submission, roomphys
+from experiments import _close_ups as _second_look
+from experiments import _submission, roomphys
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import close_ups as zoom
 from o2t_jax.evaluation.o2t import refined_law as refine

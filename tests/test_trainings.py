@@ -34,7 +34,8 @@ time.sleep(60)
 """
 COMMAND = """
 import sys
-from experiments import _trainings, sweep, worlds
+from experiments import _trainings, sweep
+from experiments.studies import worlds
 _trainings.COMMAND = (sys.executable, "training.py")
 sys.exit({"sweep": sweep, "worlds": worlds}[sys.argv[1]].main(sys.argv[2:]))
 """

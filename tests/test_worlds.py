@@ -1,4 +1,4 @@
-"""experiments.worlds: what it trains, how it judges; the trainings themselves are long runs with recorded results."""
+"""experiments.studies.worlds: what it trains, how it judges; the trainings are long runs with recorded results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from experiments import worlds
+from experiments.studies import worlds
 from o2t_jax.errors import UsageError
 
 

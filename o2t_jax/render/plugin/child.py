@@ -1,4 +1,4 @@
-"""The child process in which a plug-in module renders, and the protocol it shares with `o2t_jax.render.plugin.renderer`.
+"""The child process in which a plug-in module renders, and the protocol it shares with `render.plugin.renderer`.
 
 Run as a script by the interpreter that the user chose, which may hold neither JAX nor this project: standard library,
 numpy and the module only, Python 3.8 or newer; never import `o2t_jax` here.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import budget as command
+from experiments.studies import error_budget as command
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import error_budget as budget
 from o2t_jax.geometry.camera import look_at

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments import coverage
-from experiments import forms as study
+from experiments.studies import interval_coverage as coverage
+from experiments.studies import law_form as study
 from o2t_jax.evaluation.o2t import law_form as forms
 from o2t_jax.geometry.camera import intrinsics_for
 

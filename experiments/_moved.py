@@ -1,0 +1,10 @@
+"""What a command that has moved answers under its old name."""
+
+from __future__ import annotations
+
+from experiments._cli import fail
+
+
+def moved_to(module: str) -> int:
+    """One line on standard error that names the new command; returns the exit code, 2."""
+    return fail(f"this command is now python -m {module}, with the same arguments")

@@ -193,7 +193,7 @@ def _child(arguments: argparse.Namespace) -> None:
     """Writes one row to --json, and the state's numbers beside it."""
     import json
 
-    from o2t_jax.training.parallel import start_devices
+    from o2t_jax.systems.devices import start_devices
 
     start_devices("cpu", arguments.coordinator, 2, arguments.process_id)
     target = Path(arguments.json)

@@ -36,8 +36,8 @@ from benchmarks.common import finish
 from experiments import _cli
 from experiments._malloc import restart_with_memory
 from experiments.configs import cpu, seed
+from o2t_jax.systems.devices import start_devices
 from o2t_jax.systems.o2t import build
-from o2t_jax.training import parallel
 from o2t_jax.training.resources import flops
 from o2t_jax.training.state import Initial, tree_size
 from o2t_jax.training.step import make_train_step
@@ -208,7 +208,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}", file=sys.stderr)
         return 2
     _cli.quiet_and_fast()  # the compiler's and the device's settings are those of experiments.train
-    parallel.start_devices()
+    start_devices()
     results = []
     if arguments.peer:
         return versus(arguments.rows.split(","), table, arguments)

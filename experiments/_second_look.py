@@ -25,8 +25,8 @@ def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -
     Args: `refine_setups`: setups whose flights are used, 0: those of the training; `zooms`: most close-ups, 0: none.
     """
     from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.devices import start_devices
     from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.parallel import start_devices
 
     opened = open_workdir(workdir)
     start_devices(opened.config.device)

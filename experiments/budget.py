@@ -46,8 +46,8 @@ def run_budget(workdir: Path, samples: int) -> dict[str, Any]:
     from o2t_jax.data.curriculum import Stage
     from o2t_jax.evaluation.budget import budget, sight
     from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.devices import start_devices
     from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.parallel import start_devices
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir)

@@ -31,8 +31,8 @@ def evaluate(arguments: _cli.Arguments) -> int:
     workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.report import text_stream, write_json
     from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.devices import start_devices
     from o2t_jax.training.checkpoint import open_workdir
-    from o2t_jax.training.parallel import start_devices
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir, values.step)

@@ -32,9 +32,9 @@ def show_law(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.plots import history_of, plot_law
     from o2t_jax.evaluation.report import tell, text_stream
     from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.devices import start_devices
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
-    from o2t_jax.training.parallel import start_devices
 
     # A few numbers: no device is worth waiting for, and the run's own may not be there.
     start_devices("cpu")

@@ -30,12 +30,13 @@ def train(arguments: _cli.Arguments) -> int:
     workdir = Path(values.workdir) if values.workdir else default_workdir(arguments.config_name, config)
     # From here on JAX is needed.
     from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.devices import start_devices
     from o2t_jax.training import parallel, resources
     from o2t_jax.training.progress import Progress
     from o2t_jax.training.run import run
 
     resources.set_compilation_cache(config.compilation_cache)
-    parallel.start_devices(config.device, values.coordinator, values.num_processes, values.process_id)
+    start_devices(config.device, values.coordinator, values.num_processes, values.process_id)
     devices = parallel.make_parallel(config.parallel)
     progress = Progress(enabled=devices.is_writer)
     return run(build_system(config), config, workdir, parallel=devices, progress=progress)

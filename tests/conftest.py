@@ -5,6 +5,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # o2t_jax, experiments and tests, also without installing the project
@@ -37,3 +39,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     names = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: names.get(item.path, len(LONG)))
+
+
+@pytest.fixture(autouse=True)
+def plain_form_again():
+    """A command run in this process chooses the form of the network's operations: not for the next test."""
+    yield
+    if ops := sys.modules.get("o2t_jax.models.ops"):
+        ops.use("plain")

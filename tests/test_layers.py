@@ -12,10 +12,9 @@ PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
 # Folder or file of o2t_jax -> what of o2t_jax it may import, beside itself. Every part must be listed.
-BASE = {"types", "errors", "trees"}
+BASE = {"types", "errors"}
 ALLOWED = {
     "types": set(),
-    "trees": {"types"},
     "errors": set(),
     "geometry": BASE,
     "physics": BASE | {"geometry"},

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from o2t_jax.models.encoder import LEVELS, STRIDE
-from o2t_jax.models.inputs import GREY, INPUT_CHANNELS, NUM_INPUTS, PARA_MAP, PARA_SCALE
+from o2t_jax.models.inputs import PARA_MAP, PARA_SCALE
 from o2t_jax.models.layers import GROUPS, HEADS, level_widths
 from o2t_jax.models.o2t_loss import HALF_GREY, L1_SHARE, MSE_SHARE
+from o2t_jax.models.ops import GREY, INPUT_CHANNELS, NUM_INPUTS
 from o2t_jax.models.phys_layer import BLEND_FLOOR, BLEND_RANGE, BLEND_STEPS
 
 

@@ -15,32 +15,10 @@ import jax.numpy as jnp
 
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics, pixel_directions, pixel_grid, project
 from o2t_jax.models.metric import Metric, camera_poses
+from o2t_jax.models.ops import bilinear
 
 SKY_DISTANCE_M = 1e4
 LOGIT_MARGIN = 0.005
-
-
-def bilinear(maps: jax.Array, pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Samples `maps` [B, H, W, C] at `pixels` [B, ..., 2] (u, v).
-
-    Returns: values [B, ..., C] (clamped at the border) and `inside` [B, ...], False where a neighbour is missing.
-    """
-    b, h, w, c = maps.shape
-    flat = pixels.reshape(b, -1, 2) - 0.5
-    inside = (flat[..., 0] > -0.5) & (flat[..., 0] < w - 0.5) & (flat[..., 1] > -0.5) & (flat[..., 1] < h - 0.5)
-    x, y = jnp.clip(flat[..., 0], 0.0, w - 1.0), jnp.clip(flat[..., 1], 0.0, h - 1.0)
-    x0 = jnp.clip(jnp.floor(x), 0, w - 2).astype(jnp.int32)
-    y0 = jnp.clip(jnp.floor(y), 0, h - 2).astype(jnp.int32)
-    fx, fy = (x - x0)[..., None], (y - y0)[..., None]
-    # The 2 x 2 neighbours side by side: one gather of 4 C numbers costs less than four of C.
-    right = jnp.concatenate([maps[:, :, 1:], maps[:, :, -1:]], axis=2)
-    rows = jnp.concatenate([maps, right], axis=-1)
-    below = jnp.concatenate([rows[:, 1:], rows[:, -1:]], axis=1)
-    table = jnp.concatenate([rows, below], axis=-1).reshape(b, h * w, 4 * c)
-    near = jnp.take_along_axis(table, (y0 * w + x0)[..., None], axis=1)
-    weights = jnp.concatenate([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], axis=-1)
-    values = jnp.sum(near.reshape(*near.shape[:2], 4, c) * weights[..., None], axis=2)
-    return values.reshape(*pixels.shape[:-1], c), inside.reshape(pixels.shape[:-1])
 
 
 class Lenses(NamedTuple):
@@ -53,7 +31,7 @@ class Lenses(NamedTuple):
 def view_rays(para: jax.Array, intrinsics: Intrinsics) -> jax.Array:
     """Unit world rays [B, H, W, 3] of the cameras of `para` [B, 6]."""
     _, rotation = camera_poses(para)
-    grid = jnp.asarray(pixel_grid(intrinsics), jnp.float32)
+    grid = jnp.asarray(pixel_grid(intrinsics), para.dtype)
     return pixel_directions(grid, rotation[:, None, None], intrinsics.over(2))
 
 

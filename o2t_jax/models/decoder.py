@@ -10,21 +10,20 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from o2t_jax.models.encoder import LEVELS, STRIDE
 from o2t_jax.models.layers import (
     Attention,
     Conv,
     Dense,
-    EnlargingConv,
     NormAct,
     ResBlock,
-    complete,
+    UpsampleConv,
     lecun_normal,
     level_widths,
     zeros,
 )
+from o2t_jax.models.ops import at_least_float32
 
 
 class Decoder(nn.Module):
@@ -33,7 +32,7 @@ class Decoder(nn.Module):
     base_ch: int
     remat: bool = False
     zero_last: bool = False
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, h: jax.Array, skips: Sequence[jax.Array], extra: jax.Array | None = None) -> jax.Array:
@@ -44,18 +43,18 @@ class Decoder(nn.Module):
         height, width = skips[0].shape[1:3]
         rows, columns = height // STRIDE, width // STRIDE
         x = Dense(rows * columns * widths[-1], name="seed", dtype=self.dtype)(h)
-        x = x.reshape(h.shape[0], rows, columns, widths[-1])
+        x = x.reshape(h.shape[0], rows, columns, widths[-1])  # [B, H/32, W/32, 256]
         out_widths = (*reversed(widths[:-1]), widths[0])
         for level in range(LEVELS):
             beside = [skips[LEVELS - 1 - level]]
             if extra is not None and level == LEVELS - 1:
                 beside.append(extra)
-            conv = EnlargingConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")
-            x = conv(complete(x), beside)
+            x = UpsampleConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x, beside)
             for i in range(2):
                 x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
             if level == 0:
                 x = attention(self.dtype, name="level1_attention")(x)
+        # [B, H, W, 16]
         x = NormAct(self.dtype, name="out_norm")(x)
         init = zeros if self.zero_last else lecun_normal
-        return complete(Conv(3, dtype=self.dtype, kernel_init=init, name="out")(x)).astype(jnp.float32)
+        return at_least_float32(Conv(3, dtype=self.dtype, kernel_init=init, name="out")(x))

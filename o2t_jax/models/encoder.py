@@ -8,8 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.inputs import Planes, Stem
-from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, complete, level_widths
+from o2t_jax.models.inputs import Stem
+from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths
+from o2t_jax.models.ops import at_least_float32
 
 LEVELS = 5
 STRIDE = 2**LEVELS
@@ -25,30 +26,30 @@ class Encoder(nn.Module):
     base_ch: int
     latent_dim: int
     remat: bool = False
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
-    def __call__(self, inputs: jax.Array | Planes) -> tuple[jax.Array, list[jax.Array]]:
-        """What `InputChannels` gives -> h float32 [B, latent_dim], skips [B, H/2^i, W/2^i, C_i].
+    def __call__(self, pictures: jax.Array, para_maps: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        """`pictures` float32 [B, 4, H, W, 3], `para_maps` [B, 5, 8, 8] -> h float32 [B, latent_dim], five skips.
 
-        i = 0..4.
+        Skip i = 0..4 is [B, H/2^i, W/2^i, C_i], with base width 32 C = 16, 16, 32, 64, 128.
         """
         block = nn.remat(ResBlock) if self.remat else ResBlock
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)
-        x = Stem(widths[0], self.dtype, name="stem")(inputs)
+        x = Stem(widths[0], self.dtype, name="stem")(pictures, para_maps)  # [B, H, W, 16]
         skips = []
         for level, width in enumerate(widths):
             for i in range(2):
                 x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
             if level == LEVELS - 1:
                 x = attention(self.dtype, name=f"level{level + 1}_attention")(x)
-            skips.append(complete(x))
-            x = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down")(skips[-1])
-        x = block(self.dtype, name="bottleneck_res1")(x)
+            skips.append(x)
+            x = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down")(x)
+        x = block(self.dtype, name="bottleneck_res1")(x)  # [B, H/32, W/32, 256]
         x = attention(self.dtype, name="bottleneck_attention")(x)
         x = block(self.dtype, name="bottleneck_res2")(x)
         x = NormAct(self.dtype, name="head_norm")(x)
-        pooled = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+        pooled = jnp.mean(at_least_float32(x), axis=(1, 2))  # [B, 256]
         hidden = nn.silu(Dense(widths[-1], name="head1")(pooled))
         return Dense(self.latent_dim, name="head2")(hidden), skips

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from o2t_jax.models.filters import separable
+from o2t_jax.models.ops import separable
 
 SIGMA_PX = 1.0
 FINE_SIGMA_PX, FINE_ROUNDS = 0.6, 2

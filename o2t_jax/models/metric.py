@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
-from o2t_jax.models.filters import separable
-from o2t_jax.models.layers import Conv, Dense, complete
+from o2t_jax.models import ops
+from o2t_jax.models.layers import Conv, Dense
 from o2t_jax.types import LEFT_1, RIGHT_1
 
 MIN_MASK_PIXELS = 4.0
@@ -31,19 +31,19 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 class MaskTower(nn.Module):
-    """One picture -> coverage logits of what moves; works at half and quarter resolution (space-to-depth), float32."""
+    """One picture -> coverage logits of what moves; works at half and quarter resolution (space-to-depth)."""
 
     features: int = 16
 
     @nn.compact
     def __call__(self, pictures: jax.Array) -> jax.Array:
         """`pictures` float32 [N, H, W, 3] in 0..1 -> logits [N, H, W]."""
-        fine = nn.silu(complete(Conv(self.features, name="fine_1")(space_to_depth(pictures - 0.5))))
+        fine = nn.silu(Conv(self.features, name="fine_1")(space_to_depth(pictures - 0.5)))
         coarse = nn.silu(Dense(2 * self.features, name="down")(space_to_depth(fine)))
         for i in (1, 2):
-            coarse = coarse + nn.silu(complete(Conv(2 * self.features, name=f"coarse_{i}")(coarse)))
+            coarse = coarse + nn.silu(Conv(2 * self.features, name=f"coarse_{i}")(coarse))
         fine = fine + depth_to_space(Dense(4 * self.features, name="up")(coarse))
-        fine = nn.silu(complete(Conv(self.features, name="fine_2")(fine)))
+        fine = nn.silu(Conv(self.features, name="fine_2")(fine))
         logits = Dense(4, bias_init=nn.initializers.constant(-2.0), name="out")(fine)
         return depth_to_space(logits)[..., 0]
 
@@ -73,11 +73,11 @@ class Sighting(NamedTuple):
     """True [...] where the mask has enough pixels and its disc lies inside the picture."""
 
 
-def _solid_angle(intrinsics: Intrinsics) -> jax.Array:
+def _solid_angle(intrinsics: Intrinsics, dtype: jnp.dtype) -> jax.Array:
     """Solid angle [..., H, W] of every pixel, sr: cos^3 / f^2."""
     lens, grid = intrinsics.over(2), pixel_grid(intrinsics)
-    x = jnp.asarray((grid[..., 0] - lens.cx) / lens.focal, jnp.float32)
-    y = jnp.asarray((grid[..., 1] - lens.cy) / lens.focal, jnp.float32)
+    x = jnp.asarray((grid[..., 0] - lens.cx) / lens.focal, dtype)
+    y = jnp.asarray((grid[..., 1] - lens.cy) / lens.focal, dtype)
     return (1 + x * x + y * y) ** -1.5 / lens.focal**2
 
 
@@ -90,9 +90,9 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
     the blob's radius plus two pixels with a soft rim, so that stray mask far away does not pull the centroid.
     """
     h, w = mask.shape[-2:]
-    grid = jnp.asarray(pixel_grid(intrinsics), jnp.float32)
+    grid = jnp.asarray(pixel_grid(intrinsics), mask.dtype)
     fixed = jax.lax.stop_gradient(mask)
-    blurred = separable(fixed, np.ones(max(3, h // 8) | 1))
+    blurred = ops.separable(fixed, np.ones(max(3, h // 8) | 1))
     peak = jnp.argmax(blurred.reshape(*mask.shape[:-2], h * w), axis=-1)
     centre = jnp.stack([peak % w, peak // w], axis=-1) + 0.5
     radius = jnp.full(centre.shape[:-1], h / 8.0)
@@ -113,8 +113,8 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
 
     centre, radius = jax.lax.fori_loop(0, SHIFT_ROUNDS, shift, (centre, radius))
     inside = mask * window(centre, radius)
-    weight = inside * _solid_angle(intrinsics)
-    rays = pixel_directions(jnp.asarray(pixel_grid(intrinsics), jnp.float32), jnp.eye(3), intrinsics.over(2))
+    weight = inside * _solid_angle(intrinsics, mask.dtype)
+    rays = pixel_directions(jnp.asarray(pixel_grid(intrinsics), mask.dtype), jnp.eye(3), intrinsics.over(2))
     local = jnp.einsum("...hw,...hwc->...c", weight, rays, precision=_EXACT)
     solid = jnp.sum(weight, axis=(-2, -1))
     local = local / jnp.maximum(jnp.linalg.norm(local + 1e-20, axis=-1, keepdims=True), 1e-12)
@@ -172,7 +172,7 @@ def measure(sighting: Sighting, para: jax.Array) -> Metric:
     )
     distance = jnp.linalg.norm(points[:, :, None] - position.reshape(-1, 2, 2, 3), axis=-1)
     radius = jnp.mean(distance.reshape(sighting.sin_radius.shape) * sighting.sin_radius, axis=1)
-    present = (jnp.all(crossed, axis=1) & jnp.all(sighting.seen, axis=1)).astype(jnp.float32)
+    present = (jnp.all(crossed, axis=1) & jnp.all(sighting.seen, axis=1)).astype(radius.dtype)
     return Metric(points[:, :1], points[:, 1:], jax.lax.stop_gradient(radius)[:, None], present[:, None])
 
 

@@ -19,7 +19,7 @@ from o2t_jax.models import phys_layer as phys
 from o2t_jax.models.compose import Lenses, compose, draw_spheres, to_logit, warp_background
 from o2t_jax.models.decoder import Decoder
 from o2t_jax.models.encoder import Encoder
-from o2t_jax.models.inputs import InputChannels, scale_para
+from o2t_jax.models.inputs import ParaMaps, scale_para
 from o2t_jax.models.layers import MLP
 from o2t_jax.models.matting import coverage, coverage_through_scales, shrink
 from o2t_jax.models.metric import (
@@ -92,7 +92,7 @@ class O2TModel(nn.Module):
 
     def setup(self) -> None:
         used = self.used_slots if self.gauge == "camera" else 0
-        self.inputs = InputChannels(self.dtype)
+        self.inputs = ParaMaps()
         self.encoder = Encoder(self.base_ch, self.latent_dim, self.remat, self.dtype)
         self.rotation = CayleyRotation(self.latent_dim)
         self.layer = phys.PhysLayer(self.latent_dim, self.dt, self.n_max, used)
@@ -155,7 +155,7 @@ class O2TModel(nn.Module):
         camera 1; `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the
         state; `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
         """
-        h48, skips = self.encoder(self.inputs(pictures[:, :TARGET], para))
+        h48, skips = self.encoder(pictures[:, :TARGET], self.inputs(para))
         matrix = self.rotation()
         r = rotate(matrix, h48)
         if self.gauge == "free":
@@ -198,7 +198,7 @@ class O2TModel(nn.Module):
         # Past this point the law is data: only the projected positions may carry its gradient.
         held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))
         latent = self._blend(held, n)
-        weight = phys.blend_weight(n.astype(jnp.float32))[:, None]
+        weight = phys.blend_weight(n.astype(evolved.nn.dtype))[:, None]
         departure = jnp.mean(jnp.square(weight * (held.nn - held.phys)) * rows, axis=-1) * present[:, 0]
         h = self._unrotate(matrix, latent, para)
         centre = height_last(predicted)
@@ -241,7 +241,7 @@ class O2TModel(nn.Module):
         return nn.sigmoid(self.decoder(h, skips, extra) + to_logit(picture))
 
     def _blend(self, evolved: phys.Evolved, n: jax.Array) -> jax.Array:
-        weight = phys.blend_weight(n.astype(jnp.float32))[:, None]
+        weight = phys.blend_weight(n.astype(evolved.nn.dtype))[:, None]
         return weight * evolved.nn + (1.0 - weight) * evolved.phys
 
     def _unrotate(self, matrix: jax.Array, latent: jax.Array, para: jax.Array) -> jax.Array:

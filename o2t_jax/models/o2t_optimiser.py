@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from o2t_jax.models.flat_optimiser import flat_adam
-
 NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
 G0_DECAY = 0.002  # of its rate over the run
 
@@ -31,9 +29,24 @@ def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule
     return optax.join_schedules([optax.constant_schedule(rate), cosine], [held]) if held else cosine
 
 
+def _clipped_adam(clip: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
+    # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
+    return optax.flatten(optax.chain(optax.clip_by_global_norm(clip), optax.scale_by_adam(b1=b1, b2=b2)))
+
+
 def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
     # No decay: zero is not a likelier law than any other. Its own clip: a picture's gradient must not scale the law's.
-    return optax.chain(flat_adam(1.0, b1=b1, b2=b2), optax.scale_by_learning_rate(rate))
+    return optax.chain(_clipped_adam(1.0, b1, b2), optax.scale_by_learning_rate(rate))
+
+
+def group_of(path: Any) -> str:
+    """The group of the parameter at a key path of JAX: tower, g0, alpha or network."""
+    names = [str(getattr(entry, "key", entry)) for entry in path]
+    if names[0] == "tower":
+        return TOWER
+    if names[0] == "layer" and names[1] in ("g0", "alpha", "gravity_mlp"):
+        return G0 if names[1] == "g0" else ALPHA
+    return NETWORK
 
 
 def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformation:
@@ -42,10 +55,9 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     The mask tower, g0 and alpha have Adam of their own where their rate is set. With g0 in the network's group at rate
     1e-4 it can move by about the sum of the rates, 2.5 m/s^2 in 50,000 steps.
     """
-    # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
-    # The decay is not, or the parameters would have to be joined for it.
+    # The decay is not flat, or the parameters would have to be joined for it.
     network = optax.chain(
-        flat_adam(rates.clip),
+        _clipped_adam(rates.clip),
         optax.add_decayed_weights(rates.weight_decay),
         optax.scale_by_learning_rate(schedule(rates.network, train_steps)),
     )
@@ -62,14 +74,8 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
 
     def label(path: Any, leaf: Any) -> str:
         del leaf
-        names = [str(getattr(entry, "key", entry)) for entry in path]
-        if names[0] == "tower" and TOWER in groups:
-            return TOWER
-        if names[0] == "layer" and names[1] in groups:
-            return names[1]
-        if names[:2] == ["layer", "gravity_mlp"] and ALPHA in groups:
-            return ALPHA
-        return NETWORK
+        group = group_of(path)
+        return group if group in groups else NETWORK
 
     def labels(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(label, params)

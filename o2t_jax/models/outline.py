@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.models.compose import bilinear
 from o2t_jax.models.metric import Sighting
+from o2t_jax.models.ops import bilinear
 
 SPOKES = 48
 POINTS = 32
@@ -37,7 +37,7 @@ def fit_outline(cover: jax.Array, guess: Sighting, rotation: jax.Array, intrinsi
     """
     b, p, h, w = cover.shape
     lens, focal = intrinsics.over(2), intrinsics.focal
-    angle = jnp.asarray(2.0 * np.pi * (np.arange(SPOKES) + 0.5) / SPOKES, jnp.float32)
+    angle = jnp.asarray(2.0 * np.pi * (np.arange(SPOKES) + 0.5) / SPOKES, cover.dtype)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     maps = cover.reshape(b * p, h, w, 1)
     local = jnp.einsum("...ij,...j->...i", rotation, guess.direction, precision=_EXACT)
@@ -87,7 +87,7 @@ def _circle(ends: jax.Array, cos: jax.Array, sin: jax.Array, floor: float) -> tu
         width = scales[number] * jnp.abs(found[..., :1]) + floor
         return 1.0 / jnp.square(1.0 + jnp.square(miss / width)), found
 
-    scales = jnp.asarray(_SCALES, jnp.float32)
+    scales = jnp.asarray(_SCALES, ends.dtype)
     start = jnp.ones_like(ends), jnp.zeros((*ends.shape[:-1], 3), ends.dtype)
     _, found = jax.lax.fori_loop(0, len(_SCALES), narrow, start)
     return found[..., 0], found[..., 1], found[..., 2]

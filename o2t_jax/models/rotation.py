@@ -7,23 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from o2t_jax.models import ops
+
 
 @jax.custom_vjp
 def _cayley(skew: jax.Array) -> jax.Array:
-    """(I + A)^-1 (I - A) of a skew A [D, D], by elimination.
-
-    The symmetric part of I + A is I, so that no pivot is below one: elimination needs no pivoting. LAPACK's threads
-    and XLA's fight for a CPU's cores: its solve of 48 x 48 took 10 ms and more inside a step, 0.1 ms alone.
-    """
-    dim = skew.shape[0]
-    eye = jnp.eye(dim, dtype=skew.dtype)
-
-    def eliminate(i: jax.Array, rows: jax.Array) -> jax.Array:
-        row = rows[i] / rows[i, i]
-        column = jnp.where(jnp.arange(dim) == i, 0.0, rows[:, i])
-        return (rows - column[:, None] * row).at[i].set(row)
-
-    return jax.lax.fori_loop(0, dim, eliminate, jnp.concatenate([eye + skew, eye - skew], axis=1))[:, dim:]
+    return ops.cayley(skew)
 
 
 def _cayley_forward(skew: jax.Array) -> tuple[jax.Array, jax.Array]:

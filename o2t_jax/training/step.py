@@ -16,7 +16,6 @@ import optax
 
 from o2t_jax.training.contract import LossFn, StepFn
 from o2t_jax.training.state import TrainState
-from o2t_jax.trees import joined
 from o2t_jax.types import Array, Batch, PyTree
 
 
@@ -42,8 +41,7 @@ def make_train_step(
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, extra=extra)
-        # Joined: of one vector a norm is one kernel, of a tree one for every leaf.
-        return state, {**metrics, "grad_norm": jnp.linalg.norm(joined(grads))}
+        return state, {**metrics, "grad_norm": optax.tree.norm(grads)}
 
     return step
 

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models import cpu_ops
-from o2t_jax.models.inputs import INPUT_CHANNELS, InputChannels, Planes, Stem
-from o2t_jax.models.layers import complete
+from o2t_jax.models import ops
+from o2t_jax.models.inputs import ParaMaps
 from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
 from o2t_jax.models.phys_layer import HEIGHT_BINS
 
@@ -37,18 +36,18 @@ def run(model, params, batch, **changes):
 
 def test_channel_map() -> None:
     """Change one picture or one PARA at a time: only its channels answer."""
-    module = InputChannels(jnp.bfloat16)  # in float32 a CPU's network takes the planes instead
+    module = ParaMaps()
     rng = np.random.default_rng(0)
     pictures = rng.uniform(size=(1, 4, SIZE, SIZE, 3)).astype(np.float32)
     para = rng.uniform(size=(1, 5, 6)).astype(np.float32)
-    params = module.init(jax.random.key(0), pictures, para)
+    params = module.init(jax.random.key(0), para)
 
     def changed(new_pictures, new_para) -> set[int]:
         before, after = (
-            np.asarray(module.apply(params, *arguments), np.float32)
-            for arguments in ((pictures, para), (new_pictures, new_para))
+            np.asarray(ops.input_channels(jnp.asarray(seen), module.apply(params, known)))
+            for seen, known in ((pictures, para), (new_pictures, new_para))
         )
-        assert before.shape[-1] == INPUT_CHANNELS == 23
+        assert before.shape[-1] == ops.INPUT_CHANNELS == 23
         return set(np.flatnonzero(np.abs(before - after).max(axis=(0, 1, 2)) > 1e-3) + 1)
 
     pairs = {0: {18, 19, 20}, 1: {18, 21, 22}, 2: {19, 21, 23}, 3: {20, 22, 23}}
@@ -60,36 +59,6 @@ def test_channel_map() -> None:
         moved = para.copy()
         moved[:, i] += 0.5
         assert changed(pictures, moved) == {4 * (i + 1) if i < 4 else 17}
-
-
-def test_a_stem_of_the_planes_is_the_stem_of_the_channels_they_make(monkeypatch) -> None:
-    """Values, and the gradients by everything that is trained."""
-    rng = np.random.default_rng(0)
-    height, width = SIZE, 2 * SIZE
-    pictures, para = rng.uniform(size=(2, 4, height, width, 3)), rng.uniform(size=(2, 5, 6))
-    weights = jnp.asarray(rng.normal(size=(2, height, width, 4)), jnp.float32)
-
-    class Start(nn.Module):
-        @nn.compact
-        def __call__(self, pictures, para):
-            inputs = InputChannels(name="inputs")(pictures, para)
-            self.sow("intermediates", "made", inputs)
-            return complete(Stem(4, name="stem")(inputs))
-
-    arguments = [jnp.asarray(v, jnp.float32) for v in (pictures, para)]
-    params = Start().init(jax.random.key(0), *arguments)["params"]
-
-    def outcome(on_cpu: bool):
-        monkeypatch.setattr(cpu_ops, "chosen", lambda: on_cpu)
-        value, made = Start().apply({"params": params}, *arguments, mutable="intermediates")
-        grads = jax.grad(lambda p: jnp.sum(weights * Start().apply({"params": p}, *arguments)))(params)
-        return made["intermediates"]["made"][0], value, grads
-
-    planes, folded, grads = outcome(True)
-    channels, plain, wanted = outcome(False)
-    assert isinstance(planes, Planes) and channels.shape[-1] == INPUT_CHANNELS
-    np.testing.assert_allclose(folded, plain, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max()), grads, wanted)
 
 
 def _primitives(jaxpr) -> list:
@@ -112,11 +81,8 @@ def test_no_resize_between_rendered_bytes_and_the_first_convolution(free_model, 
 
     @jax.jit
     def stem(pictures):
-        def channels(m, pictures, para):
-            inputs = m.inputs(to_float(pictures), para)
-            return inputs.colours if isinstance(inputs, Planes) else inputs
-
-        return model.apply({"params": params}, pictures, batch["para"][:1], method=channels)
+        maps = model.apply({"params": params}, batch["para"][:1], method=lambda m, para: m.inputs(para))
+        return ops.input_channels(to_float(pictures), maps)
 
     touched = jnp.abs(stem(pictures.at[0, 1, 9, 20].add(40)) - stem(pictures)).max(axis=(0, 3))
     assert set(zip(*(x.tolist() for x in np.nonzero(touched > 1e-6)), strict=True)) == {(9, 20)}
@@ -125,10 +91,7 @@ def test_no_resize_between_rendered_bytes_and_the_first_convolution(free_model, 
     names = []
     for equation in _primitives(jaxpr.jaxpr):
         if equation.primitive.name == "conv_general_dilated":
-            shape = equation.invars[0].aval.shape
-            # On a CPU it is one of the pictures alone, and neighbouring columns may stand together: [B, H, W / p, p C].
-            seen = (shape[1], shape[2] * shape[3])
-            assert seen in ((SIZE, SIZE * 23), (SIZE, SIZE * 12)), "the first convolution sees all full-size channels"
+            assert equation.invars[0].aval.shape[1:] == (SIZE, SIZE, 23), "the first one sees all full-size channels"
             break
         names.append(equation.primitive.name)
     else:
@@ -142,7 +105,7 @@ def test_every_skip_is_used(free_model, batch) -> None:
     h, skips = jnp.zeros((1, 48)), None
 
     def encode(m, pictures, para):
-        return m.encoder(m.inputs(pictures, para))
+        return m.encoder(pictures, m.inputs(para))
 
     h, skips = jax.jit(lambda p, a: model.apply({"params": params}, p, a, method=encode))(
         to_float(batch["pictures"][:1, :4]), batch["para"][:1]

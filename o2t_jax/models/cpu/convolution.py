@@ -1,6 +1,6 @@
 """3x3 convolutions in the forms that XLA compiles well for a CPU.
 
-Same mathematics, same parameters as the plain forms. Facts of XLA:CPU (jaxlib 0.10 and 0.12) stand behind them:
+Facts of XLA:CPU (jaxlib 0.10 and 0.12) stand behind them:
 
 - Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. A window wide enough
   for p neighbouring columns that steps p columns gives p times the channels, in a [B, H, W/p, pD] map, which is the
@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from o2t_jax.models.cpu_ops import SMALL, repeated, wide
+from o2t_jax.models.cpu.norm import add_bias
 
 VECTOR = 16
 # Channels of the input up to which an output of several registers a window is no loss.
@@ -163,13 +163,6 @@ def _conv3_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array]:
 conv3.defvjp(_conv3_forward, _conv3_backward)
 
 
-@jax.jit
-def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """`bias` [C] added to every pixel of `x` [B, H, W, C]."""
-    row = jnp.tile(bias, x.shape[2]) if math.prod(x.shape[1:]) <= SMALL else repeated(bias[None], x.shape[2])[0]
-    return (wide(x) + row).reshape(x.shape)
-
-
 def halved_input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
     """The gradient [B, H, W, C] of `halving_conv3` by its input: of `g` [B, H/2, W/2, D] and `kernel` [3, 3, C, D].
 
@@ -209,3 +202,18 @@ def _halving_conv3_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.
 
 
 halving_conv3.defvjp(_halving_conv3_forward, _halving_conv3_backward)
+
+
+def conv(x: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int = 1) -> jax.Array:
+    """`ops.conv`."""
+    return add_bias(unbiased_conv(x, kernel, stride), bias)
+
+
+def unbiased_conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+    """`ops.conv` without its bias."""
+    if kernel.shape[:2] == (3, 3):
+        if stride == 1:
+            return conv3(x, kernel)
+        if stride == 2 and x.shape[1] % 2 == x.shape[2] % 2 == 0:
+            return halving_conv3(x, kernel)
+    return convolve(x, kernel, (stride, stride), "SAME")

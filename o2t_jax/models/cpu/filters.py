@@ -1,4 +1,4 @@
-"""Separable filters over the last two axes of stacks of maps, in the forms that compile and run well."""
+"""Separable filters over the last two axes of stacks of maps, in the forms that compile and run well on a CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MATRIX_SIDE = 128
 
 
 def separable(maps: jax.Array, taps: np.ndarray) -> jax.Array:
-    """Both axes of `maps` [..., H, W] filtered by `taps` (an odd number, symmetric), zero beyond the border."""
+    """`ops.separable`."""
     for axis in (-2, -1):
         size = maps.shape[axis]
         if size <= MATRIX_SIDE:

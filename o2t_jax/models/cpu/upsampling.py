@@ -1,4 +1,4 @@
-"""The 3x3 convolution of a map enlarged by two (`layers.upsample`), worked out on the small map: for a CPU.
+"""The 3x3 convolution of a map enlarged by two (`ops.upsample`), computed on the small map.
 
 Two by two pixels of the enlarged map are one of the small map, so the nine taps of an output pixel fall on four of its
 pixels: which, and with which sums of the kernel, depends on whether its row and its column are even. The gradients need
@@ -9,11 +9,14 @@ the output's gradient only summed over two by two pixels, at the nine places tha
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.cpu_convolution import convolve
+from o2t_jax.models import ops
+from o2t_jax.models.cpu.convolution import conv, convolve, unbiased_conv
+from o2t_jax.models.cpu.norm import add_bias
 
 # Products a tap from which it is faster; with fewer, its kernels take longer to compile than a run has of them.
 WORTH = 1_000_000
@@ -22,6 +25,15 @@ WORTH = 1_000_000
 def worthwhile(x: jax.Array, features: int) -> bool:
     """Whether to take `enlarged_conv3` of `x` [B, H, W, C] to `features`."""
     return math.prod(x.shape) * features >= WORTH
+
+
+def upsample_conv(x: jax.Array, beside: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array) -> jax.Array:
+    """`ops.upsample_conv`."""
+    if not worthwhile(x, kernel.shape[3]):
+        return conv(jnp.concatenate([ops.upsample(x), *beside], axis=-1), kernel, bias)
+    small, large = jnp.split(kernel, [x.shape[-1]], axis=2)
+    rest = unbiased_conv(jnp.concatenate(beside, axis=-1), large)
+    return add_bias(enlarged_conv3(x, small) + rest, bias)
 
 
 @jax.custom_vjp

@@ -22,8 +22,10 @@ os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
 
 # Files of a minute and more: first, so that two workers end together.
 LONG = (
-    "models/test_o2t.py",
+    "models/o2t/test_network.py",
+    "models/o2t/test_forms.py",
     "systems/test_o2t_system.py",
+    "systems/test_default_compiler.py",
     "test_roomphys_command.py",
     "training/test_runs.py",
     "test_readme.py",

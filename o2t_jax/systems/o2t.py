@@ -22,10 +22,10 @@ from o2t_jax.data.visibility import VisibilityRule
 from o2t_jax.evaluation.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.law import read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator
-from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.o2t import O2TModel
-from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
-from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
+from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float
+from o2t_jax.models.o2t.network import O2TModel
+from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
 from o2t_jax.physics.laws import law_for
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
@@ -173,7 +173,7 @@ class O2TSystem(System):
     def loss_fn(
         self, params: PyTree, extra: PyTree, batch: Batch, keys: Array
     ) -> tuple[Array, tuple[dict[str, Any], PyTree]]:
-        """`o2t_jax.models.o2t_loss`."""
+        """`o2t_jax.models.o2t.loss`."""
         return self._loss(params, extra, batch, keys)
 
     def train_iterator(self, request: DataRequest) -> Pipeline:

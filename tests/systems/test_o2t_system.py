@@ -16,7 +16,7 @@ import pytest
 from experiments import train
 from experiments._cli import load_config
 from o2t_jax.errors import UsageError
-from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients

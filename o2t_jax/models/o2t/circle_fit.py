@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.models.metric import Sighting
+from o2t_jax.models.o2t.metric import Sighting
 from o2t_jax.models.ops import bilinear
 
 SPOKES = 48

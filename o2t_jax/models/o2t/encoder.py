@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.inputs import Stem
 from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths
+from o2t_jax.models.o2t.inputs import Stem
 from o2t_jax.models.ops import at_least_float32
 
 LEVELS = 5

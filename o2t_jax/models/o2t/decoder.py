@@ -11,7 +11,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from o2t_jax.models.encoder import LEVELS, STRIDE
 from o2t_jax.models.layers import (
     Attention,
     Conv,
@@ -23,6 +22,7 @@ from o2t_jax.models.layers import (
     level_widths,
     zeros,
 )
+from o2t_jax.models.o2t.encoder import LEVELS, STRIDE
 from o2t_jax.models.ops import at_least_float32
 
 

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from o2t_jax.models import ops
-from o2t_jax.models.inputs import ParaMaps
-from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float
-from o2t_jax.models.phys_layer import HEIGHT_BINS
-
-from .conftest import SIZE, make_batch
+from o2t_jax.models.o2t.inputs import ParaMaps
+from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float
+from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS
+from tests.models.conftest import SIZE, make_batch
 
 
 @functools.lru_cache
@@ -171,7 +170,7 @@ def test_the_targets_picture_changes_nothing_but_its_own_sighting(name, batch, r
 
 @pytest.mark.parametrize("branch", ["phys", "h_para", "encoder"])
 def test_what_knows_the_target_view_reaches_the_law_in_ablations_alone(camera_model, batch, branch) -> None:
-    from .conftest import make_model
+    from tests.models.conftest import make_model
 
     _, params = camera_model
     model = make_model(tower_type=Dark, law_branch=branch)  # a tower that sees the ball: else nothing is measured
@@ -187,14 +186,14 @@ def test_what_knows_the_target_view_reaches_the_law_in_ablations_alone(camera_mo
 
 
 def test_law_gets_gradient_only_through_the_projected_positions(camera_model, batch, monkeypatch) -> None:
-    from .conftest import make_model
+    from tests.models.conftest import make_model
 
     _, params = camera_model
     # A tower that sees the ball: to a random one nothing is there, and what is not seen trains no law.
     model = make_model(tower_type=Dark)
     whole = {key: jnp.asarray(value) for key, value in batch.items()}
 
-    import o2t_jax.models.o2t as o2t
+    import o2t_jax.models.o2t.network as o2t
 
     draw = o2t.draw_spheres
 
@@ -225,7 +224,7 @@ class Dark(nn.Module):
 
 
 def test_law_loss_is_least_at_the_worlds_gravity(camera_model, batch) -> None:
-    from .conftest import GRAVITY, make_model
+    from tests.models.conftest import GRAVITY, make_model
 
     _, params = camera_model
     seeing = make_model(tower_type=Dark)
@@ -252,7 +251,7 @@ def test_free_gauge_predicts_without_metres(free_model, batch) -> None:
 
 @pytest.mark.parametrize("gauge", ["camera", "free"])
 def test_bfloat16_keeps_parameters_physics_and_pictures_float32(gauge: str) -> None:
-    from .conftest import make_model
+    from tests.models.conftest import make_model
 
     model = make_model(gauge=gauge, dtype=jnp.bfloat16, remat=True)
     shape = (1, 4, 64, 96, 3)  # any height and width divisible by 32

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from o2t_jax.models.rotation import CayleyRotation, cayley, rotate
+from o2t_jax.models.o2t.rotation import CayleyRotation, cayley, rotate
 
 
 @settings(deadline=None, max_examples=15)

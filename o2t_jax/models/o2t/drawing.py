@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics, pixel_directions, pixel_grid, project
-from o2t_jax.models.metric import Metric, camera_poses
+from o2t_jax.models.o2t.metric import Metric, camera_poses
 from o2t_jax.models.ops import bilinear
 
 SKY_DISTANCE_M = 1e4

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from o2t_jax.models import ops
-from o2t_jax.models.o2t_optimiser import group_of
-from o2t_jax.models.phys_layer import HEIGHT_BINS
+from o2t_jax.models.o2t.optimiser import group_of
+from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS
 from o2t_jax.training.step import make_gradients
+from tests.models.conftest import init, make_model
 from tests.systems.small import Seeing, small_batch, small_state, small_system
-
-from .conftest import init, make_model
 
 
 def norm(tree) -> float:

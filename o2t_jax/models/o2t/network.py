@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, window_intrinsics
-from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.compose import Lenses, compose, draw_spheres, to_logit, warp_background
-from o2t_jax.models.decoder import Decoder
-from o2t_jax.models.encoder import Encoder
-from o2t_jax.models.inputs import ParaMaps, scale_para
 from o2t_jax.models.layers import MLP
-from o2t_jax.models.matting import coverage, coverage_through_scales, shrink
-from o2t_jax.models.metric import (
+from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.models.o2t.circle_fit import fit_outline
+from o2t_jax.models.o2t.decoder import Decoder
+from o2t_jax.models.o2t.drawing import Lenses, compose, draw_spheres, to_logit, warp_background
+from o2t_jax.models.o2t.encoder import Encoder
+from o2t_jax.models.o2t.inputs import ParaMaps, scale_para
+from o2t_jax.models.o2t.matting import coverage, coverage_through_scales, shrink
+from o2t_jax.models.o2t.metric import (
     MaskTower,
     Metric,
     Sighting,
@@ -32,8 +33,7 @@ from o2t_jax.models.metric import (
     locate,
     measure,
 )
-from o2t_jax.models.outline import fit_outline
-from o2t_jax.models.rotation import CayleyRotation, rotate
+from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
 from o2t_jax.types import LEFT_1, RIGHT_1, TARGET
 
 Gauge = Literal["camera", "free"]

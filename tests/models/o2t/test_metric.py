@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, world_to_camera
-from o2t_jax.models import metric
+from o2t_jax.models.o2t import metric
 
 SIZE = 64
 

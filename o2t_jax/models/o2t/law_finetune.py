@@ -1,7 +1,7 @@
 """The law phase: a trained network's law, and nothing else of it, trained on over flights seen sharply.
 
 In training a step sees some samples of five pictures with the whole network behind them. Once the mask tower finds the
-ball, what is left is the law's own loss (`o2t_loss`: the predicted point must lie on the ray through what the tower
+ball, what is left is the law's own loss (`loss.py`: the predicted point must lie on the ray through what the tower
 sees), which needs no picture in the step: all flights at once. g0, alpha and the height term's weights go on from where
 training left them, by gradient descent through shooting and the physics branch; tower, encoder, decoder and W_ROT are
 not touched. Nothing but sightings, camera poses and times enters.
@@ -17,9 +17,9 @@ import numpy as np
 import optax
 
 from o2t_jax.errors import UsageError
-from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.metric import height_first, height_last
-from o2t_jax.models.o2t_loss import huber, ray_distance
+from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.models.o2t.loss import huber, ray_distance
+from o2t_jax.models.o2t.metric import height_first, height_last
 from o2t_jax.types import PyTree
 
 LAW = ("g0", "alpha", "gravity_mlp")

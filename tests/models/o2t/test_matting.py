@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, window_intrinsics, world_to_camera
-from o2t_jax.models import matting, metric
-from tests.models.test_metric import SIZE, outline
+from o2t_jax.models.o2t import matting, metric
+from tests.models.o2t.test_metric import SIZE, outline
 
 SKY = np.array([0.92, 0.94, 0.97])
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.metric import camera_poses, swap_loss
-from o2t_jax.models.o2t import O2TModel, Outputs
-from o2t_jax.models.phys_layer import HEIGHT_BINS, height_counts
+from o2t_jax.models.o2t.metric import camera_poses, swap_loss
+from o2t_jax.models.o2t.network import O2TModel, Outputs
+from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS, height_counts
 from o2t_jax.types import FUTURE, MODES, TARGET
 
 MSE_SHARE, L1_SHARE = 0.7, 0.3

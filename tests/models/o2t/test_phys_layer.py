@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.rollout import rollout
 
 DT, N_MAX = 0.05, 8

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from o2t_jax.models.o2t_optimiser import Rates, group_of, make_optimiser, schedule
+from o2t_jax.models.o2t.optimiser import Rates, group_of, make_optimiser, schedule
 
 SHAPES = [(), (3,), (4,), (2, 3), (3, 2), (2, 2, 1)]
 

@@ -1,0 +1,1 @@
+"""The O2T network, its loss and its optimiser; `network.py` is where to begin."""

@@ -92,9 +92,8 @@ def groups_of(channels: int) -> int:
 
 
 class GroupNorm(nn.Module):
-    """GroupNorm, with SiLU after it if `silu`."""
+    """GroupNorm (8 groups, fewer where the channels do not divide)."""
 
-    silu: bool = False
     dtype: Any = None
 
     @nn.compact
@@ -102,7 +101,7 @@ class GroupNorm(nn.Module):
         scale = self.param("scale", ones, (x.shape[-1],), jnp.float32)
         shift = self.param("bias", zeros, (x.shape[-1],), jnp.float32)
         (x,) = promote_dtype(x, dtype=self.dtype)
-        return ops.group_norm(x, scale, shift, groups_of(x.shape[-1]), self.silu)
+        return ops.group_norm(x, scale, shift, groups_of(x.shape[-1]))
 
 
 class NormAct(nn.Module):

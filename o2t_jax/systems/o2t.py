@@ -23,6 +23,7 @@ from o2t_jax.evaluation.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.law import read_out
 from o2t_jax.evaluation.prediction import PredictionEvaluator
 from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.models.o2t.ablations import LAW_BRANCHES
 from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float
 from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
@@ -45,7 +46,7 @@ def build(config: Config) -> System:
 
 def make_model(config: Config) -> O2TModel:
     """The network that a config describes."""
-    return O2TModel(
+    return LAW_BRANCHES[config.law_branch](
         base_ch=config.base_ch,
         latent_dim=config.latent_dim,
         gauge=config.gauge,
@@ -54,7 +55,6 @@ def make_model(config: Config) -> O2TModel:
         n_max=config.n_max,
         k_max=config.k_max,
         shoot_rounds=config.shoot_rounds,
-        law_branch=config.law_branch,
         matting=config.matting,
         outline=config.outline,
         compose=config.compose,

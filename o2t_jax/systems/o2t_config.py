@@ -87,7 +87,7 @@ def default() -> Config:
     config.dtype = "float32"  # compute type of the convolutions: float32, bfloat16
     config.remat = False  # recompute activations in the backward pass, to save memory
     config.shoot_rounds = 2  # 0: velocities are plain differences, and g comes out wrong (an ablation)
-    config.law_branch = "phys"  # what the law is learned by; ablations: blend, h_para, encoder (models/o2t/network.py)
+    config.law_branch = "phys"  # ablations: blend, h_para, encoder (models/o2t/ablations.py)
     config.outline = True  # the centre of the circle through most of the rim; False: the centroid (an ablation)
     config.matting = True  # measure the ball by its pixels' own mixture; False: by the tower's soft mask (an ablation)
 

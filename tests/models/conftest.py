@@ -15,6 +15,7 @@ from o2t_jax.geometry.camera import (
     right_eye,
     world_to_camera,
 )
+from o2t_jax.models.o2t.ablations import LAW_BRANCHES
 from o2t_jax.models.o2t.loss import initial_extra, to_float
 from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.types import FUTURE
@@ -69,8 +70,9 @@ def make_batch(count: int = 4, seed: int = 0, size: int = SIZE, turn: float = 0.
 
 
 def make_model(**changes) -> O2TModel:
+    kind = LAW_BRANCHES[changes.pop("law_branch", "phys")]
     fields = {"base_ch": 8, "dt": DT, "k_max": K_MAX, "n_max": N_MAX, **changes}
-    return O2TModel(**fields)
+    return kind(**fields)
 
 
 def init(model: O2TModel, batch: dict, key: int = 0):

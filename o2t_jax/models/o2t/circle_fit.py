@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.models.o2t.metric import Sighting
+from o2t_jax.models.o2t.stereo import Sighting
 from o2t_jax.models.ops import bilinear
 
 SPOKES = 48
@@ -32,7 +32,7 @@ _EXACT = jax.lax.Precision.HIGHEST
 def fit_outline(cover: jax.Array, guess: Sighting, rotation: jax.Array, intrinsics: Intrinsics) -> Sighting:
     """A sighting of the same things by the circle through most of their edge.
 
-    Args: `cover` [B, P, H, W] in 0..1; `guess`, such as `metric.locate` gives, over [B, P]; `rotation` [B, P, 3, 3];
+    Args: `cover` [B, P, H, W] in 0..1; `guess`, such as `stereo.locate` gives, over [B, P]; `rotation` [B, P, 3, 3];
     `intrinsics` shared, or with principal points [B, P]. What is not seen keeps its guess. No gradient.
     """
     b, p, h, w = cover.shape

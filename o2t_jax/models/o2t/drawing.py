@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics, pixel_directions, pixel_grid, project
-from o2t_jax.models.o2t.metric import Metric, camera_poses
+from o2t_jax.models.o2t.stereo import Slots, camera_poses
 from o2t_jax.models.ops import bilinear
 
 SKY_DISTANCE_M = 1e4
@@ -86,9 +86,9 @@ class Drawn(NamedTuple):
 
 
 def draw_spheres(
-    centre: jax.Array, metric: Metric, pictures: jax.Array, para: jax.Array, target: jax.Array, lens: Lenses
+    centre: jax.Array, slots: Slots, pictures: jax.Array, para: jax.Array, target: jax.Array, lens: Lenses
 ) -> Drawn:
-    """Draws spheres of radius `metric.radius` at `centre` [B, K, 3] m (x, y, z) through the camera of `target` [B, 6].
+    """Draws spheres of radius `slots.radius` at `centre` [B, K, 3] m (x, y, z) through the camera of `target` [B, 6].
 
     A target ray meets the sphere at a point with some normal; the colour is what the inputs `pictures` [B, 4, H, W, 3]
     show at the same normal of the measured sphere (`para` [B, 4, 6]), weighted by how squarely each camera sees it.
@@ -100,30 +100,30 @@ def draw_spheres(
     along = jnp.sum(rays * offset, axis=-1)
     squared = jnp.sum(offset * offset, axis=-1) - along**2
     impact = jnp.sqrt(jnp.maximum(squared, 1e-9))
-    radius = metric.radius[:, :, None, None]
+    radius = slots.radius[:, :, None, None]
     distance = jnp.linalg.norm(offset[:, :, 0, 0], axis=-1)
     pixels_per_m = lens.target.focal / jnp.maximum(along, MIN_DEPTH_M)
     coverage = jnp.clip((radius - impact) * pixels_per_m + 0.5, 0.0, 1.0) * (along > MIN_DEPTH_M)
-    coverage = coverage * metric.present[:, :, None, None]
+    coverage = coverage * slots.present[:, :, None, None]
 
     depth = along - jnp.sqrt(jnp.maximum(radius**2 - squared, 1e-9))
     normal = jax.lax.stop_gradient((depth[..., None] * rays - offset) / jnp.maximum(radius, 1e-3)[..., None])
     normal = normal / jnp.maximum(jnp.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
-    return Drawn(coverage, _sphere_colours(normal, metric, pictures, para, lens.inputs), distance)
+    return Drawn(coverage, _sphere_colours(normal, slots, pictures, para, lens.inputs), distance)
 
 
 def _sphere_colours(
-    normal: jax.Array, metric: Metric, pictures: jax.Array, para: jax.Array, intrinsics: Intrinsics
+    normal: jax.Array, slots: Slots, pictures: jax.Array, para: jax.Array, intrinsics: Intrinsics
 ) -> jax.Array:
     """Colours [B, K, H, W, 3] of the measured spheres at world normals [B, K, H, W, 3], from the inputs."""
     b, s, h, w, _ = pictures.shape
     position, rotation = camera_poses(para)
     # [B, 4, K, ...]: both eyes see the first place, then the second.
-    centre = jax.lax.stop_gradient(jnp.stack([metric.first, metric.first, metric.second, metric.second], axis=1))
+    centre = jax.lax.stop_gradient(jnp.stack([slots.first, slots.first, slots.second, slots.second], axis=1))
     to_eye = position[:, :, None] - centre
     to_eye = to_eye / jnp.maximum(jnp.linalg.norm(to_eye, axis=-1, keepdims=True), 1e-6)
     # Slightly inside the surface: at the limb a source pixel is half background.
-    points = centre[:, :, :, None, None] + 0.9 * metric.radius[:, None, :, None, None, None] * normal[:, None]
+    points = centre[:, :, :, None, None] + 0.9 * slots.radius[:, None, :, None, None, None] * normal[:, None]
     camera = position[:, :, None, None, None], rotation[:, :, None, None, None]
     pixels, _ = project(points, *camera, intrinsics.over(3))
     values, inside = bilinear(pictures.reshape(b * s, h, w, 3), pixels.reshape(b * s, *pixels.shape[2:]))

@@ -19,7 +19,7 @@ import optax
 from o2t_jax.errors import UsageError
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.loss import huber, ray_distance
-from o2t_jax.models.o2t.metric import height_first, height_last
+from o2t_jax.models.o2t.stereo import height_first, height_last
 from o2t_jax.types import PyTree
 
 LAW = ("g0", "alpha", "gravity_mlp")

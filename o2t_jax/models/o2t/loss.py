@@ -3,7 +3,7 @@
 - picture: w (0.7 MSE + 0.3 L1) on the target (O2T guide, 'Training'); w is 1, or larger where the target differs from
   the first picture (`motion_weight`). L1 is rounded off within half a grey level: where the background is composed,
   most errors are rounding, and a sign of those would make the gradient another one on every machine.
-- swap: trains the mask tower on the left eye's inputs (`metric.swap_loss`).
+- swap: trains the mask tower on the left eye's inputs (`mask_tower.swap_loss`).
 - law: the physics branch's predicted position must lie on the ray through what the tower sees in the *target* picture;
   the distance is in metres (a pixel residual times depth), so near and far balls weigh alike and noisy depths bias g0
   less. Huber, so that a wrong sighting pulls with bounded force.
@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.o2t.metric import camera_poses, swap_loss
+from o2t_jax.models.o2t.mask_tower import swap_loss
 from o2t_jax.models.o2t.network import O2TModel, Outputs
 from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS, height_counts
+from o2t_jax.models.o2t.stereo import camera_poses
 from o2t_jax.types import FUTURE, MODES, TARGET
 
 MSE_SHARE, L1_SHARE = 0.7, 0.3
@@ -80,11 +81,11 @@ def law_loss(batch: Any, outputs: Outputs, delta: float) -> tuple[jax.Array, jax
 
     Weighs FUTURE samples in which every slot was seen in all five pictures. The sighting is data.
     """
-    assert outputs.metric is not None
-    sighting = outputs.metric.target
+    assert outputs.measured is not None
+    sighting = outputs.measured.target
     origin, _ = camera_poses(batch["para"][:, TARGET:])
-    distance = ray_distance(outputs.metric.predicted[:, 0], origin[:, 0], sighting.direction[:, 0])
-    present = outputs.metric.metric.present[:, 0] * sighting.seen[:, 0]
+    distance = ray_distance(outputs.measured.predicted[:, 0], origin[:, 0], sighting.direction[:, 0])
+    present = outputs.measured.slots.present[:, 0] * sighting.seen[:, 0]
     weight = present * (batch["mode"] == FUTURE)
     return huber(distance, delta) * weight, weight, distance
 
@@ -112,13 +113,13 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         extra = {**extra, "step": extra["step"] + 1.0}
         layer = params["layer"]
         metrics["g0"] = layer["g0"]
-        if outputs.metric is not None:
+        if outputs.measured is not None:
             left = pictures[:, :TARGET:2]
             # What the same camera saw at other times, where the samples bring it: else its other picture.
             others = to_float(batch["plates"])[:, :TARGET:2] if "plates" in batch else left[:, ::-1]
-            swap = swap_loss(outputs.metric.mask, left, others)
+            swap = swap_loss(outputs.measured.mask, left, others)
             law, seen, distance = law_loss(batch, outputs, weights.huber)
-            departure = jnp.mean(outputs.metric.departure)
+            departure = jnp.mean(outputs.measured.departure)
             total = total + weights.swap * jnp.mean(swap) + weights.law * jnp.mean(law)
             total = total + weights.departure * departure
             total = total + weights.alpha * jnp.sum(jnp.square(layer["alpha"]))
@@ -127,7 +128,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
                 "swap_loss": jnp.mean(swap),
                 "law_loss": (jnp.sum(law), jnp.sum(seen)),
                 "law_distance_m": (jnp.sum(distance * seen), jnp.sum(seen)),
-                "present": jnp.mean(outputs.metric.metric.present),
+                "present": jnp.mean(outputs.measured.slots.present),
                 "nn_departure": departure,
             }
         metrics["loss"] = total
@@ -153,9 +154,9 @@ def _visit(visited: jax.Array, outputs: Outputs, seen: jax.Array, rate: float) -
 
     Linear in means over samples, so that shares of a batch average exactly; normalised only where it is used.
     """
-    assert outputs.metric is not None
-    metric = outputs.metric
-    heights = jnp.stack([metric.metric.first[..., 2], metric.metric.second[..., 2], metric.predicted[..., 2]])
-    weight = jnp.broadcast_to(metric.metric.present * seen[:, None], heights.shape) / heights.shape[1]
+    assert outputs.measured is not None
+    measured = outputs.measured
+    heights = jnp.stack([measured.slots.first[..., 2], measured.slots.second[..., 2], measured.predicted[..., 2]])
+    weight = jnp.broadcast_to(measured.slots.present * seen[:, None], heights.shape) / heights.shape[1]
     heights, weight = jax.lax.stop_gradient((heights, weight))
     return (1.0 - rate) * visited + rate * height_counts(heights.reshape(-1), weight.reshape(-1))

@@ -1,8 +1,16 @@
 """The O2T network: pictures -> h48 -> W_ROT -> PhysLayer -> blend -> W_ROT^T -> + h_PARA -> decoder -> picture.
 
 Two gauges. `free` is the guide's model to the letter: nothing ties the latent to metres, and g0 has no reason to be the
-world's. `camera` overwrites the latent's used slots by what the metric block measures, evolves them by the learned
-law, and draws them through the known target camera: g0 and alpha get gradient only that way.
+world's. `camera` overwrites the latent's used slots by what is measured in the pictures, evolves them by the learned
+law, and draws them through the known target camera: g0 and alpha get gradient only that way. Its four stages:
+
+    look      pictures -> masks of what moves -> a direction to the ball in each picture
+    measure   directions -> points in metres at t1 and t2 -> the velocity that the learned law needs between them
+    evolve    position, velocity and the encoder's latent -> n steps of the PhysLayer -> the point at the target's time
+    draw      that point -> a sphere before a warped background, through the target's camera
+
+The parts: `inputs`, `encoder`, `rotation`, `phys_layer`, `decoder` are the guide's network, `mask_tower`, `matting`,
+`circle_fit`, `stereo`, `drawing` the camera gauge's; all are made of the operations of `o2t_jax.models.ops`.
 """
 
 from __future__ import annotations
@@ -22,48 +30,94 @@ from o2t_jax.models.o2t.decoder import Decoder
 from o2t_jax.models.o2t.drawing import Lenses, compose, draw_spheres, to_logit, warp_background
 from o2t_jax.models.o2t.encoder import Encoder
 from o2t_jax.models.o2t.inputs import ParaMaps, scale_para
+from o2t_jax.models.o2t.mask_tower import MaskTower
 from o2t_jax.models.o2t.matting import coverage, coverage_through_scales, shrink
-from o2t_jax.models.o2t.metric import (
-    MaskTower,
-    Metric,
+from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
+from o2t_jax.models.o2t.stereo import (
     Sighting,
+    Slots,
     camera_poses,
     height_first,
     height_last,
     locate,
-    measure,
+    triangulate_slots,
 )
-from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
 from o2t_jax.types import LEFT_1, RIGHT_1, TARGET
 
 Gauge = Literal["camera", "free"]
 SEEN = slice(0, TARGET)  # the pictures that a prediction is made of
-# What the law is learned by: the physics branch of what was measured. The others are ablations, which mix into it the
-# NN branch, or what knows the target's camera and time: h_PARA, or the encoder's own numbers (added to the measured).
-LawBranch = Literal["phys", "blend", "h_para", "encoder"]
 
 
-class MetricOutputs(NamedTuple):
-    """What the camera gauge adds (all in the frame of camera 1)."""
+class Observed(NamedTuple):
+    """What the network is given; shapes in `O2TModel.__call__`."""
 
+    pictures: jax.Array
+    para: jax.Array
+    k: jax.Array
+    n: jax.Array
+    visited: jax.Array
+    window: jax.Array | None
+
+
+class Looked(NamedTuple):
+    """What is found in the pictures."""
+
+    live_mask: jax.Array
+    """Masks [B, 2, H, W] of the left eye, with gradient, for the tower's own loss alone."""
     mask: jax.Array
-    """Masks [B, 2, H, W] of the left eye, with gradient; what follows them uses them as data."""
-    metric: Metric
-    velocity: jax.Array
-    """[B, K, 3] m/s at t1, (x, y, z)."""
-    predicted: jax.Array
-    """Positions [B, K, 3] m at the target's time by `law_branch`: the law's only way to the loss."""
-    departure: jax.Array
-    """[B]: mean over the latent of the square of what the NN branch adds to used slots in the blend."""
+    """Masks [B, 4, H, W] of the inputs, as data."""
+    inputs: Sighting
+    """Over [B, 4], as data."""
     target: Sighting
     """What the target's own picture shows, [B, 1] as data, for the loss; [B, 0] where it was not given."""
 
 
+class State(NamedTuple):
+    """The used slots at t1: `slots` in metres, and the same with the velocity as a `particle`."""
+
+    slots: Slots
+    particle: phys.Particle
+
+
+class Future(NamedTuple):
+    """The target's time."""
+
+    point: jax.Array
+    """Positions [B, K, 3] m, (x, y, z), by the physics branch: the law's only way to the loss."""
+    latent: jax.Array
+    """Both branches blended, [B, D] in the rotated frame; to it the law is data."""
+    departure: jax.Array
+    """[B]: mean over the latent of the square of what the NN branch adds to used slots in the blend."""
+
+
+class Canvas(NamedTuple):
+    """What the decoder starts from: further `channels` [B, H, W, E], and `logits` to correct, [B, H, W, 3] or zero."""
+
+    channels: jax.Array
+    logits: jax.Array | float
+
+
+class Measured(NamedTuple):
+    """What the camera gauge adds to a prediction (all in the frame of camera 1)."""
+
+    mask: jax.Array
+    """`Looked.live_mask`."""
+    slots: Slots
+    velocity: jax.Array
+    """[B, K, 3] m/s at t1, (x, y, z)."""
+    predicted: jax.Array
+    """`Future.point`."""
+    departure: jax.Array
+    """`Future.departure`."""
+    target: Sighting
+    """`Looked.target`."""
+
+
 class Outputs(NamedTuple):
-    """`prediction` float32 [B, H, W, 3] in 0..1; `metric` is None in the free gauge."""
+    """`prediction` float32 [B, H, W, 3] in 0..1; `measured` is None in the free gauge."""
 
     prediction: jax.Array
-    metric: MetricOutputs | None
+    measured: Measured | None
 
 
 class O2TModel(nn.Module):
@@ -81,7 +135,6 @@ class O2TModel(nn.Module):
     n_max: int = 20
     k_max: int = 1
     shoot_rounds: int = 2
-    law_branch: LawBranch = "phys"
     matting: bool = True
     outline: bool = True
     compose: bool = True
@@ -102,6 +155,104 @@ class O2TModel(nn.Module):
         if self.gauge == "camera":
             self.tower = self.tower_type()
 
+    def __call__(
+        self,
+        pictures: jax.Array,
+        para: jax.Array,
+        k: jax.Array,
+        n: jax.Array,
+        visited: jax.Array,
+        window: jax.Array | None = None,
+    ) -> Outputs:
+        """Predicts the target picture.
+
+        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1, for a loss [B, 5, H, W, 3]: of the target's own picture the
+        ball is located, together with the others', and nothing else is made; `para` float32 [B, 5, 6], relative to
+        camera 1; `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the
+        state; `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
+        """
+        observed = Observed(pictures, para, k, n, visited, window)
+        h48, skips = self.encoder(pictures[:, SEEN], self.inputs(para))  # [B, 48], five [B, H/2^i, W/2^i, C_i]
+        matrix = self.rotation()  # [48, 48]
+        latent = rotate(matrix, h48)
+        if self.gauge == "free":
+            latent = blend(self.layer(latent, n, visited), n)
+            return Outputs(nn.sigmoid(self.decoder(self._to_decoder(matrix, latent, para), skips)), None)
+        looked = self.look(observed)
+        state = self.measure(observed, looked)
+        future = self.evolve(observed, state, latent)
+        canvas = self.draw(observed, looked, state.slots, future.point)
+        h = self._to_decoder(matrix, future.latent, para)
+        prediction = nn.sigmoid(self.decoder(h, skips, canvas.channels) + canvas.logits)
+        velocity = height_last(state.particle.velocity)
+        measured = Measured(looked.live_mask, state.slots, velocity, future.point, future.departure, looked.target)
+        return Outputs(prediction, measured)
+
+    def _to_decoder(self, matrix: jax.Array, latent: jax.Array, para: jax.Array) -> jax.Array:
+        """W_ROT^T latent + h_PARA(PARA5): [B, D]."""
+        return rotate(matrix.T, latent) + self.h_para(scale_para(para[:, TARGET]))
+
+    # The camera gauge, stage by stage.
+
+    def look(self, observed: Observed) -> Looked:
+        """Masks and sightings in all pictures that are given."""
+        pictures, window = observed.pictures, observed.window
+        count = pictures.shape[1]
+        live_mask, mask = self._masks_of_all(pictures)
+        window = None if window is None else window[:, :count]
+        sightings = self._locate(mask, pictures, observed.para[:, :count], window)
+        inputs, target = (jax.tree.map(lambda x, at=at: x[:, at], sightings) for at in (SEEN, slice(TARGET, None)))
+        # The target's own picture has no part in the prediction: from here on it is `target`, for the loss.
+        return Looked(live_mask, mask[:, SEEN], inputs, target)
+
+    def measure(self, observed: Observed, looked: Looked) -> State:
+        """Points in metres by two eyes, and the velocity at t1 by shooting through the learned law."""
+        slots = triangulate_slots(looked.inputs, observed.para[:, SEEN])
+        gravity = phys.gravity_curve(self.layer.law(), observed.visited)
+        first, second = height_first(slots.first), height_first(slots.second)
+        velocity = phys.shoot(first, second, observed.k, self.k_max, gravity, self.dt, self.shoot_rounds)
+        return State(slots, phys.Particle(first, velocity))
+
+    def evolve(self, observed: Observed, state: State, latent: jax.Array) -> Future:
+        """n steps of both branches, from the rotated `latent` [B, D] with the measured numbers in its used rows."""
+        n = observed.n
+        values, rows = phys.to_latent(state.particle, self.layer.slots)
+        present = jnp.any(state.slots.present > 0, axis=-1)[:, None]
+        start = jnp.where(rows & present, self.start_from(values, latent), latent)
+        evolved = self.layer(start, n, observed.visited)
+        read = self.read_from(evolved, observed)
+        point = height_last(phys.from_latent(read, self.layer.slots, self.used_slots).position)
+        # Past this the law is data: only the projected positions may carry its gradient.
+        held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))
+        added = phys.blend_weight(n.astype(latent.dtype))[:, None] * (held.nn - held.phys)
+        departure = jnp.mean(jnp.square(added) * rows, axis=-1) * present[:, 0]
+        return Future(point, blend(held, n), departure)
+
+    def start_from(self, values: jax.Array, latent: jax.Array) -> jax.Array:
+        """What the used rows start from: the measured `values` [B, D]. (`ablations` have others.)"""
+        del latent
+        return values
+
+    def read_from(self, evolved: phys.Evolved, observed: Observed) -> jax.Array:
+        """What the law's loss sees, [B, D]: the physics branch alone. (`ablations` have others.)"""
+        del observed
+        return evolved.phys
+
+    def draw(self, observed: Observed, looked: Looked, slots: Slots, point: jax.Array) -> Canvas:
+        """Spheres at `point` [B, K, 3] m before the background of the inputs, as the target's camera sees them."""
+        pictures, cameras, target = observed.pictures[:, SEEN], observed.para[:, SEEN], observed.para[:, TARGET]
+        lens = self.lens(pictures.shape[2], pictures.shape[3], observed.window)
+        lenses = Lenses(lens.pick(SEEN), lens.pick(TARGET))
+        drawn = draw_spheres(point, slots, pictures, cameras, target, lenses)
+        channels = jnp.moveaxis(drawn.coverage, 1, -1)
+        if not self.compose:
+            return Canvas(channels, 0.0)
+        background = warp_background(pictures, looked.mask, cameras, target, lenses)
+        picture = compose(background, drawn)
+        return Canvas(jnp.concatenate([channels, picture, background], axis=-1), to_logit(picture))
+
+    # Finding the ball.
+
     def lens(self, height: int, width: int, window: jax.Array | None) -> Intrinsics:
         """Intrinsics of whole pictures, or of windows at `window` [B, P, 2] (u0, v0)."""
         return intrinsics_for(height, width) if window is None else window_intrinsics(self.camera_size, height, window)
@@ -111,13 +262,21 @@ class O2TModel(nn.Module):
         b, p, h, w, c = pictures.shape
         return jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
 
+    def _masks_of_all(self, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Masks [B, 2, H, W] of the left eye, with gradient, and, as data, of all pictures [B, 4 or 5, H, W]."""
+        # The left eye's pictures train the tower; the others look alike and would double the cost.
+        live = self.masks(pictures[:, LEFT_1:TARGET:2])
+        others = self.masks(jnp.concatenate([pictures[:, RIGHT_1:TARGET:2], pictures[:, TARGET:]], axis=1))
+        pairs = jnp.stack([live, others[:, :2]], axis=2).reshape(len(live), TARGET, *live.shape[2:])
+        return live, jax.lax.stop_gradient(jnp.concatenate([pairs, others[:, 2:]], axis=1))
+
     def sight(self, pictures: jax.Array, para: jax.Array, window: jax.Array | None = None) -> Sighting:
         """Sightings, as data, in `pictures` float32 [B, P, H, W, 3] by the cameras of `para` [B, P, 6]."""
         return self._locate(self.masks(pictures), pictures, para, window)
 
     def _locate(self, mask: jax.Array, pictures: jax.Array, para: jax.Array, window: jax.Array | None) -> Sighting:
         _, rotation = camera_poses(para)
-        # The tower answers to its own loss alone (`metric.swap_loss`): no error of the law may move a sighting.
+        # The tower answers to its own loss alone (`mask_tower.swap_loss`): no error of the law may move a sighting.
         fixed = jax.lax.stop_gradient(mask)
         share = coverage(fixed, pictures) if self.matting else fixed
         lens = self.lens(mask.shape[-2], mask.shape[-1], window)
@@ -139,110 +298,8 @@ class O2TModel(nn.Module):
         share = coverage_through_scales(1.0 - (1.0 - mask) ** 2, pictures)
         return locate(share, jnp.eye(3), intrinsics_for(*pictures.shape[1:3]))
 
-    def __call__(
-        self,
-        pictures: jax.Array,
-        para: jax.Array,
-        k: jax.Array,
-        n: jax.Array,
-        visited: jax.Array,
-        window: jax.Array | None = None,
-    ) -> Outputs:
-        """Predicts the target picture.
 
-        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1, for a loss [B, 5, H, W, 3]: of the target's own picture the
-        ball is located, together with the others', and nothing else is made; `para` float32 [B, 5, 6], relative to
-        camera 1; `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the
-        state; `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
-        """
-        h48, skips = self.encoder(pictures[:, :TARGET], self.inputs(para))
-        matrix = self.rotation()
-        r = rotate(matrix, h48)
-        if self.gauge == "free":
-            evolved = self.layer(r, n, visited)
-            latent = self._blend(evolved, n)
-            return Outputs(nn.sigmoid(self.decoder(self._unrotate(matrix, latent, para), skips)), None)
-        return self._camera_gauge(pictures, para, k, n, visited, window, r, matrix, skips)
-
-    def _camera_gauge(
-        self,
-        pictures: jax.Array,
-        para: jax.Array,
-        k: jax.Array,
-        n: jax.Array,
-        visited: jax.Array,
-        window: jax.Array | None,
-        r: jax.Array,
-        matrix: jax.Array,
-        skips: list[jax.Array],
-    ) -> Outputs:
-        lens = self.lens(pictures.shape[2], pictures.shape[3], window)
-        lenses = Lenses(lens.pick(slice(0, TARGET)), lens.pick(TARGET))
-        live_mask, mask = self._masks_of_all(pictures)
-        count = pictures.shape[1]
-        sightings = self._locate(mask, pictures, para[:, :count], None if window is None else window[:, :count])
-        seen, target = jax.tree.map(lambda x: x[:, SEEN], sightings), jax.tree.map(lambda x: x[:, TARGET:], sightings)
-        # Past this point the target's own picture has no part in the prediction.
-        pictures, mask = pictures[:, SEEN], mask[:, SEEN]
-        metric = measure(seen, para[:, SEEN])
-        particle = self._particle(metric, k, visited)
-        values, rows = phys.to_latent(particle, self.layer.slots)
-        values = values + r if self.law_branch == "encoder" else values
-        present = jnp.any(metric.present > 0, axis=-1)[:, None]
-        state = jnp.where(rows & present, values, r)
-        evolved = self.layer(state, n, visited)
-        read = self._blend(evolved, n) if self.law_branch == "blend" else evolved.phys
-        if self.law_branch == "h_para":
-            read = read + self.h_para(scale_para(para[:, 4]))
-        predicted = phys.from_latent(read, self.layer.slots, self.used_slots).position
-        # Past this point the law is data: only the projected positions may carry its gradient.
-        held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))
-        latent = self._blend(held, n)
-        weight = phys.blend_weight(n.astype(evolved.nn.dtype))[:, None]
-        departure = jnp.mean(jnp.square(weight * (held.nn - held.phys)) * rows, axis=-1) * present[:, 0]
-        h = self._unrotate(matrix, latent, para)
-        centre = height_last(predicted)
-        prediction = self._show(centre, metric, mask, pictures, para, lenses, h, skips)
-        velocity = height_last(particle.velocity)
-        return Outputs(prediction, MetricOutputs(live_mask, metric, velocity, centre, departure, target))
-
-    def _masks_of_all(self, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Masks [B, 2, H, W] of the left eye, with gradient, and, as data, of all pictures [B, 4 or 5, H, W]."""
-        # The left eye's pictures train the tower; the others look alike and would double the cost.
-        live = self.masks(pictures[:, LEFT_1:TARGET:2])
-        others = self.masks(jnp.concatenate([pictures[:, RIGHT_1:TARGET:2], pictures[:, TARGET:]], axis=1))
-        pairs = jnp.stack([live, others[:, :2]], axis=2).reshape(len(live), TARGET, *live.shape[2:])
-        return live, jax.lax.stop_gradient(jnp.concatenate([pairs, others[:, 2:]], axis=1))
-
-    def _particle(self, metric: Metric, k: jax.Array, visited: jax.Array) -> phys.Particle:
-        gravity = phys.gravity_curve(self.layer.law(), visited)
-        first, second = height_first(metric.first), height_first(metric.second)
-        velocity = phys.shoot(first, second, k, self.k_max, gravity, self.dt, self.shoot_rounds)
-        return phys.Particle(first, velocity)
-
-    def _show(
-        self,
-        centre: jax.Array,
-        metric: Metric,
-        mask: jax.Array,
-        pictures: jax.Array,
-        para: jax.Array,
-        lenses: Lenses,
-        h: jax.Array,
-        skips: list[jax.Array],
-    ) -> jax.Array:
-        drawn = draw_spheres(centre, metric, pictures, para[:, :4], para[:, 4], lenses)
-        channels = jnp.moveaxis(drawn.coverage, 1, -1)
-        if not self.compose:
-            return nn.sigmoid(self.decoder(h, skips, channels))
-        background = warp_background(pictures, mask, para[:, :4], para[:, 4], lenses)
-        picture = compose(background, drawn)
-        extra = jnp.concatenate([channels, picture, background], axis=-1)
-        return nn.sigmoid(self.decoder(h, skips, extra) + to_logit(picture))
-
-    def _blend(self, evolved: phys.Evolved, n: jax.Array) -> jax.Array:
-        weight = phys.blend_weight(n.astype(evolved.nn.dtype))[:, None]
-        return weight * evolved.nn + (1.0 - weight) * evolved.phys
-
-    def _unrotate(self, matrix: jax.Array, latent: jax.Array, para: jax.Array) -> jax.Array:
-        return rotate(matrix.T, latent) + self.h_para(scale_para(para[:, 4]))
+def blend(evolved: phys.Evolved, n: jax.Array) -> jax.Array:
+    """Both branches [B, D], weighted by w_nn(n) (O2T guide, 'Blend')."""
+    weight = phys.blend_weight(n.astype(evolved.nn.dtype))[:, None]
+    return weight * evolved.nn + (1.0 - weight) * evolved.phys

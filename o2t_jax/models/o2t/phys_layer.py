@@ -63,11 +63,11 @@ def _gravity_mlp(half: int) -> MLP:
     return MLP((64, half), parent=None)
 
 
-Gravity = Callable[[jax.Array], jax.Array]
+GravityField = Callable[[jax.Array], jax.Array]
 """Heights [...] m -> g [...] m/s^2, positive downwards."""
 
 
-def gravity_curve(law: LawParams, visited: jax.Array) -> Gravity:
+def gravity_curve(law: LawParams, visited: jax.Array) -> GravityField:
     """g(z) = g0 + a(z) of the camera gauge; the law that is read out.
 
     a(z) = alpha . [MLP(z), 1] minus its mean over the visited heights, so that g0 is the mean of g(z). That mean is
@@ -98,7 +98,7 @@ class Particle(NamedTuple):
     velocity: jax.Array
 
 
-def verlet(particle: Particle, gravity: Gravity, dt: float | jax.Array) -> Particle:
+def verlet(particle: Particle, gravity: GravityField, dt: float | jax.Array) -> Particle:
     """One velocity-Verlet step (second order; exact for constant gravity).
 
     Args: `gravity`: heights [B, K] m -> g [B, K] m/s^2; `dt` s, of all or each sample's own [B, 1, 1].
@@ -111,7 +111,13 @@ def verlet(particle: Particle, gravity: Gravity, dt: float | jax.Array) -> Parti
 
 
 def shoot(
-    start: jax.Array, end: jax.Array, k: jax.Array, k_max: int, gravity: Gravity, dt: float | jax.Array, rounds: int
+    start: jax.Array,
+    end: jax.Array,
+    k: jax.Array,
+    k_max: int,
+    gravity: GravityField,
+    dt: float | jax.Array,
+    rounds: int,
 ) -> jax.Array:
     """Velocity at `start` whose flight under `gravity` is at `end` after k steps.
 
@@ -202,7 +208,7 @@ class PhysLayer(nn.Module):
         features = self._mlp.apply({"params": self.mlp}, position)
         return self.g0 * mask + self.alpha[:-1] * features + self.alpha[-1] * (1.0 - mask)
 
-    def _phys_step(self, h: jax.Array, gravity: Gravity | None) -> jax.Array:
+    def _phys_step(self, h: jax.Array, gravity: GravityField | None) -> jax.Array:
         velocity, position = jnp.split(h, 2, axis=-1)
         next_velocity = velocity - self._free_gravity(position) * self.dt
         free = jnp.concatenate([next_velocity, position + 0.5 * (velocity + next_velocity) * self.dt], axis=-1)

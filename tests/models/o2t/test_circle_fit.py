@@ -8,7 +8,7 @@ import pytest
 
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, window_intrinsics, world_to_camera
 from o2t_jax.models.o2t.circle_fit import fit_outline
-from o2t_jax.models.o2t.metric import locate
+from o2t_jax.models.o2t.stereo import locate
 
 SIZE, FINE = 64, 4
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, window_intrinsics, world_to_camera
-from o2t_jax.models.o2t import matting, metric
-from tests.models.o2t.test_metric import SIZE, outline
+from o2t_jax.models.o2t import matting, stereo
+from tests.models.o2t.test_stereo import SIZE, outline
 
 SKY = np.array([0.92, 0.94, 0.97])
 
@@ -37,7 +37,7 @@ def test_coverage_of_a_ball_from_a_mask_that_loses_its_bright_side(shading: floa
     intrinsics = intrinsics_for(SIZE, SIZE)
 
     def miss(values: np.ndarray) -> float:
-        found = metric.locate(jnp.asarray(values, jnp.float32), rotation, intrinsics).direction
+        found = stereo.locate(jnp.asarray(values, jnp.float32), rotation, intrinsics).direction
         truth = position / np.linalg.norm(position)
         return float(np.linalg.norm(np.asarray(found) - truth) * intrinsics.focal)
 
@@ -87,10 +87,10 @@ def test_a_window_gives_the_direction_that_the_whole_picture_gives() -> None:
     position, radius = np.array([4.0, 0.31, 0.22]), 0.3
     cover = outline(position, radius, 0.0, 0.0)
     rotation = jnp.asarray(world_to_camera(0.0, 0.0), jnp.float32)
-    whole = metric.locate(jnp.asarray(cover, jnp.float32), rotation, intrinsics_for(SIZE, SIZE))
+    whole = stereo.locate(jnp.asarray(cover, jnp.float32), rotation, intrinsics_for(SIZE, SIZE))
     corner = np.array([8, 12])
     part = jnp.asarray(cover[12:44, 8:40], jnp.float32)[None, None]
     window = jnp.asarray(corner, jnp.float32)[None, None]
-    found = metric.locate(part, rotation[None, None], window_intrinsics(SIZE, 32, window))
+    found = stereo.locate(part, rotation[None, None], window_intrinsics(SIZE, 32, window))
     np.testing.assert_allclose(found.direction[0, 0], whole.direction, atol=2e-6)
     np.testing.assert_allclose(found.sin_radius[0, 0], whole.sin_radius, rtol=1e-3)

@@ -139,8 +139,8 @@ def test_metric_block_sees_neither_para5_nor_the_target(camera_model, batch) -> 
             batch["k"],
             batch["n"],
             jnp.zeros(HEIGHT_BINS),
-        ).metric
-        return jnp.concatenate([out.metric.first, out.metric.second, out.velocity], axis=-1)
+        ).measured
+        return jnp.concatenate([out.slots.first, out.slots.second, out.velocity], axis=-1)
 
     # A random weighting of all numbers: its gradient by PARA5 vanishes only if every one of theirs does.
     weights = jax.random.normal(jax.random.key(0), (len(batch["n"]), 1, 9))
@@ -148,9 +148,9 @@ def test_metric_block_sees_neither_para5_nor_the_target(camera_model, batch) -> 
     assert float(jnp.abs(gradient[:, 4]).max()) == 0.0
     assert float(jnp.abs(gradient[:, :4]).max()) > 0.0
     # n reaches the loss alone: another one leaves the measurement as it is.
-    here = run(model, params, batch).metric
-    later = run(model, params, batch, n=np.maximum(batch["n"] - 1, 0).astype(np.int32)).metric
-    assert np.array_equal(here.velocity, later.velocity) and np.array_equal(here.metric.first, later.metric.first)
+    here = run(model, params, batch).measured
+    later = run(model, params, batch, n=np.maximum(batch["n"] - 1, 0).astype(np.int32)).measured
+    assert np.array_equal(here.velocity, later.velocity) and np.array_equal(here.slots.first, later.slots.first)
 
 
 @pytest.mark.parametrize("name", ["camera_model", "free_model"])
@@ -162,9 +162,9 @@ def test_the_targets_picture_changes_nothing_but_its_own_sighting(name, batch, r
     without = run(model, params, batch, pictures=batch["pictures"][:, :4])
     assert np.allclose(here.prediction, without.prediction, atol=1e-5)
     if name == "camera_model":
-        assert not np.array_equal(here.metric.target.pixels, there.metric.target.pixels)
-        assert without.metric.target.pixels.shape[1] == 0
-        here, there = (out._replace(metric=out.metric._replace(target=None)) for out in (here, there))
+        assert not np.array_equal(here.measured.target.pixels, there.measured.target.pixels)
+        assert without.measured.target.pixels.shape[1] == 0
+        here, there = (out._replace(measured=out.measured._replace(target=None)) for out in (here, there))
     jax.tree.map(np.testing.assert_array_equal, here, there)
 
 
@@ -177,8 +177,8 @@ def test_what_knows_the_target_view_reaches_the_law_in_ablations_alone(camera_mo
 
     def where(para):
         pictures = to_float(jnp.asarray(batch["pictures"][:, :4]))
-        out = model.apply({"params": params}, pictures, para, batch["k"], batch["n"], jnp.zeros(HEIGHT_BINS)).metric
-        return jnp.sum(jnp.sin(out.predicted) * out.metric.present[..., None])
+        out = model.apply({"params": params}, pictures, para, batch["k"], batch["n"], jnp.zeros(HEIGHT_BINS)).measured
+        return jnp.sum(jnp.sin(out.predicted) * out.slots.present[..., None])
 
     gradient = jax.jit(jax.grad(where))(jnp.asarray(batch["para"]))
     assert (float(jnp.abs(gradient[:, 4]).max()) == 0.0) == (branch == "phys")
@@ -245,7 +245,7 @@ def test_law_loss_is_least_at_the_worlds_gravity(camera_model, batch) -> None:
 def test_free_gauge_predicts_without_metres(free_model, batch) -> None:
     model, params = free_model
     out = run(model, params, batch)
-    assert out.metric is None and out.prediction.shape == (4, SIZE, SIZE, 3)
+    assert out.measured is None and out.prediction.shape == (4, SIZE, SIZE, 3)
     assert float(out.prediction.min()) >= 0 and float(out.prediction.max()) <= 1
 
 
@@ -261,4 +261,4 @@ def test_bfloat16_keeps_parameters_physics_and_pictures_float32(gauge: str) -> N
     out = jax.eval_shape(model.apply, params, *arguments, jnp.zeros(HEIGHT_BINS))
     assert out.prediction.dtype == jnp.float32 and out.prediction.shape == (1, 64, 96, 3)
     if gauge == "camera":
-        assert out.metric.predicted.dtype == jnp.float32 and out.metric.mask.dtype == jnp.float32
+        assert out.measured.predicted.dtype == jnp.float32 and out.measured.mask.dtype == jnp.float32

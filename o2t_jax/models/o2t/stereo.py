@@ -1,63 +1,25 @@
-"""The metric block of the camera gauge: from the four pictures and their cameras to metres and metres per second.
+"""From masks to metres: the geometry of the camera gauge, without parameters.
 
-A small convolutional tower, shared by the pictures and seeing one picture at a time, marks the pixels of what moves
-(a coverage mask). Everything after it is geometry, without parameters: the mask's centroid over solid angle is the
-direction to the ball's centre (exact for a sphere: its outline is a circular cone of rays), its solid angle gives the
-angular radius, two eyes triangulate to metres, and shooting through the physics layer gives the velocity.
-
-Nothing here sees PARA5, the target's time or the target.
-
-Named prior (`moving, one colour`): the tower is trained to explain each picture of the left eye as its other one with
-one coloured thing laid over it (`swap_loss`). No true state enters.
+A mask's centroid over solid angle is the direction to the ball's centre (exact for a sphere: its outline is a circular
+cone of rays), its solid angle gives the angular radius, and two eyes triangulate to metres. Nothing here sees PARA5,
+the target's time or the target.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
 from o2t_jax.models import ops
-from o2t_jax.models.layers import Conv, Dense
 from o2t_jax.types import LEFT_1, RIGHT_1
 
 MIN_MASK_PIXELS = 4.0
 SHIFT_ROUNDS = 4
 _EXACT = jax.lax.Precision.HIGHEST
-
-
-class MaskTower(nn.Module):
-    """One picture -> coverage logits of what moves; works at half and quarter resolution (space-to-depth)."""
-
-    features: int = 16
-
-    @nn.compact
-    def __call__(self, pictures: jax.Array) -> jax.Array:
-        """`pictures` float32 [N, H, W, 3] in 0..1 -> logits [N, H, W]."""
-        fine = nn.silu(Conv(self.features, name="fine_1")(space_to_depth(pictures - 0.5)))
-        coarse = nn.silu(Dense(2 * self.features, name="down")(space_to_depth(fine)))
-        for i in (1, 2):
-            coarse = coarse + nn.silu(Conv(2 * self.features, name=f"coarse_{i}")(coarse))
-        fine = fine + depth_to_space(Dense(4 * self.features, name="up")(coarse))
-        fine = nn.silu(Conv(self.features, name="fine_2")(fine))
-        logits = Dense(4, bias_init=nn.initializers.constant(-2.0), name="out")(fine)
-        return depth_to_space(logits)[..., 0]
-
-
-def space_to_depth(x: jax.Array) -> jax.Array:
-    """[N, H, W, C] -> [N, H/2, W/2, 4 C]: each 2 x 2 block becomes one pixel."""
-    n, h, w, c = x.shape
-    return x.reshape(n, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // 2, w // 2, 4 * c)
-
-
-def depth_to_space(x: jax.Array) -> jax.Array:
-    """The inverse of `space_to_depth`: [N, H, W, 4 C] -> [N, 2 H, 2 W, C]."""
-    n, h, w, c = x.shape
-    return x.reshape(n, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, c // 4)
 
 
 class Sighting(NamedTuple):
@@ -129,24 +91,8 @@ def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sigh
     )
 
 
-def swap_loss(mask: jax.Array, pictures: jax.Array, others: jax.Array) -> jax.Array:
-    """How badly each picture is explained as another of the same camera with one coloured thing laid over it.
-
-    Args: `mask` [B, P, H, W]; `pictures` float32 [B, P, H, W, 3] in 0..1; `others`, of the same shape, what the same
-    cameras saw at other times.
-    Returns: [B], mean squared error over pictures, pixels and channels. The colour is the mask's own mean, weighted by
-    how much a pixel changed: it needs no start value and no true colour.
-    """
-    change = jnp.sum(jnp.square(pictures - others), axis=-1)
-    weight = jax.lax.stop_gradient(mask * change) + 1e-8
-    colour = jnp.einsum("bphw,bphwc->bpc", weight, pictures) / jnp.sum(weight, axis=(-2, -1))[..., None]
-    colour = colour[:, :, None, None, :]
-    error = others + mask[..., None] * (colour - others) - pictures
-    return jnp.mean(jnp.square(error), axis=(1, 2, 3, 4))
-
-
-class Metric(NamedTuple):
-    """Metric slots, positions as (x, y, z) in the frame of camera 1, m."""
+class Slots(NamedTuple):
+    """The used slots in metres, positions as (x, y, z) in the frame of camera 1, m."""
 
     first: jax.Array
     """Position [B, K, 3] at t1."""
@@ -163,7 +109,7 @@ def camera_poses(para: jax.Array) -> tuple[jax.Array, jax.Array]:
     return para[..., 1:4], world_to_camera(para[..., 4], para[..., 5])
 
 
-def measure(sighting: Sighting, para: jax.Array) -> Metric:
+def triangulate_slots(sighting: Sighting, para: jax.Array) -> Slots:
     """Triangulates both times. `sighting` over [B, 4] (one slot), `para` [B, 4, 6]."""
     position, _ = camera_poses(para)
     left, right = slice(LEFT_1, None, 2), slice(RIGHT_1, None, 2)
@@ -173,7 +119,7 @@ def measure(sighting: Sighting, para: jax.Array) -> Metric:
     distance = jnp.linalg.norm(points[:, :, None] - position.reshape(-1, 2, 2, 3), axis=-1)
     radius = jnp.mean(distance.reshape(sighting.sin_radius.shape) * sighting.sin_radius, axis=1)
     present = (jnp.all(crossed, axis=1) & jnp.all(sighting.seen, axis=1)).astype(radius.dtype)
-    return Metric(points[:, :1], points[:, 1:], jax.lax.stop_gradient(radius)[:, None], present[:, None])
+    return Slots(points[:, :1], points[:, 1:], jax.lax.stop_gradient(radius)[:, None], present[:, None])
 
 
 def height_first(points: jax.Array) -> jax.Array:
@@ -184,16 +130,3 @@ def height_first(points: jax.Array) -> jax.Array:
 def height_last(points: jax.Array) -> jax.Array:
     """(z, x, y) -> (x, y, z)."""
     return jnp.concatenate([points[..., 1:], points[..., :1]], axis=-1)
-
-
-__all__: list[Any] = [
-    "MaskTower",
-    "Metric",
-    "Sighting",
-    "camera_poses",
-    "height_first",
-    "height_last",
-    "locate",
-    "measure",
-    "swap_loss",
-]

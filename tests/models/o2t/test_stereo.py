@@ -1,4 +1,4 @@
-"""The metric block: sub-pixel directions, triangulated metres, nothing of the target."""
+"""Directions finer than a pixel, and triangulated metres."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, world_to_camera
-from o2t_jax.models.o2t import metric
+from o2t_jax.models.o2t import stereo
 
 SIZE = 64
 
@@ -34,7 +34,7 @@ def test_locate_finds_direction_and_size_of_a_sphere() -> None:
         truth.append(position / np.linalg.norm(position))
         sines.append(radius / np.linalg.norm(position))
     rotation = jnp.broadcast_to(jnp.asarray(world_to_camera(0.0, 0.0), jnp.float32), (24, 3, 3))
-    found = metric.locate(jnp.asarray(np.stack(masks), jnp.float32), rotation, intrinsics)
+    found = stereo.locate(jnp.asarray(np.stack(masks), jnp.float32), rotation, intrinsics)
     error = np.linalg.norm(np.asarray(found.direction) - truth, axis=-1) * intrinsics.focal
     assert bool(found.seen.all())
     assert error.max() < 0.03, "px; a plain pixel centroid would be off by up to 0.2"
@@ -49,46 +49,28 @@ def test_locate_ignores_far_clutter_and_reports_what_is_missing() -> None:
     cut[20:30, 0:6] = 1.0
     rotation = jnp.broadcast_to(jnp.asarray(world_to_camera(0.0, 0.0), jnp.float32), (4, 3, 3))
     stack = jnp.asarray(np.stack([mask, clutter, np.zeros_like(mask), cut]), jnp.float32)
-    found = metric.locate(stack, rotation, intrinsics_for(SIZE, SIZE))
+    found = stereo.locate(stack, rotation, intrinsics_for(SIZE, SIZE))
     assert np.array_equal(found.seen, [True, True, False, False])
     assert np.allclose(found.direction[0], found.direction[1], atol=1e-6)
     assert np.all(np.isfinite(jax.tree.leaves(found)[0]))
 
 
-def test_measure_triangulates_and_marks_absence() -> None:
+def test_slots_are_triangulated_and_absence_is_marked() -> None:
     eyes = np.array([[0.0, 0, 2.0], [0, -0.5, 2.0]])
     para = np.zeros((1, 4, 6), np.float32)
     para[0, :, 1:4] = eyes[[0, 1, 0, 1]]
     balls = np.array([[4.0, 0.3, 2.5], [4.1, 0.1, 2.2]])
     offset = balls[[0, 0, 1, 1]] - para[0, :, 1:4]
     distance = np.linalg.norm(offset, axis=-1)
-    sighting = metric.Sighting(
+    sighting = stereo.Sighting(
         jnp.asarray(offset / distance[:, None])[None],
         jnp.asarray(0.3 / distance)[None],
         jnp.full((1, 4), 50.0),
         jnp.ones((1, 4), bool),
     )
-    found = metric.measure(sighting, jnp.asarray(para))
+    found = stereo.triangulate_slots(sighting, jnp.asarray(para))
     assert np.allclose(found.first[0, 0], balls[0], atol=1e-4)
     assert np.allclose(found.second[0, 0], balls[1], atol=1e-4)
     assert np.allclose(found.radius, 0.3, atol=1e-5) and float(found.present[0, 0]) == 1.0
-    gone = metric.measure(sighting._replace(seen=jnp.array([[True, True, False, True]])), jnp.asarray(para))
+    gone = stereo.triangulate_slots(sighting._replace(seen=jnp.array([[True, True, False, True]])), jnp.asarray(para))
     assert float(gone.present[0, 0]) == 0.0
-
-
-def test_swap_loss_is_least_at_the_true_coverage() -> None:
-    rng = np.random.default_rng(1)
-    background = rng.uniform(0.6, 1.0, (SIZE, SIZE, 3))
-    colour = np.array([0.4, 0.2, 0.3])
-    places = [np.array([4.0, y, z]) for y, z in ((0.6, 0.5), (-0.6, -0.4))]
-    masks = np.stack([outline(p, 0.3, 0.0, 0.0) for p in places])
-    pictures = background + masks[..., None] * (colour - background)
-
-    def loss(candidate: np.ndarray) -> float:
-        seen = jnp.asarray(pictures[None], jnp.float32)
-        return float(metric.swap_loss(jnp.asarray(candidate[None]), seen, seen[:, ::-1])[0])
-
-    true = loss(masks)
-    assert true < loss(0.8 * masks) and true < loss(np.clip(masks + 0.1, 0, 1)) and true < loss(0 * masks + 0.01)
-    for axis in (1, 2):
-        assert true < loss(np.roll(masks, 1, axis)) and true < loss(np.roll(masks, -1, axis))

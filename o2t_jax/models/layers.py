@@ -135,7 +135,8 @@ class ResBlock(nn.Module):
             kernel, bias = Conv(channels, kernel_init=kernel_init).parameters(channels)
             x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
             parts.append(ops.NormConv(scale, shift, kernel, bias))
-        return ops.res_block(x, *parts, groups_of(channels))
+        first, second = parts
+        return ops.res_block(x, first, second, groups_of(channels))
 
 
 class Attention(nn.Module):

@@ -1,4 +1,4 @@
-"""The O2T network: pictures -> h48 -> W_ROT -> PhysLayer -> blend -> W_ROT^T -> + h_PARA -> decoder -> picture.
+"""The O2T network: the guide's (`guide`), and the gauge that ties its latent to metres.
 
 Two gauges. `free` is the guide's model to the letter: nothing ties the latent to metres, and g0 has no reason to be the
 world's. `camera` overwrites the latent's used slots by what is measured in the pictures, evolves them by the learned
@@ -9,30 +9,25 @@ law, and draws them through the known target camera: g0 and alpha get gradient o
     evolve    position, velocity and the encoder's latent -> n steps of the PhysLayer -> the point at the target's time
     draw      that point -> a sphere before a warped background, through the target's camera
 
-The parts: `inputs`, `encoder`, `rotation`, `phys_layer`, `decoder` are the guide's network, `mask_tower`, `matting`,
-`circle_fit`, `stereo`, `drawing` the camera gauge's; all are made of the operations of `o2t_jax.models.ops`.
+Its parts: `mask_tower`, `matting`, `circle_fit`, `stereo`, `drawing`. All are made of the operations of `models.ops`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, window_intrinsics
-from o2t_jax.models.layers import MLP
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.circle_fit import fit_outline
-from o2t_jax.models.o2t.decoder import Decoder
 from o2t_jax.models.o2t.drawing import Lenses, compose, draw_spheres, to_logit, warp_background
-from o2t_jax.models.o2t.encoder import Encoder
-from o2t_jax.models.o2t.inputs import ParaMaps, scale_para
+from o2t_jax.models.o2t.guide import SEEN, GuideModel, blend
 from o2t_jax.models.o2t.mask_tower import MaskTower
 from o2t_jax.models.o2t.matting import coverage, coverage_through_scales, shrink
-from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
 from o2t_jax.models.o2t.stereo import (
     Sighting,
     Slots,
@@ -45,7 +40,6 @@ from o2t_jax.models.o2t.stereo import (
 from o2t_jax.types import LEFT_1, RIGHT_1, TARGET
 
 Gauge = Literal["camera", "free"]
-SEEN = slice(0, TARGET)  # the pictures that a prediction is made of
 
 
 class Observed(NamedTuple):
@@ -120,39 +114,27 @@ class Outputs(NamedTuple):
     measured: Measured | None
 
 
-class O2TModel(nn.Module):
-    """All parts of the guide; see the module's docstring for the two gauges.
+class O2TModel(GuideModel):
+    """The guide's network in either gauge; see the module's docstring.
 
-    Shapes: any height and width divisible by 32. Samples may be windows of pictures of `camera_size` px.
-    `n` counts from t1, 0..n_max; t = n dt.
+    Samples may be windows of pictures of `camera_size` px.
     """
 
-    base_ch: int = 32
-    latent_dim: int = 48
     gauge: Gauge = "camera"
     used_slots: int = 1
-    dt: float = 0.02
-    n_max: int = 20
     k_max: int = 1
     shoot_rounds: int = 2
     matting: bool = True
     outline: bool = True
     compose: bool = True
-    remat: bool = False
-    dtype: Any = jnp.float32
     camera_size: int = 0
     tower_type: Callable[[], nn.Module] = MaskTower
 
     def setup(self) -> None:
-        used = self.used_slots if self.gauge == "camera" else 0
-        self.inputs = ParaMaps()
-        self.encoder = Encoder(self.base_ch, self.latent_dim, self.remat, self.dtype)
-        self.rotation = CayleyRotation(self.latent_dim)
-        self.layer = phys.PhysLayer(self.latent_dim, self.dt, self.n_max, used)
-        self.h_para = MLP((64, self.latent_dim))
-        drawn = self.gauge == "camera" and self.compose
-        self.decoder = Decoder(self.base_ch, self.remat, zero_last=drawn, dtype=self.dtype)
-        if self.gauge == "camera":
+        if self.gauge == "free":
+            self.make_parts()
+        else:
+            self.make_parts(self.used_slots, zero_last=self.compose)
             self.tower = self.tower_type()
 
     def __call__(
@@ -171,26 +153,19 @@ class O2TModel(nn.Module):
         camera 1; `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the
         state; `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
         """
-        observed = Observed(pictures, para, k, n, visited, window)
-        h48, skips = self.encoder(pictures[:, SEEN], self.inputs(para))  # [B, 48], five [B, H/2^i, W/2^i, C_i]
-        matrix = self.rotation()  # [48, 48]
-        latent = rotate(matrix, h48)
         if self.gauge == "free":
-            latent = blend(self.layer(latent, n, visited), n)
-            return Outputs(nn.sigmoid(self.decoder(self._to_decoder(matrix, latent, para), skips)), None)
+            return Outputs(super().__call__(pictures[:, SEEN], para, n, visited), None)
+        observed = Observed(pictures, para, k, n, visited, window)
+        latent, matrix, skips = self.encode(pictures[:, SEEN], para)
         looked = self.look(observed)
         state = self.measure(observed, looked)
         future = self.evolve(observed, state, latent)
         canvas = self.draw(observed, looked, state.slots, future.point)
-        h = self._to_decoder(matrix, future.latent, para)
+        h = self.to_decoder(matrix, future.latent, para)
         prediction = nn.sigmoid(self.decoder(h, skips, canvas.channels) + canvas.logits)
         velocity = height_last(state.particle.velocity)
         measured = Measured(looked.live_mask, state.slots, velocity, future.point, future.departure, looked.target)
         return Outputs(prediction, measured)
-
-    def _to_decoder(self, matrix: jax.Array, latent: jax.Array, para: jax.Array) -> jax.Array:
-        """W_ROT^T latent + h_PARA(PARA5): [B, D]."""
-        return rotate(matrix.T, latent) + self.h_para(scale_para(para[:, TARGET]))
 
     # The camera gauge, stage by stage.
 
@@ -297,9 +272,3 @@ class O2TModel(nn.Module):
         # the thing has a hole. The background has next to none, and the rim is the matting's.
         share = coverage_through_scales(1.0 - (1.0 - mask) ** 2, pictures)
         return locate(share, jnp.eye(3), intrinsics_for(*pictures.shape[1:3]))
-
-
-def blend(evolved: phys.Evolved, n: jax.Array) -> jax.Array:
-    """Both branches [B, D], weighted by w_nn(n) (O2T guide, 'Blend')."""
-    weight = phys.blend_weight(n.astype(evolved.nn.dtype))[:, None]
-    return weight * evolved.nn + (1.0 - weight) * evolved.phys

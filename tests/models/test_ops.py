@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,16 @@ def test_a_cpus_forms_are_those_of_operations_with_the_same_arguments() -> None:
     assert TWINS.keys() <= ops.OPS.keys()
     for name, twin in TWINS.items():
         assert inspect.signature(twin) == inspect.signature(ops.OPS[name]), name
+
+
+def test_only_the_switch_knows_of_a_cpus_forms_and_nobody_asks_for_the_device_while_tracing() -> None:
+    library = Path(ops.__file__).parents[1]
+    sources = {path.relative_to(library): path.read_text() for path in library.rglob("*.py")}
+    knows = {path for path, text in sources.items() if "models.cpu" in text and path.parts[:2] != ("models", "cpu")}
+    assert knows == {Path("models/ops.py")}
+    asks = {path for path, text in sources.items() if path.parts[0] == "models" and "default_backend" in text}
+    assert asks <= {Path("models/ops.py")} and "jax.default_backend()`" in sources[Path("models/ops.py")]
+    assert sources[Path("models/ops.py")].count("default_backend") == 1, "in a docstring"
 
 
 def test_nothing_is_installed_until_somebody_asks() -> None:

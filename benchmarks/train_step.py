@@ -1,4 +1,6 @@
-"""Time and memory of one train step: python -m benchmarks.train_step [--peer] [--json=FILE] [--repeats=5] [--rows=cpu]
+"""Time and memory of one train step.
+
+python -m benchmarks.train_step [--peer] [--json=FILE] [--repeats=5] [--rows=cpu] [--forms=plain|cpu]
 
 Rows: `cpu` is the default config's step; `seed64` and `seed512` are config `seed` (the guide's free gauge, base 32) at
 64 px with batch 16 and at 512 px with batch 1; `camera512` is the camera gauge at 512 px, base 32, batch 1. Compilation
@@ -11,7 +13,10 @@ for all rows that a GPU should have.
 `gflop_asked` are the operations the program asks for, `gflop` and `gb` the operations and the bytes moved of what the
 compiler made of it, both by XLA's cost analysis: loop bodies count once, and library calls may not count at all.
 `bound_s` is the time an accelerator of --peak_tflops and --peak_gbs (an H100's, if left out) needs at least, `limit`
-which of the two decides: a prediction, and a loose one for bytes, as another device's compiler fuses otherwise.
+which of the two decides: a prediction, and a loose one for bytes, as another device's compiler fuses otherwise. It is
+counted from the plain form of the network, which is what an accelerator runs: `plain_gflop_asked`, `plain_gb`.
+
+--forms chooses the form that is timed (`o2t_jax.models.ops`); left out, the one that training takes on the device.
 
 With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), in turns of
 four steps, the first of them not counted: `ratio_to_pytorch` is PyTorch's median time, in the better of its two
@@ -35,6 +40,7 @@ import numpy as np
 from benchmarks.common import finish
 from experiments import _cli, _cpu
 from experiments.configs import cpu, seed
+from o2t_jax.models import ops
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.resources import flops
 from o2t_jax.training.state import Initial, tree_size
@@ -42,6 +48,7 @@ from o2t_jax.training.step import make_train_step
 
 COLUMNS = {
     "row": "",
+    "forms": "",
     "size_px": "d",
     "base_ch": "d",
     "batch": "d",
@@ -53,6 +60,8 @@ COLUMNS = {
     "gflop": ".1f",
     "gflop_asked": ".1f",
     "gb": ".2f",
+    "plain_gflop_asked": ".1f",
+    "plain_gb": ".2f",
     "bound_s": ".5f",
     "limit": "",
 }
@@ -114,6 +123,13 @@ def fake_batch(system: Any, batch: int) -> dict[str, np.ndarray]:
     return made
 
 
+def counted(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[float, float, float]:
+    """Operations asked for and made of them, in 1e9, and bytes moved, in GB."""
+    analysis = compiled.cost_analysis() or {}
+    made, moved = analysis.get("flops", float("nan")), analysis.get("bytes accessed", float("nan"))
+    return flops(lowered) / 1e9, made / 1e9, moved / 1e9
+
+
 def measure(
     name: str, config: Any, repeats: int, tflops: float | None = None, gbs: float | None = None
 ) -> dict[str, Any]:
@@ -121,11 +137,22 @@ def measure(
     system = build(config)
     state = Initial(system.init, system.tx, (0,)).make()
     batch = jax.device_put(fake_batch(system, config.batch))
-    lowered = jax.jit(make_train_step(system.loss, system.tx, system.advance), donate_argnums=0).lower(state, batch)
+
+    def lower() -> jax.stages.Lowered:
+        return jax.jit(make_train_step(system.loss, system.tx, system.advance), donate_argnums=0).lower(state, batch)
+
+    lowered = lower()
     begun = time.perf_counter()
     step = lowered.compile()
     compile_s = time.perf_counter() - begun
-    analysis, memory = step.cost_analysis() or {}, step.memory_analysis()
+    asked, made, moved = counted(lowered, step)
+    if ops.form() == "plain":
+        plain_asked, plain_moved = asked, moved
+    else:
+        with ops.using("plain"):
+            plain = lower()
+        plain_asked, _, plain_moved = counted(plain, plain.compile())
+    memory = step.memory_analysis()
     parameters = tree_size(state.params)
     times = []
     for _ in range(repeats + 1):
@@ -133,9 +160,9 @@ def measure(
         state, _ = jax.block_until_ready(step(state, batch))
         times.append(time.perf_counter() - begun)
     times = times[1:]  # the first one touches its memory for the first time
-    asked, moved = flops(lowered) / 1e9, analysis.get("bytes accessed", float("nan")) / 1e9
     return {
         "row": name,
+        "forms": ops.form(),
         "size_px": config.render_size,
         "base_ch": config.base_ch,
         "batch": config.batch,
@@ -144,10 +171,12 @@ def measure(
         "spread_s": float(np.max(times) - np.min(times)),
         "compile_s": compile_s,
         "memory_mb": (memory.temp_size_in_bytes if memory else float("nan")) / 1e6,
-        "gflop": analysis.get("flops", float("nan")) / 1e9,
+        "gflop": made,
         "gflop_asked": asked,
         "gb": moved,
-        **bound(config, asked, moved, tflops, gbs),
+        "plain_gflop_asked": plain_asked,
+        "plain_gb": plain_moved,
+        **bound(config, plain_asked, plain_moved, tflops, gbs),
         "dtype": config.dtype,
         "remat": config.remat,
         "gauge": config.gauge,
@@ -192,6 +221,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rows", default="")
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument(
+        "--forms", choices=ops.FORMS, default=None, help="of the network's operations; the device's own"
+    )
     for name, text in (("size", "pictures, px"), ("base", "base width"), ("batch", "samples a step")):
         parser.add_argument(f"--{name}", type=int, default=None, help=text)
     parser.add_argument("--peer_malloc", choices=("ours", "own"), default="ours", help="PyTorch's settings for malloc")
@@ -214,6 +246,7 @@ def main(argv: list[str] | None = None) -> int:
     _cpu.prepare(arguments.cpu_tuning)
     _cli.be_quiet()
     _cpu.start_devices(arguments.cpu_tuning)
+    ops.use(arguments.forms or ops.form())
     results = []
     if arguments.peer:
         return versus(arguments.rows.split(","), table, arguments)

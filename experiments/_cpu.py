@@ -53,19 +53,19 @@ def prepare(tuning: str) -> None:
 
 
 def start_devices(tuning: str, device: str = "auto", *cluster: Any) -> None:
-    """`parallel.start_devices(device, *cluster)`, with what is set once JAX is imported and before it computes.
+    """`systems.devices.start_devices(device, *cluster)`, with what is set before JAX computes.
 
-    Whatever else depends on the switch and on JAX belongs here, such as the network's forms: off takes the plain ones.
+    The form of the network's operations is chosen there: off takes the plain one on a CPU as elsewhere.
     """
     import jax
 
-    from o2t_jax.training import parallel
+    from o2t_jax.systems import devices
 
     if tuning != "off":
         # A step then takes its memory in this thread, whose heap can keep it for the next. On a CPU the loop waits for
         # each step; what draws the batches ahead are threads.
         jax.config.update("jax_cpu_enable_async_dispatch", False)
-    parallel.start_devices(device, *cluster)
+    devices.start_devices(device, *cluster, tuned=tuning != "off")
 
 
 def is_own_command(main: ModuleType | None, started: Sequence[str]) -> bool:

@@ -5,6 +5,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # o2t_jax, experiments and tests, also without installing the project
@@ -20,8 +22,10 @@ os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
 
 # Files of a minute and more: first, so that two workers end together.
 LONG = (
-    "models/test_o2t.py",
+    "models/o2t/test_network.py",
+    "models/o2t/test_forms.py",
     "systems/test_o2t_system.py",
+    "systems/test_default_compiler.py",
     "test_roomphys_command.py",
     "training/test_runs.py",
     "test_readme.py",
@@ -37,3 +41,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     names = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: names.get(item.path, len(LONG)))
+
+
+@pytest.fixture(autouse=True)
+def plain_form_again():
+    """A command run in this process chooses the form of the network's operations: not for the next test."""
+    yield
+    if ops := sys.modules.get("o2t_jax.models.ops"):
+        ops.use("plain")

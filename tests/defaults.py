@@ -9,8 +9,8 @@ from o2t_jax.data.o2t.acceptance import VisibilityRule
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.shots import ViewConfig
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.models.o2t import O2TModel
-from o2t_jax.models.o2t_loss import LossWeights
+from o2t_jax.models.o2t.loss import LossWeights
+from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.systems import o2t, o2t_config
 
 DEFAULT = o2t_config.default()
@@ -37,5 +37,7 @@ def loss_weights(**changes: Any) -> LossWeights:
     return o2t.make_weights(DEFAULT)._replace(**changes)
 
 
-def o2t_model(**changes: Any) -> O2TModel:
-    return o2t.make_model(DEFAULT).clone(**changes)
+def o2t_model(law_branch: str = "phys", **changes: Any) -> O2TModel:
+    config = DEFAULT.copy_and_resolve_references()
+    config.law_branch = law_branch
+    return o2t.make_model(config).clone(**changes)

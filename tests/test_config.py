@@ -14,8 +14,8 @@ from o2t_jax.data.o2t.acceptance import VisibilityRule
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.shots import ViewConfig
 from o2t_jax.data.ring import BufferConfig
-from o2t_jax.models.o2t import O2TModel
-from o2t_jax.models.o2t_loss import LossWeights
+from o2t_jax.models.o2t.loss import LossWeights
+from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.physics.gravity import LAWS, Gravity, gravity_of
 from o2t_jax.systems import base_config, o2t, o2t_config
 from o2t_jax.training import workdir

@@ -12,12 +12,11 @@ PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
 # Folder or file of o2t_jax -> what of o2t_jax it may import, beside itself. Every part must be listed.
-BASE = {"types", "errors", "config", "registry", "trees", "process", "results", "media"}
+BASE = {"types", "errors", "config", "registry", "process", "results", "media"}
 ALLOWED = {
     "results": set(),
     "media": set(),
     "types": {"results"},
-    "trees": {"types"},
     "errors": set(),
     "process": set(),
     "config": {"errors"},

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models.o2t_loss import picture_loss as our_loss
-from o2t_jax.models.o2t_loss import to_float
-from o2t_jax.models.phys_layer import HEIGHT_BINS
+from o2t_jax.models.o2t.loss import picture_loss as our_loss
+from o2t_jax.models.o2t.loss import to_float
+from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS
 from tests.models.conftest import DT, SIZE, init, make_batch, make_model
 
 torch = pytest.importorskip("torch")

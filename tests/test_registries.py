@@ -16,9 +16,9 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.models.cores import CORES
-from o2t_jax.models.encoders import ENCODERS, LEVELS, STRIDE
-from o2t_jax.models.inputs import INPUT_CHANNELS, Stem
 from o2t_jax.models.layers import NormAct
+from o2t_jax.models.o2t.encoders import ENCODERS, LEVELS, STRIDE
+from o2t_jax.models.o2t.inputs import PARA_MAP, Stem
 from o2t_jax.physics.environment import Layout
 from o2t_jax.physics.envs import ENVIRONMENTS
 from o2t_jax.physics.gravity import LAWS, Law
@@ -69,13 +69,13 @@ def check_scene(name: str, scene) -> None:
 
 
 def check_encoder(name: str, make) -> None:
-    """The contract of `models.encoders`, by shapes alone."""
+    """The contract of `models.o2t.encoders`, by shapes alone."""
     sizes = {}
     for height, width in ((2 * STRIDE, STRIDE), (STRIDE, 3 * STRIDE)):
-        inputs = jnp.zeros((2, height, width, INPUT_CHANNELS))
+        inputs = jnp.zeros((2, 4, height, width, 3)), jnp.zeros((2, 5, PARA_MAP, PARA_MAP))
         for dtype in (jnp.float32, jnp.bfloat16):
             encoder = make(8, 12, True, dtype)
-            (h, skips), variables = jax.eval_shape(encoder.init_with_output, jax.random.key(0), inputs)
+            (h, skips), variables = jax.eval_shape(encoder.init_with_output, jax.random.key(0), *inputs)
             assert h.shape == (2, 12) and h.dtype == jnp.float32
             assert [x.shape[:3] for x in skips] == [(2, height >> i, width >> i) for i in range(LEVELS)]
             assert all(x.dtype == dtype for x in skips)
@@ -151,7 +151,7 @@ def test_a_thing_of_ones_own_is_imported_where_the_registry_takes_it(tmp_path, m
 
 
 def test_registries_that_a_config_needs_import_no_jax() -> None:
-    modules = "o2t_jax.systems, o2t_jax.physics.gravity, o2t_jax.models.encoders, o2t_jax.training.writers"
+    modules = "o2t_jax.systems, o2t_jax.physics.gravity, o2t_jax.models.o2t.encoders, o2t_jax.training.writers"
     code = f"import sys, {modules}; print('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
@@ -165,8 +165,8 @@ class Strided(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, inputs):
-        x, skips = NormAct(self.dtype)(Stem(self.base_ch, self.dtype)(inputs)), []
+    def __call__(self, pictures, para_maps):
+        x, skips = NormAct(self.dtype)(Stem(self.base_ch, self.dtype)(pictures, para_maps)), []
         for level in range(LEVELS):
             skips.append(x)
             x = nn.silu(nn.Conv(5 + level, (3, 3), strides=2, dtype=self.dtype)(x))

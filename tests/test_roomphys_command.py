@@ -15,7 +15,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import close_ups as zoom
 from o2t_jax.evaluation.o2t import refined_law as refine
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.models import law_phase
+from o2t_jax.models.o2t import law_finetune
 from o2t_jax.training.checkpoint import open_workdir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +99,7 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     monkeypatch.setattr(refine, "measure", measure)
     monkeypatch.setattr(zoom, "measure_zooms", measure_zooms)
     monkeypatch.setattr(zoom, "PICTURE_PX", 64)
-    monkeypatch.setattr(law_phase, "ITERATIONS", 2)
+    monkeypatch.setattr(law_finetune, "ITERATIONS", 2)
     command = [
         f"--module={module}",
         "--out=answer/submit.txt",

@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from o2t_jax.models.encoders import LEVELS, STRIDE
-from o2t_jax.models.inputs import GREY, INPUT_CHANNELS, NUM_INPUTS, PARA_MAP, PARA_SCALE
 from o2t_jax.models.layers import GROUPS, HEADS, level_widths
-from o2t_jax.models.o2t_loss import HALF_GREY, L1_SHARE, MSE_SHARE
-from o2t_jax.models.phys_layer import BLEND_FLOOR, BLEND_RANGE, BLEND_STEPS
+from o2t_jax.models.o2t.encoders import LEVELS, STRIDE
+from o2t_jax.models.o2t.inputs import PARA_MAP, PARA_SCALE
+from o2t_jax.models.o2t.loss import HALF_GREY, L1_SHARE, MSE_SHARE
+from o2t_jax.models.o2t.phys_layer import BLEND_FLOOR, BLEND_RANGE, BLEND_STEPS
+from o2t_jax.models.ops import GREY, INPUT_CHANNELS, NUM_INPUTS
 
 
 def group_norm(channels: int) -> nn.GroupNorm:

@@ -1,7 +1,7 @@
 """The guide's recipe for four A100 and 128 GB (its pool, workers, batch, width), in the camera gauge, bfloat16.
 
 Command: python -m experiments.train --config=experiments/configs/a100.py
-Time: not measured on that machine. By arithmetic, 5,000 steps of 64 samples of 0.45 TFLOP are 143 PFLOP: 10 minutes
+Time: not measured on that machine. By arithmetic, 5,000 steps of 64 samples of 0.37 TFLOP are 118 PFLOP: 8 minutes
 where each device reaches 60 TFLOP/s. It starts anywhere: a laptop shrinks the pool and the micro-batch to its memory,
 says so, and prints the cost first.
 Expect: as `cpu`, at 512 px.

@@ -1,8 +1,8 @@
 """The guide's recipe for one RTX 3090 and 64 GB (its pool, workers, batch, width), in the camera gauge, bfloat16.
 
 Command: python -m experiments.train --config=experiments/configs/rtx3090.py
-Time: not measured on that card. By arithmetic, 5,000 steps of 16 samples of 0.6 TFLOP (a third of it for `remat`) are
-48 PFLOP: under an hour where the card reaches 15 TFLOP/s. On a smaller machine the run shrinks its pool and adds up
+Time: not measured on that card. By arithmetic, 5,000 steps of 16 samples of 0.41 TFLOP (a ninth of it for `remat`) are
+33 PFLOP: 40 minutes where the card reaches 15 TFLOP/s. On a smaller machine the run shrinks its pool and adds up
 gradients over micro-batches.
 Expect: as `cpu`, at 512 px.
 """

@@ -1,6 +1,7 @@
-"""Convolutional building blocks of the encoder and the decoder.
+"""Layers of the encoder and the decoder: parameters for the operations of `o2t_jax.models.ops`.
 
-All feature maps are [B, H, W, C]. `dtype` is the compute type (float32 or bfloat16); parameters stay float32.
+All feature maps are [B, H, W, C]. `dtype` is the type to compute in (None: that of inputs and parameters); parameters
+are float32.
 """
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 
-from o2t_jax.models import cpu_convolution, cpu_ops, cpu_upsampling
-from o2t_jax.models.cpu_convolution import DIMENSIONS
+from o2t_jax.models import ops
 
 GROUPS = 8
 HEADS = 4
@@ -27,161 +28,131 @@ Dense = partial(nn.Dense, kernel_init=lecun_normal, bias_init=zeros)
 
 
 class ConvParams(nn.Module):
-    """`kernel` [k, k, channels, features] and `bias` [features] of a convolution, both of `dtype`."""
+    """`kernel` [k, k, channels, features] and `bias` [features] of a convolution."""
 
     features: int
     kernel: int = 3
     kernel_init: Any = lecun_normal
-    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
         shape = (self.kernel, self.kernel, channels, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
-        bias = self.param("bias", zeros, (self.features,), jnp.float32)
-        return kernel.astype(self.dtype), bias.astype(self.dtype)
+        return kernel, self.param("bias", zeros, (self.features,), jnp.float32)
 
 
-class Unbiased(NamedTuple):
-    """A map whose `bias` [C] has still to be added to every pixel of `pixels` [B, H, W, C].
+class NormParams(nn.Module):
+    """`scale` and `shift` [channels] of a GroupNorm (the shift is called `bias`, as everywhere in Flax)."""
 
-    On a CPU, adding it and summing up its gradient are passes over a map. A GroupNorm does either for nothing, and a
-    sum of two such maps is one. Elsewhere biases are added at once.
-    """
-
-    pixels: jax.Array
-    bias: jax.Array
-
-
-Map = jax.Array | Unbiased
-
-
-def with_bias(pixels: jax.Array, bias: jax.Array) -> Map:
-    """`pixels` [B, H, W, C] and `bias` [C], added later where that is cheaper."""
-    return Unbiased(pixels, bias) if cpu_ops.chosen() else pixels + bias
-
-
-def complete(x: Map) -> jax.Array:
-    """The map, its bias added."""
-    return cpu_convolution.add_bias(*x) if isinstance(x, Unbiased) else x
-
-
-def add(x: Map, y: Map) -> Map:
-    """The sum of two maps."""
-    if isinstance(x, Unbiased):
-        if isinstance(y, Unbiased):
-            return Unbiased(x.pixels + y.pixels, x.bias + y.bias)
-        return Unbiased(x.pixels + y, x.bias)
-    return x + complete(y)
-
-
-def convolve(x: jax.Array, kernel: jax.Array, strides: int = 1) -> jax.Array:
-    """'Same' convolution of `x` [B, H, W, C] and `kernel` [k, k, C, F] -> [B, H / strides, W / strides, F]."""
-    if cpu_ops.chosen() and kernel.shape[:2] == (3, 3):
-        if strides == 1:
-            return cpu_convolution.conv3(x, kernel)
-        if strides == 2 and x.shape[1] % 2 == x.shape[2] % 2 == 0:
-            return cpu_convolution.halving_conv3(x, kernel)
-    return jax.lax.conv_general_dilated(x, kernel, (strides, strides), "SAME", dimension_numbers=DIMENSIONS)
+    @nn.compact
+    def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        scale = self.param("scale", ones, (channels,), jnp.float32)
+        return scale, self.param("bias", zeros, (channels,), jnp.float32)
 
 
 class Conv(nn.Module):
-    """3x3 (or k x k) convolution with bias, 'same' padding; to be completed."""
+    """3x3 (or k x k) convolution with bias, 'same' padding."""
 
     features: int
     strides: int = 1
     kernel: int = 3
     kernel_init: Any = lecun_normal
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
-    @nn.compact
-    def __call__(self, x: jax.Array) -> Map:
-        params = ConvParams(self.features, self.kernel, self.kernel_init, self.dtype, name="Conv_0")
-        kernel, bias = params(x.shape[-1])
-        return with_bias(convolve(x.astype(self.dtype), kernel, self.strides), bias)
+    def setup(self) -> None:
+        self.Conv_0 = ConvParams(self.features, self.kernel, self.kernel_init)
+
+    def parameters(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        """Kernel and bias, for an operation that the convolution is part of."""
+        return self.Conv_0(channels)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x, kernel, bias = promote_dtype(x, *self.Conv_0(x.shape[-1]), dtype=self.dtype)
+        return ops.conv(x, kernel, bias, self.strides)
 
 
-class EnlargingConv(nn.Module):
-    """3x3 convolution with bias of a small map, enlarged by two, beside maps of that size."""
+class UpsampleConv(nn.Module):
+    """3x3 convolution of a map, enlarged by two, beside maps of that size."""
 
     features: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> Map:
+    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> jax.Array:
         """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features]."""
-        maps = [v.astype(self.dtype) for v in (x, *beside)]
-        channels = sum(v.shape[-1] for v in maps)
-        kernel, bias = ConvParams(self.features, dtype=self.dtype, name="Conv_0")(channels)
-        if not (cpu_ops.chosen() and cpu_upsampling.worthwhile(x, self.features)):
-            return with_bias(convolve(jnp.concatenate([upsample(maps[0]), *maps[1:]], axis=-1), kernel), bias)
-        small, large = jnp.split(kernel, [x.shape[-1]], axis=2)
-        rest = convolve(jnp.concatenate(maps[1:], axis=-1), large)
-        return with_bias(cpu_upsampling.enlarged_conv3(maps[0], small) + rest, bias)
+        channels = sum(v.shape[-1] for v in (x, *beside))
+        params = ConvParams(self.features, name="Conv_0")(channels)
+        x, kernel, bias, *beside = promote_dtype(x, *params, *beside, dtype=self.dtype)
+        return ops.upsample_conv(x, beside, kernel, bias)
+
+
+def groups_of(channels: int) -> int:
+    """Groups of a norm: 8, fewer where the channels do not divide."""
+    return math.gcd(GROUPS, channels)
 
 
 class GroupNorm(nn.Module):
-    """GroupNorm (8 groups, fewer where the channels do not divide), with SiLU after it if `silu`."""
+    """GroupNorm (8 groups, fewer where the channels do not divide)."""
 
-    silu: bool = False
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: Map) -> jax.Array:
-        pixels, shift = x if isinstance(x, Unbiased) else (x, None)
-        channels = pixels.shape[-1]
-        groups = math.gcd(GROUPS, channels)
-        scale = self.param("scale", ones, (channels,), jnp.float32)
-        bias = self.param("bias", zeros, (channels,), jnp.float32)
-
-        if cpu_ops.chosen():
-            shift = jnp.zeros(channels) if shift is None else shift.astype(jnp.float32)
-            return cpu_ops.group_norm(pixels.astype(self.dtype), shift, scale, bias, groups, self.silu)
-        norm = nn.GroupNorm(groups, dtype=self.dtype, epsilon=cpu_ops.EPSILON, parent=None)
-        y: Any = norm.apply({"params": {"scale": scale, "bias": bias}}, complete(x).astype(self.dtype))
-        return nn.silu(y) if self.silu else y
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", ones, (x.shape[-1],), jnp.float32)
+        shift = self.param("bias", zeros, (x.shape[-1],), jnp.float32)
+        (x,) = promote_dtype(x, dtype=self.dtype)
+        return ops.group_norm(x, scale, shift, groups_of(x.shape[-1]))
 
 
 class NormAct(nn.Module):
     """GroupNorm followed by SiLU."""
 
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
-    @nn.compact
-    def __call__(self, x: Map) -> jax.Array:
-        return GroupNorm(True, self.dtype, name="GroupNorm_0")(x)
+    def setup(self) -> None:
+        self.GroupNorm_0 = NormParams()
+
+    def parameters(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        """Scale and shift, for an operation that the norm is part of."""
+        return self.GroupNorm_0(channels)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        (x,) = promote_dtype(x, dtype=self.dtype)
+        return ops.group_norm(x, *self.GroupNorm_0(x.shape[-1]), groups_of(x.shape[-1]), True)
 
 
 class ResBlock(nn.Module):
     """x + (GroupNorm, SiLU, conv3) twice; the second convolution starts at zero, so the block starts as identity."""
 
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: Map) -> Map:
-        normed = NormAct(self.dtype)(x)
-        y = Conv(normed.shape[-1], dtype=self.dtype)(normed)
-        y = Conv(normed.shape[-1], dtype=self.dtype, kernel_init=zeros)(NormAct(self.dtype)(y))
-        return add(x, y)
+    def __call__(self, x: jax.Array) -> jax.Array:
+        channels = x.shape[-1]
+        parts = []
+        for kernel_init in (lecun_normal, zeros):
+            scale, shift = NormAct().parameters(channels)
+            kernel, bias = Conv(channels, kernel_init=kernel_init).parameters(channels)
+            x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+            parts.append(ops.NormConv(scale, shift, kernel, bias))
+        first, second = parts
+        return ops.res_block(x, first, second, groups_of(channels))
 
 
 class Attention(nn.Module):
     """Self-attention with 4 heads over the pixels of a map, residual, pre-normalised."""
 
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: Map) -> Map:
-        normed = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x)
-        b, h, w, c = normed.shape
+    def __call__(self, x: jax.Array) -> jax.Array:
+        b, h, w, c = x.shape
         heads = math.gcd(HEADS, c)
-        tokens = normed.reshape(b, h * w, c)
-        query, key, value = jnp.split(Dense(3 * c, dtype=self.dtype, name="qkv")(tokens), 3, axis=-1)
-        split = (b, h * w, heads, c // heads)
-        attend = cpu_ops.attention if cpu_ops.chosen() else jax.nn.dot_product_attention
-        mixed = attend(query.reshape(split), key.reshape(split), value.reshape(split)).reshape(b, h * w, c)
+        tokens = GroupNorm(dtype=self.dtype, name="GroupNorm_0")(x).reshape(b, h * w, c)
+        qkv = Dense(3 * c, dtype=self.dtype, name="qkv")(tokens).reshape(b, h * w, 3, heads, c // heads)
+        mixed = ops.attention(*jnp.moveaxis(qkv, 2, 0)).reshape(b, h * w, c)
         out = Dense(c, dtype=self.dtype, kernel_init=zeros, name="out")(mixed)
-        return add(x, out.reshape(b, h, w, c))
+        return x + out.reshape(b, h, w, c)
 
 
 class MLP(nn.Module):
@@ -189,7 +160,7 @@ class MLP(nn.Module):
 
     widths: Sequence[int]
     last_init: Any = lecun_normal
-    dtype: Any = None  # that of inputs and parameters
+    dtype: Any = None
     precision: Any = jax.lax.Precision.HIGHEST
 
     @nn.compact
@@ -201,12 +172,6 @@ class MLP(nn.Module):
             if not last:
                 x = nn.silu(x)
         return x
-
-
-def upsample(x: jax.Array) -> jax.Array:
-    """Nearest-neighbour enlargement by two."""
-    b, h, w, c = x.shape
-    return jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
 
 
 def level_widths(base_ch: int) -> tuple[int, ...]:

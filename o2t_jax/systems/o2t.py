@@ -23,11 +23,12 @@ from o2t_jax.data.replay import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
-from o2t_jax.models import phys_layer as phys
-from o2t_jax.models.encoders import ENCODERS
-from o2t_jax.models.o2t import O2TModel
-from o2t_jax.models.o2t_loss import LossWeights, initial_extra, make_loss, to_float, visit
-from o2t_jax.models.o2t_optimiser import Rates, make_optimiser, schedule
+from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.models.o2t.ablations import LAW_BRANCHES
+from o2t_jax.models.o2t.encoders import ENCODERS
+from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float, visit
+from o2t_jax.models.o2t.network import O2TModel
+from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
 from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
@@ -47,7 +48,7 @@ def build(config: Config) -> System:
 
 def make_model(config: Config) -> O2TModel:
     """The network that a config describes."""
-    return O2TModel(
+    return LAW_BRANCHES[config.law_branch](
         base_ch=config.base_ch,
         latent_dim=config.latent_dim,
         gauge=config.gauge,
@@ -56,7 +57,6 @@ def make_model(config: Config) -> O2TModel:
         n_max=config.n_max,
         k_max=config.k_max,
         shoot_rounds=config.shoot_rounds,
-        law_branch=config.law_branch,
         matting=config.matting,
         outline=config.outline,
         compose=config.compose,
@@ -199,7 +199,7 @@ class O2TSystem(System):
     def loss(
         self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array
     ) -> tuple[Array, tuple[dict[str, Any], Mapping[str, Statistic]]]:
-        """`o2t_jax.models.o2t_loss`."""
+        """`o2t_jax.models.o2t.loss`."""
         loss, (metrics, visits) = self._loss(params, extra, batch, step)
         return loss, (metrics, {name: Sum(value) for name, value in visits.items()})
 

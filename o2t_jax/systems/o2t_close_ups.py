@@ -1,7 +1,7 @@
 """Close-ups of flights as the network's law phase takes them: places where rays meet, and rays to be met.
 
 The same pictures that `zoom.refine_zooms` fits by bundle adjustment; here they train the network's own weights
-(`models.law_phase`), whose law is another answer and reported as such.
+(`models.o2t.law_finetune`), whose law is another answer and reported as such.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t.close_ups import MOMENTS, Zooms
 from o2t_jax.evaluation.o2t.refined_law import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, world_to_camera
-from o2t_jax.models.law_phase import FlightRays, train_law
+from o2t_jax.models.o2t.law_finetune import FlightRays, train_law
 
 STEPS = 20  # of a flight; every share in `zoom.MOMENTS` is a whole number of them
 # Rays of a moment that pass each other by more do not see the same thing.

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put, unknown_choice
 from o2t_jax.errors import UsageError
-from o2t_jax.models.encoders import ENCODERS, STRIDE
+from o2t_jax.models.o2t.encoders import ENCODERS, STRIDE
 from o2t_jax.physics.gravity import LAWS, gravity_of, world_params
 from o2t_jax.systems import base_config
 
@@ -117,7 +117,7 @@ NETWORK = Group(
     "The network",
     (
         Field("gauge", "camera", "camera (the latent is metric), or free (the guide's own)", ("camera", "free")),
-        Field("encoder", "unet", f"{', '.join(ENCODERS)}, or package.module:Class of one's own (models/encoders.py)"),
+        Field("encoder", "unet", f"{', '.join(ENCODERS)}, or package.module:Class (models/o2t/encoders.py)"),
         Field("base_ch", 8, "channels of the first level; a multiple of 4"),
         Field("latent_dim", 48, "numbers in the latent; a multiple of 6"),
         Field("used_slots", 1, "slots of the latent that carry metric numbers"),
@@ -128,7 +128,7 @@ NETWORK = Group(
         Field(
             "law_branch",
             "phys",
-            "what the law is learned by; ablations: blend, h_para, encoder (models/o2t.py)",
+            "what the law is learned by; ablations: blend, h_para, encoder (models/o2t/ablations.py)",
             ("phys", "blend", "h_para", "encoder"),
         ),
         Field("outline", True, "a ball's centre is that of a circle through its rim; False: the centroid (ablation)"),

@@ -18,7 +18,6 @@ from o2t_jax.training import statistics as stats
 from o2t_jax.training.contract import AdvanceFn, LossFn, StepFn
 from o2t_jax.training.parts import mask_of
 from o2t_jax.training.state import TrainState
-from o2t_jax.trees import joined
 from o2t_jax.types import Array, Batch, PyTree
 
 Statistics = Mapping[str, stats.Statistic]
@@ -61,8 +60,7 @@ def make_train_step(
             key = jax.random.fold_in(_step_key(state), jnp.uint32(_ADVANCE))
             extra = advance(extra, params, stats.values_of(statistics), state.step, key)
         state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, extra=extra)
-        # Joined: of one vector a norm is one kernel, of a tree one for every leaf.
-        return state, {**metrics, "grad_norm": jnp.linalg.norm(joined(grads))}
+        return state, {**metrics, "grad_norm": optax.tree.norm(grads)}
 
     return step
 

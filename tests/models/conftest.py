@@ -15,8 +15,8 @@ from o2t_jax.geometry.camera import (
     right_eye,
     world_to_camera,
 )
-from o2t_jax.models.o2t import O2TModel
-from o2t_jax.models.o2t_loss import initial_extra, to_float
+from o2t_jax.models.o2t.loss import initial_extra, to_float
+from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.types import FUTURE
 from tests.defaults import o2t_model
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from experiments._config import load_config
-from o2t_jax.models.metric import MaskTower
+from o2t_jax.models.o2t.mask_tower import MaskTower
 from o2t_jax.systems import o2t
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.parallel import make_parallel

@@ -1,4 +1,4 @@
-"""The O2T system as a whole: a golden step, equal micro-batches, other machines' compilers, every config, resuming."""
+"""The O2T system as a whole: a golden step, equal micro-batches, every config."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import pytest
 from experiments import train
 from experiments._config import load_config
 from o2t_jax.errors import UsageError
-from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.state import Initial
-from o2t_jax.training.step import make_gradients, make_train_step
+from o2t_jax.training.step import make_gradients
 from tests.devices import simulated
+from tests.systems import golden
 from tests.systems.small import small_batch, small_config, small_state, small_system
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GOLDEN = ROOT / "tests" / "golden" / "train_step.json"
 NAMES = sorted(path.stem for path in (ROOT / "experiments" / "configs").glob("[!_]*.py"))
 CONFIGS = [name for name in NAMES if load_config(name)[1].system == "o2t"]
 
@@ -53,23 +53,10 @@ def gradients(system, state, batch):
 def test_golden_train_step(system, state, batch, gradients) -> None:
     """A step gives the numbers it always gave. A change of the model changes them: then look, and renew the file
     with UPDATE_GOLDEN=1 in the environment, in a commit that says why."""
-    grads, (metrics, _) = gradients(state, batch)
-    updates, _ = jax.jit(system.tx.update)(grads, state.opt_state, state.params)
-    found = {
-        name: float(value[0] / jnp.maximum(value[1], 1) if isinstance(value, tuple) else value)
-        for name, value in sorted(metrics.items())
-    }
-    for name, tree in (("gradient", grads), ("update", updates)):
-        for part, leaves in sorted(tree.items()):
-            found[f"{name} of {part}, norm"] = float(
-                np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(leaves)))
-            )
+    found = golden.numbers(system, state, gradients, batch)
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
-    golden = json.loads(GOLDEN.read_text())
-    assert found.keys() == golden.keys()
-    for name, value in golden.items():
-        assert found[name] == pytest.approx(value, rel=2e-3, abs=1e-5), f"{name}: see this test's docstring"
+        golden.PATH.write_text(json.dumps(found, indent=1) + "\n")
+    golden.check(found)
 
 
 def test_micro_batches_give_the_whole_batchs_gradient(system, state, batch, gradients) -> None:
@@ -107,17 +94,6 @@ def test_four_devices_give_one_devices_gradient(state, batch, gradients, tmp_pat
     assert_same_gradient(found, whole)
     heights = statistics["heights"].value
     assert np.allclose(heights, statistics_found["heights"].value, atol=1e-6) and np.any(heights)
-
-
-def test_the_full_size_step_lowers_for_tpu_and_cuda() -> None:
-    _, config = load_config("a100")
-    system = build(config)
-    shapes = Initial(system.init, system.tx, (0,)).shapes
-    batch = {name: jax.ShapeDtypeStruct((8, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
-    traced = jax.jit(make_train_step(system.loss, system.tx, system.advance)).trace(shapes, batch)
-    for platform in ("tpu", "cuda"):
-        text = traced.lower(lowering_platforms=(platform,)).as_text()
-        assert "stablehlo.convolution" in text and "bf16" in text, platform
 
 
 @pytest.mark.parametrize("name", CONFIGS)

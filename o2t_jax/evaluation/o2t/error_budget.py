@@ -5,7 +5,7 @@ For worlds of constant gravity, where the flight through P1 (at t1) and P2 (at t
     P1 + (P2 - P1) tn / tk + g (tk tn - tn^2) / 2 upwards,
 
 so that g alone is left to be found: the least Huber loss of that point's distance from the ray to the target. The law
-is trained by just that (`models/o2t_loss.py`); here there is no network, batch or learning rate. Each part (the
+is trained by just that (`models/o2t/loss.py`); here there is no network, batch or learning rate. Each part (the
 sighting in the target, the four that P1 and P2 are triangulated from, the scatter of these alone) is taken from the
 network while the rest is true: so small errors that cancel are told from one small error.
 """

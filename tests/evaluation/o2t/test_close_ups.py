@@ -16,8 +16,8 @@ from o2t_jax.evaluation.o2t import close_ups as zoom
 from o2t_jax.evaluation.o2t.bundle_adjustment import fly
 from o2t_jax.evaluation.o2t.refined_law import Paths
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.models import law_phase
-from o2t_jax.models import phys_layer as phys
+from o2t_jax.models.o2t import law_finetune
+from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import RAMP
 from o2t_jax.render.opencv.renderer import SceneRenderer
@@ -173,7 +173,7 @@ def test_pictures_are_made_only_a_few_ahead():
 
 
 def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measured, monkeypatch):
-    monkeypatch.setattr(law_phase, "ITERATIONS", 15)
+    monkeypatch.setattr(law_finetune, "ITERATIONS", 15)
     zooms, sightings = measured
     model = phys.PhysLayer(48, 0.02, 4, 1)
     visited = phys.height_counts(np.linspace(0.5, 8.0, 40), np.ones(40))
@@ -181,10 +181,10 @@ def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measu
     layer = model.init(jax.random.PRNGKey(0), *args)["params"]
     rays = close_ups.flight_rays(zooms, sightings)
     assert len(rays.dt) >= 6 and rays.moments == (9, 11)
-    found, losses = law_phase.train_law(layer, visited, rays)
+    found, losses = law_finetune.train_law(layer, visited, rays)
     assert losses[-1] < 0.1 * losses[0]
     z = np.linspace(1.0, 8.0, 15)
-    law = phys.LawParams(*(found[name] for name in law_phase.LAW))
+    law = phys.LawParams(*(found[name] for name in law_finetune.LAW))
     truth = LAW[0] + LAW[1] / (z + 10.0)
     assert np.abs(phys.learned_gravity(law, jnp.asarray(z), visited) - truth).mean() < 0.01, "from g = 0"
     for kept, given in zip(jax.tree.leaves(found["nn_branch"]), jax.tree.leaves(layer["nn_branch"]), strict=True):

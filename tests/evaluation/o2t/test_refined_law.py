@@ -157,14 +157,14 @@ def test_nothing_seen_is_one_line():
 
 
 def test_the_networks_sightings_come_back_as_pixels_of_the_full_picture():
-    from o2t_jax.models.metric import Sighting
-    from o2t_jax.models.o2t import O2TModel
+    from o2t_jax.models.o2t.network import O2TModel
+    from o2t_jax.models.o2t.stereo import Sighting
 
     class Bright(O2TModel):
         """Its tower is replaced by brightness, so that no training is needed."""
 
         def sight(self, pictures, para, window=None):
-            from o2t_jax.models.metric import camera_poses, locate
+            from o2t_jax.models.o2t.stereo import camera_poses, locate
 
             mask = (pictures.mean(axis=-1) > 0.5).astype(np.float32)
             _, rotation = camera_poses(para)

@@ -1,0 +1,32 @@
+"""The forms of `o2t_jax.models.ops` that XLA compiles well for a CPU: the same values, other ways to them.
+
+No other module knows these: `ops.use("cpu")` puts them in the plain forms' place. Each file says which fact of XLA:CPU
+it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from o2t_jax.models.cpu.attention import attention
+from o2t_jax.models.cpu.block import res_block
+from o2t_jax.models.cpu.convolution import conv
+from o2t_jax.models.cpu.filters import separable
+from o2t_jax.models.cpu.gather import bilinear
+from o2t_jax.models.cpu.norm import group_norm
+from o2t_jax.models.cpu.rotation import cayley
+from o2t_jax.models.cpu.stem import stem
+from o2t_jax.models.cpu.upsampling import upsample_conv
+
+# Operation -> its form for a CPU.
+TWINS: Mapping[str, Callable] = {
+    "attention": attention,
+    "bilinear": bilinear,
+    "cayley": cayley,
+    "conv": conv,
+    "group_norm": group_norm,
+    "res_block": res_block,
+    "separable": separable,
+    "stem": stem,
+    "upsample_conv": upsample_conv,
+}

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from o2t_jax.models.flat_adam import flat_adam
+
 NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
 G0_DECAY = 0.002  # of its rate over the run
 
@@ -29,14 +31,9 @@ def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule
     return optax.join_schedules([optax.constant_schedule(rate), cosine], [held]) if held else cosine
 
 
-def _clipped_adam(clip: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
-    # Flat: one vector a group, not hundreds of small arrays, each with a dozen kernels to trace, compile and launch.
-    return optax.flatten(optax.chain(optax.clip_by_global_norm(clip), optax.scale_by_adam(b1=b1, b2=b2)))
-
-
 def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
     # No decay: zero is not a likelier law than any other. Its own clip: a picture's gradient must not scale the law's.
-    return optax.chain(_clipped_adam(1.0, b1, b2), optax.scale_by_learning_rate(rate))
+    return optax.chain(flat_adam(1.0, b1, b2), optax.scale_by_learning_rate(rate))
 
 
 def group_of(path: Any) -> str:
@@ -57,7 +54,7 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     """
     # The decay is not flat, or the parameters would have to be joined for it.
     network = optax.chain(
-        _clipped_adam(rates.clip),
+        flat_adam(rates.clip),
         optax.add_decayed_weights(rates.weight_decay),
         optax.scale_by_learning_rate(schedule(rates.network, train_steps)),
     )

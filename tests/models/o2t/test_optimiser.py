@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from o2t_jax.models.flat_adam import flat_adam
 from o2t_jax.models.o2t.optimiser import Rates, group_of, make_optimiser, schedule
 
 SHAPES = [(), (3,), (4,), (2, 3), (3, 2), (2, 2, 1)]
@@ -23,6 +26,21 @@ def steps(tx: optax.GradientTransformation, params: dict, shapes) -> dict:
         updates, state = tx.update(numbers(shapes, seed), state, params)
         params = optax.apply_updates(params, updates)
     return params
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=8), st.sampled_from([0.1, 1.0, 100.0]))
+def test_flat_adam_moves_every_array_as_optax_does(shapes, clip) -> None:
+    params = numbers(shapes, 0)
+    plain = optax.chain(optax.clip_by_global_norm(clip), optax.scale_by_adam(b1=0.8, b2=0.98))
+    found, wanted = steps(flat_adam(clip, b1=0.8, b2=0.98), params, shapes), steps(plain, params, shapes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+
+
+def test_no_gradient_at_all_moves_nothing() -> None:
+    params, tx = numbers(SHAPES, 0), flat_adam(1.0)
+    updates, _ = tx.update(jax.tree.map(jnp.zeros_like, params), tx.init(params))
+    assert all(np.all(np.asarray(x) == 0.0) for x in jax.tree.leaves(updates))
 
 
 def test_the_network_s_group_is_adamw():

@@ -4,15 +4,13 @@ Conventions used everywhere:
 
 - World frame: right-handed, z up, ground at z = 0; metres, seconds, kilograms. Azimuth 0 looks along +x,
   90 along +y; elevation is positive upwards; angles are in degrees at every public border.
-- PARA of a picture: `[t, x, y, z, azimuth, elevation]` (s, m, m, m, deg, deg).
 - Pictures are RGB, `uint8[H, W, 3]`; the centre of pixel (row i, column j) lies at (u, v) = (j + 0.5, i + 0.5).
-- A sample's five pictures: 0, 1 left and right eye at t1; 2, 3 left and right eye at t2; 4 the target.
 - Gravity g(z) > 0 points down: vertical acceleration is -g(z).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -24,12 +22,6 @@ Array = jax.Array | np.ndarray
 PyTree = Any
 Batch = Mapping[str, Array]
 Metrics = Mapping[str, Array]
-
-PARA_FIELDS = ("t", "x", "y", "z", "azimuth", "elevation")
-NUM_PICTURES = 5
-LEFT_1, RIGHT_1, LEFT_2, RIGHT_2, TARGET = range(NUM_PICTURES)
-MODES = ("DIS", "VIEW", "FUTURE")
-DIS, VIEW, FUTURE = range(len(MODES))
 
 
 @runtime_checkable
@@ -51,12 +43,6 @@ class Renderer(Protocol):
         ...
 
 
-class Source(Protocol):
-    """A data set as a pure function: (split, index) -> one sample, a mapping of numpy arrays of fixed shapes."""
-
-    def element(self, split: str, index: int) -> Mapping[str, np.ndarray]: ...
-
-
 class BatchIterator(Protocol):
     """Endless batches with a small, JSON-serialisable position."""
 
@@ -75,25 +61,4 @@ class Evaluator(Protocol):
     def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]: ...
 
 
-__all__ = [
-    "DIS",
-    "FUTURE",
-    "LEFT_1",
-    "LEFT_2",
-    "MODES",
-    "NUM_PICTURES",
-    "PARA_FIELDS",
-    "RIGHT_1",
-    "RIGHT_2",
-    "TARGET",
-    "VIEW",
-    "Array",
-    "Batch",
-    "BatchIterator",
-    "Evaluator",
-    "Metrics",
-    "PyTree",
-    "Renderer",
-    "Sequence",
-    "Source",
-]
+__all__ = ["Array", "Batch", "BatchIterator", "Evaluator", "Metrics", "PyTree", "Renderer"]

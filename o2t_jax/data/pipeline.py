@@ -22,7 +22,8 @@ from o2t_jax.data.o2t.sample_source import MAX_SEED
 from o2t_jax.data.replay import MakeElement, ModeWeights, Monitor, ReplayDataset
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.errors import UsageError
-from o2t_jax.types import MODES, PyTree
+from o2t_jax.geometry.para import MODES
+from o2t_jax.types import PyTree
 
 Progress = Callable[[int, int, float], None]
 _POLL_S = 0.02

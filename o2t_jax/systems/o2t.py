@@ -23,6 +23,7 @@ from o2t_jax.data.replay import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
+from o2t_jax.geometry.para import DIS, TARGET, VIEW
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.ablations import LAW_BRANCHES
 from o2t_jax.models.o2t.encoders import ENCODERS
@@ -33,7 +34,7 @@ from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.training.statistics import Statistic, Sum
-from o2t_jax.types import DIS, TARGET, VIEW, Array, Batch, Evaluator, PyTree, Renderer
+from o2t_jax.types import Array, Batch, Evaluator, PyTree, Renderer
 
 MODULE_CACHE = "runs/module_cache"
 

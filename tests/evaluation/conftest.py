@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.evaluation.o2t.heldout import collect, silhouettes
-from o2t_jax.types import FUTURE
+from o2t_jax.geometry.para import FUTURE
 
 SIZE = 64
 BALL = np.array([40.0, 60.0, 70.0])

@@ -14,10 +14,10 @@ from ml_collections import ConfigDict
 from experiments import evaluate, law, report
 from o2t_jax.evaluation.o2t.law import LAW_KEYS, params_sha256, read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
+from o2t_jax.geometry.para import DIS, TARGET
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.checkpoint import Checkpoints
 from o2t_jax.training.state import TrainState
-from o2t_jax.types import DIS, TARGET
 
 PARAMS = {"phys": {"g0": np.float32(9.5), "alpha": np.zeros(25, np.float32)}}
 

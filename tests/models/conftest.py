@@ -15,9 +15,9 @@ from o2t_jax.geometry.camera import (
     right_eye,
     world_to_camera,
 )
+from o2t_jax.geometry.para import FUTURE
 from o2t_jax.models.o2t.loss import initial_extra, to_float
 from o2t_jax.models.o2t.network import O2TModel
-from o2t_jax.types import FUTURE
 from tests.defaults import o2t_model
 
 SIZE, DT, K_MAX, N_MAX = 32, 0.1, 3, 6

@@ -17,7 +17,7 @@ import numpy as np
 
 from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.errors import UsageError
-from o2t_jax.types import LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET
+from o2t_jax.geometry.para import LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET
 
 # Samples are made by many threads at once; OpenCV's own would only fight them for the cores.
 cv2.setNumThreads(1)

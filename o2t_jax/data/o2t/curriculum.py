@@ -23,7 +23,7 @@ import numpy as np
 
 from o2t_jax.config import unknown_choice
 from o2t_jax.errors import UsageError
-from o2t_jax.types import FUTURE, MODES
+from o2t_jax.geometry.para import FUTURE, MODES
 
 GUIDE_STARTS = (0, 1_000, 10_000, 50_000)
 SCALED_STARTS = (0.0, 0.02, 0.08, 0.25)

@@ -20,8 +20,9 @@ from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.data.o2t.survey import Flight, OncePerKey, Survey, Views, draw_views, take_survey, window, window_corner
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
+from o2t_jax.geometry.para import LEFT_1, MODES, NUM_PICTURES, TARGET
 from o2t_jax.render.scenes import rig_of
-from o2t_jax.types import LEFT_1, MODES, NUM_PICTURES, TARGET, Renderer
+from o2t_jax.types import Renderer
 
 
 class FlightWindows(NamedTuple):

@@ -22,7 +22,8 @@ from o2t_jax.data.o2t.sample_source import Element, SampleSource, Truth, outline
 from o2t_jax.data.o2t.shots import Shot, ViewConfig, ViewPrior, draw_steps, sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
-from o2t_jax.types import LEFT_1, MODES, TARGET, Renderer
+from o2t_jax.geometry.para import LEFT_1, MODES, TARGET
+from o2t_jax.types import Renderer
 
 # After this many rejects in a row k and n are drawn again. Keeping them for a while makes the realised n follow the
 # curriculum although long predictions are rejected more often; giving up on them keeps strong worlds affordable,

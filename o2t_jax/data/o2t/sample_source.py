@@ -17,7 +17,8 @@ from o2t_jax.data.o2t.curriculum import Curriculum, Stage
 from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics
-from o2t_jax.types import NUM_PICTURES, PARA_FIELDS, Renderer
+from o2t_jax.geometry.para import NUM_PICTURES, PARA_FIELDS
+from o2t_jax.types import Renderer
 
 SPLITS = {"train": 0, "test": 1}
 MAX_SEED = 2**32 - 1

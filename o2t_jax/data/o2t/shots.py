@@ -19,7 +19,7 @@ import numpy as np
 from o2t_jax.data.o2t.curriculum import Stage
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
-from o2t_jax.types import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
+from o2t_jax.geometry.para import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
 
 _MAX_ELEVATION_DEG = 85.0
 # After a sample's last picture: long enough for what moves to be elsewhere, short enough for a module that simulates.

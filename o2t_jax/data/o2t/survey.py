@@ -21,8 +21,9 @@ from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.free_flight import free_segments
 from o2t_jax.data.o2t.tracking import rough_tracks
 from o2t_jax.geometry.camera import wrap_degrees
+from o2t_jax.geometry.para import DIS, FUTURE, VIEW
 from o2t_jax.render.scenes import RigScene
-from o2t_jax.types import DIS, FUTURE, VIEW, Renderer
+from o2t_jax.types import Renderer
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from o2t_jax.geometry.camera import (
     triangulate,
     world_to_camera,
 )
-from o2t_jax.types import LEFT_1, LEFT_2, RIGHT_1, RIGHT_2, TARGET
+from o2t_jax.geometry.para import LEFT_1, LEFT_2, RIGHT_1, RIGHT_2, TARGET
 
 
 def repeat_pic1(held_out: HeldOut) -> np.ndarray:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, pixel_grid, world_to_camera
-from o2t_jax.types import LEFT_1, LEFT_2, TARGET
+from o2t_jax.geometry.para import LEFT_1, LEFT_2, TARGET
 
 CONTRAST = 12  # of 255: a pixel moved when one of its colour channels differs from the background by more
 MAX_REGIONS = 4

@@ -29,8 +29,9 @@ from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.o2t.baselines import BASELINES
 from o2t_jax.evaluation.o2t.heldout import CONTRAST, MAX_REGIONS, HeldOut, difference, least_area
 from o2t_jax.evaluation.writers.pictures import picture_grid
+from o2t_jax.geometry.para import DIS, FUTURE, MODES, TARGET, VIEW
 from o2t_jax.results import Better, Column, Film, Picture, Result, Score, ScoreCurve, ScoreTable
-from o2t_jax.types import DIS, FUTURE, MODES, TARGET, VIEW, PyTree
+from o2t_jax.types import PyTree
 
 MSE_WEIGHT, L1_WEIGHT = 0.7, 0.3
 # The columns of the tables; those not shown are in their files.

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import jax
 
+from o2t_jax.geometry.para import TARGET
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.guide import blend
 from o2t_jax.models.o2t.inputs import scale_para
 from o2t_jax.models.o2t.network import O2TModel, Observed
-from o2t_jax.types import TARGET
 
 
 class ReadsTheBlend(O2TModel):

@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from o2t_jax.geometry.para import TARGET
 from o2t_jax.models.layers import MLP
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.decoder import Decoder
@@ -18,7 +19,6 @@ from o2t_jax.models.o2t.encoder import Encoder
 from o2t_jax.models.o2t.encoders import MakeEncoder
 from o2t_jax.models.o2t.inputs import ParaMaps, scale_para
 from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
-from o2t_jax.types import TARGET
 
 SEEN = slice(0, TARGET)  # the pictures that a prediction is made of
 

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from o2t_jax.geometry.para import FUTURE, MODES, TARGET
 from o2t_jax.models.o2t.mask_tower import swap_loss
 from o2t_jax.models.o2t.network import O2TModel, Outputs
 from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS, height_counts
 from o2t_jax.models.o2t.stereo import camera_poses
-from o2t_jax.types import FUTURE, MODES, TARGET
 
 MSE_SHARE, L1_SHARE = 0.7, 0.3
 HALF_GREY = 0.5 / 255.0

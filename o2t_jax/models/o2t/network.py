@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, window_intrinsics
+from o2t_jax.geometry.para import LEFT_1, RIGHT_1, TARGET
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.circle_fit import fit_outline
 from o2t_jax.models.o2t.drawing import Lenses, compose, draw_spheres, to_logit, warp_background
@@ -37,7 +38,6 @@ from o2t_jax.models.o2t.stereo import (
     locate,
     triangulate_slots,
 )
-from o2t_jax.types import LEFT_1, RIGHT_1, TARGET
 
 Gauge = Literal["camera", "free"]
 

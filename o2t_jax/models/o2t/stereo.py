@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, pixel_grid, triangulate, world_to_camera
+from o2t_jax.geometry.para import LEFT_1, RIGHT_1
 from o2t_jax.models import ops
-from o2t_jax.types import LEFT_1, RIGHT_1
 
 MIN_MASK_PIXELS = 4.0
 SHIFT_ROUNDS = 4

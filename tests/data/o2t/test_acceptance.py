@@ -10,7 +10,7 @@ from o2t_jax.data.o2t.acceptance import CUT, STILL, moving_mask, rejection, rend
 from o2t_jax.data.o2t.curriculum import Stage
 from o2t_jax.data.o2t.shots import sample_shot
 from o2t_jax.errors import UsageError
-from o2t_jax.types import DIS, FUTURE, NUM_PICTURES, TARGET, VIEW
+from o2t_jax.geometry.para import DIS, FUTURE, NUM_PICTURES, TARGET, VIEW
 from tests.defaults import visibility_rule
 
 RULE = visibility_rule()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from o2t_jax.data.o2t.curriculum import Curriculum, Phase, Stage
 from o2t_jax.errors import UsageError
-from o2t_jax.types import DIS, FUTURE, VIEW
+from o2t_jax.geometry.para import DIS, FUTURE, VIEW
 
 GUIDE_TABLE = [
     (0, (1.0, 0.0, 0.0)),

@@ -13,10 +13,10 @@ from o2t_jax.data.o2t.flight_source import FlightSource
 from o2t_jax.data.o2t.survey import OncePerKey
 from o2t_jax.data.pipeline import render_pipeline
 from o2t_jax.errors import UsageError
+from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, LEFT_2, TARGET, VIEW
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
-from o2t_jax.types import DIS, FUTURE, LEFT_1, LEFT_2, TARGET, VIEW
 from tests.defaults import buffer_config, flight_config
 
 CONFIG = flight_config(camera_size=384, survey_times=7, samples_per_setup=6, setups_at_once=2, window_jitter=3)

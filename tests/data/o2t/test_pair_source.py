@@ -15,7 +15,7 @@ from o2t_jax.data.o2t.pair_source import ATTEMPTS_PER_STEPS, RenderSource
 from o2t_jax.data.o2t.sample_source import outline_centroid
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
+from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, TARGET, VIEW
 from tests.defaults import view_config, visibility_rule
 
 MIXED = Stage((0.3, 0.3, 0.4), 1, 12)

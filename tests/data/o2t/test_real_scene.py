@@ -10,10 +10,10 @@ from o2t_jax.data.o2t.pair_source import RenderSource
 from o2t_jax.data.o2t.sample_source import outline_centroid
 from o2t_jax.data.pipeline import render_pipeline
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
+from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, TARGET, VIEW
 from o2t_jax.physics.gravity import law_for
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
-from o2t_jax.types import DIS, FUTURE, LEFT_1, TARGET, VIEW
 from tests.defaults import buffer_config, view_config, visibility_rule
 
 SIZE = 96

@@ -10,7 +10,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import baselines, prediction
 from o2t_jax.evaluation.o2t.heldout import HeldOut, collect, moving_regions
 from o2t_jax.evaluation.writers import pictures
-from o2t_jax.types import DIS, FUTURE, TARGET, VIEW
+from o2t_jax.geometry.para import DIS, FUTURE, TARGET, VIEW
 
 DIAGONAL = float(np.hypot(64, 64))
 

@@ -16,13 +16,9 @@ from typing import Any
 
 import grain
 
-from o2t_jax.data.o2t.flight_source import FlightSource
-from o2t_jax.data.o2t.pair_source import RenderSource
-from o2t_jax.data.o2t.sample_source import MAX_SEED
-from o2t_jax.data.replay import MakeElement, ModeWeights, Monitor, ReplayDataset
-from o2t_jax.data.ring import BufferConfig
+from o2t_jax.data.replay import MakeElement, Monitor, ReplayDataset
+from o2t_jax.data.ring import MAX_SEED, BufferConfig, Strata
 from o2t_jax.errors import UsageError
-from o2t_jax.geometry.para import MODES
 from o2t_jax.types import PyTree
 
 Progress = Callable[[int, int, float], None]
@@ -33,11 +29,11 @@ _PROGRESS_EVERY_S = 0.25
 class Pipeline:
     """Endless batches with a position; implements `o2t_jax.types.BatchIterator`.
 
-    Args: `make(index, step)`, `seed`, `mode_key`, `mode_weights`, `counters` as in `ReplayDataset`; `buffer` holds the
+    Args: `make(index, step)`, `seed`, `strata`, `counters` as in `ReplayDataset`; `buffer` holds the
     sizes, per process. `place` puts a batch of numpy arrays on the device(s); it runs in the prefetch thread and may
     keep the arrays, which are never written again. `prefetch`: batches that wait, placed. `process_index` of
     `process_count` draws its own stream. `progress(done, total, per_second)` is called from the waiting thread while
-    the ring fills. `mode_names` names the modes in `stats`.
+    the ring fills.
 
     Threads start with `start()`, at the latest with the first batch: starting before the model compiles hides the fill.
     """
@@ -51,10 +47,8 @@ class Pipeline:
         place: Callable[[PyTree], PyTree] | None = None,
         process_index: int = 0,
         process_count: int = 1,
-        mode_key: str | None = None,
-        mode_weights: ModeWeights | None = None,
-        mode_names: Sequence[str] = (),
-        counters: Sequence[str] = ("rejects",),
+        strata: Strata | None = None,
+        counters: Sequence[str] = (),
         prefetch: int = 1,
         progress: Progress | None = None,
     ) -> None:
@@ -65,7 +59,7 @@ class Pipeline:
         if prefetch < 1:
             raise UsageError(f"prefetch={prefetch} must be at least 1")
         self.buffer, self.progress = buffer, progress
-        self._mode_names = tuple(mode_names)
+        self._names = strata.names if strata else ()
         self._place = place or (lambda batch: batch)
         self._prefetch = prefetch
         self._new_dataset = lambda: ReplayDataset(
@@ -73,8 +67,7 @@ class Pipeline:
             buffer,
             seed,
             process_index=process_index,
-            mode_key=mode_key,
-            mode_weights=mode_weights,
+            strata=strata,
             counters=counters,
         )
         self._waited = self._filled_in = 0.0
@@ -160,8 +153,7 @@ class Pipeline:
             "mode_absent": float(monitor.missed),
         }
         values.update({key: float(count) for key, count in monitor.counters.items()})
-        for mode, count in enumerate(monitor.drawn_by_mode):
-            name = self._mode_names[mode] if mode < len(self._mode_names) else str(mode)
+        for name, count in zip(self._names, monitor.drawn_by_stratum, strict=True):
             values[f"fraction_{name}"] = float(count) / drawn if drawn else 0.0
         return values
 
@@ -181,28 +173,3 @@ def _shut_down(monitor: Monitor, iterator: list[Any]) -> None:
     monitor.close()
     while iterator:
         iterator.pop().close()
-
-
-def render_pipeline(
-    source: RenderSource | FlightSource,
-    buffer: BufferConfig,
-    *,
-    process_index: int = 0,
-    process_count: int = 1,
-    **keywords: Any,
-) -> Pipeline:
-    """Batches of a source's training samples, modes drawn as its curriculum says. Keywords: `Pipeline`'s.
-
-    In a distributed run give `process_index` and `process_count`, and a `buffer` whose sizes are this process's share.
-    """
-    return Pipeline(
-        source.for_process(process_index).train_element,
-        buffer,
-        source.seed,
-        process_index=process_index,
-        process_count=process_count,
-        mode_key="mode",
-        mode_weights=lambda step: source.curriculum.stage(step).probabilities,
-        mode_names=MODES,
-        **keywords,
-    )

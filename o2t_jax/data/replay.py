@@ -6,8 +6,8 @@ draw at step s sees depends on the seed alone, whatever the threads' timing, and
 `pool_size` samples again. That is `buffer = deterministic`. With `buffer = free` workers and training run on
 independently (the original guide's way): quicker where rendering is the bottleneck, not repeatable.
 
-Samples may be any pytree of arrays of fixed shapes (`o2t_jax.data.ring` keeps them). A source whose samples are of
-several modes names the integer entry that tells them apart, and the modes' probabilities at a step.
+Samples may be any pytree of arrays of fixed shapes (`o2t_jax.data.ring` keeps them). Samples of several kinds that are
+drawn with probabilities of their own are told apart by `ring.Strata`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from o2t_jax.data.ring import BufferConfig, Ring
+from o2t_jax.data.ring import BufferConfig, Ring, Strata
 from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
@@ -28,7 +28,6 @@ from o2t_jax.types import PyTree
 _DRAW_STREAM = 2
 
 MakeElement = Callable[[int, int], PyTree]
-ModeWeights = Callable[[int], Sequence[float]]
 
 
 class Stopped(Exception):
@@ -38,7 +37,7 @@ class Stopped(Exception):
 class Monitor:
     """What happens behind an iterator: counters, the first error, the order to stop. Shared between threads."""
 
-    def __init__(self, modes: int = 0) -> None:
+    def __init__(self, strata: int = 0) -> None:
         self.lock = threading.Condition()
         self.stop = threading.Event()
         self.error: BaseException | None = None
@@ -50,7 +49,7 @@ class Monitor:
         self.fill_done = 0
         self.fill_total = 0
         self.counters: dict[str, int] = {}
-        self.drawn_by_mode = np.zeros(modes, np.int64)
+        self.drawn_by_stratum = np.zeros(strata, np.int64)
 
     def fail(self, error: BaseException) -> None:
         with self.lock:
@@ -77,9 +76,8 @@ class ReplayDataset(grain.IterDataset):
     """Endless random batches out of a ring, as a grain dataset.
 
     Args: `make(index, step)` makes sample `index` as wanted at `step`: a pytree of arrays, the same for the same
-    arguments, called from several threads. `seed` and `process_index` pick the draws. `mode_key`, `mode_weights`:
-    the integer entry of a sample that is its mode, and `mode_weights(step)`, the modes' probabilities.
-    `counters`: integer entries that are summed for the statistics and not handed on.
+    arguments, called from several threads. `seed` and `process_index` pick the draws; `strata` weighs them.
+    `counters`: integer entries that are summed for the statistics and not part of a batch.
     """
 
     def __init__(
@@ -89,16 +87,13 @@ class ReplayDataset(grain.IterDataset):
         seed: int,
         *,
         process_index: int = 0,
-        mode_key: str | None = None,
-        mode_weights: ModeWeights | None = None,
-        counters: Sequence[str] = ("rejects",),
+        strata: Strata | None = None,
+        counters: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        if (mode_key is None) != (mode_weights is None):
-            raise ValueError("mode_key and mode_weights belong together: give both or neither")
         self.make, self.config, self._entropy = make, config, (seed, _DRAW_STREAM, process_index)
-        self.mode_key, self.mode_weights, self.counters = mode_key, mode_weights, tuple(counters)
-        self.monitor = Monitor(len(mode_weights(0)) if mode_weights else 0)
+        self.strata, self.counters = strata, tuple(counters)
+        self.monitor = Monitor(len(strata.names) if strata else 0)
 
     def __iter__(self) -> ReplayIterator:
         return ReplayIterator(self)
@@ -168,7 +163,7 @@ class ReplayIterator(grain.DatasetIterator):
 
     def _open(self) -> None:
         config = self._dataset.config
-        self._ring = Ring(self._pool_size, self._dataset.mode_key)
+        self._ring = Ring(self._pool_size, self._dataset.strata.key if self._dataset.strata else None)
         self._monitor.step = self._step
         produced = config.produced(self._step)
         if self._free:
@@ -239,12 +234,12 @@ class ReplayIterator(grain.DatasetIterator):
     def _draw(self) -> PyTree:
         assert self._ring is not None
         dataset, monitor = self._dataset, self._monitor
-        weights = dataset.mode_weights(self._step) if dataset.mode_weights else None
+        weights = dataset.strata.weights(self._step) if dataset.strata else None
         slots, missed = self._ring.choose(dataset.rng(self._step), dataset.config.batch, weights)
         monitor.drawn += len(slots)
         monitor.missed += missed
         if weights is not None:
-            monitor.drawn_by_mode += np.bincount(self._ring.modes(slots), minlength=len(weights))
+            monitor.drawn_by_stratum += np.bincount(self._ring.strata(slots), minlength=len(weights))
         batch = self._ring.take(slots)
         self._step += 1
         return batch

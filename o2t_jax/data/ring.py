@@ -5,10 +5,10 @@ Nothing here knows what a sample is: any pytree of arrays of fixed shapes will d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from o2t_jax.config import unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
+MAX_SEED = 2**32 - 1
 BUFFERS = ("deterministic", "free")
 
 
@@ -80,18 +81,31 @@ class BufferConfig:
         return self.pool_size + self.ahead + self.render_workers + 3 * self.batch
 
 
+class Strata(NamedTuple):
+    """Kinds of samples that are drawn with probabilities of their own.
+
+    Attributes: `key`, a sample's integer entry that says which kind it is, 0 to K - 1; `weights(step)` [K], the
+    probabilities at a step; `names` [K], for the statistics.
+    """
+
+    key: str
+    weights: Callable[[int], Sequence[float]]
+    names: tuple[str, ...]
+
+
 class Ring:
     """`pool_size` samples of one structure, allocated once at the first `put`; slot = index mod pool_size.
 
-    `held` [pool_size]: the index of the sample in each slot, -1 where there is none yet.
+    `held` [pool_size]: the index of the sample in each slot, -1 where there is none yet. `stratum_key`: the entry of a
+    sample that says its stratum (`Strata.key`), or None where all are alike.
     """
 
-    def __init__(self, pool_size: int, mode_key: str | None = None) -> None:
-        self.pool_size, self.mode_key = pool_size, mode_key
+    def __init__(self, pool_size: int, stratum_key: str | None = None) -> None:
+        self.pool_size, self.stratum_key = pool_size, stratum_key
         self.held = np.full(pool_size, -1, np.int64)
         self._leaves: list[np.ndarray] = []
         self._structure: Any = None
-        self._modes = np.full(pool_size, -1, np.int32)
+        self._strata = np.full(pool_size, -1, np.int32)
 
     def put(self, index: int, element: PyTree) -> None:
         """Stores sample `index` over the oldest one. Raises UsageError when its shapes differ from the first's."""
@@ -107,8 +121,8 @@ class Ring:
         slot = index % self.pool_size
         for ring, leaf in zip(self._leaves, leaves, strict=True):
             ring[slot] = leaf
-        if self.mode_key is not None:
-            self._modes[slot] = int(element[self.mode_key])
+        if self.stratum_key is not None:
+            self._strata[slot] = int(element[self.stratum_key])
         self.held[slot] = index
 
     def take(self, slots: np.ndarray) -> PyTree:
@@ -126,35 +140,35 @@ class Ring:
         return jax.tree_util.tree_unflatten(self._structure, taken)
 
     def choose(self, rng: np.random.Generator, batch: int, weights: Sequence[float] | None) -> tuple[np.ndarray, int]:
-        """Slots [batch] for one batch: the mode by `weights`, then uniformly among that mode's slots.
+        """Slots [batch] for one batch: the stratum by `weights`, then uniformly among that stratum's slots.
 
-        Where none of a mode is in the ring, the modes present stand in, by their weights. Slots repeat within a batch
-        only where a mode has fewer than are asked for.
-        Returns: (slots, how many draws wanted a mode that was absent).
+        Where none of a stratum is in the ring, those present are drawn instead, by their weights. Slots repeat within
+        a batch only where a stratum has fewer than are asked for.
+        Returns: (slots, how many draws wanted a stratum that was absent).
         """
-        if weights is None or self.mode_key is None:
+        if weights is None or self.stratum_key is None:
             return _pick(rng, np.flatnonzero(self.held >= 0), batch), 0
-        by_mode = [np.flatnonzero(self._modes == mode) for mode in range(len(weights))]
-        counts = np.array([len(slots) for slots in by_mode])
-        wanted = _draw_modes(rng, np.asarray(weights, np.float64), batch)
+        by_stratum = [np.flatnonzero(self._strata == stratum) for stratum in range(len(weights))]
+        counts = np.array([len(slots) for slots in by_stratum])
+        wanted = _draw_strata(rng, np.asarray(weights, np.float64), batch)
         absent = counts[wanted] == 0
         missed = int(absent.sum())
         if missed:
             usable = np.where(counts > 0, weights, 0.0)
-            wanted[absent] = _draw_modes(rng, usable if usable.sum() > 0 else counts.astype(np.float64), missed)
+            wanted[absent] = _draw_strata(rng, usable if usable.sum() > 0 else counts.astype(np.float64), missed)
         chosen = np.empty(batch, np.intp)
-        for mode, slots in enumerate(by_mode):
-            where = np.flatnonzero(wanted == mode)
+        for stratum, slots in enumerate(by_stratum):
+            where = np.flatnonzero(wanted == stratum)
             if len(where):
                 chosen[where] = _pick(rng, slots, len(where))
         return chosen, missed
 
-    def modes(self, slots: np.ndarray) -> np.ndarray:
-        """Mode [B] of the samples in `slots`; -1 without a mode key."""
-        return self._modes[slots]
+    def strata(self, slots: np.ndarray) -> np.ndarray:
+        """Stratum [B] of the samples in `slots`; -1 without a stratum key."""
+        return self._strata[slots]
 
 
-def _draw_modes(rng: np.random.Generator, weights: np.ndarray, size: int) -> np.ndarray:
+def _draw_strata(rng: np.random.Generator, weights: np.ndarray, size: int) -> np.ndarray:
     cumulative = np.cumsum(weights)
     return np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
 

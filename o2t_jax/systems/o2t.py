@@ -17,8 +17,9 @@ from o2t_jax.data.o2t.curriculum import Curriculum, Stage
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.flight_source import FlightSource
 from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.o2t.shots import ViewConfig
-from o2t_jax.data.pipeline import Pipeline, render_pipeline
+from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.replay import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.o2t.law import read_out
@@ -214,7 +215,7 @@ class O2TSystem(System):
 
     def train_iterator(self, request: DataRequest) -> Pipeline:
         """The replay ring, its batches placed a step ahead."""
-        pipeline = render_pipeline(
+        pipeline = sample_pipeline(
             self.source,
             self._buffer(request.plan.pool_size, request.process_count),
             process_index=request.process_index,

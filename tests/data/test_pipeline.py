@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.data.o2t.curriculum import Curriculum
-from o2t_jax.data.pipeline import Pipeline, render_pipeline
+from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
+from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.errors import UsageError
 from tests.defaults import buffer_config
 
@@ -49,21 +50,21 @@ def test_rendered_batches_are_the_same_under_1_and_8_workers(make_source):
     runs = []
     for workers in (1, 8):
         buffer = buffer_config(24, 16, 8, reuse=2.0, render_workers=workers)
-        with render_pipeline(make_source(steps=24), buffer) as pipeline:
+        with sample_pipeline(make_source(steps=24), buffer) as pipeline:
             runs.append(take(pipeline, 24))
     assert runs[0] == runs[1] and len(set(runs[0])) == 24
 
 
 @pytest.mark.parametrize("stop", [0, 1, 9, 20])
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(make_source, stop):
-    with render_pipeline(make_source(steps=24), BUFFER) as pipeline:
+    with sample_pipeline(make_source(steps=24), BUFFER) as pipeline:
         whole = take(pipeline, 24)
-    with render_pipeline(make_source(steps=24), BUFFER, prefetch=3) as pipeline:
+    with sample_pipeline(make_source(steps=24), BUFFER, prefetch=3) as pipeline:
         take(pipeline, stop)
         time.sleep(0.05)  # the prefetch thread runs ahead of what was handed out
         state = json.loads(json.dumps(pipeline.get_state()))
     assert state == {"next_step": stop, "pool_size": 24}
-    with render_pipeline(make_source(steps=24), BUFFER) as pipeline:
+    with sample_pipeline(make_source(steps=24), BUFFER) as pipeline:
         pipeline.set_state(state)
         assert pipeline.get_state() == state
         assert take(pipeline, 24 - stop) == whole[stop:]
@@ -129,7 +130,7 @@ def test_the_next_batch_is_placed_while_the_step_runs():
 def test_realised_modes_follow_the_curriculum(make_source):
     steps, batch = 120, 16
     source = make_source(steps=steps, image_size=(16, 16))
-    with render_pipeline(source, buffer_config(96, 64, batch, reuse=1.0)) as pipeline:
+    with sample_pipeline(source, buffer_config(96, 64, batch, reuse=1.0)) as pipeline:
         modes = [np.bincount(next(pipeline)["mode"], minlength=3) for _ in range(steps)]
         stats = pipeline.stats()
     curriculum: Curriculum = source.curriculum
@@ -284,7 +285,7 @@ def test_processes_draw_and_render_streams_of_their_own(make_source):
         place = {"process_index": process, "process_count": 2}
         with Pipeline(number, BUFFER, 0, **place) as pipeline:
             drawn.append(take(pipeline, 3))
-        with render_pipeline(make_source(), BUFFER, **place) as pipeline:
+        with sample_pipeline(make_source(), BUFFER, **place) as pipeline:
             rendered.append({row.tobytes() for _ in range(3) for row in next(pipeline)["para"]})
             assert pipeline.get_state() == {"next_step": 3, "pool_size": 24}
     assert drawn[0] != drawn[1]

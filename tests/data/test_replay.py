@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from o2t_jax.config import from_flat
 from o2t_jax.data.replay import ReplayDataset
-from o2t_jax.data.ring import BufferConfig, Ring
+from o2t_jax.data.ring import BufferConfig, Ring, Strata
 from o2t_jax.errors import UsageError
 from tests.defaults import buffer_config
 
@@ -75,7 +75,7 @@ def test_one_and_eight_workers_with_uneven_speed_give_the_same_batches():
         time.sleep(random.random() * 0.004)
         return tagged(index, step)
 
-    keywords = {"mode_key": "mode", "mode_weights": lambda step: (0.2, 0.3, 0.5)}
+    keywords = {"strata": Strata("mode", lambda step: (0.2, 0.3, 0.5), ("a", "b", "c"))}
     one, _ = batches(slow, buffer_config(24, 16, 8, reuse=2, render_workers=1), 30, **keywords)
     eight, _ = batches(slow, buffer_config(24, 16, 8, reuse=2, render_workers=8), 30, **keywords)
     for a, b in zip(one, eight, strict=True):
@@ -130,9 +130,9 @@ def test_modes_are_drawn_by_weight_and_uniformly_within():
     weights = (0.6, 0.1, 0.3)
     slots = np.concatenate([ring.choose(rng, 10, weights)[0] for _ in range(600)])
     count = len(slots)
-    modes = np.bincount(ring.modes(slots), minlength=3) / count
+    modes = np.bincount(ring.strata(slots), minlength=3) / count
     np.testing.assert_allclose(modes, weights, atol=4 * np.sqrt(0.25 / count))
-    within = np.bincount(slots, minlength=30)[ring.modes(np.arange(30)) == 0]
+    within = np.bincount(slots, minlength=30)[ring.strata(np.arange(30)) == 0]
     assert within.min() > 0.8 * within.mean() and within.max() < 1.2 * within.mean()
 
 
@@ -150,11 +150,11 @@ def test_an_absent_mode_gives_its_draws_to_those_present_and_is_counted():
         ring.put(index, {"mode": np.array(index % 2, np.int32)})
     drawn = [ring.choose(rng, 10, (0.1, 0.3, 0.6)) for _ in range(300)]
     missed = sum(count for _, count in drawn)
-    modes = np.bincount(ring.modes(np.concatenate([slots for slots, _ in drawn])), minlength=3) / 3_000
+    modes = np.bincount(ring.strata(np.concatenate([slots for slots, _ in drawn])), minlength=3) / 3_000
     assert missed / 3_000 == pytest.approx(0.6, abs=0.04)
     np.testing.assert_allclose(modes, [0.25, 0.75, 0.0], atol=0.04)
     only_absent, all_missed = ring.choose(rng, 10, (0.0, 0.0, 1.0))
-    assert all_missed == 10 and set(ring.modes(only_absent)) == {0, 1}
+    assert all_missed == 10 and set(ring.strata(only_absent)) == {0, 1}
 
 
 def test_a_sample_of_another_shape_is_refused():
@@ -169,7 +169,7 @@ def test_counters_are_summed_and_not_handed_on():
     def make(index, step):
         return {"x": np.zeros(2), "rejects": np.array(3)}
 
-    dataset = ReplayDataset(make, buffer_config(8, 8, 4), 0)
+    dataset = ReplayDataset(make, buffer_config(8, 8, 4), 0, counters=("rejects",))
     iterator = iter(dataset)
     assert set(next(iterator)) == {"x"}
     iterator.close()

@@ -15,13 +15,13 @@ import numpy as np
 
 from o2t_jax.data.o2t.curriculum import Curriculum, Stage
 from o2t_jax.data.o2t.shots import Shot
+from o2t_jax.data.ring import MAX_SEED
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import MIN_DEPTH_M, Intrinsics
 from o2t_jax.geometry.para import NUM_PICTURES, PARA_FIELDS
 from o2t_jax.types import Renderer
 
 SPLITS = {"train": 0, "test": 1}
-MAX_SEED = 2**32 - 1
 
 Element = dict[str, np.ndarray]
 Spec = dict[str, tuple[tuple[int, ...], np.dtype]]
@@ -197,7 +197,6 @@ def outline_centroid(
 
 
 __all__ = [
-    "MAX_SEED",
     "SPLITS",
     "Element",
     "SampleSource",

@@ -10,8 +10,8 @@ import pytest
 
 from o2t_jax.data.o2t.curriculum import Curriculum, Stage
 from o2t_jax.data.o2t.flight_source import FlightSource
+from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.o2t.survey import OncePerKey
-from o2t_jax.data.pipeline import render_pipeline
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, LEFT_2, TARGET, VIEW
 from o2t_jax.physics.gravity import Gravity
@@ -145,7 +145,7 @@ def test_all_windows_of_all_flights(shared):
 def test_batches_do_not_depend_on_the_workers():
     runs = []
     for workers in (1, 4):
-        with render_pipeline(source(), buffer_config(12, 8, 4, reuse=2.0, render_workers=workers)) as batches:
+        with sample_pipeline(source(), buffer_config(12, 8, 4, reuse=2.0, render_workers=workers)) as batches:
             runs.append([next(batches)["plates"] for _ in range(4)])
     np.testing.assert_array_equal(runs[0], runs[1])
 

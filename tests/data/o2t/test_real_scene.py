@@ -7,8 +7,8 @@ import pytest
 
 from o2t_jax.data.o2t.curriculum import Curriculum, Stage
 from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.o2t.sample_source import outline_centroid
-from o2t_jax.data.pipeline import render_pipeline
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, TARGET, VIEW
 from o2t_jax.physics.gravity import law_for
@@ -58,7 +58,7 @@ def test_the_prior_keeps_the_ball_in_sight_in_weak_and_strong_worlds(g0):
 def test_batches_of_the_real_renderer_do_not_depend_on_the_workers():
     runs = []
     for workers in (1, 8):
-        with render_pipeline(
+        with sample_pipeline(
             ballistic(size=32), buffer_config(16, 12, 4, reuse=2.0, render_workers=workers)
         ) as batches:
             runs.append([next(batches)["pictures"] for _ in range(8)])

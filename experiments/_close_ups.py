@@ -61,9 +61,9 @@ def _weights(law: Mapping[str, Any]) -> dict[str, Any]:
 
 def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Path) -> dict[str, Any]:
     """What of the record needs pictures; see `read_and_refine`."""
-    from o2t_jax.evaluation.o2t import close_ups as zoom
+    from o2t_jax.evaluation.o2t import close_ups
     from o2t_jax.evaluation.o2t.refined_law import refine_run
-    from o2t_jax.systems import o2t_close_ups as close_ups
+    from o2t_jax.systems import o2t_close_ups
 
     state = opened.state
     try:
@@ -75,12 +75,12 @@ def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Pa
     if not most:
         return found
     try:
-        zooms, sightings = zoom.look_close(system, state, windows, survey, most)
+        zooms, sightings = close_ups.take_close_ups(system, state, windows, survey, most)
         found["zooms"] = len(zooms.flight)
-        zoomed = zoom.refine_zooms(zooms, sightings)
+        zoomed = close_ups.refine_close_ups(zooms, sightings)
         # The close-ups' by far, unless the network saw too few.
         found["refined"] = min(zoomed, survey, key=lambda law: law.half_width[1]).record()
-        state = close_ups.train_on_zooms(state, zooms, sightings)
+        state = o2t_close_ups.train_on_close_ups(state, zooms, sightings)
         law = system.read_law(state)
         found["weights"] = _weights(law)
         _keep(workdir.with_name(workdir.name + CLOSE_UPS), opened.config, state, law)

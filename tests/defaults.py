@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from o2t_jax.config import from_flat
-from o2t_jax.data.o2t.acceptance import VisibilityRule
+from o2t_jax.data.o2t.acceptance import AcceptanceRule
 from o2t_jax.data.o2t.flight_config import FlightConfig
-from o2t_jax.data.o2t.shots import ViewConfig
+from o2t_jax.data.o2t.shots import ShotConfig
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.models.o2t.loss import LossWeights
 from o2t_jax.models.o2t.network import O2TModel
@@ -16,8 +16,8 @@ from o2t_jax.systems import o2t, o2t_config
 DEFAULT = o2t_config.default()
 
 
-def view_config(**changes: Any) -> ViewConfig:
-    return from_flat(ViewConfig, DEFAULT, **dict.fromkeys(o2t_config.OPTIONAL_DISTANCES) | changes)
+def shot_config(**changes: Any) -> ShotConfig:
+    return from_flat(ShotConfig, DEFAULT, **dict.fromkeys(o2t_config.OPTIONAL_DISTANCES) | changes)
 
 
 def flight_config(**changes: Any) -> FlightConfig:
@@ -25,8 +25,8 @@ def flight_config(**changes: Any) -> FlightConfig:
     return from_flat(FlightConfig, DEFAULT, **{"k_max": 16, "n_max": 32} | changes)
 
 
-def visibility_rule(**changes: Any) -> VisibilityRule:
-    return from_flat(VisibilityRule, DEFAULT, **{"min_pixels": None} | changes)
+def acceptance_rule(**changes: Any) -> AcceptanceRule:
+    return from_flat(AcceptanceRule, DEFAULT, **{"min_pixels": None} | changes)
 
 
 def buffer_config(pool_size: int, initial_fill: int, batch: int, **changes: Any) -> BufferConfig:

@@ -10,9 +10,9 @@ from ml_collections import ConfigDict, config_flags
 
 from experiments import law
 from o2t_jax.config import Field, Group, config_of, declared, flatten
-from o2t_jax.data.o2t.acceptance import VisibilityRule
+from o2t_jax.data.o2t.acceptance import AcceptanceRule
 from o2t_jax.data.o2t.flight_config import FlightConfig
-from o2t_jax.data.o2t.shots import ViewConfig
+from o2t_jax.data.o2t.shots import ShotConfig
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.models.o2t.loss import LossWeights
 from o2t_jax.models.o2t.network import O2TModel
@@ -21,7 +21,7 @@ from o2t_jax.systems import base_config, o2t, o2t_config
 from o2t_jax.training import workdir
 
 
-@pytest.mark.parametrize("component", [ViewConfig, FlightConfig, BufferConfig, VisibilityRule])
+@pytest.mark.parametrize("component", [ShotConfig, FlightConfig, BufferConfig, AcceptanceRule])
 def test_a_component_has_no_defaults_and_every_field_of_it_can_be_set(component) -> None:
     for field in dataclasses.fields(component):
         assert field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING, field.name

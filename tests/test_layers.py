@@ -12,13 +12,14 @@ PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
 # Folder or file of o2t_jax -> what of o2t_jax it may import, beside itself. Every part must be listed.
-BASE = {"types", "errors", "config", "registry", "process", "results", "media"}
+BASE = {"types", "errors", "config", "registry", "process", "results", "media", "caching"}
 ALLOWED = {
     "results": set(),
     "media": set(),
     "types": {"results"},
     "errors": set(),
     "process": set(),
+    "caching": set(),
     "config": {"errors"},
     "registry": {"errors", "config"},
     "geometry": BASE,

@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import _close_ups as _second_look
-from experiments import _submission, roomphys
+from experiments import _close_ups, _submission, roomphys
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.o2t import close_ups as zoom
-from o2t_jax.evaluation.o2t import refined_law as refine
+from o2t_jax.evaluation.o2t import close_ups, refined_law
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.models.o2t import law_finetune
 from o2t_jax.training.checkpoint import open_workdir
@@ -77,7 +75,7 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    real, asked = refine.measure, []
+    real, asked = refined_law.measure, []
 
     def measure(model, params, windows, camera_size):
         """Runs the network, which two steps taught nothing, and answers for it with where the blobs are."""
@@ -85,20 +83,20 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
         rotation = world_to_camera(windows.para[:, 4], windows.para[:, 5])
         lens = intrinsics_for(camera_size, camera_size)
         pixels, _ = project(windows.position, windows.para[:, 1:4], rotation, lens)
-        return refine.Sightings(pixels, np.ones(len(pixels), bool))
+        return refined_law.Sightings(pixels, np.ones(len(pixels), bool))
 
-    real_zooms = zoom.measure_zooms
+    real_zooms = close_ups.measure_close_ups
 
-    def measure_zooms(model, params, renderer, zooms, workers):
+    def measure_close_ups(model, params, renderer, zooms, workers):
         asked.append(real_zooms(model, params, renderer, zooms, workers))
         lens = intrinsics_for(zooms.size, zooms.size)
         rotation = world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
         pixels, _ = project(zooms.position, zooms.para[:, 1:4], rotation, lens)
-        return refine.Sightings(pixels, np.ones(len(pixels), bool))
+        return refined_law.Sightings(pixels, np.ones(len(pixels), bool))
 
-    monkeypatch.setattr(refine, "measure", measure)
-    monkeypatch.setattr(zoom, "measure_zooms", measure_zooms)
-    monkeypatch.setattr(zoom, "PICTURE_PX", 64)
+    monkeypatch.setattr(refined_law, "measure", measure)
+    monkeypatch.setattr(close_ups, "measure_close_ups", measure_close_ups)
+    monkeypatch.setattr(close_ups, "PICTURE_PX", 64)
     monkeypatch.setattr(law_finetune, "ITERATIONS", 2)
     command = [
         f"--module={module}",
@@ -121,10 +119,10 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     assert weights["loud"]["g0"] == pytest.approx(record["weights"]["g0"], abs=1e-6)
     assert refined["loud"] != weights["loud"], "two answers"
     assert len(asked) == 2, "the survey's windows and the close-ups"
-    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{_second_look.CLOSE_UPS}")
+    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{_close_ups.CLOSE_UPS}")
     layer = open_workdir(kept).state.params["layer"]
     assert record.get("zoom_error") is None and record["weights"] != record["weights_survey"]
-    before = open_workdir(kept.with_name(kept.name.removesuffix(_second_look.CLOSE_UPS))).state.params
+    before = open_workdir(kept.with_name(kept.name.removesuffix(_close_ups.CLOSE_UPS))).state.params
     assert layer["g0"] != before["layer"]["g0"], "trained on the close-ups"
     np.testing.assert_array_equal(
         layer["nn_branch"]["Dense_0"]["kernel"], before["layer"]["nn_branch"]["Dense_0"]["kernel"]

@@ -45,7 +45,7 @@ def tell_budget(arguments: _cli.Arguments) -> int:
 
 def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
     """The budget of a run, with its world's `truth` and the `weights`' g."""
-    from o2t_jax.data.o2t.curriculum import Stage
+    from o2t_jax.data.o2t.curriculum import ModeMix
     from o2t_jax.evaluation.o2t.error_budget import budget, sight
     from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.systems.base import build_system
@@ -61,7 +61,7 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
     set_compilation_cache(config.compilation_cache)
     _cpu.start_devices(tuning, config.device)
     system: Any = build_system(config)
-    ahead = Stage((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
+    ahead = ModeMix((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
     batch, truth, _ = system.source.held_out([ahead], samples)
     direction, seen = sight(system.model, opened.state.params, batch)
     found = budget(batch, truth.position[:, :, 0], direction, seen, config.huber)

@@ -21,7 +21,7 @@ from absl import flags
 from experiments import _cli
 from experiments.studies import interval_coverage as coverage
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.o2t import law_form as forms
+from o2t_jax.evaluation.o2t import law_form
 from o2t_jax.evaluation.writers.console import tell
 from o2t_jax.geometry.camera import intrinsics_for
 
@@ -36,15 +36,15 @@ def draw(seed: int, number: int, tracks: int, size: int) -> dict[str, Any]:
     form = TRUE_FORMS[number % len(TRUE_FORMS)]
     values = np.array([rng.uniform(9, 10), rng.uniform(-10, 10)])
     if form == "linear":
-        values = forms.nearest("linear", "hyperbolic", values)
+        values = law_form.nearest("linear", "hyperbolic", values)
     noise = float(np.exp(rng.uniform(*np.log(NOISE_PX))))
     study = coverage.Study(1, tracks, 0.0, size)
     exact, intrinsics = coverage.draw_tracks(rng, values, study, form), intrinsics_for(size, size)
     # The parameters' worth is no matter of expectation: forms with two of them are compared.
-    lead = forms.leads(forms.fit_forms(exact, intrinsics), noise)[form]
+    lead = law_form.leads(law_form.fit_forms(exact, intrinsics), noise)[form]
     noisy = exact._replace(pixels=exact.pixels + rng.normal(0.0, noise, exact.pixels.shape))
-    found = forms.leads(forms.fit_forms(noisy, intrinsics))
-    return {"form": form, "noise_px": noise, "expected_lead": lead, "leads": found, "named": forms.named(found)}
+    found = law_form.leads(law_form.fit_forms(noisy, intrinsics))
+    return {"form": form, "noise_px": noise, "expected_lead": lead, "leads": found, "named": law_form.named(found)}
 
 
 def run_forms(laws: int, tracks: int, size: int, seed: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def semi_implicit_euler_step(g: Acceleration, z: Any, v: Any, h: Any) -> tuple[A
     return z + h * v, v
 
 
-class Flight(Protocol):
+class VerticalMotion(Protocol):
     """Vertical motion without contact from t = 0 on."""
 
     def state(self, t: float) -> tuple[float, float]:
@@ -54,7 +54,7 @@ class Flight(Protocol):
         ...
 
 
-class ConstantFlight:
+class ConstantGravityMotion:
     """A parabola."""
 
     __slots__ = ("g", "v", "z")
@@ -87,7 +87,7 @@ class ConstantFlight:
         return time if time < until else math.inf
 
 
-class NystromFlight:
+class NystromMotion:
     """Motion in g(z) on a fixed grid that grows as later times are asked for; between grid points, one shorter step.
 
     Global error O(h^4) at all times; contacts are solved to rounding by Newton's method on that dense output.
@@ -123,7 +123,7 @@ class NystromFlight:
             if after < 0.0:
                 # The parabola at the grid point tells a fall through the level from a motion that stays below it.
                 speed = scale * self.v[i] + drift
-                tau = ConstantFlight(scale * self.g(zs[i]), gap, speed).time_down(math.inf, 0.0)
+                tau = ConstantGravityMotion(scale * self.g(zs[i]), gap, speed).time_down(math.inf, 0.0)
                 if tau <= 2.0 * h:
                     time = self._solve(i, tau, level, scale, drift)
                     return time if time < until else math.inf

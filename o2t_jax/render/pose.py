@@ -14,7 +14,7 @@ Point = tuple[float, float, float]
 Pixel = tuple[float, float]
 
 
-class View(NamedTuple):
+class CameraPose(NamedTuple):
     """A level pin-hole camera: camera axes are x right, y down, z forward, as in `geometry.camera`.
 
     Attributes: `eye`, its place (m); `right`, `down`, `forward`, its axes in the world; `up` the world's vertical in
@@ -50,7 +50,7 @@ class View(NamedTuple):
         return [(k.cx + k.focal * x / z, k.cy + k.focal * y / z) for x, y, z in local]
 
 
-def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics: Intrinsics) -> View:
+def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics: Intrinsics) -> CameraPose:
     """The camera at `position` [3] m that looks along (`azimuth`, `elevation`) deg.
 
     The axes are those of `geometry.camera.world_to_camera`, which is slow for a single camera.
@@ -61,7 +61,7 @@ def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics:
     k = intrinsics
     corner = math.atan2(0.5 * math.hypot(k.width, k.height), k.focal)
     right, down, forward = (sa, -ca, 0.0), (ca * se, sa * se, -ce), (ca * ce, sa * ce, se)
-    return View(eye, right, down, forward, (0.0, -ce, se), k, (math.cos(corner), math.sin(corner)))
+    return CameraPose(eye, right, down, forward, (0.0, -ce, se), k, (math.cos(corner), math.sin(corner)))
 
 
 def clip_near(local: list[Point], near: float = NEAR_M) -> list[Point]:
@@ -79,7 +79,7 @@ def clip_near(local: list[Point], near: float = NEAR_M) -> list[Point]:
     return kept
 
 
-def horizon_row(view: View) -> float:
+def horizon_row(view: CameraPose) -> float:
     """Picture coordinate v (px) of the horizon; +-inf when the camera looks straight up or down."""
     _, down, forward = view.up
     # A ray (x, y, 1) is level where y * down + forward = 0.
@@ -88,4 +88,4 @@ def horizon_row(view: View) -> float:
     return view.intrinsics.cy - view.intrinsics.focal * forward / down
 
 
-__all__ = ["Pixel", "Point", "View", "clip_near", "horizon_row", "view_for"]
+__all__ = ["CameraPose", "Pixel", "Point", "clip_near", "horizon_row", "view_for"]

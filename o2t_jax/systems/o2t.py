@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.config import Config, from_flat
-from o2t_jax.data.o2t.acceptance import VisibilityRule
-from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.acceptance import AcceptanceRule
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.flight_source import FlightSource
-from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.pair_source import PairSource
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
-from o2t_jax.data.o2t.shots import ViewConfig
+from o2t_jax.data.o2t.shots import ShotConfig
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.replay import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
@@ -69,14 +69,14 @@ def make_model(config: Config) -> O2TModel:
     )
 
 
-def make_views(config: Config) -> ViewConfig:
+def make_views(config: Config) -> ShotConfig:
     """Times and cameras of a sample; a distance of 0 in the config is None here."""
-    return from_flat(ViewConfig, config, **{name: config[name] or None for name in o2t_config.OPTIONAL_DISTANCES})
+    return from_flat(ShotConfig, config, **{name: config[name] or None for name in o2t_config.OPTIONAL_DISTANCES})
 
 
-def make_visibility(config: Config) -> VisibilityRule:
+def make_visibility(config: Config) -> AcceptanceRule:
     """Which samples are kept."""
-    return from_flat(VisibilityRule, config, min_pixels=config.min_pixels or None)
+    return from_flat(AcceptanceRule, config, min_pixels=config.min_pixels or None)
 
 
 def make_weights(config: Config) -> LossWeights:
@@ -141,11 +141,11 @@ class O2TSystem(System):
         # One percent of the Earth's gravity; nothing ties g0 to metres in the free gauge.
         self.agreement = {"law/g0_weight": 0.1} if config.gauge == "camera" else {}
         self.flights = from_flat(FlightConfig, config) if config.sampler == "flights" else None
-        spec = (FlightSource if self.flights else RenderSource).spec_for((config.render_size, config.render_size))
+        spec = (FlightSource if self.flights else PairSource).spec_for((config.render_size, config.render_size))
         self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}
 
     @functools.cached_property
-    def source(self) -> RenderSource | FlightSource:
+    def source(self) -> PairSource | FlightSource:
         """Samples by (split, index). Made at first use: a module's process starts with it."""
         renderer, scene = make_renderer(self.config)
         config, shape = self.config, (self.config.render_size, self.config.render_size)
@@ -159,7 +159,7 @@ class O2TSystem(System):
                 image_size=shape,
                 max_attempts=config.max_attempts,
             )
-        return RenderSource(
+        return PairSource(
             renderer,
             scene,
             self.views,
@@ -233,7 +233,7 @@ class O2TSystem(System):
         """The fixed held-out samples: a quarter DIS, a quarter VIEW, and FUTURE with n over its whole range."""
         config = self.config
         few = max(1, config.eval_samples // 4)
-        batch, truth, _ = self.source.held_out([Stage.only(DIS), Stage.only(VIEW)], few, references=True)
+        batch, truth, _ = self.source.held_out([ModeMix.only(DIS), ModeMix.only(VIEW)], few, references=True)
         future, future_truth, _ = self.source.held_out(
             [self._ahead], max(1, config.eval_samples - 2 * few), references=True
         )
@@ -246,14 +246,14 @@ class O2TSystem(System):
     @functools.cached_property
     def held_out_sequence(self) -> Mapping[str, np.ndarray] | None:
         """The first FUTURE sample of the held-out ones, its target at every n; whole flights have none."""
-        if not isinstance(self.source, RenderSource):
+        if not isinstance(self.source, PairSource):
             return None
         return self.source.sequence("test", 0, self._ahead)
 
     @property
-    def _ahead(self) -> Stage:
+    def _ahead(self) -> ModeMix:
         """FUTURE with a range of n, not one n: in a strong world no ball is in sight any more at the largest."""
-        return Stage((0.0, 0.0, 1.0), self.config.k_min + 1, self.config.n_max)
+        return ModeMix((0.0, 0.0, 1.0), self.config.k_min + 1, self.config.n_max)
 
     @functools.cached_property
     def evaluators(self) -> Mapping[str, Evaluator]:  # type: ignore[override]

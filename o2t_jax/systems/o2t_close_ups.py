@@ -1,6 +1,6 @@
 """Close-ups of flights as the network's law phase takes them: places where rays meet, and rays to be met.
 
-The same pictures that `zoom.refine_zooms` fits by bundle adjustment; here they train the network's own weights
+The same pictures that `zoom.refine_close_ups` fits by bundle adjustment; here they train the network's own weights
 (`models.o2t.law_finetune`), whose law is another answer and reported as such.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.o2t.close_ups import MOMENTS, Zooms
+from o2t_jax.evaluation.o2t.close_ups import MOMENTS, CloseUps
 from o2t_jax.evaluation.o2t.refined_law import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, world_to_camera
 from o2t_jax.models.o2t.law_finetune import FlightRays, train_law
@@ -22,7 +22,7 @@ _MEET_M = 0.01
 _FEWEST = 2  # flights
 
 
-def train_on_zooms(state: Any, zooms: Zooms, sightings: Sightings) -> Any:
+def train_on_close_ups(state: Any, zooms: CloseUps, sightings: Sightings) -> Any:
     """The state of a trained O2T system with its law, and nothing else of it, trained on close-ups of flights.
 
     Raises: UsageError where they show too few flights from beginning to end.
@@ -31,7 +31,7 @@ def train_on_zooms(state: Any, zooms: Zooms, sightings: Sightings) -> Any:
     return state.replace(params={**state.params, "layer": layer})
 
 
-def flight_rays(zooms: Zooms, sightings: Sightings) -> FlightRays:
+def flight_rays(zooms: CloseUps, sightings: Sightings) -> FlightRays:
     """The flights that two or more cameras saw at all their moments, by those cameras alone.
 
     One set of cameras for all moments: what a camera's matting misses of the centre at all of them is a constant, which
@@ -81,4 +81,4 @@ def rays_meet(origin: np.ndarray, direction: np.ndarray, weight: np.ndarray) -> 
     return point, np.max(np.linalg.norm(offset, axis=-1) * (weight > 0) * ~few[..., None], axis=-1)
 
 
-__all__ = ["flight_rays", "rays_meet", "train_on_zooms"]
+__all__ = ["flight_rays", "rays_meet", "train_on_close_ups"]

@@ -3,7 +3,7 @@
 The files in `experiments/configs` start from `default()` and change what they are about. Fields named as in the
 original guide keep their meaning: module, train_steps, batch, lr, base_ch, latent_dim, render_size, pool_size,
 initial_fill, render_workers, device. Lengths in m, times in s, angles in degrees. The components' dataclasses
-(`ViewConfig`, `FlightConfig`, ...) take these fields by name and have no defaults of their own.
+(`ShotConfig`, `FlightConfig`, ...) take these fields by name and have no defaults of their own.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import jax
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training.contract import StepFn
-from o2t_jax.training.metrics import Window, mean_of, mean_over_seeds
+from o2t_jax.training.metrics import Averages, mean_of, mean_over_seeds
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.state import TrainState
 from o2t_jax.types import Batch, BatchIterator
@@ -69,7 +69,7 @@ class Hooks(Protocol):
     def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
         """`due`: names of the evaluators whose turn it is."""
 
-    def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Window) -> None:
+    def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Averages) -> None:
         """`position`: the iterator's, for the batch after this step; `window`: what the next log line has so far."""
 
 
@@ -84,7 +84,7 @@ def train(
     parallel: Parallel,
     batch_size: int,
     stop: Callable[[int], bool] = lambda step: False,
-    window: Window | None = None,
+    window: Averages | None = None,
 ) -> tuple[TrainState, int]:
     """Trains from step `start` to the end of the schedule, or until `stop(step)`; saves before it leaves.
 
@@ -103,7 +103,7 @@ def train(
     """
     if start >= schedule.train_steps:
         return state, start
-    reader = _Reader(schedule, hooks, parallel, batch_size, window or Window())
+    reader = _Reader(schedule, hooks, parallel, batch_size, window or Averages())
     batch, position = reader.draw(data)
     reader.waited = 0.0  # filling a buffer is not waiting
     step = start
@@ -132,7 +132,7 @@ def train(
 class _Reader:
     """Draws batches, reads metrics one step late, and keeps the averages and times for the next log line."""
 
-    def __init__(self, schedule: Schedule, hooks: Hooks, parallel: Parallel, batch_size: int, window: Window):
+    def __init__(self, schedule: Schedule, hooks: Hooks, parallel: Parallel, batch_size: int, window: Averages):
         self.window = window
         self.pending: tuple[int, Mapping[str, Any]] | None = None
         self.waited = 0.0
@@ -164,7 +164,7 @@ class _Reader:
         if self._schedule.logs(step):
             timing = Timing(self._samples / self._busy if self._busy else math.nan, self.waited)
             self._hooks.on_log(step, self.window.means(), timing)
-            self.window = Window()
+            self.window = Averages()
             self.waited, self._samples, self._busy = 0.0, 0, 0.0
 
     def restart_clock(self) -> None:

@@ -19,7 +19,7 @@ from o2t_jax.training.writers import WRITERS
 _FILM_FPS = 10.0  # of films in TensorBoard, whose writers know no rate
 
 
-class Window:
+class Averages:
     """Exact means over the steps since the last log line: every metric is kept as a sum and a count.
 
     Its state goes into checkpoints, so that a resumed run logs what the uninterrupted one would.

@@ -15,7 +15,7 @@ from o2t_jax.training import workdir as folders
 from o2t_jax.training.clu_writers import MetricWriter
 from o2t_jax.training.contract import Plan, System
 from o2t_jax.training.loop import Timing
-from o2t_jax.training.metrics import Window
+from o2t_jax.training.metrics import Averages
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.progress import Eta, Progress, clock
 from o2t_jax.training.state import TrainState, of_seed
@@ -109,7 +109,7 @@ class Reporter:
             return evaluator(state)
         return over_seeds([list(evaluator(of_seed(state, i))) for i in range(seeds)])
 
-    def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Window) -> None:
+    def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Averages) -> None:
         host = self._parallel.to_host(state)
         self._readouts = self._read_out(host)
         if not self.writer or not self.checkpoints:

@@ -20,7 +20,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, disk, loop, provenance, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
-from o2t_jax.training.metrics import Window, make_writer
+from o2t_jax.training.metrics import Averages, make_writer
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.parts import check_parts
 from o2t_jax.training.plain_path import check_name
@@ -254,7 +254,7 @@ class _Run:
                 parallel=self.parallel,
                 batch_size=config.batch,
                 stop=lambda step: self._agree_to_stop(stop, schedule, step),
-                window=Window(start.meta.get("window")),
+                window=Averages(start.meta.get("window")),
             )
             if step == config.train_steps:
                 reporter.finish(step, state)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from o2t_jax.data.o2t.curriculum import Curriculum
-from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.pair_source import PairSource
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
-from tests.defaults import view_config, visibility_rule
+from tests.defaults import acceptance_rule, shot_config
 
 
 class FakeWorld:
@@ -26,7 +26,7 @@ class FakeWorld:
         c, s = np.cos(np.radians(self.turn)), np.sin(np.radians(self.turn))
         return points @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]) + self.move
 
-    def view_prior(self, rng, view_config):
+    def view_prior(self, rng, shot_config):
         around = rng.uniform(0.0, 360.0)
         heading = np.radians(around)
         position = np.array([-4.0 * np.cos(heading), -4.0 * np.sin(heading), rng.uniform(1.5, 2.5)])
@@ -56,7 +56,7 @@ class FakeWorld:
         return pictures
 
 
-VIEWS = view_config(dt=0.05, k_min=3, k_max=5, n_max=12, t1_max=0.1, stereo_gap=0.5, focus=4.0)
+VIEWS = shot_config(dt=0.05, k_min=3, k_max=5, n_max=12, t1_max=0.1, stereo_gap=0.5, focus=4.0)
 
 
 @pytest.fixture
@@ -71,12 +71,12 @@ def views():
 
 @pytest.fixture
 def make_source():
-    """Builds a RenderSource over the fake world; keywords go to RenderSource, but `world`, `views`, `steps` here."""
+    """Builds a PairSource over the fake world; keywords go to PairSource, but `world`, `views`, `steps` here."""
 
     def make(world=None, views=VIEWS, steps=400, seed=7, image_size=(32, 32), **keywords):
         world = world or FakeWorld()
         curriculum = Curriculum.scaled(steps, views.n_max)
-        options = {"visibility": visibility_rule(), "max_attempts": 200} | keywords
-        return RenderSource(world, world, views, curriculum, seed, image_size=image_size, **options)
+        options = {"visibility": acceptance_rule(), "max_attempts": 200} | keywords
+        return PairSource(world, world, views, curriculum, seed, image_size=image_size, **options)
 
     return make

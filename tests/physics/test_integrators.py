@@ -7,8 +7,8 @@ import pytest
 
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import (
-    ConstantFlight,
-    NystromFlight,
+    ConstantGravityMotion,
+    NystromMotion,
     rkn4_step,
     semi_implicit_euler_step,
 )
@@ -41,19 +41,19 @@ def test_ballistic_closed_form_in_one_step():
 def test_free_fall_time():
     height = 7.0
     closed = math.sqrt(2 * height / 9.81)
-    assert ConstantFlight(9.81, height, 0.0).time_down(math.inf, 0.0) == pytest.approx(closed, rel=1e-14)
+    assert ConstantGravityMotion(9.81, height, 0.0).time_down(math.inf, 0.0) == pytest.approx(closed, rel=1e-14)
     # In g = g0 + s z with s > 0 the motion is z = (h + g0/s) cos(sqrt(s) t) - g0/s.
     g0, s = 9.0, 0.1
     world = Gravity.of("linear", g0=g0, slope=s)
     expected = math.acos((g0 / s) / (height + g0 / s)) / math.sqrt(s)
-    assert NystromFlight(world.g, height, 0.0).time_down(5.0, 0.0) == pytest.approx(expected, abs=1e-7)
+    assert NystromMotion(world.g, height, 0.0).time_down(5.0, 0.0) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize(("scale", "drift"), [(1.0, 0.0), (0.8, -0.9), (0.8, 1.5)])
 @pytest.mark.parametrize("speed", [-4.0, 0.0, 7.0])
 def test_both_flights_find_the_same_contact(scale, drift, speed):
-    constant = ConstantFlight(9.81, 3.0, speed)
-    stepped = NystromFlight(lambda z: 9.81, 3.0, speed)
+    constant = ConstantGravityMotion(9.81, 3.0, speed)
+    stepped = NystromMotion(lambda z: 9.81, 3.0, speed)
     t = constant.time_down(10.0, 0.4, scale, drift)
     assert stepped.time_down(10.0, 0.4, scale, drift) == pytest.approx(t, abs=1e-11)
     assert scale * constant.state(t)[0] + drift * t == pytest.approx(0.4, abs=1e-11)
@@ -61,20 +61,20 @@ def test_both_flights_find_the_same_contact(scale, drift, speed):
 
 
 def test_apex_is_where_the_speed_vanishes():
-    flight = NystromFlight(WORLD.g, 1.0, 8.0)
+    flight = NystromMotion(WORLD.g, 1.0, 8.0)
     assert flight.state(flight.apex(10.0))[1] == pytest.approx(0.0, abs=1e-9)
-    assert ConstantFlight(9.81, 1.0, -1.0).apex(10.0) == 0.0
+    assert ConstantGravityMotion(9.81, 1.0, -1.0).apex(10.0) == 0.0
 
 
 def test_what_stays_above_never_comes_down():
-    assert ConstantFlight(0.0, 1.0, 2.0).time_down(math.inf, 0.0) == math.inf
-    assert ConstantFlight(9.81, 1.0, 2.0).time_down(3.0, 5.0) == math.inf
-    assert NystromFlight(WORLD.g, 1.0, 2.0).time_down(3.0, 5.0) == math.inf
+    assert ConstantGravityMotion(0.0, 1.0, 2.0).time_down(math.inf, 0.0) == math.inf
+    assert ConstantGravityMotion(9.81, 1.0, 2.0).time_down(3.0, 5.0) == math.inf
+    assert NystromMotion(WORLD.g, 1.0, 2.0).time_down(3.0, 5.0) == math.inf
 
 
 def test_flights_converge_at_fourth_order_between_grid_points_and_at_contacts():
     def numbers(h):
-        flight = NystromFlight(WORLD.g, 2.0, 6.0, h)
+        flight = NystromMotion(WORLD.g, 2.0, 6.0, h)
         landing = flight.time_down(10.0, 0.3)
         return np.array([landing, flight.apex(10.0), *flight.state(0.777), *flight.state(landing)])
 

@@ -8,7 +8,7 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.room.exact import Setup
 from o2t_jax.render.opencv.ball import SHADOW_COLOUR, SHADOW_OPACITY, ball_patches, palettes_of
-from o2t_jax.render.opencv.rasteriser import Stage, draw_pictures, draw_scene
+from o2t_jax.render.opencv.rasteriser import StaticScene, draw_pictures, draw_scene
 from o2t_jax.render.pose import view_for
 from tests.render.reference import BALL_ID, trace
 
@@ -68,7 +68,7 @@ def test_the_drawn_centroid_lies_on_the_analytic_one(size):
     errors = []
     for centre, radius, azimuth, elevation in random_balls(np.random.default_rng(size), 200, size, 2.5, 16.0):
         setup = one_ball(centre, radius)
-        stage = Stage.of(setup)._replace(palettes=np.zeros((1, 256, 3), np.uint8))
+        stage = StaticScene.of(setup)._replace(palettes=np.zeros((1, 256, 3), np.uint8))
         view, position = view_for(EYE, azimuth, elevation, camera), np.stack([setup.position] * 2)
         pictures = draw_pictures(stage, [view], [0, 0], position, np.array([[False], [True]]))
         before, after = pictures.astype(float).sum(axis=-1)

@@ -298,9 +298,9 @@ def test_child_is_mute_before_the_module_is_imported(tmp_path):
     path = write(tmp_path, source)
     code = textwrap.dedent(f"""
         import sys; sys.path.insert(0, {str(Path(plugin_child.__file__).parent)!r})
-        import plugin_child
-        plugin_child.mute()
-        name, loaded = plugin_child.load({str(path)!r}, None, {str(tmp_path)!r})
+        import child
+        child.mute()
+        name, loaded = child.load({str(path)!r}, None, {str(tmp_path)!r})
         print("{SECRET}", flush=True)
     """)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

@@ -8,8 +8,8 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.room.exact import Setup
 from o2t_jax.physics.room.ramp import Ramp, ball_on_ramp, ramp_corners
-from o2t_jax.render.opencv.rasteriser import Stage, draw_pictures, draw_scene
-from o2t_jax.render.opencv.solids import BAR_COLOUR, Bar, Wedge
+from o2t_jax.render.opencv.rasteriser import StaticScene, draw_pictures, draw_scene
+from o2t_jax.render.opencv.solids import BAR_COLOUR, RampSolid, ScaleBar
 from o2t_jax.render.pose import clip_near, view_for
 from o2t_jax.render.scenes import get_scene
 from tests.render.reference import BALL_ID, RAMP_ID, trace
@@ -98,7 +98,7 @@ def test_scale_bars_lie_along_y_as_long_as_the_balls_diameter():
 
 
 def test_a_ball_hides_the_bar_behind_it_and_not_the_other_way_round():
-    bar = Bar(3.0, 0.5)
+    bar = ScaleBar(3.0, 0.5)
     from o2t_jax.render.opencv.ball import Sphere
     from o2t_jax.render.opencv.draw import Box
 
@@ -108,7 +108,7 @@ def test_a_ball_hides_the_bar_behind_it_and_not_the_other_way_round():
 
 
 def test_the_wedges_closest_point_is_the_best_of_many():
-    wedge, corners = Wedge(RAMP), ramp_corners(RAMP)
+    wedge, corners = RampSolid(RAMP), ramp_corners(RAMP)
     rng = np.random.default_rng(2)
     weights = rng.dirichlet(np.full(6, 0.4), 40_000)  # many near corners and edges
     inside = weights @ corners
@@ -145,7 +145,7 @@ def test_many_pictures_are_what_each_is_alone():
     views = [view_for(np.array([0.0, 0.0, 1.0]), azimuth, 0.0, camera) for azimuth in (-5.0, 5.0)]
     position = np.random.default_rng(3).uniform((4.0, -2.0, 0.5), (8.0, 2.0, 2.0), (150, 1, 3))
     of_view, visible = [t % 2 for t in range(150)], np.arange(150)[:, None] % 5 > 0
-    stage = Stage.of(setup)
+    stage = StaticScene.of(setup)
     pictures = draw_pictures(stage, views, of_view, position, visible)
     for t in range(150):
         alone = draw_pictures(stage, views[t % 2 : t % 2 + 1], [0], position[t : t + 1], visible[t : t + 1])

@@ -15,7 +15,7 @@ import pytest
 from o2t_jax.geometry.camera import intrinsics_for, look_at, world_to_camera
 from o2t_jax.physics.gravity import law_for
 from o2t_jax.physics.room.jax_twin import ramp_arrays, state_from
-from o2t_jax.render import silhouettes as outlines
+from o2t_jax.render import silhouettes
 from o2t_jax.render.opencv.draw import fill_polygon, fixed_point
 from o2t_jax.render.opencv.rasteriser import draw_scene
 from o2t_jax.render.opencv.renderer import SceneRenderer
@@ -93,7 +93,7 @@ def coverage(size: int):
     v = u[:, None]
 
     def cover(local, radius):
-        ball = outlines.ball(local, radius, jnp.array(True), k.focal, k.cx, k.cy)
+        ball = silhouettes.ball(local, radius, jnp.array(True), k.focal, k.cx, k.cy)
         x, y = (u - k.cx) / k.focal, (v - k.cy) / k.focal
         return raycast_ball.ball_coverage(ball, u, v, x, y, k.focal)[0]
 

@@ -11,7 +11,7 @@ from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import FALL, PROJECTILE, RAMP, simulate
 from o2t_jax.physics.room.ramp import footprint_coordinates, ramp_normal
 from o2t_jax.render.scenes import SCENES, get_scene
-from tests.defaults import view_config
+from tests.defaults import shot_config
 
 COUNT = 1500
 
@@ -85,11 +85,11 @@ def test_room_kinds(rooms):
 
 
 def test_no_ball_starts_inside_the_ramp(rooms):
-    from o2t_jax.render.opencv.solids import Wedge
+    from o2t_jax.render.opencv.solids import RampSolid
 
     for room in rooms:
         if room.ramp is not None:
-            apart = np.linalg.norm(np.array(Wedge(room.ramp).closest(tuple(room.position[0]))) - room.position[0])
+            apart = np.linalg.norm(np.array(RampSolid(room.ramp).closest(tuple(room.position[0]))) - room.position[0])
             assert apart >= room.radius[0] - 1e-9
 
 
@@ -133,7 +133,7 @@ def test_every_scene_keeps_the_contract(name):
         np.testing.assert_array_equal(a, b)
     assert scene.name == name and one.radius.shape == (scene.num_balls,) and one.bounces is scene.bounces
     assert one.position.shape == one.velocity.shape == one.colour.shape == (scene.num_balls, 3)
-    position, azimuth, elevation = scene.view_prior(np.random.default_rng(3), view_config())
+    position, azimuth, elevation = scene.view_prior(np.random.default_rng(3), shot_config())
     assert position.shape == (3,) and position[2] > 0.5 and np.isfinite([azimuth, elevation]).all()
     simulate(one, np.linspace(0.0, scene.t_max, 5), Gravity.constant(9.81))
 
@@ -146,7 +146,7 @@ def test_the_view_prior_has_a_ball_wholly_in_sight(name, share):
     for g in (1.62, 9.81, 24.8):
         seen = []
         for _ in range(150):
-            setup, (eye, azimuth, elevation) = scene.sample(rng), scene.view_prior(rng, view_config())
+            setup, (eye, azimuth, elevation) = scene.sample(rng), scene.view_prior(rng, shot_config())
             place, visible = simulate(setup, np.array([0.2]), Gravity.constant(g))
             pixels, depth = project(place[0], eye, world_to_camera(azimuth, elevation), camera)
             margin = camera.focal * setup.radius / np.maximum(depth, 0.1)
@@ -156,7 +156,7 @@ def test_the_view_prior_has_a_ball_wholly_in_sight(name, share):
 
 
 def test_distances_come_from_the_config_where_it_sets_them():
-    config = view_config(distance_min=20.0, distance_max=21.0)
+    config = shot_config(distance_min=20.0, distance_max=21.0)
     for name, centres in (("ballistic", [(0.0, 0.0)]), ("room", [(10.0, 0.0), (-10.0, 0.0)])):
         eye, _, _ = get_scene(name).view_prior(np.random.default_rng(0), config)
         assert any(20.0 <= np.hypot(*(eye[:2] - c)) <= 21.0 for c in centres)

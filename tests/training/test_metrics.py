@@ -14,10 +14,10 @@ from tensorboardX.event_file_writer import EventsWriter  # noqa: F401 - the writ
 from tensorboardX.proto import event_pb2
 
 from o2t_jax.training.metrics import (
+    Averages,
     ConsoleWriter,
     JsonLinesWriter,
     TensorBoardWriter,
-    Window,
     make_writer,
     read_metrics,
 )
@@ -28,16 +28,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_pairs_are_means_over_samples_not_over_steps():
-    window = Window()
+    window = Averages()
     window.add({"loss": 1.0, "few": (np.float32(6.0), np.int32(2)), "never": (0.0, 0)})
     window.add({"loss": 2.0, "few": (np.float32(4.0), np.int32(8)), "never": (0.0, 0)})
     assert window.means() == {"loss": 1.5, "few": 1.0}
 
 
 def test_a_window_survives_json_bit_for_bit():
-    window = Window()
+    window = Averages()
     window.add({"loss": 0.1, "few": (1 / 3, 7)})
-    again = Window(json.loads(json.dumps(window.get_state())))
+    again = Averages(json.loads(json.dumps(window.get_state())))
     for w in (window, again):
         w.add({"loss": 0.2})
     assert again.means() == window.means()

@@ -9,7 +9,7 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training.loop import Schedule, train
-from o2t_jax.training.metrics import Window
+from o2t_jax.training.metrics import Averages
 from o2t_jax.training.parallel import make_parallel
 from o2t_jax.training.signals import StopFlag, StopRequested
 
@@ -95,7 +95,7 @@ def test_log_lines_are_exact_means_also_across_a_resume():
     assert whole.logged[4]["loss"] == 2.5 and whole.logged[4]["few"] == (1 + 3) / 2
     assert whole.logged[6]["loss"] == 5.5
     resumed = World()
-    resumed.run(start=3, window=Window(whole.saved[3][2]))
+    resumed.run(start=3, window=Averages(whole.saved[3][2]))
     assert resumed.logged == whole.logged
 
 

@@ -27,7 +27,7 @@ CUT = "cut off by the border"
 
 
 @dataclass(frozen=True)
-class VisibilityRule:
+class AcceptanceRule:
     """When a picture counts as showing the ball; the field names are those of the flat config.
 
     `motion_threshold`: a pixel moves when a channel differs by more than this (bytes). `min_pixels`: the smallest
@@ -99,7 +99,7 @@ def moving_mask(picture: np.ndarray, other_a: np.ndarray, other_b: np.ndarray, t
     return cv2.bitwise_not(cv2.bitwise_or(_alike(picture, other_a, threshold), _alike(picture, other_b, threshold)))
 
 
-def rejection(pictures: np.ndarray, plan: RenderPlan, rule: VisibilityRule) -> str:
+def rejection(pictures: np.ndarray, plan: RenderPlan, rule: AcceptanceRule) -> str:
     """Why the sample is not kept: "" when it is, else `STILL` or `CUT`. `pictures`: uint8 [R, H, W, 3] of the plan."""
     smallest = rule.smallest(*pictures.shape[1:3])
     # The target first: it fails most often, since its camera and its moment lie furthest from what the prior aims at.

@@ -33,7 +33,7 @@ _GAUSSIAN_DEVIATION = (1.0, 8.0)
 
 
 @dataclass(frozen=True)
-class Stage:
+class ModeMix:
     """The curriculum at one step: how modes and n are drawn. Immutable, comparable, picklable.
 
     `probabilities` of (DIS, VIEW, FUTURE) sum to 1. A FUTURE sample's n lies in [n_low, n_high]: uniform, or with
@@ -53,7 +53,7 @@ class Stage:
             raise UsageError(f"the range of n is {self.n_low}..{self.n_high}; it needs 1 <= low <= high")
 
     @classmethod
-    def only(cls, mode: int, n: int | None = None) -> Stage:
+    def only(cls, mode: int, n: int | None = None) -> ModeMix:
         """A stage of one mode alone, for a held-out set; FUTURE needs `n`."""
         if mode == FUTURE and n is None:
             raise UsageError("a stage of FUTURE alone needs n: give the number of steps to predict")
@@ -154,7 +154,7 @@ class Curriculum:
         """Which phase (from 0) holds at `step`: the last one that has started."""
         return max(i for i, phase in enumerate(self.phases) if phase.start <= max(step, 0))
 
-    def stage(self, step: int) -> Stage:
+    def stage(self, step: int) -> ModeMix:
         """The stage at `step`; past the run's end it stays what it was there."""
         phase = self.phases[self.phase_index(step)]
         gaussian = None
@@ -163,9 +163,9 @@ class Curriculum:
             done = min(max(step - phase.start, 0) / span, 1.0)
             (mean_0, deviation_0), (mean_1, deviation_1) = phase.gaussian
             gaussian = (mean_0 + done * (mean_1 - mean_0), deviation_0 + done * (deviation_1 - deviation_0))
-        return Stage(phase.probabilities, phase.n_low, phase.n_high, gaussian)
+        return ModeMix(phase.probabilities, phase.n_low, phase.n_high, gaussian)
 
-    def last_stage(self) -> Stage:
+    def last_stage(self) -> ModeMix:
         """The stage of the run's last step."""
         return self.stage(self.train_steps - 1)
 

@@ -44,14 +44,14 @@ class Camera(NamedTuple):
 
 
 class Patch(NamedTuple):
-    """A cut-out: `picture` and `plate` (the background there), uint8 [P, P, 3]; `corner`, its top left pixel (u, v)."""
+    """A cut-out: `picture` and the `background` there, uint8 [P, P, 3]; `corner`, its top left pixel (u, v)."""
 
     picture: np.ndarray
-    plate: np.ndarray
+    background: np.ndarray
     corner: tuple[int, int]
 
 
-class Blob(NamedTuple):
+class Detection(NamedTuple):
     """A round blob in one picture, taken for a sphere.
 
     `centre` (u, v) px of its outline; `box` (left, top, right, bottom) px, ends excluded; `direction` [3], the unit
@@ -68,14 +68,14 @@ class Blob(NamedTuple):
 
 
 class Region(NamedTuple):
-    """A connected region that differs from the background: `area` px, `centre` (u, v), `box` as in `Blob`."""
+    """A connected region that differs from the background: `area` px, `centre` (u, v), `box` as in `Detection`."""
 
     area: float
     centre: tuple[float, float]
     box: tuple[int, int, int, int]
 
 
-def background(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def median_background(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median picture (the lower of the middle two) uint8 [H, W, 3] of `pictures` [T, H, W, 3]; where they differ."""
     low, high = pictures[0].copy(), pictures[0].copy()
     for picture in pictures[1:]:
@@ -88,16 +88,16 @@ def background(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, varies
 
 
-def find_blobs(pictures: np.ndarray, camera: Camera, config: FlightConfig, patch_px: int) -> list[list[Blob]]:
+def find_blobs(pictures: np.ndarray, camera: Camera, config: FlightConfig, patch_px: int) -> list[list[Detection]]:
     """The round blobs of each of `pictures` uint8 [T, H, W, 3], one camera's, with patches of `patch_px` a side."""
-    plate, varies = background(pictures)
+    background, varies = median_background(pictures)
     rows, columns = np.flatnonzero(varies.any(axis=1)), np.flatnonzero(varies.any(axis=0))
     if not rows.size:
         return [[] for _ in pictures]
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     found = []
     for picture in pictures:
-        difference = cv2.absdiff(picture[part], plate[part])
+        difference = cv2.absdiff(picture[part], background[part])
         moving = np.where(difference.max(axis=-1) > config.motion_threshold, 255, 0).astype(np.uint8)
         regions = _regions(moving, int(columns[0]), int(rows[0]))
         blobs = []
@@ -107,9 +107,9 @@ def find_blobs(pictures: np.ndarray, camera: Camera, config: FlightConfig, patch
             sphere = as_sphere(region, camera)
             if sphere is None:
                 continue
-            patch = _cut(picture, plate, region, patch_px, patch_px - 2 * config.window_jitter)
+            patch = _cut(picture, background, region, patch_px, patch_px - 2 * config.window_jitter)
             clean = patch is not None and not any(_inside(patch, other) for other in regions if other is not region)
-            blobs.append(Blob(region.centre, region.box, *sphere, clean, patch))
+            blobs.append(Detection(region.centre, region.box, *sphere, clean, patch))
         found.append(blobs)
     return found
 
@@ -175,7 +175,7 @@ def _regions(moving: np.ndarray, left: int, top: int) -> list[Region]:
     return regions
 
 
-def _cut(picture: np.ndarray, plate: np.ndarray, region: Region, side: int, window: int) -> Patch | None:
+def _cut(picture: np.ndarray, background: np.ndarray, region: Region, side: int, window: int) -> Patch | None:
     """The patch of `side` px about the region, moved into the picture; None where a `window` px wide one is too small.
 
     A window whose centre lies anywhere in the patch's jitter range shows the whole region, with a pixel to spare.
@@ -191,7 +191,7 @@ def _cut(picture: np.ndarray, plate: np.ndarray, region: Region, side: int, wind
     left = min(max(round(region.centre[0] - 0.5 * side), 0), width - side)
     top = min(max(round(region.centre[1] - 0.5 * side), 0), height - side)
     part = slice(top, top + side), slice(left, left + side)
-    return Patch(picture[part].copy(), plate[part].copy(), (left, top))
+    return Patch(picture[part].copy(), background[part].copy(), (left, top))
 
 
 def _inside(patch: Patch, region: Region) -> bool:
@@ -200,4 +200,4 @@ def _inside(patch: Patch, region: Region) -> bool:
     return region.box[0] < left + side and region.box[2] > left and region.box[1] < top + side and region.box[3] > top
 
 
-__all__ = ["Blob", "Camera", "Patch", "Region", "as_sphere", "background", "find_blobs"]
+__all__ = ["Camera", "Detection", "Patch", "Region", "as_sphere", "find_blobs", "median_background"]

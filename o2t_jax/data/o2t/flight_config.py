@@ -23,7 +23,7 @@ class FlightConfig:
     and `num_setups` setups are used for ever in turn (0: always new ones). `window_jitter` px: half range of a ball's
     random place off the window's centre; `clean_windows`: nothing else may move in a window. `survey_cache`: surveys
     kept in memory.
-    Blobs: `motion_threshold` bytes, the smallest difference to the background; `ball_pixels`, a ball's smallest area.
+    Detections: `motion_threshold` bytes, the least difference to the background; `ball_pixels`, a ball's least area.
     Flights: at least `min_times` moments and `min_span` s without a contact; `clearance` m: the least height of the
     ball's bottom, `min_height` m: what it must reach at some moment. `min_turn`, `max_turn` deg: angle between the
     horizontal directions from the ball to a stereo pair.

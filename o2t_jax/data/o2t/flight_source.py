@@ -1,6 +1,6 @@
 """Samples cut from whole flights: small windows that follow a ball through the large pictures of static cameras.
 
-The counterpart of `RenderSource` for long flights, and for renderers whose pictures are dear: one survey (a rig of
+The counterpart of `PairSource` for long flights, and for renderers whose pictures are dear: one survey (a rig of
 cameras at a grid of times) serves many samples. A sample is a pure function of (seed, split, index, process, stage):
 the index gives the setup and the sample's own random numbers, the setup gives the pictures. `window` tells where in
 the full picture of its camera a window lies; intrinsics are those of the full picture.
@@ -13,11 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.caching import SharedCache
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.sample_source import SPLITS, Element, SampleSource, Spec, Truth, outline_centroid, to_first_camera
 from o2t_jax.data.o2t.shots import Shot
-from o2t_jax.data.o2t.survey import Flight, OncePerKey, Survey, Views, draw_views, take_survey, window, window_corner
+from o2t_jax.data.o2t.survey import (
+    FivePictures,
+    Flight,
+    Survey,
+    draw_views,
+    take_survey,
+    window,
+    window_corner,
+)
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
 from o2t_jax.geometry.para import LEFT_1, MODES, NUM_PICTURES, TARGET
@@ -28,13 +37,13 @@ from o2t_jax.types import Renderer
 class FlightWindows(NamedTuple):
     """All windows of all flights of some setups, N in all, in the world frame; for a bundle adjustment.
 
-    `pictures`, `plates` uint8 [N, S, S, 3]; `window` float32 [N, 2] (u0, v0) px; `para` float64 [N, 6]; `flight` [N],
-    0, 1, 2 ... over all setups; `camera`, `moment` [N] within the setup's survey; `setup_seed` [N]; `position` [N, 3] m
+    `pictures`, `backgrounds` uint8 [N, S, S, 3]; `window` float32 [N, 2] (u0, v0) px; `para` float64 [N, 6]; `flight`
+    [N], 0, 1, 2 ... over all setups; `camera`, `moment` [N] within the setup's survey; `setup_seed` [N]; `position` [N, 3] m
     and `radius` [N] m are rough, from the pictures.
     """
 
     pictures: np.ndarray
-    plates: np.ndarray
+    backgrounds: np.ndarray
     window: np.ndarray
     para: np.ndarray
     flight: np.ndarray
@@ -48,7 +57,7 @@ class FlightWindows(NamedTuple):
 class _Kept(NamedTuple):
     survey: Survey
     flight: Flight
-    views: Views
+    views: FivePictures
     corners: list[tuple[int, int]]
     rejects: int
 
@@ -91,13 +100,13 @@ class FlightSource(SampleSource[_Kept]):
             process_index=process_index,
         )
         self.config = config
-        self._surveys: OncePerKey[Survey] = OncePerKey(config.survey_cache)
+        self._surveys: SharedCache[Survey] = SharedCache(config.survey_cache)
 
     @classmethod
     def spec_for(cls, image_size: tuple[int, int]) -> Spec:
         """As `SampleSource.spec_for`, with the background of each picture and where its window lies."""
         spec = super().spec_for(image_size)
-        return {**spec, "plates": spec["pictures"], "window": ((NUM_PICTURES, 2), np.dtype(np.float32))}
+        return {**spec, "backgrounds": spec["pictures"], "window": ((NUM_PICTURES, 2), np.dtype(np.float32))}
 
     def setup_of(self, index: int) -> int:
         """The number of the setup that sample `index` is drawn from; neighbours alternate between a few."""
@@ -125,16 +134,18 @@ class FlightSource(SampleSource[_Kept]):
                 place = dict(zip(flight.moments, flight.positions, strict=True))
                 for (camera, moment), (patch, centre) in sorted(flight.patches.items(), key=lambda item: item[0]):
                     corner = window_corner(patch, centre, size, (0, 0))
-                    picture, plate = window(patch, corner, size)
+                    picture, background = window(patch, corner, size)
                     para, position = survey.para(camera, moment), place[moment]
                     where = (flights, camera, moment, survey.setup_seed)
-                    rows.append((picture, plate, np.array(corner, np.float32), para, *where, position, flight.radius))
+                    rows.append(
+                        (picture, background, np.array(corner, np.float32), para, *where, position, flight.radius)
+                    )
                 flights += 1
         if not rows:
             raise UsageError("these setups have no contact-free flight: give more setups")
         return FlightWindows(*(np.stack(column) for column in zip(*rows, strict=True)))
 
-    def _keep(self, split: str, index: int, stage: Stage | None) -> _Kept:
+    def _keep(self, split: str, index: int, stage: ModeMix | None) -> _Kept:
         """The sample of this index: its setup's flights in random order, then those of substitutes."""
         stage, rng = self._stream(split, index, stage)
         mode = stage.draw_mode(rng)
@@ -151,7 +162,7 @@ class FlightSource(SampleSource[_Kept]):
             "or lower min_span or survey_stride"
         )
 
-    def _corners(self, rng: np.random.Generator, flight: Flight, views: Views) -> list[tuple[int, int]]:
+    def _corners(self, rng: np.random.Generator, flight: Flight, views: FivePictures) -> list[tuple[int, int]]:
         """Each picture's window; the same picture gets the same window, so that DIS asks for picture 1 itself."""
         jitter, chosen = self.config.window_jitter, {}
         for place in zip(views.cameras, views.moments, strict=True):
@@ -169,7 +180,7 @@ class FlightSource(SampleSource[_Kept]):
         ]
         return {
             "pictures": np.stack([picture for picture, _ in cuts]),
-            "plates": np.stack([plate for _, plate in cuts]),
+            "backgrounds": np.stack([background for _, background in cuts]),
             "window": np.array(kept.corners, np.float32),
             # In float64 first: positions in the world may be large beside the shifts that matter.
             "para": relative_para(np.stack([kept.survey.para(*place) for place in places])).astype(np.float32),
@@ -180,10 +191,10 @@ class FlightSource(SampleSource[_Kept]):
         }
 
     def _references(self, kept: _Kept, element: Element) -> Element:
-        """The plates of target and picture 1, three times each."""
+        """The backgrounds of target and picture 1, three times each."""
         del kept
         chosen = {"reference": TARGET, "left_reference": LEFT_1}
-        return {name: np.repeat(element["plates"][picture, None], 3, axis=0) for name, picture in chosen.items()}
+        return {name: np.repeat(element["backgrounds"][picture, None], 3, axis=0) for name, picture in chosen.items()}
 
     def _truth(self, kept: _Kept) -> Truth:
         para = np.stack([kept.survey.para(c, m) for c, m in zip(kept.views.cameras, kept.views.moments, strict=True)])

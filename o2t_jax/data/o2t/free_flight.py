@@ -31,7 +31,7 @@ _MAX_GAP = 2
 
 def free_segments(track: Track, times: np.ndarray, config: FlightConfig) -> list[tuple[int, ...]]:
     """The moments' numbers of each contact-free flight of a track, longest first, disjoint; `times` [T] s."""
-    moments = sorted(track.sightings)
+    moments = sorted(track.fixes)
     found: list[tuple[int, ...]] = []
     for count in range(len(moments), config.min_times - 1, -1):
         for start in range(len(moments) - count + 1):
@@ -48,10 +48,10 @@ def is_free_flight(track: Track, run: tuple[int, ...], times: np.ndarray, config
     t = times[list(run)]
     if t[-1] - t[0] < config.min_span - 1e-9 or max(np.diff(run)) > _MAX_GAP:
         return False
-    sightings = [track.sightings[moment] for moment in run]
-    position = np.stack([s.position for s in sightings])
-    sigma = np.array([s.sigma for s in sightings])
-    radius = np.array([s.radius for s in sightings])
+    fixes = [track.fixes[moment] for moment in run]
+    position = np.stack([s.position for s in fixes])
+    sigma = np.array([s.sigma for s in fixes])
+    radius = np.array([s.radius for s in fixes])
     middle = float(np.median(radius))
     bottom = position[:, 2] - middle
     if (np.abs(radius - middle) > _SAME_RADIUS * middle + 3.0 * sigma).any() or bottom.min() <= config.clearance:

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from o2t_jax.data.o2t.acceptance import CUT, VisibilityRule, rejection, render_plan
-from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.acceptance import CUT, AcceptanceRule, rejection, render_plan
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.sample_source import Element, SampleSource, Truth, outline_centroid, stack, to_first_camera
-from o2t_jax.data.o2t.shots import Shot, ViewConfig, ViewPrior, draw_steps, sample_shot
+from o2t_jax.data.o2t.shots import Shot, ShotConfig, ViewPrior, draw_steps, sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
 from o2t_jax.geometry.para import LEFT_1, MODES, TARGET
@@ -42,7 +42,7 @@ class _Kept(NamedTuple):
     rejects: int
 
 
-class RenderSource(SampleSource[_Kept]):
+class PairSource(SampleSource[_Kept]):
     """Draws, renders and accepts samples: `pictures`, `para` (relative to camera 1), `k`, `n`, `mode`.
 
     Args: as `SampleSource`; `prior` aims camera 1 (a scene). Raises: UsageError where sizes or times cannot work.
@@ -52,12 +52,12 @@ class RenderSource(SampleSource[_Kept]):
         self,
         renderer: Renderer,
         prior: ViewPrior,
-        views: ViewConfig,
+        views: ShotConfig,
         curriculum: Curriculum,
         seed: int,
         *,
         image_size: tuple[int, int],
-        visibility: VisibilityRule,
+        visibility: AcceptanceRule,
         max_attempts: int,
         process_index: int = 0,
     ) -> None:
@@ -78,7 +78,7 @@ class RenderSource(SampleSource[_Kept]):
         self.visibility = visibility
         self.visibility.check_size(*self.image_size)
 
-    def _keep(self, split: str, index: int, stage: Stage | None) -> _Kept:
+    def _keep(self, split: str, index: int, stage: ModeMix | None) -> _Kept:
         """The first shot of the sample's random stream that the pictures let pass."""
         stage, rng = self._stream(split, index, stage)
         mode = stage.draw_mode(rng)
@@ -98,7 +98,7 @@ class RenderSource(SampleSource[_Kept]):
             reasons[reason] += 1
         raise UsageError(self._exhausted(index, mode, steps, reasons) + _shown(pictures))
 
-    def sequence(self, split: str, index: int, stage: Stage | None = None) -> Element:
+    def sequence(self, split: str, index: int, stage: ModeMix | None = None) -> Element:
         """One sample's inputs with its target at each step n from 0 to n_max, arrays [n_max + 1, ...].
 
         Nothing is asked of the later pictures: the ball may leave them.
@@ -178,4 +178,4 @@ def _shown(pictures: np.ndarray) -> str:
     return f"; the last one's pictures are in {path}" if written else ""
 
 
-__all__ = ["RenderSource"]
+__all__ = ["PairSource"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from o2t_jax.data.o2t.flight_source import FlightSource
-from o2t_jax.data.o2t.pair_source import RenderSource
+from o2t_jax.data.o2t.pair_source import PairSource
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig, Strata
 from o2t_jax.geometry.para import MODES
 
 
 def sample_pipeline(
-    source: RenderSource | FlightSource,
+    source: PairSource | FlightSource,
     buffer: BufferConfig,
     *,
     process_index: int = 0,

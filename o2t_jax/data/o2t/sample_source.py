@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.data.ring import MAX_SEED
 from o2t_jax.errors import UsageError
@@ -76,7 +76,7 @@ class SampleSource(Generic[Kept]):
         module = getattr(self.renderer, "module", None)
         return f"scene {scene!r}" if module is None else f"module {module!r}"
 
-    def element(self, split: str, index: int, stage: Stage | None = None) -> Element:
+    def element(self, split: str, index: int, stage: ModeMix | None = None) -> Element:
         """One sample; `stage` None is that of the run's last step.
 
         Returns: arrays as in `spec`, and the int32 scalar `rejects`: what was drawn in vain before it. Raises:
@@ -88,7 +88,7 @@ class SampleSource(Generic[Kept]):
         """Training sample `index` as the curriculum wants it at `step`: what the replay ring asks for."""
         return self.element("train", index, self.curriculum.stage(step))
 
-    def truth(self, split: str, index: int, stage: Stage | None = None) -> Truth | None:
+    def truth(self, split: str, index: int, stage: ModeMix | None = None) -> Truth | None:
         """The states behind `element(split, index, stage)`; None for a renderer that keeps them secret (plug-ins)."""
         return self._truth(self._keep(split, index, stage)) if self._tells_truth else None
 
@@ -99,7 +99,7 @@ class SampleSource(Generic[Kept]):
         return other
 
     def held_out(
-        self, stages: Sequence[Stage], per_stage: int, split: str = "test", references: bool = False
+        self, stages: Sequence[ModeMix], per_stage: int, split: str = "test", references: bool = False
     ) -> tuple[Element, Truth | None, np.ndarray]:
         """A fixed set: samples 0, 1, 2 ... of the split, `per_stage` of each stage, stacked along a first axis.
 
@@ -139,7 +139,7 @@ class SampleSource(Generic[Kept]):
     def _tells_truth(self) -> bool:
         return hasattr(self.renderer, "truth")
 
-    def _stream(self, split: str, index: int, stage: Stage | None) -> tuple[Stage, np.random.Generator]:
+    def _stream(self, split: str, index: int, stage: ModeMix | None) -> tuple[ModeMix, np.random.Generator]:
         """A sample's stage and random numbers."""
         process = self._process(split)
         if index < 0:
@@ -152,7 +152,7 @@ class SampleSource(Generic[Kept]):
             raise UsageError(f"split '{split}' is unknown: choose one of {', '.join(SPLITS)}")
         return self.process_index if split == "train" else 0
 
-    def _keep(self, split: str, index: int, stage: Stage | None) -> Kept:
+    def _keep(self, split: str, index: int, stage: ModeMix | None) -> Kept:
         raise NotImplementedError
 
     def _element(self, kept: Kept) -> Element:

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from o2t_jax.data.o2t.curriculum import Stage
+from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
 from o2t_jax.geometry.para import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
@@ -32,13 +32,13 @@ class ViewPrior(Protocol):
     name: str
     t_max: float
 
-    def view_prior(self, rng: np.random.Generator, view_config: ViewConfig) -> tuple[np.ndarray, float, float]:
+    def view_prior(self, rng: np.random.Generator, shot_config: ShotConfig) -> tuple[np.ndarray, float, float]:
         """Camera 1: position [3] m, azimuth deg, elevation deg."""
         ...
 
 
 @dataclass(frozen=True)
-class ViewConfig:
+class ShotConfig:
     """Times and cameras of a sample; the field names are those of the flat config. Lengths m, times s, angles deg.
 
     `dt`: one step of n and k. `k_min`..`k_max`: steps from the first to the second pair. `n_max`: the longest
@@ -134,7 +134,7 @@ class Shot(NamedTuple):
         return np.concatenate([self.times[:, None], self.positions, self.angles], axis=1)
 
 
-def draw_steps(rng: np.random.Generator, mode: int, stage: Stage, config: ViewConfig) -> tuple[int, int]:
+def draw_steps(rng: np.random.Generator, mode: int, stage: ModeMix, config: ShotConfig) -> tuple[int, int]:
     """(k, n): n = 0 except in FUTURE, where k < n <= n_max."""
     if mode != FUTURE:
         return int(rng.integers(config.k_min, config.k_max + 1)), 0
@@ -146,8 +146,8 @@ def sample_shot(
     rng: np.random.Generator,
     prior: ViewPrior,
     mode: int,
-    stage: Stage,
-    config: ViewConfig,
+    stage: ModeMix,
+    config: ShotConfig,
     steps: tuple[int, int] | None = None,
 ) -> Shot:
     """Draws times and cameras of one sample of the given mode; `steps` = (k, n) fixes those two."""
@@ -171,7 +171,7 @@ def sample_shot(
 
 
 def _target_camera(
-    rng: np.random.Generator, mode: int, config: ViewConfig, position: np.ndarray, azimuth: float, elevation: float
+    rng: np.random.Generator, mode: int, config: ShotConfig, position: np.ndarray, azimuth: float, elevation: float
 ) -> tuple[np.ndarray, float, float]:
     """Position [3], azimuth, elevation of the third view: camera 1's, shifted in VIEW and FUTURE."""
     if mode == VIEW:

@@ -7,16 +7,13 @@ flight. Which cameras are the eyes, which moments, and what is asked for is then
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
-from concurrent.futures import Future
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.data.o2t.curriculum import Stage
-from o2t_jax.data.o2t.detection import Blob, Camera, Patch
+from o2t_jax.data.o2t.curriculum import ModeMix
+from o2t_jax.data.o2t.detection import Camera, Detection, Patch
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.free_flight import free_segments
 from o2t_jax.data.o2t.tracking import rough_tracks
@@ -24,8 +21,6 @@ from o2t_jax.geometry.camera import wrap_degrees
 from o2t_jax.geometry.para import DIS, FUTURE, VIEW
 from o2t_jax.render.scenes import RigScene
 from o2t_jax.types import Renderer
-
-T = TypeVar("T")
 
 
 class Flight(NamedTuple):
@@ -54,7 +49,7 @@ class Survey(NamedTuple):
         return np.array([self.times[moment], *view.position, *view.angles])
 
 
-class Views(NamedTuple):
+class FivePictures(NamedTuple):
     """A sample's five pictures: the number of each one's camera and moment; k and n in steps of dt; the mode."""
 
     cameras: tuple[int, ...]
@@ -76,11 +71,11 @@ def take_survey(
     flights = []
     for track in tracks:
         for run in free_segments(track, times, config):
-            seen = [track.sightings[moment] for moment in run]
+            seen = [track.fixes[moment] for moment in run]
             patches = {
                 (camera, moment): (blob.patch, blob.centre)
-                for moment, sighting in zip(run, seen, strict=True)
-                for camera, blob in sighting.blobs.items()
+                for moment, fix in zip(run, seen, strict=True)
+                for camera, blob in fix.blobs.items()
                 if blob.patch is not None and _wanted(blob, config)
             }
             positions = np.stack([s.position for s in seen])
@@ -89,9 +84,9 @@ def take_survey(
 
 
 def draw_views(
-    rng: np.random.Generator, survey: Survey, flight: Flight, mode: int, stage: Stage, config: FlightConfig
-) -> Views | None:
-    """Views of a sample of the given mode from a flight; None where it has none.
+    rng: np.random.Generator, survey: Survey, flight: Flight, mode: int, stage: ModeMix, config: FlightConfig
+) -> FivePictures | None:
+    """FivePictures of a sample of the given mode from a flight; None where it has none.
 
     Any two cameras that see the ball from different enough bearings may be the eyes. FUTURE follows the stage's range
     and distribution of n as far as the moments allow, and prefers a second pair amid a long flight.
@@ -111,7 +106,7 @@ def draw_views(
         weight = _weights(targets, stage, config) if mode == FUTURE else np.ones(len(targets))
         first, second, camera, moment = targets[int(rng.choice(len(targets), p=weight / weight.sum()))]
         k, n = ((m - first) * config.survey_stride for m in (second, moment))
-        return Views((a, b, a, b, camera), (first, first, second, second, moment), k, n, mode)
+        return FivePictures((a, b, a, b, camera), (first, first, second, second, moment), k, n, mode)
     return None
 
 
@@ -129,10 +124,10 @@ def window(patch: Patch, corner: tuple[int, int], size: int) -> tuple[np.ndarray
     """Picture and background uint8 [size, size, 3] of the window whose top left pixel is `corner`."""
     left, top = corner[0] - patch.corner[0], corner[1] - patch.corner[1]
     part = slice(top, top + size), slice(left, left + size)
-    return patch.picture[part], patch.plate[part]
+    return patch.picture[part], patch.background[part]
 
 
-def _wanted(blob: Blob, config: FlightConfig) -> bool:
+def _wanted(blob: Detection, config: FlightConfig) -> bool:
     return blob.clean or not config.clean_windows
 
 
@@ -169,14 +164,14 @@ def _targets(
     ]
 
 
-def _weights(targets: list[tuple[int, int, int, int]], stage: Stage, config: FlightConfig) -> np.ndarray:
+def _weights(targets: list[tuple[int, int, int, int]], stage: ModeMix, config: FlightConfig) -> np.ndarray:
     """Weights of FUTURE samples: n within the stage's range or nearest to it; times the information on gravity,
 
     (k (n - k))^2: what three moments tell of a curvature, at equal noise.
     """
     first, second, _, moment = np.array(targets).T * config.survey_stride
     k, n = second - first, moment - first
-    # A range that ends before the second pair counts from there, as in `Stage.draw_steps`.
+    # A range that ends before the second pair counts from there, as in `ModeMix.draw_steps`.
     ahead = n - k if stage.n_high <= config.k_min else n
     outside = np.maximum(stage.n_low - ahead, 0) + np.maximum(ahead - stage.n_high, 0)
     weight = np.where(outside == outside.min(), (k * (n - k)) ** 2, 0).astype(np.float64)
@@ -187,32 +182,4 @@ def _weights(targets: list[tuple[int, int, int, int]], stage: Stage, config: Fli
     return weight
 
 
-class OncePerKey(Generic[T]):
-    """The `size` values used last, each made once: threads that ask for one in the making wait for it."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._lock = size, threading.Lock()
-        self._held: OrderedDict[Hashable, Future[T]] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of `key`, by `make()` where it is not held. An exception of `make` is everybody's, and not kept."""
-        with self._lock:
-            future = self._held.get(key)
-            mine = future is None
-            if future is None:
-                future = self._held[key] = Future()
-            self._held.move_to_end(key)
-            while len(self._held) > self._size:
-                self._held.popitem(last=False)
-        if mine:
-            try:
-                future.set_result(make())
-            except BaseException as error:
-                with self._lock:
-                    self._held.pop(key, None)
-                future.set_exception(error)
-                raise
-        return future.result()
-
-
-__all__ = ["Flight", "OncePerKey", "Survey", "Views", "draw_views", "take_survey", "window", "window_corner"]
+__all__ = ["FivePictures", "Flight", "Survey", "draw_views", "take_survey", "window", "window_corner"]

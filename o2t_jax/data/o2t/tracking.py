@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from o2t_jax.data.o2t.detection import Blob, Camera, find_blobs
+from o2t_jax.data.o2t.detection import Camera, Detection, find_blobs
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.types import Renderer
 
@@ -33,30 +33,30 @@ _MAX_GAP = 2
 _SAME_RADIUS = 0.15
 
 
-class Sighting(NamedTuple):
+class Fix(NamedTuple):
     """One ball at one moment: `position` [3] m (rough), `sigma` m (its largest axis), `radius` m, `blobs` by camera."""
 
     position: np.ndarray
     sigma: float
     radius: float
-    blobs: dict[int, Blob]
+    blobs: dict[int, Detection]
 
 
 class Track(NamedTuple):
-    """One ball over a survey: `sightings` by the moment's number, in order of time."""
+    """One ball over a survey: `fixes` by the moment's number, in order of time."""
 
-    sightings: dict[int, Sighting]
+    fixes: dict[int, Fix]
 
     @property
     def radius(self) -> float:
         """Median over the moments, m."""
-        return float(np.median([s.radius for s in self.sightings.values()]))
+        return float(np.median([s.radius for s in self.fixes.values()]))
 
     def positions(self, count: int) -> np.ndarray:
-        """[count, 3] m, NaN at moments without a sighting."""
+        """[count, 3] m, NaN at moments without a fix."""
         out = np.full((count, 3), np.nan)
-        for moment, sighting in self.sightings.items():
-            out[moment] = sighting.position
+        for moment, fix in self.fixes.items():
+            out[moment] = fix.position
         return out
 
 
@@ -75,11 +75,11 @@ def rough_tracks(
         size = (camera.intrinsics.height, camera.intrinsics.width)
         pictures = np.asarray(renderer.render(setup_seed, times, angles, place, size))
         blobs.append(find_blobs(pictures, camera, config, patch_px))
-    moments = [match_blobs([b[j] for b in blobs], cameras) for j in range(len(times))]
+    moments = [match_detections([b[j] for b in blobs], cameras) for j in range(len(times))]
     return link(moments, times)
 
 
-def match_blobs(blobs: Sequence[Sequence[Blob]], cameras: Sequence[Camera]) -> list[Sighting]:
+def match_detections(blobs: Sequence[Sequence[Detection]], cameras: Sequence[Camera]) -> list[Fix]:
     """The balls at one moment, from the blobs [C][...] of all cameras there; each blob is used once.
 
     Best-supported first: most cameras, then the closest meeting of their rays.
@@ -99,15 +99,15 @@ def match_blobs(blobs: Sequence[Sequence[Blob]], cameras: Sequence[Camera]) -> l
                         group, fit = wider, better
                         break
             candidates.append((-len(group), fit[1], tuple(sorted(group.items())), fit[0]))
-    sightings, used = [], set()
-    for _, _, group, sighting in sorted(candidates, key=lambda c: c[:3]):
+    fixes, used = [], set()
+    for _, _, group, fix in sorted(candidates, key=lambda c: c[:3]):
         if used.isdisjoint(group):
             used.update(group)
-            sightings.append(sighting)
-    return [s for s in sightings if s.position[2] > 0.5 * s.radius]
+            fixes.append(fix)
+    return [s for s in fixes if s.position[2] > 0.5 * s.radius]
 
 
-def _meet(blobs: dict[int, Blob], cameras: Sequence[Camera]) -> tuple[Sighting, float] | None:
+def _meet(blobs: dict[int, Detection], cameras: Sequence[Camera]) -> tuple[Fix, float] | None:
     """The ball whose blobs these are and how far the rays miss it (px, the largest); None when they are not one's."""
     direction = np.stack([b.direction for b in blobs.values()])
     origin = np.stack([cameras[c].position for c in blobs])
@@ -133,7 +133,7 @@ def _meet(blobs: dict[int, Blob], cameras: Sequence[Camera]) -> tuple[Sighting, 
     if (np.abs(size - radius) > _SIZE_SIGMAS * RADIUS_NOISE_PX * scale + _SIZE_SHARE * radius).any():
         return None
     sigma = float(np.sqrt(1.0 / np.linalg.eigvalsh(normal)[0]))
-    return Sighting(point, sigma, radius, dict(blobs)), float((miss / scale).max())
+    return Fix(point, sigma, radius, dict(blobs)), float((miss / scale).max())
 
 
 def _nearest_point(origin: np.ndarray, direction: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,40 +143,40 @@ def _nearest_point(origin: np.ndarray, direction: np.ndarray, weight: np.ndarray
     return np.linalg.solve(normal, np.einsum("nij,nj->i", across, origin)), normal
 
 
-def link(moments: Sequence[Sequence[Sighting]], times: np.ndarray) -> list[Track]:
-    """Joins sightings [T][...] at `times` [T] s into tracks: the same radius, and no faster than `MAX_SPEED`."""
+def link(moments: Sequence[Sequence[Fix]], times: np.ndarray) -> list[Track]:
+    """Joins fixes [T][...] at `times` [T] s into tracks: the same radius, and no faster than `MAX_SPEED`."""
     from scipy.optimize import linear_sum_assignment  # here, for it takes a second to import
 
-    tracks: list[dict[int, Sighting]] = []
-    for moment, sightings in enumerate(moments):
+    tracks: list[dict[int, Fix]] = []
+    for moment, fixes in enumerate(moments):
         alive = [track for track in tracks if moment - max(track) <= _MAX_GAP]
-        cost = np.full((len(alive), len(sightings)), 1e6)
+        cost = np.full((len(alive), len(fixes)), 1e6)
         for i, track in enumerate(alive):
-            for j, sighting in enumerate(sightings):
-                cost[i, j] = min(cost[i, j], _step_cost(track, sighting, moment, times))
+            for j, fix in enumerate(fixes):
+                cost[i, j] = min(cost[i, j], _step_cost(track, fix, moment, times))
         taken = set()
         for i, j in zip(*linear_sum_assignment(cost), strict=True):
             if cost[i, j] < 1e6:
-                alive[i][moment] = sightings[j]
+                alive[i][moment] = fixes[j]
                 taken.add(int(j))
-        tracks.extend({moment: s} for j, s in enumerate(sightings) if j not in taken)
+        tracks.extend({moment: s} for j, s in enumerate(fixes) if j not in taken)
     return [Track(track) for track in tracks if not _stands_still(track)]
 
 
-def _stands_still(track: dict[int, Sighting]) -> bool:
+def _stands_still(track: dict[int, Fix]) -> bool:
     """Whether nothing moves: where a ball lingered it is taken for background, and its leaving for a ball."""
     positions = np.stack([s.position for s in track.values()])
     return len(track) > 1 and bool(np.ptp(positions, axis=0).max() < 0.1 * min(s.radius for s in track.values()))
 
 
-def _step_cost(track: dict[int, Sighting], sighting: Sighting, moment: int, times: np.ndarray) -> float:
+def _step_cost(track: dict[int, Fix], fix: Fix, moment: int, times: np.ndarray) -> float:
     """How unlike the track's next moment this is; infinite where it cannot be one."""
     last = max(track)
     before = track[last]
-    moved = float(np.linalg.norm(sighting.position - before.position)) / (MAX_SPEED * (times[moment] - times[last]))
-    slack = RADIUS_NOISE_PX / CENTRE_NOISE_PX * (before.sigma + sighting.sigma)
-    grown = abs(sighting.radius - before.radius) / (_SAME_RADIUS * before.radius + slack)
+    moved = float(np.linalg.norm(fix.position - before.position)) / (MAX_SPEED * (times[moment] - times[last]))
+    slack = RADIUS_NOISE_PX / CENTRE_NOISE_PX * (before.sigma + fix.sigma)
+    grown = abs(fix.radius - before.radius) / (_SAME_RADIUS * before.radius + slack)
     return np.inf if moved > 1.0 or grown > 1.0 else moved + grown
 
 
-__all__ = ["MAX_SPEED", "Sighting", "Track", "link", "match_blobs", "rough_tracks"]
+__all__ = ["MAX_SPEED", "Fix", "Track", "link", "match_detections", "rough_tracks"]

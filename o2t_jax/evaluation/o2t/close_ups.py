@@ -45,7 +45,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Zooms(NamedTuple):
+class CloseUps(NamedTuple):
     """N close-ups, as `refine.refine` takes them, flight by flight and equally many of each.
 
     `para` float64 [N, 6]; `flight` [N], the survey's number; `camera`, `moment` [N] within the flight; `position`
@@ -64,7 +64,7 @@ class Zooms(NamedTuple):
     size: int
 
 
-def look_close(system: Any, state: Any, windows: Any, survey: Refined, most: int) -> tuple[Zooms, Sightings]:
+def take_close_ups(system: Any, state: Any, windows: Any, survey: Refined, most: int) -> tuple[CloseUps, Sightings]:
     """Close-ups of the flights of `survey` (`refine_run` of `windows`), and where the network sees the balls in them.
 
     Args: `system`, `state` as for `refine_run`; `system.source.renderer` makes the pictures, `most` of them.
@@ -72,16 +72,16 @@ def look_close(system: Any, state: Any, windows: Any, survey: Refined, most: int
     """
     zooms = plan_zooms(windows, survey, most, seed=int(system.config.seed))
     workers = int(system.config.render_workers)
-    return zooms, measure_zooms(system.model, state.params, system.source.renderer, zooms, workers)
+    return zooms, measure_close_ups(system.model, state.params, system.source.renderer, zooms, workers)
 
 
-def refine_zooms(zooms: Zooms, sightings: Sightings) -> Refined:
+def refine_close_ups(zooms: CloseUps, sightings: Sightings) -> Refined:
     """The law from close-ups alone. Raises: UsageError where too few of them show a ball."""
     intrinsics = intrinsics_for(zooms.size, zooms.size)
     return refine(zooms, sightings, intrinsics, gate_px=_GATE_SHARE * zooms.size, camera_errors=True)
 
 
-def plan_zooms(windows: Any, survey: Refined, most: int, *, seed: int = 0, size: int | None = None) -> Zooms:
+def plan_zooms(windows: Any, survey: Refined, most: int, *, seed: int = 0, size: int | None = None) -> CloseUps:
     """Cameras close to where a survey's fit expects the balls.
 
     Args: `windows`: what the survey was fitted to (`FlightWindows`; `flight`, `setup_seed`, `radius` are used);
@@ -111,7 +111,7 @@ def plan_zooms(windows: Any, survey: Refined, most: int, *, seed: int = 0, size:
     para = np.concatenate([np.repeat(times[chosen], cameras, axis=1)[..., None], place, angles], axis=-1)
     factor = 2.0 ** np.round(np.log2(radius / distance * focal / TOWER_BALL_PX))
     each = len(MOMENTS) * cameras
-    return Zooms(
+    return CloseUps(
         para.reshape(-1, 6),
         np.repeat(paths.flight[chosen], each),
         np.tile(np.arange(cameras), count * len(MOMENTS)),
@@ -155,7 +155,7 @@ def most_telling(span: np.ndarray, height: np.ndarray, count: int) -> np.ndarray
     return kept
 
 
-def measure_zooms(model: Any, params: Any, renderer: Any, zooms: Zooms, workers: int = 1) -> Sightings:
+def measure_close_ups(model: Any, params: Any, renderer: Any, zooms: CloseUps, workers: int = 1) -> Sightings:
     """Renders the close-ups, `workers` flights at once, and has the network find the ball (`O2TModel.sight_close`)."""
     groups = [np.flatnonzero(zooms.flight == flight) for flight in dict.fromkeys(zooms.flight.tolist())]
     focal, size = intrinsics_for(zooms.size, zooms.size).focal, (zooms.size, zooms.size)
@@ -196,4 +196,4 @@ def _ahead(pool: Executor, function: Callable[[A], B], items: list[A], ahead: in
         yield value
 
 
-__all__ = ["Zooms", "look_close", "measure_zooms", "most_telling", "plan_zooms", "refine_zooms"]
+__all__ = ["CloseUps", "measure_close_ups", "most_telling", "plan_zooms", "refine_close_ups", "take_close_ups"]

@@ -122,7 +122,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         if outputs.measured is not None:
             left = pictures[:, :TARGET:2]
             # What the same camera saw at other times, where the samples bring it: else its other picture.
-            others = to_float(batch["plates"])[:, :TARGET:2] if "plates" in batch else left[:, ::-1]
+            others = to_float(batch["backgrounds"])[:, :TARGET:2] if "backgrounds" in batch else left[:, ::-1]
             swap = swap_loss(outputs.measured.mask, left, others)
             law, seen, distance = law_loss(batch, outputs, weights.huber)
             departure = jnp.mean(outputs.measured.departure)

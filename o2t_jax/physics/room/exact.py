@@ -14,7 +14,7 @@ The world is that of the public RoomPhys benchmark (Obs2Law-Arena), as far as it
 - With `vanishes`, a ball is gone for good once its centre crosses x = 0, or |x| or |y| exceeds 100 m.
 
 `integrator='exact'` is the closed form at constant g. At g(z) one flight is integrated by a fourth-order method
-(`integrators.NystromFlight`) and then repeated, since elastic bounces of one-dimensional conservative motion are
+(`integrators.NystromMotion`) and then repeated, since elastic bounces of one-dimensional conservative motion are
 periodic: the energy does not drift over bounces. `integrator='benchmark'` is semi-implicit Euler, 0.5 ms, velocity
 first: between contacts this equals the exact motion at constant g with v0 - g h/2 in place of v0.
 """

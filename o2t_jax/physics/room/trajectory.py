@@ -11,7 +11,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from o2t_jax.physics.gravity import LAWS, Gravity
-from o2t_jax.physics.integrators import Acceleration, ConstantFlight, NystromFlight
+from o2t_jax.physics.integrators import Acceleration, ConstantGravityMotion, NystromMotion
 from o2t_jax.physics.room.ramp import RampFrame
 
 ROLLING = 5.0 / 7.0
@@ -38,11 +38,11 @@ class Field(NamedTuple):
         law, params = LAWS[gravity.law], gravity.params
         return cls(gravity, lambda z: law.g(z, params), float(gravity.g(0.0)) if gravity.is_constant else None)
 
-    def flight(self, z: float, v: float) -> ConstantFlight | NystromFlight:
+    def flight(self, z: float, v: float) -> ConstantGravityMotion | NystromMotion:
         """Free vertical motion from height `z` m with velocity `v` m/s."""
         if self.constant is not None:
-            return ConstantFlight(self.constant, z, v)
-        return NystromFlight(self.g, z, v)
+            return ConstantGravityMotion(self.constant, z, v)
+        return NystromMotion(self.g, z, v)
 
     def scaled(self, factor: float) -> Field:
         """The same law times `factor`: the vertical part of motion on an incline. Not for energies."""
@@ -99,7 +99,7 @@ class Arc(NamedTuple):
     z: float
     vx: float
     vy: float
-    vertical: ConstantFlight | NystromFlight | Bouncing
+    vertical: ConstantGravityMotion | NystromMotion | Bouncing
     tied: bool = False
 
     def state(self, t: float) -> State:
@@ -184,7 +184,7 @@ def _bounce(
             t, leave = t + enter, leave - enter
             x, y, z, vx, vy, vz = arc.state(t)
         resting = z <= radius and abs(vz) < _RESTING_SPEED
-        flight = ConstantFlight(0.0, radius, 0.0) if resting else field.flight(z, vz)
+        flight = ConstantGravityMotion(0.0, radius, 0.0) if resting else field.flight(z, vz)
         arc = Arc(t, x, y, z, vx, vy, flight)
         arcs.append(arc)
         ground = flight.time_down(min(leave, horizon - t), radius)

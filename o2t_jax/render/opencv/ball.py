@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from o2t_jax.geometry.camera import Intrinsics
-from o2t_jax.render import silhouettes as outlines
+from o2t_jax.render import silhouettes
 from o2t_jax.render.appearance import AMBIENT, GLOSS, GLOSS_FROM, SHADOW_COLOUR, SHADOW_OPACITY
 from o2t_jax.render.opencv.coverage import boxes, conic_coverage, large_coverage, pick, small_coverage
 from o2t_jax.render.opencv.draw import Box
-from o2t_jax.render.pose import Point, View
+from o2t_jax.render.pose import CameraPose, Point
 
 # Ellipses that fit into so many pixels a side are drawn together.
 _SMALL_PX = 12
@@ -48,7 +48,7 @@ def palettes_of(colours: np.ndarray) -> np.ndarray:
 class Sphere(NamedTuple):
     """A ball before a camera, as plain numbers: `centre` in the world and `radius`, m."""
 
-    view: View
+    view: CameraPose
     centre: Point
     radius: float
 
@@ -71,14 +71,14 @@ class _Balls(NamedTuple):
     then the shadows', and `box` [2 N, 4], the pixels that they touch.
     """
 
-    ball: outlines.Ball
-    shadow: outlines.Shadow
+    ball: silhouettes.Ball
+    shadow: silhouettes.Shadow
     up: np.ndarray
-    outline: outlines.Outline
+    outline: silhouettes.Outline
     box: np.ndarray
 
 
-def _before(views: Sequence[View], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray) -> _Balls:
+def _before(views: Sequence[CameraPose], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray) -> _Balls:
     k = views[0].intrinsics
     eye = np.array([view.eye for view in views])[of_view]
     axes = np.array([(view.right, view.down, view.forward) for view in views])[of_view]
@@ -86,10 +86,10 @@ def _before(views: Sequence[View], of_view: np.ndarray, centre: np.ndarray, radi
     real = np.abs(centre).max(axis=1) < _FARTHEST_M  # false too for what is not a number
     centre = np.where(real[:, None], centre, 0.0)
     here = (k.focal, k.cx, k.cy)
-    ball = outlines.ball(_local(axes, centre - eye), radius, real, *here)
+    ball = silhouettes.ball(_local(axes, centre - eye), radius, real, *here)
     foot = _local(axes, centre * (1.0, 1.0, 0.0) - eye)
-    shadow = outlines.shadow(foot, radius, real, up, eye[:, 2], *here)
-    both = outlines.Outline(*(np.concatenate(f, axis=-1) for f in zip(ball.outline, shadow.outline, strict=True)))
+    shadow = silhouettes.shadow(foot, radius, real, up, eye[:, 2], *here)
+    both = silhouettes.Outline(*(np.concatenate(f, axis=-1) for f in zip(ball.outline, shadow.outline, strict=True)))
     return _Balls(ball, shadow, up, both, boxes(both, k.height, k.width))
 
 
@@ -98,7 +98,7 @@ def _local(axes: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 
 def ball_patches(
-    views: Sequence[View], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray, palettes: np.ndarray
+    views: Sequence[CameraPose], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray, palettes: np.ndarray
 ) -> tuple[list[Patch | None], list[Patch | None]]:
     """What pictures show of N balls, and of their shadows; None where that is nothing.
 
@@ -230,7 +230,7 @@ def _shadow_paint(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), SHADOW_COLOUR[0], np.uint8)
 
 
-def _open_ball(balls: _Balls, i: int, view: View, colours: np.ndarray) -> Patch | None:
+def _open_ball(balls: _Balls, i: int, view: CameraPose, colours: np.ndarray) -> Patch | None:
     """The rare ball that reaches behind the camera: every pixel is asked."""
     k, (cx, cy, cz), power = view.intrinsics, balls.ball.local[:, i].tolist(), float(balls.ball.power[i])
     if not view.sees((cx, cy, cz), float(balls.ball.radius[i])):
@@ -245,7 +245,7 @@ def _open_ball(balls: _Balls, i: int, view: View, colours: np.ndarray) -> Patch 
     return Patch(_whole(k), coverage, _painted(level, colours))
 
 
-def _open_shadow(balls: _Balls, i: int, view: View) -> Patch | None:
+def _open_shadow(balls: _Balls, i: int, view: CameraPose) -> Patch | None:
     """The rare shadow that reaches behind the camera."""
     k, (fx, fy, fz), radius = view.intrinsics, balls.shadow.foot[:, i].tolist(), float(balls.shadow.radius[i])
     if not view.sees((fx, fy, fz), radius):

@@ -26,7 +26,7 @@ from o2t_jax.render.appearance import (
     SKY,
 )
 from o2t_jax.render.opencv.draw import SCRATCH, clip_unit, fill
-from o2t_jax.render.pose import View, horizon_row
+from o2t_jax.render.pose import CameraPose, horizon_row
 
 # Numbers held in one pass over some rows: its arrays stay in the processor's second-level cache.
 _PASS_SIZE = 1 << 15
@@ -37,13 +37,13 @@ _SMALLEST = np.float32(1e-10)
 class _Span(NamedTuple):
     """The rows of a picture that show ground: `first`..`last` of `picture`, uint8 [H, W, 3], seen from `view`."""
 
-    view: View
+    view: CameraPose
     picture: np.ndarray
     first: int
     last: int
 
 
-def draw_backgrounds(views: Sequence[View], pictures: Sequence[np.ndarray]) -> None:
+def draw_backgrounds(views: Sequence[CameraPose], pictures: Sequence[np.ndarray]) -> None:
     """Draws sky, ground and grid over all of the pictures, uint8 [H, W, 3], all of one size."""
     spans = [_draw_sky(view, picture) for view, picture in zip(views, pictures, strict=True)]
     spans = [span for span in spans if span.first < span.last]
@@ -91,7 +91,7 @@ def _passes(counts: Sequence[int], most: int, whole: bool) -> list[list[_Part]]:
     return passes
 
 
-def _draw_sky(view: View, picture: np.ndarray) -> _Span:
+def _draw_sky(view: CameraPose, picture: np.ndarray) -> _Span:
     """Draws all but the ground."""
     k = view.intrinsics
     edge = min(max(horizon_row(view), 0.0), float(k.height))
@@ -149,7 +149,7 @@ def _ground_forms(spans: Sequence[_Span]) -> _Ground:
     return _Ground(place, spread, x_and_one, powers)
 
 
-def _within_cell(view: View) -> list[float]:
+def _within_cell(view: CameraPose) -> list[float]:
     # Whole metres do not matter; without them float32 is fine enough.
     return [math.fmod(coordinate, GRID_M) for coordinate in view.eye[:2]]
 

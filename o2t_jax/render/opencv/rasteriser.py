@@ -19,8 +19,8 @@ from o2t_jax.render.appearance import BAR_X_M
 from o2t_jax.render.opencv.ball import Patch, Sphere, ball_patches, palettes_of
 from o2t_jax.render.opencv.draw import blend
 from o2t_jax.render.opencv.ground import draw_backgrounds
-from o2t_jax.render.opencv.solids import Bar, Layer, Wedge, stand_order
-from o2t_jax.render.pose import View, view_for
+from o2t_jax.render.opencv.solids import Layer, RampSolid, ScaleBar, stand_order
+from o2t_jax.render.pose import CameraPose, view_for
 
 # Pictures are made by many threads at once; OpenCV's own would only fight them for the cores.
 cv2.setNumThreads(1)
@@ -28,8 +28,8 @@ cv2.setNumThreads(1)
 _TOGETHER = 64
 
 
-class Stage(NamedTuple):
-    """What of a scene does not move: draw it with `Stage.of`, then ask for any number of pictures.
+class StaticScene(NamedTuple):
+    """What of a scene does not move: draw it with `StaticScene.of`, then ask for any number of pictures.
 
     Attributes: `palettes` uint8 [K, 256, 3], the balls' colours by brightness; `radius` [K] m; `wedge`, the ramp or
     None; `bars`, the scale bars.
@@ -37,20 +37,20 @@ class Stage(NamedTuple):
 
     palettes: np.ndarray
     radius: np.ndarray
-    wedge: Wedge | None
-    bars: tuple[Bar, ...]
+    wedge: RampSolid | None
+    bars: tuple[ScaleBar, ...]
 
     @classmethod
-    def of(cls, setup: Setup) -> Stage:
+    def of(cls, setup: Setup) -> StaticScene:
         """The unmoving part of a setup; a setup that `vanishes` (a room with two sides) has scale bars."""
         sized = zip(setup.side.tolist(), setup.radius.tolist(), strict=True)
-        bars = tuple(Bar(BAR_X_M * side, r) for side, r in sized) if setup.vanishes else ()
-        wedge = None if setup.ramp is None else Wedge(setup.ramp)
+        bars = tuple(ScaleBar(BAR_X_M * side, r) for side, r in sized) if setup.vanishes else ()
+        wedge = None if setup.ramp is None else RampSolid(setup.ramp)
         return cls(palettes_of(setup.colour), setup.radius, wedge, bars)
 
 
 def draw_pictures(
-    stage: Stage, views: Sequence[View], of_view: Sequence[int], position: np.ndarray, visible: np.ndarray
+    stage: StaticScene, views: Sequence[CameraPose], of_view: Sequence[int], position: np.ndarray, visible: np.ndarray
 ) -> np.ndarray:
     """Pictures, uint8 [T, H, W, 3], of one stage at T moments.
 
@@ -69,8 +69,8 @@ def draw_pictures(
 
 def _draw_balls(
     pictures: np.ndarray,
-    stage: Stage,
-    views: Sequence[View],
+    stage: StaticScene,
+    views: Sequence[CameraPose],
     layers: Sequence[list[Layer]],
     of_view: Sequence[int],
     position: np.ndarray,
@@ -93,7 +93,7 @@ def _draw_balls(
 
 
 def _draw_what_stands(
-    pictures: np.ndarray, stage: Stage, views: Sequence[View], of_view: Sequence[int]
+    pictures: np.ndarray, stage: StaticScene, views: Sequence[CameraPose], of_view: Sequence[int]
 ) -> list[list[Layer]]:
     """Draws all but balls and shadows; returns each view's layers that may stand before a ball."""
     first = np.unique(of_view, return_index=True)[1].tolist()
@@ -143,7 +143,7 @@ def draw_scene(
     Args: `position` [K, 3] m and `visible` [K] of the balls; `pose` = camera position [3] m, azimuth, elevation (deg).
     """
     view, places = view_for(*pose, intrinsics), np.asarray(position)
-    return draw_pictures(Stage.of(setup), [view], [0], places[None], np.asarray(visible)[None])[0]
+    return draw_pictures(StaticScene.of(setup), [view], [0], places[None], np.asarray(visible)[None])[0]
 
 
 def _take_away(patch: Patch, layer: Layer, hides: bool | np.ndarray) -> None:
@@ -163,4 +163,4 @@ def _take_away(patch: Patch, layer: Layer, hides: bool | np.ndarray) -> None:
     patch.coverage[inside(patch)] *= 1.0 - share
 
 
-__all__ = ["Stage", "draw_pictures", "draw_scene"]
+__all__ = ["StaticScene", "draw_pictures", "draw_scene"]

@@ -12,7 +12,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import INTEGRATORS, Setup, simulate
-from o2t_jax.render.opencv.rasteriser import Stage, draw_pictures
+from o2t_jax.render.opencv.rasteriser import StaticScene, draw_pictures
 from o2t_jax.render.pose import view_for
 from o2t_jax.render.scenes.base import Scene
 
@@ -39,12 +39,12 @@ class SceneRenderer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)
 
-    def _setup_and_stage(self, setup_seed: int) -> tuple[Setup, Stage]:
+    def _setup_and_stage(self, setup_seed: int) -> tuple[Setup, StaticScene]:
         setup = self.scene.sample(np.random.default_rng(setup_seed))
         for value in setup:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)  # it is shared from here on
-        return setup, Stage.of(setup)
+        return setup, StaticScene.of(setup)
 
     def setup(self, setup_seed: int) -> Setup:
         """The initial conditions that belong to a seed; its arrays are read-only."""
@@ -72,7 +72,7 @@ class SceneRenderer:
     def _draw(
         self,
         setup: Setup,
-        stage: Stage,
+        stage: StaticScene,
         position: np.ndarray,
         visible: np.ndarray,
         turns: np.ndarray,

@@ -32,7 +32,7 @@ from o2t_jax.render.appearance import (
 )
 from o2t_jax.render.opencv.ball import Patch, Sphere
 from o2t_jax.render.opencv.draw import SCRATCH, Box, box_around, fill, fill_polygon, fixed_point, stroke
-from o2t_jax.render.pose import Pixel, Point, View, clip_near
+from o2t_jax.render.pose import CameraPose, Pixel, Point, clip_near
 
 # Corners (see `ramp_corners`) of the wedge's faces: top, back, right, left.
 _FACES = ((0, 1, 2, 3), (2, 3, 5, 4), (1, 2, 4), (0, 3, 5))
@@ -41,7 +41,7 @@ _FACES = ((0, 1, 2, 3), (2, 3, 5, 4), (1, 2, 4), (0, 3, 5))
 class Solid(Protocol):
     """A convex body that does not move."""
 
-    def patch(self, view: View) -> Patch | None:
+    def patch(self, view: CameraPose) -> Patch | None:
         """What a picture shows of it, None when nothing."""
         ...
 
@@ -50,7 +50,7 @@ class Solid(Protocol):
         ...
 
 
-class Wedge:
+class RampSolid:
     """The ramp.
 
     Attributes: `frame` of its surface; `faces`, each with its corners, outward unit normal, distance of its plane from
@@ -79,7 +79,7 @@ class Wedge:
         up, z = _closest_in_profile(f.ux * dx + f.uy * dy, point[2], f, self.height)
         return f.x + up * f.ux - across * f.uy, f.y + up * f.uy + across * f.ux, z
 
-    def patch(self, view: View) -> Patch | None:
+    def patch(self, view: CameraPose) -> Patch | None:
         if not view.sees(view.local(*self.middle), self.reach):
             return None
         seen = [
@@ -131,14 +131,14 @@ def _closest_in_profile(up: float, z: float, f: RampFrame, height: float) -> tup
     return along * f.cos, along * f.sin
 
 
-class Bar:
+class ScaleBar:
     """A thin red bar along y, across (`x`, 0)."""
 
     def __init__(self, x: float, half_length: float):
         self.x, self.half_length = x, half_length
         self.middle = (x, 0.0, BAR_HEIGHT_M)
 
-    def patch(self, view: View) -> Patch | None:
+    def patch(self, view: CameraPose) -> Patch | None:
         if not view.sees(view.local(*self.middle), self.half_length + BAR_HALF_WIDTH_M):
             return None
         ends = [view.local(self.x, y, BAR_HEIGHT_M) for y in (-self.half_length, self.half_length)]
@@ -164,7 +164,7 @@ class Bar:
 
 
 def _polygons(
-    view: View, faces: list[tuple[list[Pixel], tuple[int, ...]]], edges: tuple[int, ...] | None = None
+    view: CameraPose, faces: list[tuple[list[Pixel], tuple[int, ...]]], edges: tuple[int, ...] | None = None
 ) -> Patch | None:
     """Draws convex polygons (px, colour) that do not overlap on a finer canvas.
 
@@ -206,7 +206,7 @@ class Layer(NamedTuple):
     patch: Patch
 
 
-def stand_order(view: View, wedge: Wedge | None, bars: Sequence[Bar]) -> list[Layer]:
+def stand_order(view: CameraPose, wedge: RampSolid | None, bars: Sequence[ScaleBar]) -> list[Layer]:
     """The solids that the camera sees, farther ones first."""
     behind, front = [], []
     for bar in bars:
@@ -218,4 +218,4 @@ def stand_order(view: View, wedge: Wedge | None, bars: Sequence[Bar]) -> list[La
     return [Layer(solid, patch) for solid, patch in layers if patch is not None]
 
 
-__all__ = ["BAR_COLOUR", "RAMP_COLOUR", "Bar", "Layer", "Solid", "Wedge", "stand_order"]
+__all__ = ["BAR_COLOUR", "RAMP_COLOUR", "Layer", "RampSolid", "ScaleBar", "Solid", "stand_order"]

@@ -20,7 +20,7 @@ import numpy as np
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.room.exact import Setup
 from o2t_jax.physics.room.jax_twin import RampArrays, RoomState, ramp_arrays
-from o2t_jax.render import silhouettes as outlines
+from o2t_jax.render import silhouettes
 from o2t_jax.render.appearance import BAR_COLOUR, BAR_HEIGHT_M, BAR_X_M, RAMP_COLOUR, SHADOW_COLOUR
 from o2t_jax.render.raycast import ball as balls
 from o2t_jax.render.raycast import ground, solids
@@ -74,11 +74,11 @@ class _Seen(NamedTuple):
 
     rows: ground.Rows
     up: Any
-    wedge: solids.Wedge
-    bars: list[solids.Bar]
+    wedge: solids.RampSolid
+    bars: list[solids.ScaleBar]
     bar_behind: list[Any]
-    balls: list[outlines.Ball]
-    shadows: list[outlines.Shadow]
+    balls: list[silhouettes.Ball]
+    shadows: list[silhouettes.Shadow]
     colours: list[Any]
     wedge_hides: list[Any]
     wedge_touches: list[Any]
@@ -126,8 +126,8 @@ def _see(scene: Scene, camera: Camera, height: int, width: int) -> _Seen:
         bars=[solids.bar(bar_ends(i), scene.bars, k.focal, height, width) for i in range(count)],
         # A bar is thin and low: its middle stands for it.
         bar_behind=[solids.wedge_hides(scene.ramp, at_bar(i, zero), zero, eye)[0] for i in range(count)],
-        balls=[outlines.ball(locals_[i], radii[i], visible[i], *here) for i in range(count)],
-        shadows=[outlines.shadow(feet[i], radii[i], visible[i], up, eye[2], *here) for i in range(count)],
+        balls=[silhouettes.ball(locals_[i], radii[i], visible[i], *here) for i in range(count)],
+        shadows=[silhouettes.shadow(feet[i], radii[i], visible[i], up, eye[2], *here) for i in range(count)],
         colours=[colours[i] for i in range(count)],
         wedge_hides=[hidden for hidden, _ in hides],
         wedge_touches=[touches for _, touches in hides],

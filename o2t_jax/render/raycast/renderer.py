@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from o2t_jax.physics.room.exact import Setup
-from o2t_jax.render.opencv.rasteriser import Stage
+from o2t_jax.render.opencv.rasteriser import StaticScene
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.raycast.raycaster import Camera, Scene, cast_pictures, scene_from
 
@@ -24,7 +24,7 @@ class RaycastRenderer(SceneRenderer):
     def _draw(
         self,
         setup: Setup,
-        stage: Stage,
+        stage: StaticScene,
         position: np.ndarray,
         visible: np.ndarray,
         turns: np.ndarray,

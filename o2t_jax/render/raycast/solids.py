@@ -31,7 +31,7 @@ from o2t_jax.render.appearance import (
 POLYGON_GROWTH_PX, THIN_LINE_GROWTH_PX, LINE_GROWTH_PX = 0.67, 0.7, 1.7
 
 
-class Wedge(NamedTuple):
+class RampSolid(NamedTuple):
     """The ramp before a camera: three faces (top, back, the nearer side), four edges each (a triangle has one far off).
 
     Attributes: `front` [3], 1 where the face is seen; `edge` [3, 4, 3]: a pixel with ray (x, y, 1) lies edge . ray px
@@ -60,7 +60,7 @@ def _cross(a: Any, b: Any) -> Any:
     )
 
 
-def wedge(ramp: RampArrays, eye: Any, to_camera: Any, focal: float, height: int, width: int) -> Wedge:
+def wedge(ramp: RampArrays, eye: Any, to_camera: Any, focal: float, height: int, width: int) -> RampSolid:
     """The ramp as seen from `eye` [3] m; `to_camera` turns vectors [..., 3] of the world into camera axes."""
     r = ramp
     zero, one = jnp.zeros_like(r.x), jnp.ones_like(r.x)
@@ -106,7 +106,7 @@ def wedge(ramp: RampArrays, eye: Any, to_camera: Any, focal: float, height: int,
     shade = jnp.stack([SIDE_SHADE + TOP_GAIN * r.cos, BACK_SHADE * one, SIDE_SHADE * one])
     front = ((gap > 0.0) & r.present).astype(jnp.float32)
     canvas = _canvas(faces.reshape(-1, 3), focal, height, width)
-    return Wedge(front, edge, shade, gap, to_camera(normals), _growth(canvas), _half_stroke(canvas, height))
+    return RampSolid(front, edge, shade, gap, to_camera(normals), _growth(canvas), _half_stroke(canvas, height))
 
 
 def _canvas(corners: Any, focal: float, height: int, width: int) -> list[Any]:
@@ -140,7 +140,7 @@ def _half_stroke(canvas: list[Any], height: int) -> Any:
     return total
 
 
-def wedge_cover(body: Wedge, x: Any, y: Any) -> tuple[Any, Any]:
+def wedge_cover(body: RampSolid, x: Any, y: Any) -> tuple[Any, Any]:
     """Coverage [H, W] of the ramp and the brightness its colour has there, edges included."""
     total = lit = line = jnp.zeros(jnp.broadcast_shapes(x.shape, y.shape), jnp.float32)
     for face in range(3):
@@ -158,7 +158,7 @@ def wedge_cover(body: Wedge, x: Any, y: Any) -> tuple[Any, Any]:
     return jnp.minimum(total, 1.0), shade + line * (EDGE_SHADE - shade)
 
 
-def wedge_depth(body: Wedge, x: Any, y: Any) -> Any:
+def wedge_depth(body: RampSolid, x: Any, y: Any) -> Any:
     """Depth (m along the optical axis) at which the rays enter the ramp, if they do: the farthest plane entered."""
     entry = jnp.zeros((), jnp.float32)
     for face in range(3):
@@ -189,7 +189,7 @@ def beyond(centre: Any, near: Any, eye: Any) -> Any:
     return ((centre - near) * (eye - near)).sum() < 0.0
 
 
-class Bar(NamedTuple):
+class ScaleBar(NamedTuple):
     """A bar before a camera: `start` [2] px of its axis, `along` [2] its direction, `length` px, half its width at both
     ends, `wide` [2] px; `seen` 0 or 1."""
 
@@ -200,7 +200,7 @@ class Bar(NamedTuple):
     seen: Any
 
 
-def bar(ends: Any, there: Any, focal: float, height: int, width: int) -> Bar:
+def bar(ends: Any, there: Any, focal: float, height: int, width: int) -> ScaleBar:
     """The bar between `ends` [2, 3] m (camera axes); `there` [] tells whether the room has it."""
     z = ends[:, 2]
     # The part at a depth of NEAR_M or more.
@@ -213,7 +213,7 @@ def bar(ends: Any, there: Any, focal: float, height: int, width: int) -> Bar:
     along = jnp.where(length > 1e-5, step / length, jnp.array([1.0, 0.0]))
     wide = jnp.maximum(BAR_HALF_WIDTH_M * focal / depth, BAR_MIN_HALF_WIDTH_PX)
     grow = _growth(_canvas(kept, focal, height, width))
-    return Bar(
+    return ScaleBar(
         pixels[0] - grow * along,
         along,
         length + 2.0 * grow,
@@ -222,7 +222,7 @@ def bar(ends: Any, there: Any, focal: float, height: int, width: int) -> Bar:
     )
 
 
-def bar_cover(thin: Bar, u: Any, v: Any) -> Any:
+def bar_cover(thin: ScaleBar, u: Any, v: Any) -> Any:
     """Coverage [H, W] of the pixels with centres `u` [W], `v` [H, 1] by a bar."""
     du, dv = u - thin.start[0], v - thin.start[1]
     along = thin.along[0] * du + thin.along[1] * dv
@@ -233,4 +233,4 @@ def bar_cover(thin: Bar, u: Any, v: Any) -> Any:
     return thin.seen * jnp.maximum(width, 0.0) * jnp.maximum(ends, 0.0)
 
 
-__all__ = ["Bar", "Wedge", "bar", "bar_cover", "beyond", "wedge", "wedge_cover", "wedge_depth", "wedge_hides"]
+__all__ = ["RampSolid", "ScaleBar", "bar", "bar_cover", "beyond", "wedge", "wedge_cover", "wedge_depth", "wedge_hides"]

@@ -40,9 +40,9 @@ class Ballistic:
             vanishes=False,
         )
 
-    def view_prior(self, rng: np.random.Generator, view_config: Any) -> tuple[np.ndarray, float, float]:
+    def view_prior(self, rng: np.random.Generator, shot_config: Any) -> tuple[np.ndarray, float, float]:
         """Camera 1: position [3] m, azimuth deg, elevation deg."""
-        low, high = distance_range(view_config, 3.5, 5.0)
+        low, high = distance_range(shot_config, 3.5, 5.0)
         bearing, distance = rng.uniform(0.0, 360.0), rng.uniform(low, high)
         heading = np.radians(bearing)
         position = np.array([-distance * np.cos(heading), -distance * np.sin(heading), rng.uniform(1.6, 2.4)])

@@ -23,10 +23,10 @@ class Scene(Protocol):
         """Initial conditions of one scene."""
         ...
 
-    def view_prior(self, rng: np.random.Generator, view_config: Any) -> tuple[np.ndarray, float, float]:
+    def view_prior(self, rng: np.random.Generator, shot_config: Any) -> tuple[np.ndarray, float, float]:
         """Camera 1: position [3] m, azimuth deg, elevation deg, aimed from the distribution alone.
 
-        `view_config.distance_min` and `.distance_max` (m, None: the scene's own) bound the horizontal distance.
+        `shot_config.distance_min` and `.distance_max` (m, None: the scene's own) bound the horizontal distance.
         """
         ...
 
@@ -52,7 +52,7 @@ def rig_of(scene: Any) -> RigScene:
     return scene
 
 
-def distance_range(view_config: Any, low: float, high: float) -> tuple[float, float]:
+def distance_range(shot_config: Any, low: float, high: float) -> tuple[float, float]:
     """The config's distances where it sets them, the scene's own elsewhere."""
-    near, far = getattr(view_config, "distance_min", None), getattr(view_config, "distance_max", None)
+    near, far = getattr(shot_config, "distance_min", None), getattr(shot_config, "distance_max", None)
     return (low, high) if near is None or far is None else (float(near), float(far))

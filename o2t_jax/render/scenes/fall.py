@@ -49,9 +49,9 @@ class Fall:
             vanishes=False,
         )
 
-    def view_prior(self, rng: np.random.Generator, view_config: Any) -> tuple[np.ndarray, float, float]:
+    def view_prior(self, rng: np.random.Generator, shot_config: Any) -> tuple[np.ndarray, float, float]:
         """Camera 1: position [3] m, azimuth deg, elevation deg."""
-        low, high = distance_range(view_config, _NEAR_M, _FAR_M)
+        low, high = distance_range(shot_config, _NEAR_M, _FAR_M)
         return _camera(rng, rng.uniform(0.0, 360.0), low, high)
 
     def rig(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -52,9 +52,9 @@ class Room:
         colour = rng.uniform(0.30, 0.78, (2, 3))
         return Setup(radius, colour, position, velocity, kind, side, ramp, bounces=True, vanishes=True)
 
-    def view_prior(self, rng: np.random.Generator, view_config: Any) -> tuple[np.ndarray, float, float]:
+    def view_prior(self, rng: np.random.Generator, shot_config: Any) -> tuple[np.ndarray, float, float]:
         """Camera 1: position [3] m, azimuth deg, elevation deg."""
-        low, high = distance_range(view_config, 11.0, 15.0)
+        low, high = distance_range(shot_config, 11.0, 15.0)
         centre = np.array([MEAN_X * rng.choice([-1.0, 1.0]), 0.0, 5.0])
         bearing, distance = np.radians(rng.uniform(0.0, 360.0)), rng.uniform(low, high)
         offset = distance * np.array([np.cos(bearing), np.sin(bearing)])

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from o2t_jax.data.o2t.acceptance import CUT, STILL, moving_mask, rejection, render_plan
-from o2t_jax.data.o2t.curriculum import Stage
+from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.data.o2t.shots import sample_shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import DIS, FUTURE, NUM_PICTURES, TARGET, VIEW
-from tests.defaults import visibility_rule
+from tests.defaults import acceptance_rule
 
-RULE = visibility_rule()
+RULE = acceptance_rule()
 
 
 def picture(*discs, size=32):
@@ -25,7 +25,7 @@ def picture(*discs, size=32):
 
 
 def make_plan(fake_world, views, mode, seed=0):
-    shot = sample_shot(np.random.default_rng(seed), fake_world(), mode, Stage((0.0, 0.0, 1.0), 1, 12), views)
+    shot = sample_shot(np.random.default_rng(seed), fake_world(), mode, ModeMix((0.0, 0.0, 1.0), 1, 12), views)
     return shot, render_plan(shot)
 
 
@@ -78,7 +78,7 @@ def test_every_one_of_the_five_pictures_must_show_the_ball_whole(fake_world, vie
         cut[plan.sample[i]] = picture((31, 2, 4))
         assert rejection(empty, plan, RULE) == STILL
         assert rejection(cut, plan, RULE) == CUT
-        assert rejection(cut, plan, visibility_rule(require_whole=False)) == ""
+        assert rejection(cut, plan, acceptance_rule(require_whole=False)) == ""
 
 
 def test_a_ball_that_returns_to_its_place_is_still(fake_world, views):
@@ -90,15 +90,15 @@ def test_a_ball_that_returns_to_its_place_is_still(fake_world, views):
 
 def test_the_smallest_mask_scales_with_the_picture():
     assert [RULE.smallest(size, size) for size in (32, 64, 512)] == [4, 4, 262]
-    assert visibility_rule(min_pixels=9).smallest(512, 512) == 9
+    assert acceptance_rule(min_pixels=9).smallest(512, 512) == 9
 
 
 @pytest.mark.parametrize("change", [{"motion_threshold": 0}, {"motion_threshold": 255}, {"min_pixels": 0}])
 def test_bad_rules_are_refused(change):
     with pytest.raises(UsageError, match=next(iter(change))):
-        visibility_rule(**change)
+        acceptance_rule(**change)
 
 
 def test_a_mask_larger_than_the_picture_is_refused():
     with pytest.raises(UsageError, match="min_pixels=2000"):
-        visibility_rule(min_pixels=2000).check_size(32, 32)
+        acceptance_rule(min_pixels=2000).check_size(32, 32)

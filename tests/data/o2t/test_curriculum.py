@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from o2t_jax.data.o2t.curriculum import Curriculum, Phase, Stage
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix, Phase
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import DIS, FUTURE, VIEW
 
@@ -93,11 +93,11 @@ def test_n_exceeds_k_and_stays_within_n_max(k_min, k_span, beyond, train_steps, 
 
 def test_a_single_n_can_be_asked_for():
     rng = np.random.default_rng(4)
-    drawn = [Stage.only(FUTURE, 6).draw_steps(rng, 4, 8) for _ in range(50)]
+    drawn = [ModeMix.only(FUTURE, 6).draw_steps(rng, 4, 8) for _ in range(50)]
     assert {n for _, n in drawn} == {6}
     assert {k for k, _ in drawn} == {4, 5}
-    assert {Stage.only(VIEW).draw_mode(rng) for _ in range(20)} == {VIEW}
-    assert {Stage.only(DIS).draw_mode(rng) for _ in range(20)} == {DIS}
+    assert {ModeMix.only(VIEW).draw_mode(rng) for _ in range(20)} == {VIEW}
+    assert {ModeMix.only(DIS).draw_mode(rng) for _ in range(20)} == {DIS}
 
 
 def test_a_run_that_never_reaches_a_phase_says_so():
@@ -131,10 +131,10 @@ def test_a_stage_survives_pickling_and_compares_by_value():
         (lambda: Curriculum.named("guied", 10, 20), "did you mean 'guide'"),
         (lambda: Curriculum.scaled(0, 20), "train_steps=0"),
         (lambda: Curriculum.scaled(10, 0), "n_max=0"),
-        (lambda: Stage((0.5, 0.4, 0.0)), "sum to 1"),
-        (lambda: Stage((float("nan"), 0.5, 0.5)), "sum to 1"),
-        (lambda: Stage((0.0, 0.0, 1.0), 3, 2), "range of n"),
-        (lambda: Stage.only(FUTURE), "needs n"),
+        (lambda: ModeMix((0.5, 0.4, 0.0)), "sum to 1"),
+        (lambda: ModeMix((float("nan"), 0.5, 0.5)), "sum to 1"),
+        (lambda: ModeMix((0.0, 0.0, 1.0), 3, 2), "range of n"),
+        (lambda: ModeMix.only(FUTURE), "needs n"),
         (lambda: Curriculum((Phase(5, (1.0, 0.0, 0.0)),), 10), "start at 0"),
     ],
 )

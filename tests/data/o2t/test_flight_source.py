@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from o2t_jax.data.o2t.curriculum import Curriculum, Stage
+from o2t_jax.caching import SharedCache
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_source import FlightSource
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
-from o2t_jax.data.o2t.survey import OncePerKey
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, LEFT_2, TARGET, VIEW
 from o2t_jax.physics.gravity import Gravity
@@ -52,7 +52,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("mode", [DIS, VIEW, FUTURE])
 def test_windows_are_bytes_of_the_full_pictures(shared, mode):
-    stage = Stage.only(mode, 24 if mode == FUTURE else None)
+    stage = ModeMix.only(mode, 24 if mode == FUTURE else None)
     for index in range(4):
         kept = shared._keep("train", index, stage)
         element = shared.element("train", index, stage)
@@ -63,12 +63,12 @@ def test_windows_are_bytes_of_the_full_pictures(shared, mode):
             full = shared.renderer.render(survey.setup_seed, survey.times, angles, place, (384, 384))
             part = slice(v0[i], v0[i] + SIZE), slice(u0[i], u0[i] + SIZE)
             np.testing.assert_array_equal(element["pictures"][i], full[moment][part])
-            np.testing.assert_array_equal(element["plates"][i], np.sort(full, axis=0)[(count - 1) // 2][part])
+            np.testing.assert_array_equal(element["backgrounds"][i], np.sort(full, axis=0)[(count - 1) // 2][part])
 
 
 def test_elements_keep_the_interface(shared):
     for index, mode in enumerate([DIS, VIEW, FUTURE]):
-        element = shared.element("test", index, Stage.only(mode, 24))
+        element = shared.element("test", index, ModeMix.only(mode, 24))
         for name, (shape, dtype) in shared.spec().items():
             assert element[name].shape == shape and element[name].dtype == dtype
         para, k, n = element["para"], int(element["k"]), int(element["n"])
@@ -86,12 +86,14 @@ def test_elements_keep_the_interface(shared):
 
 
 def test_the_ball_is_where_truth_puts_it_in_the_window(shared):
-    batch, truth, rejects = shared.held_out([Stage.only(VIEW), Stage.only(FUTURE, 24)], 6, references=True)
+    batch, truth, rejects = shared.held_out([ModeMix.only(VIEW), ModeMix.only(FUTURE, 24)], 6, references=True)
     assert rejects.shape == (12,) and batch["reference"].shape == (12, 3, SIZE, SIZE, 3)
     offsets = []
     for i in range(12):
         for picture in range(5):
-            away = np.abs(batch["pictures"][i, picture].astype(int) - batch["plates"][i, picture]).max(axis=-1) > 12
+            away = (
+                np.abs(batch["pictures"][i, picture].astype(int) - batch["backgrounds"][i, picture]).max(axis=-1) > 12
+            )
             rows, columns = np.nonzero(away)
             centre = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
             np.testing.assert_allclose(centre, truth.centroid[i, picture, 0], atol=0.4)
@@ -119,10 +121,10 @@ def test_a_sample_depends_on_its_index_alone():
 def test_a_fixed_number_of_setups_is_used_for_ever():
     few = source(flight_config(camera_size=384, survey_times=7, num_setups=2, samples_per_setup=3, setups_at_once=2))
     assert [few.setup_of(i) for i in range(14)] == [0, 1] * 7
-    elements = [few.element("train", i, Stage.only(VIEW)) for i in (0, 600, 60_000)]
+    elements = [few.element("train", i, ModeMix.only(VIEW)) for i in (0, 600, 60_000)]
     rendered = few.renderer.pictures
     assert not same(elements[0], elements[1]) and not same(elements[1], elements[2])
-    few.element("train", 6_000_000, Stage.only(VIEW))
+    few.element("train", 6_000_000, ModeMix.only(VIEW))
     assert few.renderer.pictures == rendered
 
 
@@ -146,12 +148,12 @@ def test_batches_do_not_depend_on_the_workers():
     runs = []
     for workers in (1, 4):
         with sample_pipeline(source(), buffer_config(12, 8, 4, reuse=2.0, render_workers=workers)) as batches:
-            runs.append([next(batches)["plates"] for _ in range(4)])
+            runs.append([next(batches)["backgrounds"] for _ in range(4)])
     np.testing.assert_array_equal(runs[0], runs[1])
 
 
 def test_a_value_is_made_once_and_errors_are_not_kept():
-    cache: OncePerKey[int] = OncePerKey(2)
+    cache: SharedCache[int] = SharedCache(2)
     made, gate = [], threading.Event()
 
     def slow():

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.data.o2t.curriculum import Curriculum, Stage
-from o2t_jax.data.o2t.pair_source import ATTEMPTS_PER_STEPS, RenderSource
+from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
+from o2t_jax.data.o2t.pair_source import ATTEMPTS_PER_STEPS, PairSource
 from o2t_jax.data.o2t.sample_source import outline_centroid
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, TARGET, VIEW
-from tests.defaults import view_config, visibility_rule
+from tests.defaults import acceptance_rule, shot_config
 
-MIXED = Stage((0.3, 0.3, 0.4), 1, 12)
-OPTIONS = {"image_size": (32, 32), "visibility": visibility_rule(), "max_attempts": 200}
+MIXED = ModeMix((0.3, 0.3, 0.4), 1, 12)
+OPTIONS = {"image_size": (32, 32), "visibility": acceptance_rule(), "max_attempts": 200}
 
 
 def same(a, b):
@@ -80,7 +80,7 @@ def test_neither_the_law_nor_the_ball_aims_a_camera(make_source, fake_world):
 def test_one_render_call_per_shot_and_rejects_are_counted(make_source, fake_world):
     world = fake_world()
     source = make_source(world=world)
-    rejects = [int(source.element("train", i, Stage.only(FUTURE, 12))["rejects"]) for i in range(40)]
+    rejects = [int(source.element("train", i, ModeMix.only(FUTURE, 12))["rejects"]) for i in range(40)]
     assert sum(rejects) > 0
     assert world.calls == len(rejects) + sum(rejects)
 
@@ -100,7 +100,7 @@ class HalfEmpty:
 
 def test_rejects_do_not_skew_the_modes(make_source, fake_world):
     source = make_source(world=HalfEmpty(fake_world()), image_size=(24, 24))
-    stage = Stage((0.5, 0.0, 0.5), 8, 12)
+    stage = ModeMix((0.5, 0.0, 0.5), 8, 12)
     elements = [source.element("train", i, stage) for i in range(200)]
     modes = np.bincount([e["mode"] for e in elements], minlength=3) / 200
     rejected = [sum(int(e["rejects"]) for e in elements if e["mode"] == m) for m in (DIS, FUTURE)]
@@ -111,7 +111,7 @@ def test_rejects_do_not_skew_the_modes(make_source, fake_world):
 def test_an_impossible_n_gives_way_to_another(make_source, fake_world):
     """At 60 m/s^2 the ball is out of sight at the largest n: the sample is drawn again with a smaller one."""
     source = make_source(world=fake_world(gravity=60.0))
-    elements = [source.element("train", i, Stage((0.0, 0.0, 1.0), 4, 12)) for i in range(12)]
+    elements = [source.element("train", i, ModeMix((0.0, 0.0, 1.0), 4, 12)) for i in range(12)]
     assert max(int(e["rejects"]) for e in elements) >= ATTEMPTS_PER_STEPS
     assert all(e["k"] < e["n"] for e in elements)
 
@@ -121,7 +121,7 @@ def test_pictures_truth_and_para_agree(make_source, mode):
     """The ball lies in each picture where the truth, seen through the sample's own relative PARA, projects to."""
     source = make_source(image_size=(96, 96))
     camera = intrinsics_for(96, 96)
-    stage = Stage.only(mode, 8 if mode == FUTURE else None)
+    stage = ModeMix.only(mode, 8 if mode == FUTURE else None)
     for i in range(6):
         element, truth = source.element("test", i, stage), source.truth("test", i, stage)
         rotation = world_to_camera(element["para"][:, 4].astype(float), element["para"][:, 5].astype(float))
@@ -160,7 +160,7 @@ def test_outline_centroid_is_the_middle_of_the_tangent_cones_ellipse():
 
 def test_a_held_out_set_has_the_asked_modes_and_its_truth(make_source):
     source = make_source()
-    stages = [Stage.only(DIS), Stage.only(VIEW), Stage.only(FUTURE, 5), Stage.only(FUTURE, 10)]
+    stages = [ModeMix.only(DIS), ModeMix.only(VIEW), ModeMix.only(FUTURE, 5), ModeMix.only(FUTURE, 10)]
     batch, truth, rejects = source.held_out(stages, 3)
     assert rejects.shape == (12,)
     assert batch["mode"].tolist() == [DIS] * 3 + [VIEW] * 3 + [FUTURE] * 6
@@ -172,7 +172,7 @@ def test_a_held_out_set_has_the_asked_modes_and_its_truth(make_source):
 
 def test_a_sequence_is_one_sample_with_its_target_at_every_step(make_source):
     source = make_source()
-    stage = Stage.only(FUTURE, 9)
+    stage = ModeMix.only(FUTURE, 9)
     sample, sequence = source.element("test", 3, stage), source.sequence("test", 3, stage)
     n_max = source.views.n_max
     assert sequence["n"].tolist() == list(range(n_max + 1)) and "rejects" not in sequence
@@ -188,7 +188,7 @@ def test_a_sequence_is_one_sample_with_its_target_at_every_step(make_source):
 
 def test_references_show_the_held_out_cameras_long_after_the_flight(make_source):
     source = make_source()
-    stages = [Stage.only(VIEW), Stage.only(FUTURE, 9)]
+    stages = [ModeMix.only(VIEW), ModeMix.only(FUTURE, 9)]
     plain, _, _ = source.held_out(stages, 2)
     batch, _, _ = source.held_out(stages, 2, references=True)
     assert same({key: batch[key] for key in plain}, plain)
@@ -199,14 +199,14 @@ def test_references_show_the_held_out_cameras_long_after_the_flight(make_source)
 
 def test_a_renderer_without_truth_gives_none(make_source, fake_world):
     source = make_source(world=HalfEmpty(fake_world()))
-    assert source.truth("test", 0, Stage.only(DIS)) is None
-    assert source.held_out([Stage.only(DIS)], 1)[1] is None
+    assert source.truth("test", 0, ModeMix.only(DIS)) is None
+    assert source.held_out([ModeMix.only(DIS)], 1)[1] is None
 
 
 def test_without_a_stage_the_runs_last_one_holds(make_source):
     source = make_source(steps=40)
     assert same(source.element("test", 2), source.element("test", 2, source.curriculum.stage(39)))
-    assert same(source.train_element(4, 0), source.element("train", 4, Stage.only(DIS)))
+    assert same(source.train_element(4, 0), source.element("train", 4, ModeMix.only(DIS)))
 
 
 class Empty(HalfEmpty):
@@ -227,7 +227,7 @@ def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source = make_source(world=world(fake_world()), max_attempts=9)
     with pytest.raises(UsageError) as error:
-        source.element("train", 5, Stage.only(FUTURE, 6))
+        source.element("train", 5, ModeMix.only(FUTURE, 6))
     message = str(error.value)
     assert cause in message and "9 shots" in message and "FUTURE" in message and "\n" not in message
     assert message.startswith(f"scene '{source.prior.name}': ")
@@ -237,7 +237,7 @@ def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(
     assert height == source.image_size[0] and width >= 5 * source.image_size[1]
     source.renderer.module = "mine.py"  # as a plug-in's: then no scene is drawn
     with pytest.raises(UsageError, match=r"^module 'mine.py': 9 shots"):
-        source.element("train", 5, Stage.only(FUTURE, 6))
+        source.element("train", 5, ModeMix.only(FUTURE, 6))
 
 
 class Wrong(HalfEmpty):
@@ -257,7 +257,7 @@ def test_a_renderer_that_ignores_the_size_is_refused(make_source, fake_world):
         ({"seed": 2**32}, "seed=4294967296"),
         ({"image_size": (0, 32)}, "render_size=0x32"),
         ({"max_attempts": 0}, "max_attempts=0"),
-        ({"visibility": visibility_rule(min_pixels=5_000)}, "min_pixels=5000"),
+        ({"visibility": acceptance_rule(min_pixels=5_000)}, "min_pixels=5000"),
     ],
 )
 def test_bad_arguments_are_refused_before_the_first_picture(make_source, keywords, names):
@@ -274,25 +274,23 @@ def test_bad_splits_indices_and_times_are_refused(make_source, fake_world, views
     with pytest.raises(UsageError, match="n_max"):
         make_source(views=dataclasses.replace(views, n_max=40))
     with pytest.raises(UsageError, match="n_max=12"):
-        RenderSource(fake_world(), fake_world(), views, Curriculum.scaled(10, 13), 0, **OPTIONS)
+        PairSource(fake_world(), fake_world(), views, Curriculum.scaled(10, 13), 0, **OPTIONS)
 
 
 def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     """In a strong world the ball is gone from most late pictures: an empty place must not pass for a ball."""
     from o2t_jax.data.o2t.curriculum import Curriculum
-    from o2t_jax.data.o2t.pair_source import RenderSource
+    from o2t_jax.data.o2t.pair_source import PairSource
     from o2t_jax.physics.gravity import law_for
     from o2t_jax.render.opencv.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
 
     scene = get_scene("ballistic")
-    views = view_config(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
+    views = shot_config(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
     for gravity in (1.62, 24.8):
         renderer = SceneRenderer(scene, law_for(gravity, 0.0))
-        source = RenderSource(
-            renderer, scene, views, Curriculum.scaled(10, 16), 0, **OPTIONS | {"image_size": (64, 64)}
-        )
-        _, truth, _ = source.held_out([Stage((0.0, 0.0, 1.0), 9, 16)], 16)
+        source = PairSource(renderer, scene, views, Curriculum.scaled(10, 16), 0, **OPTIONS | {"image_size": (64, 64)})
+        _, truth, _ = source.held_out([ModeMix((0.0, 0.0, 1.0), 9, 16)], 16)
         assert truth is not None and truth.visible[:, TARGET].all()
         centre = truth.centroid[:, TARGET, 0]
         assert np.all((centre > 2) & (centre < 62)), gravity

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from o2t_jax.data.o2t.detection import Blob, Camera, Region, as_sphere, background, find_blobs
+from o2t_jax.data.o2t.detection import Camera, Detection, Region, as_sphere, find_blobs, median_background
 from o2t_jax.data.o2t.free_flight import free_segments
 from o2t_jax.data.o2t.sample_source import outline_centroid
-from o2t_jax.data.o2t.tracking import Sighting, Track, match_blobs, rough_tracks
+from o2t_jax.data.o2t.tracking import Fix, Track, match_detections, rough_tracks
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import PROJECTILE, Setup, simulate, simulate_states
@@ -45,11 +45,11 @@ def test_tracks_are_where_the_balls_are(surveyed):
         position, visible, radius = renderer.truth(seed, times)
         airborne += (visible & (position[..., 2] - radius > 0.1)).sum()
         for track in tracks:
-            for moment, sighting in track.sightings.items():
-                away = np.linalg.norm(position[moment] - sighting.position, axis=-1)
+            for moment, fix in track.fixes.items():
+                away = np.linalg.norm(position[moment] - fix.position, axis=-1)
                 ball = int(np.argmin(np.where(visible[moment], away, np.inf)))
                 errors.append(away[ball])
-                radii.append(sighting.radius / radius[ball] - 1.0)
+                radii.append(fix.radius / radius[ball] - 1.0)
                 found += position[moment, ball, 2] - radius[ball] > 0.1
     # Shadows lie further than this from their balls, wherever these are in the air.
     assert max(errors) < 0.15 and np.median(errors) < (0.01 if room else 0.003), errors
@@ -64,7 +64,7 @@ def test_segments_are_flights_without_a_contact(surveyed):
         for track in tracks:
             for run in free_segments(track, times, CONFIG):
                 count += 1
-                seen = np.stack([track.sightings[m].position for m in run])
+                seen = np.stack([track.fixes[m].position for m in run])
                 position, _, _ = renderer.truth(seed, times[list(run)])
                 ball = int(np.linalg.norm(position - seen[:, None], axis=-1).mean(axis=0).argmin())
                 assert np.linalg.norm(position[:, ball] - seen, axis=-1).max() < 0.05
@@ -79,7 +79,7 @@ def test_segments_are_flights_without_a_contact(surveyed):
 
 def track_of(positions, radius=0.4, sigma=0.005, seed=0):
     noise = np.random.default_rng(seed).normal(0.0, sigma, np.shape(positions))
-    return Track({i: Sighting(p, sigma, radius, {}) for i, p in enumerate(positions + noise)})
+    return Track({i: Fix(p, sigma, radius, {}) for i, p in enumerate(positions + noise)})
 
 
 @pytest.mark.parametrize("law", [(9.5, 10.0), (9.0, -10.0), (9.81, 0.0), (1.62, 0.0), (24.8, 0.0)])
@@ -162,8 +162,8 @@ def test_flat_or_cut_regions_are_no_spheres():
 def test_the_background_is_the_lower_median():
     pictures = np.random.default_rng(0).integers(0, 255, (6, 8, 9, 3)).astype(np.uint8)
     pictures[:, :4] = 77
-    plate, varies = background(pictures)
-    np.testing.assert_array_equal(plate, np.sort(pictures, axis=0)[2])
+    background, varies = median_background(pictures)
+    np.testing.assert_array_equal(background, np.sort(pictures, axis=0)[2])
     assert not varies[:4].any() and varies[4:].any()
     still = np.repeat(pictures[:1], 3, axis=0)
     assert find_blobs(still, Camera.of(np.zeros(3), np.zeros(2), 8), CONFIG, 8) == [[], [], []]
@@ -177,13 +177,13 @@ def test_two_balls_are_not_crossed():
     for camera in cameras:
         directions = [(c - camera.position) / np.linalg.norm(c - camera.position) for c, _ in balls]
         angles = [float(np.arcsin(r / np.linalg.norm(c - camera.position))) for c, r in balls]
-        row = [Blob((0.0, 0.0), (0, 0, 1, 1), d, a, True, None) for d, a in zip(directions, angles, strict=True)]
+        row = [Detection((0.0, 0.0), (0, 0, 1, 1), d, a, True, None) for d, a in zip(directions, angles, strict=True)]
         blobs.append(row[::-1] if len(blobs) % 2 else row)
-    sightings = sorted(match_blobs(blobs, cameras), key=lambda s: -s.position[0])
-    assert [len(s.blobs) for s in sightings] == [4, 4]
-    for sighting, (centre, radius) in zip(sightings, balls, strict=True):
-        np.testing.assert_allclose(sighting.position, centre, atol=1e-9)
-        assert sighting.radius == pytest.approx(radius)
+    fixes = sorted(match_detections(blobs, cameras), key=lambda s: -s.position[0])
+    assert [len(s.blobs) for s in fixes] == [4, 4]
+    for fix, (centre, radius) in zip(fixes, balls, strict=True):
+        np.testing.assert_allclose(fix.position, centre, atol=1e-9)
+        assert fix.radius == pytest.approx(radius)
 
 
 class Alike(type(get_scene("room"))):
@@ -204,7 +204,7 @@ def test_a_flight_is_one_ball_where_two_are_alike_and_one_goes():
         position, visible, _ = renderer.truth(seed, times)
         assert visible[:, 0].all() and not visible[-1, 1]
         for track in rough_tracks(renderer, seed, times, rig_cameras("room", seed, 768), CONFIG, 72):
-            away = {m: np.linalg.norm(position[m] - s.position, axis=-1) for m, s in track.sightings.items()}
+            away = {m: np.linalg.norm(position[m] - s.position, axis=-1) for m, s in track.fixes.items()}
             assert all(visible[m, d.argmin()] and d.min() < 0.15 for m, d in away.items()), "a ball that is gone"
             crossed += len({int(d.argmin()) for d in away.values()}) > 1
             for run in free_segments(track, times, CONFIG):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.o2t import close_ups as zoom
+from o2t_jax.evaluation.o2t import close_ups
 from o2t_jax.evaluation.o2t.bundle_adjustment import fly
 from o2t_jax.evaluation.o2t.refined_law import Paths
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
@@ -22,7 +22,7 @@ from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.room.exact import RAMP
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
-from o2t_jax.systems import o2t_close_ups as close_ups
+from o2t_jax.systems import o2t_close_ups
 from tests.defaults import o2t_model
 
 LAW = np.array([9.4, 3.0])
@@ -69,17 +69,17 @@ def surveyed(renderer) -> tuple[Any, Any]:
 
 def test_cameras_stand_close_above_the_ground_and_look_at_the_ball(surveyed):
     windows, survey = surveyed
-    zooms = zoom.plan_zooms(windows, survey, 9 * 8 + 7, size=SIZE)
+    zooms = close_ups.plan_zooms(windows, survey, 9 * 8 + 7, size=SIZE)
     assert len(zooms.flight) == 9 * 8 and set(zooms.flight) == set(survey.paths.flight)
     place, view = zooms.para[:, 1:4], world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
     distance = np.linalg.norm(zooms.position - place, axis=1)
-    assert place[:, 2].min() >= zoom.LOWEST_M - 1e-9 and distance.min() >= zoom.NEAREST_M - 1e-9
+    assert place[:, 2].min() >= close_ups.LOWEST_M - 1e-9 and distance.min() >= close_ups.NEAREST_M - 1e-9
     pixels, depth = project(zooms.position, place, view, LENS)
     np.testing.assert_allclose(pixels, 0.5 * SIZE, atol=0.7)
     reach = LENS.focal * zooms.radius / distance
     assert depth.min() > 0 and reach.max() < 0.4 * SIZE
     assert np.all((reach / zooms.factor > 4.9) & (reach / zooms.factor < 10)), "the size that the tower knows"
-    assert np.all(zooms.para[:, 5] <= zoom.ELEVATION_DEG[1] + 0.2)
+    assert np.all(zooms.para[:, 5] <= close_ups.ELEVATION_DEG[1] + 0.2)
     for flight, first, last in zip(survey.paths.flight, survey.paths.first, survey.paths.last, strict=True):
         times = zooms.para[zooms.flight == flight, 0]
         assert times.min() == pytest.approx(first) and times.max() == pytest.approx(last)
@@ -89,30 +89,30 @@ def test_cameras_stand_close_above_the_ground_and_look_at_the_ball(surveyed):
     np.testing.assert_allclose(np.cos(bearing - bearing[:, :1]), 1.0, atol=1e-9)
     np.testing.assert_allclose(np.cos(bearing[..., 0] - bearing[..., 1]), 0.0, atol=1e-9)
     np.testing.assert_allclose(np.ptp((away[:, 2] / distance).reshape(9, 8), axis=1), 0.0, atol=1e-9)
-    again, other = (zoom.plan_zooms(windows, survey, 9 * 8 + 7, seed=seed, size=SIZE) for seed in (0, 1))
+    again, other = (close_ups.plan_zooms(windows, survey, 9 * 8 + 7, seed=seed, size=SIZE) for seed in (0, 1))
     np.testing.assert_array_equal(zooms.para, again.para)
     assert not np.allclose(zooms.para[:, 4], other.para[:, 4])
 
 
 def test_no_more_pictures_than_asked_for_and_the_most_telling_flights(surveyed):
     windows, survey = surveyed
-    few = zoom.plan_zooms(windows, survey, 47)
+    few = close_ups.plan_zooms(windows, survey, 47)
     assert len(few.flight) == 40 and len(set(few.flight)) == 5
-    assert len(zoom.plan_zooms(windows, survey, 10_000).flight) == 9 * 4 * zoom.MOST_CAMERAS
+    assert len(close_ups.plan_zooms(windows, survey, 10_000).flight) == 9 * 4 * close_ups.MOST_CAMERAS
     with pytest.raises(UsageError, match="15 close-ups of 9 flights are too few"):
-        zoom.plan_zooms(windows, survey, 15)
+        close_ups.plan_zooms(windows, survey, 15)
     # Long ones, and both high and low.
     span, height = np.array([1.0, 1.0, 0.4, 1.0, 1.2]), np.array([2.0, 6.0, 2.0, 14.0, 14.0])
-    np.testing.assert_array_equal(zoom.most_telling(span, height, 3), [0, 3, 4])
-    np.testing.assert_array_equal(zoom.most_telling(span, height, 2), [0, 4])
+    np.testing.assert_array_equal(close_ups.most_telling(span, height, 3), [0, 3, 4])
+    np.testing.assert_array_equal(close_ups.most_telling(span, height, 2), [0, 4])
 
 
 @pytest.fixture(scope="module")
 def measured(surveyed, renderer):
     windows, survey = surveyed
-    zooms = zoom.plan_zooms(windows, survey, 8 * 9, size=SIZE)
+    zooms = close_ups.plan_zooms(windows, survey, 8 * 9, size=SIZE)
     model = o2t_model(camera_size=1024, tower_type=Dark)
-    return zooms, zoom.measure_zooms(model, {}, renderer, zooms, workers=2)
+    return zooms, close_ups.measure_close_ups(model, {}, renderer, zooms, workers=2)
 
 
 def test_a_ball_is_measured_to_hundredths_of_a_pixel(measured, renderer):
@@ -135,7 +135,7 @@ def test_a_ball_is_measured_to_hundredths_of_a_pixel(measured, renderer):
 
 def test_the_law_from_close_ups(measured):
     zooms, sightings = measured
-    found = zoom.refine_zooms(zooms, sightings)
+    found = close_ups.refine_close_ups(zooms, sightings)
     error = found.fit.values - LAW
     assert np.all(np.abs(error) < 3.0 * np.sqrt(np.diag(found.covariance)))
     assert abs(error[1]) < 0.02 and found.half_width[1] < 0.02 and found.noise_mm < 0.05
@@ -144,7 +144,7 @@ def test_the_law_from_close_ups(measured):
 
 def test_a_hidden_ball_does_not_count(surveyed, renderer):
     windows, survey = surveyed
-    zooms = zoom.plan_zooms(windows, survey, 16, size=SIZE)
+    zooms = close_ups.plan_zooms(windows, survey, 16, size=SIZE)
 
     class Hiding:
         def render(self, seed, times, angles, positions, size):
@@ -153,7 +153,7 @@ def test_a_hidden_ball_does_not_count(surveyed, renderer):
             pictures[3] = [235, 240, 247]
             return pictures
 
-    sightings = zoom.measure_zooms(o2t_model(camera_size=1024, tower_type=Dark), {}, Hiding(), zooms)
+    sightings = close_ups.measure_close_ups(o2t_model(camera_size=1024, tower_type=Dark), {}, Hiding(), zooms)
     assert sightings.seen.tolist() == 2 * [False, True, True, False, True, True, True, True]
 
 
@@ -167,7 +167,7 @@ def test_pictures_are_made_only_a_few_ahead():
         return -item
 
     with ThreadPoolExecutor(1) as pool:
-        values = zoom._ahead(pool, make, list(range(9)), 2)
+        values = close_ups._ahead(pool, make, list(range(9)), 2)
         assert next(values) == 0 and next(values) == -1 and len(started) <= 4
         assert list(values) == [-2, -3, -4, -5, -6, -7, -8]
 
@@ -179,7 +179,7 @@ def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measu
     visited = phys.height_counts(np.linspace(0.5, 8.0, 40), np.ones(40))
     args = jnp.zeros((1, 48)), jnp.zeros(1, jnp.int32), visited
     layer = model.init(jax.random.PRNGKey(0), *args)["params"]
-    rays = close_ups.flight_rays(zooms, sightings)
+    rays = o2t_close_ups.flight_rays(zooms, sightings)
     assert len(rays.dt) >= 6 and rays.moments == (9, 11)
     found, losses = law_finetune.train_law(layer, visited, rays)
     assert losses[-1] < 0.1 * losses[0]
@@ -193,14 +193,14 @@ def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measu
 
 def test_a_camera_that_missed_a_moment_is_left_out_of_its_flight(measured):
     zooms, sightings = measured
-    whole = close_ups.flight_rays(zooms, sightings._replace(seen=np.ones(len(sightings.seen), bool)))
+    whole = o2t_close_ups.flight_rays(zooms, sightings._replace(seen=np.ones(len(sightings.seen), bool)))
     first = np.flatnonzero(zooms.flight == zooms.flight[0])[0]
     seen = np.ones(len(sightings.seen), bool)
     seen[first] = False
-    less = close_ups.flight_rays(zooms, sightings._replace(seen=seen))
+    less = o2t_close_ups.flight_rays(zooms, sightings._replace(seen=seen))
     assert len(less.dt) == len(whole.dt) - 1, "of two cameras one alone tells no place"
     with pytest.raises(UsageError, match="more --zooms"):
-        close_ups.flight_rays(zooms, sightings._replace(seen=np.zeros(len(seen), bool)))
+        o2t_close_ups.flight_rays(zooms, sightings._replace(seen=np.zeros(len(seen), bool)))
 
 
 def test_rays_meet_where_they_cross():
@@ -209,8 +209,9 @@ def test_rays_meet_where_they_cross():
     direction = (point - origin) / np.linalg.norm(point - origin, axis=-1, keepdims=True)
     weight = np.array([[1.0, 1, 1], [1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 0]])
     direction[1, 2] = direction[1, 1]  # of no weight, so of no effect
-    met, miss = close_ups.rays_meet(origin, direction, weight)
+    met, miss = o2t_close_ups.rays_meet(origin, direction, weight)
     np.testing.assert_allclose(met[:3], point[:3, 0], atol=1e-9)
     np.testing.assert_allclose(miss, 0.0, atol=1e-9)
-    aside, miss = close_ups.rays_meet(origin[:1, :2] + [[[0, 0, 0.1], [0, 0, 0]]], direction[:1, :2], weight[:1, :2])
+    shifted = origin[:1, :2] + [[[0, 0, 0.1], [0, 0, 0]]]
+    aside, miss = o2t_close_ups.rays_meet(shifted, direction[:1, :2], weight[:1, :2])
     assert 0.0 < miss[0] <= 0.1 and np.linalg.norm(aside - point[0]) < 0.5

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.studies import interval_coverage as coverage
 from experiments.studies import law_form as study
-from o2t_jax.evaluation.o2t import law_form as forms
+from o2t_jax.evaluation.o2t import law_form
 from o2t_jax.geometry.camera import intrinsics_for
 
 LENS = intrinsics_for(512, 512)
@@ -28,17 +28,17 @@ def test_of_a_constant_law_nothing_is_named():
     rng = np.random.default_rng(1)
     for _ in range(3):
         exact = coverage.draw_tracks(rng, np.array([9.5]), coverage.Study(1, 40, 0.3, 512), "constant")
-        assert forms.named(forms.leads(forms.fit_forms(exact, LENS))) is None
+        assert law_form.named(law_form.leads(law_form.fit_forms(exact, LENS))) is None
 
 
 def test_leads_by_hand():
     rng = np.random.default_rng(2)
     tracks = coverage.draw_tracks(rng, np.array([9.5, 8.0]), coverage.Study(1, 30, 0.1, 512))
-    fits = forms.fit_forms(tracks, LENS)
-    ahead = forms.leads(fits, 0.1)
+    fits = law_form.fit_forms(tracks, LENS)
+    ahead = law_form.leads(fits, 0.1)
     squares = {form: fit.squared_sum for form, fit in fits.items()}
     assert ahead["hyperbolic"] == pytest.approx(0.5 * (squares["linear"] - squares["hyperbolic"]) / 0.01)
     assert ahead["linear"] == pytest.approx(-ahead["hyperbolic"])
     assert squares["constant"] > squares["linear"], "it is contained in it"
-    assert forms.named({"a": forms.LEAD, "b": -1.0}) == "a"
-    assert forms.named({"a": 0.99 * forms.LEAD, "b": -1.0}) is None
+    assert law_form.named({"a": law_form.LEAD, "b": -1.0}) == "a"
+    assert law_form.named({"a": 0.99 * law_form.LEAD, "b": -1.0}) is None

@@ -12,6 +12,7 @@ from o2t_jax.evaluation.o2t.refined_law import Sightings, as_tracks, measure, re
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import rkn4_step, semi_implicit_euler_step
+from tests.defaults import o2t_model
 
 SIZE = 1024
 INTRINSICS = intrinsics_for(SIZE, SIZE)
@@ -175,6 +176,8 @@ def test_the_networks_sightings_come_back_as_pixels_of_the_full_picture():
     for picture in pictures[:2]:
         picture[12:17, 14:19] = 255
     windows = SimpleNamespace(pictures=pictures, window=corners)
-    found = measure(Bright(camera_size=SIZE), {}, windows, SIZE, batch=2)
+    usual = o2t_model(camera_size=SIZE)
+    fields = {name: getattr(usual, name) for name in Bright.__dataclass_fields__ if name not in ("parent", "name")}
+    found = measure(Bright(**fields), {}, windows, SIZE, batch=2)
     assert found.seen.tolist() == [True, True, False]
     np.testing.assert_allclose(found.pixels[:2], corners[:2] + np.array([16.5, 14.5]), atol=0.02)

@@ -38,8 +38,8 @@ class FlightWindows(NamedTuple):
     """All windows of all flights of some setups, N in all, in the world frame; for a bundle adjustment.
 
     `pictures`, `backgrounds` uint8 [N, S, S, 3]; `window` float32 [N, 2] (u0, v0) px; `para` float64 [N, 6]; `flight`
-    [N], 0, 1, 2 ... over all setups; `camera`, `moment` [N] within the setup's survey; `setup_seed` [N]; `position` [N, 3] m
-    and `radius` [N] m are rough, from the pictures.
+    [N], 0, 1, 2 ... over all setups; `camera`, `moment` [N] within the setup's survey; `setup_seed` [N]; `position`
+    [N, 3] m and `radius` [N] m are rough, from the pictures.
     """
 
     pictures: np.ndarray

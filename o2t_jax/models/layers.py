@@ -70,20 +70,25 @@ class Conv(nn.Module):
         x, kernel, bias = promote_dtype(x, *self.Conv_0(x.shape[-1]), dtype=self.dtype)
         return ops.conv(x, kernel, bias, self.strides)
 
+    def unbiased(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The convolution without its bias, and the bias: for `res_blocks`."""
+        x, kernel, bias = promote_dtype(x, *self.Conv_0(x.shape[-1]), dtype=self.dtype)
+        return ops.conv(x, kernel, None, self.strides), bias
+
 
 class UpsampleConv(nn.Module):
-    """3x3 convolution of a map, enlarged by two, beside maps of that size."""
+    """3x3 convolution of a map, enlarged by two, beside maps of that size; and its bias, for `res_blocks`."""
 
     features: int
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> jax.Array:
-        """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features]."""
+    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features], [features]."""
         channels = sum(v.shape[-1] for v in (x, *beside))
         params = ConvParams(self.features, name="Conv_0")(channels)
         x, kernel, bias, *beside = promote_dtype(x, *params, *beside, dtype=self.dtype)
-        return ops.upsample_conv(x, beside, kernel, bias)
+        return ops.upsample_conv(x, beside, kernel), bias
 
 
 def groups_of(channels: int) -> int:
@@ -122,21 +127,26 @@ class NormAct(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """x + (GroupNorm, SiLU, conv3) twice; the second convolution starts at zero, so the block starts as identity."""
+    """Parameters of a residual block; its second convolution starts at zero, so the block starts as identity."""
 
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        channels = x.shape[-1]
+    def __call__(self, channels: int) -> ops.Block:
         parts = []
         for kernel_init in (lecun_normal, zeros):
             scale, shift = NormAct().parameters(channels)
             kernel, bias = Conv(channels, kernel_init=kernel_init).parameters(channels)
-            x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+            kernel, bias = promote_dtype(kernel, bias, dtype=self.dtype)
             parts.append(ops.NormConv(scale, shift, kernel, bias))
         first, second = parts
-        return ops.res_block(x, first, second, groups_of(channels))
+        return first, second
+
+
+def res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[ResBlock], remat: bool = False) -> jax.Array:
+    """`ops.res_blocks`: `x` [B, H, W, C] and the bias of the convolution before it -> [B, H, W, C]."""
+    run = jax.checkpoint(ops.res_blocks, static_argnums=(3,)) if remat else ops.res_blocks
+    return run(x, bias, [block(x.shape[-1]) for block in blocks], groups_of(x.shape[-1]))
 
 
 class Attention(nn.Module):

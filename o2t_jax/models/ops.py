@@ -89,14 +89,17 @@ def at_least_float32(x: jax.Array) -> jax.Array:
 
 
 @_op
-def conv(x: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int = 1) -> jax.Array:
+def conv(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, stride: int = 1) -> jax.Array:
     """'Same' convolution: `x` [B, H, W, C], `kernel` [k, k, C, D], `bias` [D] -> [B, H/stride, W/stride, D]."""
     strides, layout = (stride, stride), ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=layout) + bias
+    y = lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=layout)
+    return y if bias is None else y + bias
 
 
 @_op
-def upsample_conv(x: jax.Array, beside: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def upsample_conv(
+    x: jax.Array, beside: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array | None = None
+) -> jax.Array:
     """Convolution of `x`, enlarged by two, beside maps of that size: a decoder's way up.
 
     Args: `x` [B, H, W, C]; `beside` [B, 2H, 2W, C_i] each; `kernel` [3, 3, C + sum of C_i, D]. -> [B, 2H, 2W, D].
@@ -133,13 +136,22 @@ class NormConv(NamedTuple):
     bias: jax.Array
 
 
+Block = tuple[NormConv, NormConv]
+
+
 @_op
-def res_block(x: jax.Array, first: NormConv, second: NormConv, groups: int) -> jax.Array:
-    """x + (GroupNorm, SiLU, 3x3 convolution) twice: [B, H, W, C] -> the same."""
-    y = x
-    for part in (first, second):
-        y = conv(group_norm(y, part.scale, part.shift, groups, silu=True), part.kernel, part.bias)
-    return x + y
+def res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[Block], groups: int) -> jax.Array:
+    """Residual blocks, each x + (GroupNorm, SiLU, 3x3 convolution) twice: `x` [B, H, W, C] -> the same shape.
+
+    `bias` [C] is that of the convolution before them, where it is not yet added to `x`.
+    """
+    x = x if bias is None else x + bias
+    for block in blocks:
+        y = x
+        for part in block:
+            y = conv(group_norm(y, part.scale, part.shift, groups, silu=True), part.kernel, part.bias)
+        x = x + y
+    return x
 
 
 @_op
@@ -175,7 +187,7 @@ def enlarge(maps: jax.Array, height: int, width: int) -> jax.Array:
 
 
 @_op
-def stem(pictures: jax.Array, para_maps: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def stem(pictures: jax.Array, para_maps: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """3x3 convolution of `input_channels`, of the kernel's type: `kernel` [3, 3, 23, D] -> [B, H, W, D]."""
     wide = jnp.promote_types(pictures.dtype, kernel.dtype)
     channels = input_channels(pictures.astype(wide), para_maps.astype(wide))

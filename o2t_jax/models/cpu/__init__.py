@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from o2t_jax.models.cpu.attention import attention
-from o2t_jax.models.cpu.block import res_block
+from o2t_jax.models.cpu.block import res_blocks
 from o2t_jax.models.cpu.convolution import conv
 from o2t_jax.models.cpu.filters import separable
 from o2t_jax.models.cpu.gather import bilinear
@@ -25,7 +25,7 @@ TWINS: Mapping[str, Callable] = {
     "cayley": cayley,
     "conv": conv,
     "group_norm": group_norm,
-    "res_block": res_block,
+    "res_blocks": res_blocks,
     "separable": separable,
     "stem": stem,
     "upsample_conv": upsample_conv,

@@ -204,13 +204,13 @@ def _halving_conv3_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.
 halving_conv3.defvjp(_halving_conv3_forward, _halving_conv3_backward)
 
 
-def conv(x: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int = 1) -> jax.Array:
+def conv(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, stride: int = 1) -> jax.Array:
     """`ops.conv`."""
-    return add_bias(unbiased_conv(x, kernel, stride), bias)
+    y = _unbiased(x, kernel, stride)
+    return y if bias is None else add_bias(y, bias)
 
 
-def unbiased_conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """`ops.conv` without its bias."""
+def _unbiased(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     if kernel.shape[:2] == (3, 3):
         if stride == 1:
             return conv3(x, kernel)

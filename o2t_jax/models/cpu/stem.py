@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from o2t_jax.models.cpu.convolution import conv, unbiased_conv
+from o2t_jax.models.cpu.convolution import conv
 from o2t_jax.models.cpu.norm import add_bias
 from o2t_jax.models.ops import GREY, INPUT_CHANNELS, NUM_INPUTS, enlarge, input_channels
 
@@ -35,7 +35,7 @@ def _sums_of_planes() -> np.ndarray:
 SUMS_OF_PLANES = _sums_of_planes()
 
 
-def stem(pictures: jax.Array, para_maps: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def stem(pictures: jax.Array, para_maps: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """`ops.stem`. Channels of bfloat16 are made all the same: planes would round the differences."""
     b, _, height, width, _ = pictures.shape
     if kernel.dtype == jnp.bfloat16:
@@ -45,7 +45,8 @@ def stem(pictures: jax.Array, para_maps: jax.Array, kernel: jax.Array, bias: jax
     kernel = jnp.einsum("pc,hwcf->hwpf", sums, kernel, precision=jax.lax.Precision.HIGHEST)
     of_colours, of_para = jnp.split(kernel, [3 * NUM_INPUTS], axis=2)
     colours = jnp.moveaxis(pictures, 1, 3).reshape(b, height, width, -1)
-    return add_bias(unbiased_conv(colours, of_colours) + convolve_enlarged(para_maps, of_para, height, width), bias)
+    y = conv(colours, of_colours) + convolve_enlarged(para_maps, of_para, height, width)
+    return y if bias is None else add_bias(y, bias)
 
 
 def _shifted_enlargement(size: int, to: int, dtype: jnp.dtype) -> jax.Array:

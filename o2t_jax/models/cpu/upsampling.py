@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from o2t_jax.models import ops
-from o2t_jax.models.cpu.convolution import conv, convolve, unbiased_conv
+from o2t_jax.models.cpu.convolution import conv, convolve
 from o2t_jax.models.cpu.norm import add_bias
 
 # Products a tap from which it is faster; with fewer, its kernels take longer to compile than a run has of them.
@@ -27,13 +27,15 @@ def worthwhile(x: jax.Array, features: int) -> bool:
     return math.prod(x.shape) * features >= WORTH
 
 
-def upsample_conv(x: jax.Array, beside: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def upsample_conv(
+    x: jax.Array, beside: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array | None = None
+) -> jax.Array:
     """`ops.upsample_conv`."""
     if not worthwhile(x, kernel.shape[3]):
         return conv(jnp.concatenate([ops.upsample(x), *beside], axis=-1), kernel, bias)
     small, large = jnp.split(kernel, [x.shape[-1]], axis=2)
-    rest = unbiased_conv(jnp.concatenate(beside, axis=-1), large)
-    return add_bias(enlarged_conv3(x, small) + rest, bias)
+    y = enlarged_conv3(x, small) + conv(jnp.concatenate(beside, axis=-1), large)
+    return y if bias is None else add_bias(y, bias)
 
 
 @jax.custom_vjp

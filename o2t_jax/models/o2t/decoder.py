@@ -20,6 +20,7 @@ from o2t_jax.models.layers import (
     UpsampleConv,
     lecun_normal,
     level_widths,
+    res_blocks,
     zeros,
 )
 from o2t_jax.models.o2t.encoders import LEVELS, STRIDE
@@ -37,7 +38,6 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, h: jax.Array, skips: Sequence[jax.Array], extra: jax.Array | None = None) -> jax.Array:
         """`h` float32 [B, latent_dim], the encoder's `skips`, `extra` [B, H, W, E] -> logits float32 [B, H, W, 3]."""
-        block = nn.remat(ResBlock) if self.remat else ResBlock
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)
         height, width = skips[0].shape[1:3]
@@ -49,9 +49,9 @@ class Decoder(nn.Module):
             beside = [skips[LEVELS - 1 - level]]
             if extra is not None and level == LEVELS - 1:
                 beside.append(extra)
-            x = UpsampleConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x, beside)
-            for i in range(2):
-                x = block(self.dtype, name=f"level{level + 1}_res{i + 1}")(x)
+            x, bias = UpsampleConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x, beside)
+            blocks = [ResBlock(self.dtype, name=f"level{level + 1}_res{i + 1}") for i in range(2)]
+            x = res_blocks(x, bias, blocks, self.remat)
             if level == 0:
                 x = attention(self.dtype, name="level1_attention")(x)
         # [B, H, W, 16]

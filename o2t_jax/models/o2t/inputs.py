@@ -48,7 +48,7 @@ class Stem(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, pictures: jax.Array, para_maps: jax.Array) -> jax.Array:
-        """`pictures` float32 [B, 4, H, W, 3] in 0..1, `para_maps` [B, 5, 8, 8] -> [B, H, W, features]."""
+    def __call__(self, pictures: jax.Array, para_maps: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """`pictures` float32 [B, 4, H, W, 3] in 0..1, `para_maps` [B, 5, 8, 8] -> [B, H, W, features], its bias."""
         kernel, bias = promote_dtype(*ConvParams(self.features, name="Conv_0")(ops.INPUT_CHANNELS), dtype=self.dtype)
-        return ops.stem(pictures, para_maps, kernel, bias)
+        return ops.stem(pictures, para_maps, kernel), bias

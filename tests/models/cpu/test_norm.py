@@ -8,7 +8,7 @@ import pytest
 
 from o2t_jax.models import ops
 from o2t_jax.models.cpu import norm
-from o2t_jax.models.cpu.block import res_block
+from o2t_jax.models.cpu.block import res_blocks
 
 from .compare import compare
 
@@ -39,14 +39,18 @@ def test_both_sums_are_those_of_the_pixels(batch: int, rows: int, channels: int)
 
 
 @pytest.mark.parametrize("size", [8, 64])
-def test_a_block_whose_biases_take_no_passes_is_the_plain_block(size: int) -> None:
+def test_blocks_whose_biases_wait_are_the_plain_blocks(size: int) -> None:
     rng = np.random.default_rng(0)
-    shapes = [(8,), (8,), (3, 3, 8, 8), (8,)] * 2
+    shapes = [(8,), (8,), (3, 3, 8, 8), (8,)] * 2 + [(8,)]
     params = [jnp.asarray(rng.normal(scale=0.3, size=shape), jnp.float32) for shape in shapes]
     x = jnp.asarray(rng.normal(size=(2, size, size, 8)), jnp.float32)
 
     def through(block):
-        return lambda x, *p: block(x, ops.NormConv(*p[:4]), ops.NormConv(*p[4:]), 4)
+        def apply(x, *p):
+            one, other = ops.NormConv(*p[:4]), ops.NormConv(*p[4:8])
+            return block(block(x, p[8], [(one, other), (other, one)], 4), None, [(other, one)], 4)
+
+        return apply
 
     # Gradients that sum over all pixels nearly cancel: 1e-5 of the largest is asked for.
-    compare(through(res_block), through(ops.res_block), x, *params, scale=size)
+    compare(through(res_blocks), through(ops.res_blocks), x, *params, scale=size)

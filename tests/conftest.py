@@ -25,11 +25,12 @@ LONG = (
     "models/o2t/test_network.py",
     "models/o2t/test_forms.py",
     "systems/test_o2t_system.py",
-    "systems/test_default_compiler.py",
+    "systems/test_lowering.py",
+    "systems/test_every_system.py",
     "test_roomphys_command.py",
     "training/test_runs.py",
     "test_readme.py",
-    "evaluation/test_zoom.py",
+    "evaluation/o2t/test_close_ups.py",
 )
 
 

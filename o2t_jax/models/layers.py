@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import flax.linen as nn
 import jax
@@ -70,23 +70,29 @@ class Conv(nn.Module):
         x, kernel, bias = promote_dtype(x, *self.Conv_0(x.shape[-1]), dtype=self.dtype)
         return ops.conv(x, kernel, bias, self.strides)
 
-    def unbiased(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The convolution without its bias, and the bias: for `res_blocks`."""
+    def without_bias(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The convolution without its bias, and the bias: for `conv_blocks`."""
         x, kernel, bias = promote_dtype(x, *self.Conv_0(x.shape[-1]), dtype=self.dtype)
         return ops.conv(x, kernel, None, self.strides), bias
 
 
 class UpsampleConv(nn.Module):
-    """3x3 convolution of a map, enlarged by two, beside maps of that size; and its bias, for `res_blocks`."""
+    """3x3 convolution, with bias, of a map enlarged by two beside maps of that size."""
 
     features: int
     dtype: Any = None
 
-    @nn.compact
-    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features], [features]."""
-        channels = sum(v.shape[-1] for v in (x, *beside))
-        params = ConvParams(self.features, name="Conv_0")(channels)
+    def setup(self) -> None:
+        self.Conv_0 = ConvParams(self.features)
+
+    def __call__(self, x: jax.Array, beside: Sequence[jax.Array]) -> jax.Array:
+        """`x` [B, H, W, C], `beside` [B, 2H, 2W, any] each -> [B, 2H, 2W, features]."""
+        y, bias = self.without_bias(x, beside)
+        return y + bias
+
+    def without_bias(self, x: jax.Array, beside: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """See `Conv.without_bias`."""
+        params = self.Conv_0(sum(v.shape[-1] for v in (x, *beside)))
         x, kernel, bias, *beside = promote_dtype(x, *params, *beside, dtype=self.dtype)
         return ops.upsample_conv(x, beside, kernel), bias
 
@@ -143,8 +149,24 @@ class ResBlock(nn.Module):
         return first, second
 
 
-def res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[ResBlock], remat: bool = False) -> jax.Array:
-    """`ops.res_blocks`: `x` [B, H, W, C] and the bias of the convolution before it -> [B, H, W, C]."""
+class Convolution(Protocol):
+    """A layer that ends with a bias, and can leave it to the blocks after it."""
+
+    def without_bias(self, *maps: Any) -> tuple[jax.Array, jax.Array]: ...
+
+
+def conv_blocks(first: Convolution, maps: Sequence[Any], blocks: Sequence[ResBlock], remat: bool = False) -> jax.Array:
+    """`first(*maps)`, then residual blocks -> [B, H, W, C]. The bias of `first` is added within `ops.res_blocks`."""
+    x, bias = first.without_bias(*maps)
+    return _res_blocks(x, bias, blocks, remat)
+
+
+def res_blocks(x: jax.Array, blocks: Sequence[ResBlock], remat: bool = False) -> jax.Array:
+    """Residual blocks of `x` [B, H, W, C] -> [B, H, W, C]."""
+    return _res_blocks(x, None, blocks, remat)
+
+
+def _res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[ResBlock], remat: bool) -> jax.Array:
     run = jax.checkpoint(ops.res_blocks, static_argnums=(3,)) if remat else ops.res_blocks
     return run(x, bias, [block(x.shape[-1]) for block in blocks], groups_of(x.shape[-1]))
 

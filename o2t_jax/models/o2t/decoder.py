@@ -18,9 +18,9 @@ from o2t_jax.models.layers import (
     NormAct,
     ResBlock,
     UpsampleConv,
+    conv_blocks,
     lecun_normal,
     level_widths,
-    res_blocks,
     zeros,
 )
 from o2t_jax.models.o2t.encoders import LEVELS, STRIDE
@@ -49,9 +49,9 @@ class Decoder(nn.Module):
             beside = [skips[LEVELS - 1 - level]]
             if extra is not None and level == LEVELS - 1:
                 beside.append(extra)
-            x, bias = UpsampleConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")(x, beside)
+            conv = UpsampleConv(out_widths[level], dtype=self.dtype, name=f"level{level + 1}_conv")
             blocks = [ResBlock(self.dtype, name=f"level{level + 1}_res{i + 1}") for i in range(2)]
-            x = res_blocks(x, bias, blocks, self.remat)
+            x = conv_blocks(conv, (x, beside), blocks, self.remat)
             if level == 0:
                 x = attention(self.dtype, name="level1_attention")(x)
         # [B, H, W, 16]

@@ -8,7 +8,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.models.layers import Attention, Conv, Dense, NormAct, ResBlock, level_widths, res_blocks
+from o2t_jax.models.layers import (
+    Attention,
+    Conv,
+    Dense,
+    NormAct,
+    ResBlock,
+    conv_blocks,
+    level_widths,
+    res_blocks,
+)
 from o2t_jax.models.o2t.encoders import LEVELS
 from o2t_jax.models.o2t.inputs import Stem
 from o2t_jax.models.ops import at_least_float32
@@ -34,19 +43,19 @@ class Encoder(nn.Module):
         """
         attention = nn.remat(Attention) if self.remat else Attention
         widths = level_widths(self.base_ch)
-        x, bias = Stem(widths[0], self.dtype, name="stem")(pictures, para_maps)  # [B, H, W, 16]
+        conv, maps = Stem(widths[0], self.dtype, name="stem"), (pictures, para_maps)  # -> [B, H, W, 16]
         skips = []
         for level, width in enumerate(widths):
             blocks = [ResBlock(self.dtype, name=f"level{level + 1}_res{i + 1}") for i in range(2)]
-            x = res_blocks(x, bias, blocks, self.remat)
+            x = conv_blocks(conv, maps, blocks, self.remat)
             if level == LEVELS - 1:
                 x = attention(self.dtype, name=f"level{level + 1}_attention")(x)
             skips.append(x)
-            x, bias = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down").unbiased(x)
+            conv, maps = Conv(width, strides=2, dtype=self.dtype, name=f"level{level + 1}_down"), (x,)
         # [B, H/32, W/32, 256]
-        x = res_blocks(x, bias, [ResBlock(self.dtype, name="bottleneck_res1")], self.remat)
+        x = conv_blocks(conv, maps, [ResBlock(self.dtype, name="bottleneck_res1")], self.remat)
         x = attention(self.dtype, name="bottleneck_attention")(x)
-        x = res_blocks(x, None, [ResBlock(self.dtype, name="bottleneck_res2")], self.remat)
+        x = res_blocks(x, [ResBlock(self.dtype, name="bottleneck_res2")], self.remat)
         x = NormAct(self.dtype, name="head_norm")(x)
         pooled = jnp.mean(at_least_float32(x), axis=(1, 2))  # [B, 256]
         hidden = nn.silu(Dense(widths[-1], name="head1")(pooled))

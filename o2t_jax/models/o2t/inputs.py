@@ -47,8 +47,15 @@ class Stem(nn.Module):
     features: int
     dtype: Any = None
 
-    @nn.compact
-    def __call__(self, pictures: jax.Array, para_maps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`pictures` float32 [B, 4, H, W, 3] in 0..1, `para_maps` [B, 5, 8, 8] -> [B, H, W, features], its bias."""
-        kernel, bias = promote_dtype(*ConvParams(self.features, name="Conv_0")(ops.INPUT_CHANNELS), dtype=self.dtype)
+    def setup(self) -> None:
+        self.Conv_0 = ConvParams(self.features)
+
+    def __call__(self, pictures: jax.Array, para_maps: jax.Array) -> jax.Array:
+        """`pictures` float32 [B, 4, H, W, 3] in 0..1, `para_maps` [B, 5, 8, 8] -> [B, H, W, features]."""
+        x, bias = self.without_bias(pictures, para_maps)
+        return x + bias
+
+    def without_bias(self, pictures: jax.Array, para_maps: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See `layers.Conv.without_bias`."""
+        kernel, bias = promote_dtype(*self.Conv_0(ops.INPUT_CHANNELS), dtype=self.dtype)
         return ops.stem(pictures, para_maps, kernel), bias

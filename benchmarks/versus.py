@@ -4,8 +4,8 @@ python -m benchmarks.versus --other=DIR [--rows=seed64,seed512] [--seconds=240]
 
 DIR is another checkout of this repository (git worktree add DIR COMMIT); with --other=plain it is this one with the
 plain form of the network's operations instead of the CPU's. Each runs in a process of its own, under the settings of
-experiments.train, and makes a few steps in turn. Ratios are this checkout's time over the other's, of medians and of the
-shortest steps, by the clock and by the processors' time.
+experiments.train, and makes a few steps in turn. Ratios are this checkout's time over the other's, of medians and of
+the shortest steps, by the clock and by the processors' time.
 """
 
 from __future__ import annotations

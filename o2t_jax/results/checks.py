@@ -84,7 +84,8 @@ class ByValue:
 def _comparable(value: Any) -> Any:
     """Nested tuples in which NaN equals NaN."""
     if isinstance(value, np.ndarray):
-        return (str(value.dtype), value.shape, value.tobytes())
+        one_nan = np.where(np.isnan(value), np.nan, value) if value.dtype.kind == "f" else value
+        return (str(value.dtype), value.shape, one_nan.tobytes())
     if isinstance(value, Mapping):
         return tuple((name, _comparable(item)) for name, item in value.items())
     if isinstance(value, list | tuple):

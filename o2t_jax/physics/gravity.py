@@ -160,7 +160,7 @@ def gravity_of(world: Any) -> Gravity:
     for param in world_params().values():
         if param.name not in law.names and world.get(param.name, param.default) != param.default:
             raise UsageError(
-                f"world.{param.name}={world[param.name]} is no parameter of world.law={law.name}, which has "
+                f"world.{param.name}={world[param.name]} is not a parameter of world.law={law.name}, which has "
                 f"{', '.join(law.names)}: remove it, or choose another law of {', '.join(LAWS)}"
             )
     gravity = Gravity.of(law.name, **{param.name: world.get(param.name, param.default) for param in law.params})

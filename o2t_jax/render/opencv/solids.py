@@ -200,7 +200,7 @@ def _polygons(
 
 
 class Layer(NamedTuple):
-    """A solid with what one camera sees of it."""
+    """A solid with its patch in the picture of one camera."""
 
     solid: Solid
     patch: Patch

@@ -139,7 +139,7 @@ def table(*methods, by=(), **fields):
         (lambda: Table({}, []), "columns is empty"),
         (lambda: Table({"n": Column()}, [{"n": 1}, {"m": 2}]), "row 1 and columns differ by 'm', 'n'"),
         (lambda: Table({"n": Column()}, [{"n": [1]}]), "row 0, column 'n' holds a list"),
-        (lambda: Column(spec="x.2"), "no format"),
+        (lambda: Column(spec="x.2"), "not a number format"),
         (lambda: table((1, "ours")), "the table has no row of a baseline"),
         (lambda: table((1, "ours"), (1, "still"), (2, "ours"), by=("n",)), "n=2 has no row of a baseline"),
         (lambda: table((1, "still"), by=("m",)), "'m' is not a column"),

@@ -83,7 +83,7 @@ def gif(frames: np.ndarray, fps: float) -> bytes:
 
 
 def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
-    """uint8 [..., H, W, 3] by a whole factor, so that the longer side has at least `least` px; without smoothing."""
+    """uint8 [..., H, W, 3] enlarged by a whole factor without smoothing: the longer side gets at least `least` px."""
     factor = max(1, -(-least // max(pixels.shape[-3:-1])))
     return pixels.repeat(factor, axis=-3).repeat(factor, axis=-2)
 

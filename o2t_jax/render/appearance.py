@@ -33,7 +33,7 @@ RAMP_COLOUR = (206, 178, 138)
 SIDE_SHADE, TOP_GAIN, BACK_SHADE, EDGE_SHADE = 0.62, 0.38, 0.52, 0.55
 # A picture of this many rows has edges 1 px thick.
 EDGE_ROWS = 512
-# Ramp and bars are drawn on a canvas 4 or 2 times as fine while their box holds at most so many pixels.
+# Ramp and bars are drawn on a canvas 4 or 2 times as fine while their box has at most this many pixels.
 CANVASES = ((4, 24_000), (2, 100_000), (1, None))
 # A ball deeper in the ramp than this share of its radius is partly inside: which is in front is decided by depth.
 TOUCH = 0.999

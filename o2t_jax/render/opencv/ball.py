@@ -1,6 +1,6 @@
 """Shaded balls and their shadows: true outlines, exact coverage, one light from straight above.
 
-Brightness is a smooth function of the surface normal's height alone, so a ball keeps its look wherever it is seen from,
+Brightness is a smooth function of the surface normal's height alone, so a ball looks the same from everywhere,
 and turning the whole world about the vertical changes nothing. All balls of a call are computed together:
 their geometry as arrays [N], the small ones' pixels as arrays [N, h, w].
 """

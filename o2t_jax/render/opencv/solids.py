@@ -132,7 +132,7 @@ def _closest_in_profile(up: float, z: float, f: RampFrame, height: float) -> tup
 
 
 class ScaleBar:
-    """A thin red bar along y, across (`x`, 0)."""
+    """A thin red bar along y, centred at (`x`, 0)."""
 
     def __init__(self, x: float, half_length: float):
         self.x, self.half_length = x, half_length

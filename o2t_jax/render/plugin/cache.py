@@ -26,7 +26,8 @@ class PictureCache:
     """Render calls and their pictures under `folder`, one file a call, for one module.
 
     A file holds: magic, the key's digest, a SHA-256 over the rest, the compressed bytes. It appears under its name
-    complete or not at all (written beside, then renamed); a damaged one is treated as absent and written again.
+    complete or not at all (written to a temporary file, then renamed). A damaged file is treated as absent and
+    written again.
 
     Raises: UsageError where `folder` cannot be made or written.
     """

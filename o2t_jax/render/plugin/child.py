@@ -5,9 +5,9 @@ numpy and the module only, Python 3.8 or newer; never import `o2t_jax` here.
 
     python plugin_child.py FD          FD: the child's end of a socket pair
 
-What the module prints must not reach the program (sealed RoomPhys modules print the law that is to be found), so:
-descriptors 0, 1, 2 point at the null device before the module is imported; the socket is the only way back; replies
-are a fixed binary header and raw bytes, parsed and checked by the parent (no pickle); of an exception only the name
+What the module prints must not reach the program (sealed RoomPhys modules print the law that is to be found), so
+descriptors 0, 1, 2 point at the null device before the module is imported, and the socket is the only way back. Replies
+are a fixed binary header and raw bytes, parsed and checked by the parent (no pickle). Of an exception only the name
 of a built-in type and a line number are reported, never its message or its own name.
 
 Request: 4-byte length, JSON. Reply: `HEADER` (magic, kind, code, six numbers, payload length), payload.

@@ -35,7 +35,7 @@ class RampSolid(NamedTuple):
     """The ramp before a camera: three faces (top, back, the nearer side), four edges each (a triangle has one far off).
 
     Attributes: `front` [3], 1 where the face is seen; `edge` [3, 4, 3]: a pixel with ray (x, y, 1) lies edge . ray px
-    inside of an edge; edges 0 and 2, 1 and 3 lie opposite; `shade` [3]; `gap` [3] m, the eye's distance from the face's
+    inside of an edge; edges 0 and 2, 1 and 3 are opposite; `shade` [3]; `gap` [3] m, the eye's distance from the face's
     plane, and `normal` [3, 3], its normal in camera axes; `growth` px, how much larger it is drawn on every side;
     `stroke` px, half the thickness of the edges' lines.
     """

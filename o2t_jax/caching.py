@@ -1,4 +1,4 @@
-"""A small cache that several threads share: each value is made once, by the first that asks for it."""
+"""A small cache that threads share. Each value is made once, by the first thread that requests it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class SharedCache(Generic[T]):
-    """The `size` values used last, each made once: threads that ask for one in the making wait for it."""
+    """Keeps the `size` last used values. Threads that request a value while it is being made wait for it."""
 
     def __init__(self, size: int) -> None:
         self._size, self._lock = size, threading.Lock()
         self._held: OrderedDict[Hashable, Future[T]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of `key`, by `make()` where it is not held. If `make` raises, all waiting callers get the
+        """The value of `key`, made by `make()` if it is not cached. If `make` raises, all waiting callers get the
         exception and nothing is cached."""
         with self._lock:
             future = self._held.get(key)

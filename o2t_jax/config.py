@@ -1,8 +1,8 @@
-"""What a config is made of: fields with a default and a meaning, in groups; and the checks that every config gets.
+"""The parts of a config: fields with a default and a meaning, in groups; and the checks of every config.
 
 A system states its fields once, as a tuple of `Group`s. The config that users change is `config_of(groups)`, a plain
-`ConfigDict`; `--help` shows the groups; the components' dataclasses have no defaults of their own (`from_flat`).
-Needs no JAX, so that `--help` and a mistyped field are answered at once.
+`ConfigDict`. `--help` shows the groups. The components' dataclasses have no defaults of their own (`from_flat`).
+This module does not import JAX, so that `--help` and errors about mistyped fields appear immediately.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 Config = Any  # an ml_collections.ConfigDict, whose stubs give every field the union of all types
 Value = bool | int | float | str | tuple
 
-# Names the fields that may differ when a run is resumed. Kept in a config and its JSON, but no setting.
+# Names the fields that may differ when a run is resumed. Kept in a config and its JSON, but not a setting.
 FREE_FIELDS = "free_fields"
 _SCALARS = (bool, int, float, str)
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text", tuple: "a tuple"}
@@ -45,13 +45,13 @@ class Field(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Fields that belong together, under the title that `--help` shows."""
+    """Related fields, under the title that `--help` shows."""
 
     title: str
     fields: tuple[Field, ...]
 
     def changed(self, **defaults: Value) -> Group:
-        """The same fields with other defaults. Raises KeyError for a name that the group lacks."""
+        """The same fields with other defaults. Raises KeyError for a name that is not in the group."""
         unknown = set(defaults) - {field.name for field in self.fields}
         if unknown:
             raise KeyError(f"group {self.title!r} has no field {', '.join(sorted(unknown))}")
@@ -86,7 +86,7 @@ def config_of(groups: Groups) -> Config:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields under dotted names; values as JSON gives them back (tuples become lists)."""
+    """Nested fields under dotted names; values as after a round trip through JSON (tuples become lists)."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -116,30 +116,30 @@ def did_you_mean(name: object, names: Iterable[str], cutoff: float = 0.6) -> str
 
 
 def nearest(name: object, names: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The name that is spelled most alike; None where none is near."""
+    """The name with the most similar spelling; None where none is near."""
     return next(iter(difflib.get_close_matches(str(name), list(names), 1, cutoff)), None)
 
 
 def unknown_choice(what: str, name: object, names: Iterable[str]) -> UsageError:
-    """The refusal of a value that is none of a few names, with the nearest."""
+    """The error for a value that is not one of `names`, with the nearest name."""
     names = list(names)
     hint = did_you_mean(name, names)
     return UsageError(f"{what}={name!r} is unknown: {hint}{' ' if hint else ''}choose one of {', '.join(names)}")
 
 
 def no_such_field(name: str, names: Iterable[str], fields: Mapping[str, Field] | None = None) -> UsageError:
-    """The refusal of a field that a config does not have, with the nearest name, or one whose meaning says the name."""
+    """The error for a field that a config does not have, with the nearest name, or a field whose meaning matches."""
     hint = did_you_mean(name, names, 0.7) or _by_meaning(name, fields or {}) or did_you_mean(name, names, 0.5)
     return UsageError(f"the config has no field {name!r}; {hint or '--help lists all fields'}")
 
 
 def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None:
-    """Refuses a config whose fields are not those of `groups`, or hold what JSON cannot.
+    """Rejects a config whose fields are not those of `groups`, or have values that JSON cannot hold.
 
-    Set right in place: None in a text becomes "", a whole number in a number's field a float; a nested part that was
-    replaced, such as `config.world = {"g0": 3.7}`, gets the defaults of what it lacks.
+    Corrected in place: None in a text field becomes "", an int in a float field a float. A nested part that was
+    replaced, such as `config.world = {"g0": 3.7}`, gets the defaults of its missing fields.
 
-    closed: False where a system outside the registry has not declared its fields: it may add some, unless their
+    closed: False for a system outside the registry that has not declared its fields. It may add fields, unless their
     names are near a declared one.
 
     Raises:
@@ -169,7 +169,7 @@ def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None
 
 
 def _check_set(config: Config, prefix: str = "") -> None:
-    """Refuses `config_dict.required_placeholder` without a value: reading it raises, without its name."""
+    """Rejects a `config_dict.required_placeholder` without a value. Reading it raises an error without its name."""
     for name in config:
         try:
             value = config[name]
@@ -201,20 +201,20 @@ def _check_value(config: Config, name: str, value: Any, field: Field | None) -> 
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON gives it back as it is. Subclasses do not count: numpy's float64 is one of float."""
+    """Whether JSON returns it unchanged. Subclasses are excluded: numpy's float64 is one of float."""
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     return value is None or type(value) in _SCALARS
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a field's value holds no NaN and no infinity."""
+    """Whether a field's value has no NaN and no infinity."""
     numbers = value if isinstance(value, list | tuple) else [value]
     return all(math.isfinite(number) for number in numbers if isinstance(number, float))
 
 
 def put(config: Config, name: str, value: Value) -> None:
-    """Sets a field by its dotted name, there or not, locked or not, whatever its type was."""
+    """Sets a field by its dotted name, whether or not it exists or the config is locked, and whatever its type was."""
     *parents, last = name.split(".")
     for parent in parents:
         config = config[parent]

@@ -17,10 +17,10 @@ from o2t_jax.types import Batch, PyTree
 
 
 class Run:
-    """A saved run at one of its steps; what was read is verified against its SHA-256 sums.
+    """A saved run at one of its steps. The files read are verified against their SHA-256 sums.
 
     Attributes: `workdir`, `step`, `config` (locked), `state` (`TrainState` of numpy arrays, without the optimiser's),
-    `readouts` (name -> what the system read out when it saved this step, JSON types). `system` and `predict` build
+    `readouts` (name -> the system's read-out when it saved this step, JSON types). `system` and `predict` build
     the model at first use.
     """
 
@@ -44,10 +44,10 @@ class Run:
         return build_system(self.config)
 
     def predict(self, batch: Batch) -> PyTree:
-        """What the model predicts for a batch, as numpy arrays [B, ...].
+        """The model's prediction for a batch, as numpy arrays [B, ...].
 
-        The system says what a batch holds (`system.sample_spec`, one sample) and what it predicts
-        (`System.predict`); targets may be in the batch, they are not used.
+        The contents of a batch are given by `system.sample_spec` (one sample), the prediction by
+        `System.predict`. Targets in the batch are allowed and not used.
         """
         arrays = {name: np.asarray(value) for name, value in batch.items()}
         return jax.tree.map(np.asarray, self._predict(self.state.params, self.state.extra, arrays))
@@ -62,7 +62,7 @@ def load(workdir: str | Path, step: int | str | None = None, *, seed: int = 0) -
 
     Args:
         step: a step that was kept, "latest" (also None) or "best".
-        seed: which one of a run that trained several seeds side by side (`config.seeds`), from 0.
+        seed: which seed of a run that trained several (`config.seeds`), from 0.
 
     Raises:
         UsageError: no such folder, checkpoint, step or seed; a damaged or foreign checkpoint.

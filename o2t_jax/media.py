@@ -1,7 +1,7 @@
-"""Pictures and films as the bytes of files that a browser shows: PNG, H.264 in MP4, GIF. Knows nothing of results.
+"""Pictures and films as the bytes of files that a browser shows: PNG, H.264 in MP4, GIF. Independent of `results`.
 
-Films are encoded by PyAV (FFmpeg). Builds of FFmpeg may lack an H.264 encoder, or have one that does not start; then a
-film becomes a GIF, which every browser plays too, in 256 colours a frame.
+Films are encoded by PyAV (FFmpeg). Builds of FFmpeg may lack an H.264 encoder, or have one that does not start. A film
+then becomes a GIF, which every browser plays too, with 256 colours per frame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ H264_ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox")  # the first tha
 LEAST_SIDE = 16  # px; encoders refuse smaller pictures
 _QUALITY = {"libx264": {"crf": "18", "preset": "medium"}}
 _LEAST_GIF_MS = 20  # browsers show anything shorter at 100 ms
-_BT709 = 1  # colour matrix, as FFmpeg numbers them
+_BT709 = 1  # colour matrix, FFmpeg's number
 _LIMITED = 1  # colour range
 
 Format = Literal["mp4", "gif"]
@@ -33,7 +33,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def film(frames: np.ndarray, fps: float) -> tuple[bytes, Format]:
-    """uint8 [T, H, W, 3] as a film at `fps` frames/s, and its kind: "mp4" where H.264 can be encoded, else "gif"."""
+    """uint8 [T, H, W, 3] as a film at `fps` frames/s, and its format: "mp4" where H.264 can be encoded, else "gif"."""
     from av.codec.codec import UnknownCodecError
     from av.error import FFmpegError
 
@@ -46,14 +46,14 @@ def film(frames: np.ndarray, fps: float) -> tuple[bytes, Format]:
 
 
 def mp4(frames: np.ndarray, fps: float, encoder: str = H264_ENCODERS[0]) -> bytes:
-    """H.264 as browsers play it: 4:2:0, even sides (the last row and column repeated), the index at the file's start.
+    """H.264 that browsers play: 4:2:0, even sides (the last row and column repeated), the index at the file's start.
 
     Raises: UnknownCodecError where FFmpeg's build lacks the encoder, FFmpegError where it does not start.
     """
     import av
 
     frames = _padded(frames)
-    with tempfile.TemporaryDirectory() as folder:  # the index is moved to the start by reading the file again
+    with tempfile.TemporaryDirectory() as folder:  # FFmpeg must read the file again to move the index to its start
         path = Path(folder) / "film.mp4"
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
             rate = Fraction(fps).limit_denominator(1000)
@@ -74,7 +74,7 @@ def mp4(frames: np.ndarray, fps: float, encoder: str = H264_ENCODERS[0]) -> byte
 
 
 def gif(frames: np.ndarray, fps: float) -> bytes:
-    """A GIF that repeats for ever. At most 50 frames/s; frames that equal the one before are shown longer instead."""
+    """A GIF that repeats for ever, at most 50 frames/s. A repeated frame is stored once and shown longer."""
     first, *rest = (Image.fromarray(np.ascontiguousarray(pixels)) for pixels in frames)
     file = io.BytesIO()
     duration = max(_LEAST_GIF_MS, round(1000.0 / fps))
@@ -83,7 +83,7 @@ def gif(frames: np.ndarray, fps: float) -> bytes:
 
 
 def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
-    """uint8 [..., H, W, 3] by a whole factor, so that the longer side has at least `least` px; nothing is smoothed."""
+    """uint8 [..., H, W, 3] enlarged by a whole factor without smoothing: the longer side gets at least `least` px."""
     factor = max(1, -(-least // max(pixels.shape[-3:-1])))
     return pixels.repeat(factor, axis=-3).repeat(factor, axis=-2)
 

@@ -1,7 +1,7 @@
-"""Things of one kind by name: systems, environments, laws, scenes, encoders, log writers.
+"""Registries of objects by name: systems, environments, laws, scenes, encoders, log writers.
 
-A name that is not registered is refused with the nearest one. An entry may be the text "module:attribute", imported
-at first use, so that importing a registry needs neither JAX nor the thing itself.
+An unknown name is rejected, and the nearest one suggested. An entry may be the text "module:attribute", imported at
+first use, so that importing a registry needs neither JAX nor the object itself.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Name -> a thing of type T, or where to import it from: "package.module:attribute".
+    """Name -> an object of type T, or where to import it from: "package.module:attribute".
 
-    Args: `what`, the config field or word that a refusal starts with; `entries`, the first ones; `foreign`, whether
-    `get` also takes "package.module:attribute" for a thing of the user's own that is not registered.
+    Args: `what`, the config field or word at the start of error messages; `entries`, the initial ones; `foreign`,
+    whether `get` also takes "package.module:attribute" for a user's own object that is not registered.
     """
 
     def __init__(self, what: str, entries: Mapping[str, T | str] | None = None, *, foreign: bool = False) -> None:
@@ -29,17 +29,17 @@ class Registry(Generic[T]):
         self._entries: dict[str, T | str] = dict(entries or {})
 
     def register(self, name: str, entry: T | str) -> None:
-        """Adds an entry. Raises UsageError where the name is taken."""
+        """Adds an entry. Raises UsageError if the name is taken."""
         if name in self._entries:
             raise UsageError(f"{self.what}={name!r} is registered already; choose another name")
         self._entries[name] = entry
 
     def get(self, name: str) -> T:
-        """The thing of that name.
+        """The object of that name.
 
         Raises:
-            UsageError: an unknown name, with the nearest and all that are registered; a module or attribute that is
-                not there. An import that fails inside an existing module raises its own error.
+            UsageError: an unknown name, with the nearest and all registered ones; a module or attribute that does
+                not exist. An import that fails inside an existing module raises its own error.
         """
         if isinstance(name, str) and name in self._entries:
             return self._resolved(name, self._entries[name])
@@ -50,12 +50,12 @@ class Registry(Generic[T]):
     __getitem__ = get
 
     def check(self, name: object) -> None:
-        """Refuses a name as `get` does, but imports nothing: one of the user's own may still turn out to be absent."""
+        """Rejects a name as `get` does, but imports nothing: a user's own object may still turn out to be missing."""
         if name not in self and not (self.foreign and isinstance(name, str) and ":" in name):
             raise self.unknown(name)
 
     def unknown(self, name: object) -> UsageError:
-        """The refusal of a name."""
+        """The error for an unknown name."""
         own = "; or give one of your own as package.module:attribute" if self.foreign else ""
         return UsageError(f"{unknown_choice(self.what, name, self)}{own}")
 
@@ -79,7 +79,7 @@ class Registry(Generic[T]):
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise  # the module is there; what it imports is not
+                raise  # the module exists; one of its imports does not
             raise UsageError(f"{self.what}={name!r}: no module {error.name!r} can be imported from here") from error
         if not hasattr(found, attribute):
             raise UsageError(f"{self.what}={name!r}: module {module} has no {attribute!r}")

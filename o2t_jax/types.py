@@ -1,4 +1,4 @@
-"""Shared vocabulary: array aliases and the protocols that one part asks of another.
+"""Shared types: array aliases and the protocols between parts of the library.
 
 Conventions used everywhere:
 
@@ -26,7 +26,7 @@ Metrics = Mapping[str, Array]
 
 @runtime_checkable
 class Renderer(Protocol):
-    """Makes pictures of one world: the project's own scenes and plugged-in modules look the same from outside."""
+    """Makes pictures of one world. The project's scenes and plugged-in modules share this interface."""
 
     def render(
         self,
@@ -56,7 +56,7 @@ class BatchIterator(Protocol):
 
 
 class Evaluator(Protocol):
-    """Measures a model on fixed held-out data. Yields (name, result), each name once."""
+    """Measures a model on fixed held-out data. Yields pairs (name, result), each name once."""
 
     def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]: ...
 

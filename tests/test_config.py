@@ -1,4 +1,4 @@
-"""Configs: every field stands in one place, with a default, a meaning and something that reads it."""
+"""Configs: every field is declared once, with a default and a meaning, and is read somewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code's own order: imports run one way, every file says what it is for and stays short."""
+"""The order of the code: imports run one way, every file has a docstring and stays short."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
-# Folder or file of o2t_jax -> what of o2t_jax it may import, beside itself. Every part must be listed.
+# Folder or file of o2t_jax -> the parts of o2t_jax that it may import, besides itself. Every part must be listed.
 BASE = {"types", "errors", "config", "registry", "process", "results", "media", "caching"}
 ALLOWED = {
     "results": set(),
@@ -47,7 +47,7 @@ def module_name(path: Path) -> str:
 def imports_of(source: str, module: str, is_package: bool, at_import: bool = False) -> set[str]:
     """Dotted names that `source` imports, relative ones resolved; `from a import b` counts as `a.b`.
 
-    at_import: only what runs when the module is imported, not what functions import when called.
+    at_import: only imports that run when the module is imported, not those inside functions.
     """
     found: set[str] = set()
 
@@ -89,7 +89,7 @@ def violations(part: str, imported: set[str]) -> set[str]:
 
 
 def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
-    """A circle of names, first one repeated at the end; None where there is none."""
+    """A cycle of names, with the first repeated at the end; None where there is none."""
     done: set[str] = set()
 
     def walk(name: str, path: list[str]) -> list[str] | None:
@@ -127,7 +127,7 @@ def test_the_order_itself_has_no_circle():
 
 
 def test_no_module_imports_itself_by_a_detour():
-    """On what runs at import; a function may import late to save time, and the order above holds for it too."""
+    """Checks imports at module level. Functions may import late to save time; the order above holds for them too."""
     files = {module_name(path): path for path in python_files("o2t_jax", "experiments", "benchmarks")}
     graph = {}
     for module, path in files.items():
@@ -138,13 +138,13 @@ def test_no_module_imports_itself_by_a_detour():
 
 @pytest.mark.parametrize(("folder", "foreign"), [("experiments", {"benchmarks", "tests"}), ("benchmarks", {"tests"})])
 def test_entry_points_stand_on_top(folder, foreign):
-    """Benchmarks may measure what experiments run, not the other way; the shipped code never needs the tests."""
+    """Benchmarks may import experiments, but not the reverse; the shipped code never needs the tests."""
     for path in python_files(folder):
         assert not {name for name in read_imports(path) if name.split(".")[0] in foreign}, path
 
 
 def test_configs_and_their_systems_answer_without_jax():
-    """A mistyped field is answered at once: what is imported before the flags are parsed reaches no JAX."""
+    """A mistyped field is reported immediately: imports before the flags are parsed do not reach JAX."""
     files = {module_name(path): path for path in python_files("o2t_jax", "experiments")}
     configs = [name for name in files if name.startswith("experiments.configs.")]
     todo, seen = ["experiments.train", "experiments._cli", *configs], set()

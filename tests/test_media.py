@@ -1,4 +1,4 @@
-"""Files of pictures and films open again and show what was put in."""
+"""Files of pictures and films decode to the pictures that were encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One contract over every registry: what is registered is there, a name that is not is refused with the nearest."""
+"""One contract over every registry: entries can be imported; an unknown name is rejected and the nearest suggested."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_registries_that_a_config_needs_import_no_jax() -> None:
 
 
 class Strided(nn.Module):
-    """An encoder of one's own, with widths of its own: plain strided convolutions."""
+    """A user's encoder with its own widths: plain strided convolutions."""
 
     base_ch: int
     latent_dim: int

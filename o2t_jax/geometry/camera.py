@@ -23,7 +23,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 class Intrinsics(NamedTuple):
     """Pin-hole intrinsics in pixels: square pixels, focal length `focal`, principal point (`cx`, `cy`).
 
-    For windows cut from larger pictures the principal point differs from window to window: arrays [...].
+    For windows cut from larger pictures the principal point differs between windows: `cx` and `cy` are arrays [...].
     """
 
     focal: float
@@ -33,13 +33,13 @@ class Intrinsics(NamedTuple):
     height: int
 
     def over(self, axes: int) -> Intrinsics:
-        """The same with `axes` further axes of size one behind those of the principal point, to broadcast."""
+        """The same, with `axes` axes of size one appended to those of the principal point, for broadcasting."""
         if np.ndim(self.cx) == 0:
             return self
         return self._replace(cx=self.cx[(...,) + (None,) * axes], cy=self.cy[(...,) + (None,) * axes])
 
     def pick(self, index: Any) -> Intrinsics:
-        """Those of the windows `[:, index]`; unchanged where all pictures share one principal point."""
+        """Intrinsics of the windows `[:, index]`; unchanged if all pictures share one principal point."""
         if np.ndim(self.cx) == 0:
             return self
         return self._replace(cx=self.cx[:, index], cy=self.cy[:, index])
@@ -66,7 +66,7 @@ def namespace(*arrays: Any) -> ModuleType:
 
 
 def _matmul(xp: ModuleType, subscripts: str, a: Any, b: Any) -> Any:
-    # GPUs (TF32) and TPUs (bf16) round float32 products by default: a sub-pixel coordinate does not survive that.
+    # GPUs (TF32) and TPUs (bf16) round float32 products by default, which loses sub-pixel coordinates.
     if xp is jnp:
         return jnp.einsum(subscripts, a, b, precision=_HIGHEST)
     return np.einsum(subscripts, a, b)
@@ -126,8 +126,8 @@ def triangulate(origin_a: Any, direction_a: Any, origin_b: Any, direction_b: Any
 
     Args: origins [..., 3] m, unit directions [..., 3].
     Returns: points [..., 3] m, and `valid` [...]: False where the rays are nearly parallel (sin^2 < 1e-8) or
-    meet at most `MIN_DEPTH_M` in front of either eye; there the point is finite, with a finite gradient, but
-    meaningless.
+    meet at most `MIN_DEPTH_M` in front of either eye. The point is meaningless there, but it and its gradient are
+    finite.
     """
     xp = namespace(origin_a, direction_a, origin_b, direction_b)
     base = origin_b - origin_a

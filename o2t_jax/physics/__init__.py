@@ -1,1 +1,1 @@
-"""Gravity laws, the room, and simulated worlds; numpy for the renderer, jax.numpy for whoever differentiates."""
+"""Gravity laws, the room, and simulated worlds; numpy for the renderer, jax.numpy where gradients are needed."""

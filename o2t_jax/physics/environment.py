@@ -1,8 +1,8 @@
-"""What a simulated world offers to whoever learns from it or acts in it.
+"""The interface of a simulated world, for models that learn from it and agents that act in it.
 
-A new world is one file in `physics/envs/` and one line in its registry; `tests/physics/test_environments.py` then holds
-it to this contract: it jits, it can be batched, halving the step converges to the stated order, energy changes by the
-work done, gradients are those of finite differences, its layout and its drawing are what they say.
+A new world is one file in `physics/envs/` and one line in its registry. `tests/physics/test_environments.py` then tests
+this contract: the world jits, it can be batched, halving the step converges to the stated order, energy changes by the
+work done, gradients agree with finite differences, and its layout and drawing are as declared.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from o2t_jax.types import Array, PyTree
 
 @dataclasses.dataclass(frozen=True)
 class Actions:
-    """What can be done in a world: nothing, a vector within limits, or a choice from a table of vectors.
+    """The actions of a world: none, a vector within limits, or a choice from a table of vectors.
 
-    Worlds take the vector itself [size], whichever it is: gradients can be taken by it. All zeros is to do nothing.
+    Worlds take the vector itself [size] in every case, so it can be differentiated. All zeros means no action.
 
-    Attributes: `size`, the length of the vector (0: nothing can be done); `unit` of its entries; `held`: the vector
-    acts all through the step (a force), else once, at its start (a push); `limit`, the largest absolute entry of a free
-    vector; `table`, the rows that can be chosen from, or None where the vector is free.
+    Attributes: `size`, the length of the vector (0: no actions); `unit` of its entries; `held`: whether the vector acts
+    during the whole step (a force) or once, at its start (a push); `limit`, the largest absolute entry of a free
+    vector; `table`, the rows to choose from, or None where the vector is free.
     """
 
     size: int = 0
@@ -51,7 +51,7 @@ class Actions:
         return jnp.asarray(self.table)[choices]
 
     def sample(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        """Random actions [*shape, size]: any row of the table alike, or uniform within the limit."""
+        """Random actions [*shape, size]: rows of the table with equal probability, or uniform within the limit."""
         if self.table is not None:
             return self.vectors(jax.random.randint(key, shape, 0, len(self.table)))
         if self.size and math.isinf(self.limit):
@@ -60,10 +60,10 @@ class Actions:
         return jax.random.uniform(key, (*shape, self.size), minval=-limit, maxval=limit)
 
     def checked(self, actions: Any) -> np.ndarray:
-        """`actions` from outside as vectors [..., size]; on the host.
+        """Actions given by a caller as vectors [..., size]; on the host.
 
-        Args: vectors [..., size]; where there is a table also numbers of its rows, int [...].
-        Raises: UsageError for a number, a vector or a shape that is none of them.
+        Args: vectors [..., size]; where there is a table, row indices int [...] are accepted too.
+        Raises: UsageError for an index, a vector or a shape that is not valid.
         """
         given = np.asarray(actions)
         if self.table is not None and np.issubdtype(given.dtype, np.integer):
@@ -87,7 +87,7 @@ class Actions:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Which entries of an observed vector [size] are what, for any number of dimensions.
+    """The meaning of the entries of an observed vector [size], for any number of dimensions.
 
     Attributes: `positions` and `momenta`, indices of equal number, paired in order; `canonical`: the momenta are those
     conjugate to the positions (p = dL/dq'), else they are the velocities; `angles`, those of the positions that are
@@ -106,12 +106,12 @@ class Layout:
         return vector[..., list(self.positions)], vector[..., list(self.momenta)]
 
     def join(self, vector: Array, positions: Array, momenta: Array) -> jax.Array:
-        """`vector` [..., size] with these positions and momenta [..., N] in place of its own."""
+        """`vector` [..., size] with its positions and momenta [..., N] replaced by these."""
         placed = jnp.asarray(vector).at[..., list(self.positions)].set(positions)
         return placed.at[..., list(self.momenta)].set(momenta)
 
     def difference(self, one: Array, other: Array) -> jax.Array:
-        """one - other [..., size], angles by the short way round."""
+        """one - other [..., size], angles wrapped to [-pi, pi)."""
         apart = jnp.asarray(one) - other
         turn = apart[..., list(self.angles)]
         return apart.at[..., list(self.angles)].set(jnp.mod(turn + jnp.pi, 2.0 * jnp.pi) - jnp.pi)
@@ -120,11 +120,11 @@ class Layout:
 class Environment(Protocol):
     """A world as pure functions; every method may be jitted and batched with `jax.vmap`.
 
-    Attributes: `name`; `actions`; `layout` of what is observed; `order`, that of convergence as dt goes to 0 with
-    actions held, None where steps are exact; `max_dt` s, the longest step it is meant for; `duration` s, how long after
-    a reset its motion is what the world is for; `energy_jumps`, the events at which the energy may change beside `work`
-    (nowhere else); `params`, the default parameters, a pytree that every method takes and that gradients may be taken
-    by; `ranges`, name -> (low, high) of the parameters that `draw_params` varies.
+    Attributes: `name`; `actions`; `layout` of what is observed; `order`, the order of convergence as dt goes to 0
+    with actions held, None where steps are exact; `max_dt` s, the longest step allowed; `duration` s, how long the
+    motion after a reset is of interest; `energy_jumps`, the only events at which the energy may change by other than
+    `work`; `params`, the default parameters, a differentiable pytree that every method takes; `ranges`, name
+    -> (low, high) of the parameters that `draw_params` varies.
     """
 
     @property
@@ -167,15 +167,15 @@ class Environment(Protocol):
         ...
 
     def work(self, state: Any, action: Array, dt: Any, params: Any) -> Array:
-        """Energy [K] that the bodies take up in that step from the action and from friction (which takes some away)."""
+        """Energy [K] that the bodies gain in that step from the action and from friction (a loss, so negative)."""
         ...
 
     def energy(self, state: Any, params: Any) -> Array:
-        """Energy [K] of the K bodies (per unit mass where their masses do not matter), or of the whole, [1]."""
+        """Energy [K] of the K bodies (per unit mass where their masses do not matter), or of the whole system, [1]."""
         ...
 
     def events(self, state: Any, params: Any) -> Mapping[str, Array]:
-        """How often [K] each named thing happened in the step that led to `state`."""
+        """How often [K] each named event happened in the step that led to `state`."""
         ...
 
     def observe(self, state: Any, params: Any) -> Array:
@@ -183,9 +183,9 @@ class Environment(Protocol):
         ...
 
     def restore(self, vector: Array, state: Any, params: Any) -> Any:
-        """The state that is observed as `vector`, with what cannot be observed as it is in `state`.
+        """The state that is observed as `vector`. Parts that are not observed are taken from `state`.
 
-        For what is said of states (energy, drawing) to be said of predicted vectors. Discrete entries may be ignored.
+        It lets functions of a state (energy, drawing) be applied to predicted vectors. Discrete entries may be ignored.
         """
         ...
 
@@ -214,7 +214,7 @@ def idle(env: Environment, steps: int) -> jax.Array:
 
 
 def checked_dt(env: Environment, dt: float) -> float:
-    """`dt` s, if steps of that length can be made. Raises UsageError; on the host."""
+    """`dt` s, if the world allows steps of that length. Raises UsageError otherwise; on the host."""
     if not 0.0 < dt <= env.max_dt:
         raise UsageError(f"dt={dt:g} s is outside the range of {env.name!r}: above 0, at most {env.max_dt:g} s")
     return float(dt)

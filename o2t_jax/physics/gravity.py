@@ -1,8 +1,8 @@
 """Gravity laws g(z): an open registry, and `Gravity`, one law with its numbers.
 
 g(z) > 0 points down: the vertical acceleration is -g(z), z in m above the ground, g in m/s^2. Every law is plain
-arithmetic, so the same function serves Python floats (the renderer's hot path), numpy and jax.numpy; the potential
-U(z) per unit mass (m^2/s^2, dU/dz = g) gives the energy v^2/2 + U that elastic motion keeps.
+arithmetic, so the same function serves Python floats (the renderer's hot path), numpy and jax.numpy. The potential
+U(z) per unit mass (m^2/s^2, dU/dz = g) gives the energy v^2/2 + U that elastic motion conserves.
 
 A new law is one more `Law` in `LAWS`. `--config.world.law=NAME` then chooses it; its parameters are fields of `world`.
 """
@@ -20,7 +20,7 @@ HYPERBOLIC_SHIFT_M = 10.0
 
 
 class Param(NamedTuple):
-    """A law's number: `name`, a field of the config's `world`; its `default` there; `meaning` with unit; its limit."""
+    """A law's parameter: `name`, a field of the config's `world`; `default`; `meaning` with unit; `least` value."""
 
     name: str
     default: float
@@ -51,7 +51,7 @@ def _log1p(x: Any) -> Any:
     # math.log1p is 20 times faster on a float than numpy's; the hot path calls the potential with floats.
     if isinstance(x, float):
         return math.log1p(x)
-    from o2t_jax.geometry.camera import namespace  # it imports JAX, and a config names laws without
+    from o2t_jax.geometry.camera import namespace  # here: it imports JAX, which a config that names a law does not need
 
     return namespace(x).log1p(x)
 
@@ -98,7 +98,7 @@ class Gravity(NamedTuple):
 
     @classmethod
     def of(cls, law: str, **params: float) -> Gravity:
-        """`Gravity.of("hyperbolic", g0=9.5, alpha=8.0)`. Raises UsageError for unknown names or numbers not finite."""
+        """`Gravity.of("hyperbolic", g0=9.5, alpha=8.0)`. Raises UsageError for unknown names or non-finite numbers."""
         family = LAWS.get(law)
         if set(params) != set(family.names):
             given = ", ".join(params) or "nothing"
@@ -154,23 +154,23 @@ def gravity_of(world: Any) -> Gravity:
     """The gravity of a config's `world`, or of a run's truth.json: {law, its parameters}; hyperbolic without a law.
 
     Raises:
-        UsageError: an unknown law, a number that it refuses, or one set that belongs to another law.
+        UsageError: an unknown law, an invalid value, or a parameter that is set but belongs to another law.
     """
     law = LAWS.get(world.get("law", HYPERBOLIC.name))
     for param in world_params().values():
         if param.name not in law.names and world.get(param.name, param.default) != param.default:
             raise UsageError(
-                f"world.{param.name}={world[param.name]} is no parameter of world.law={law.name}, which has "
+                f"world.{param.name}={world[param.name]} is not a parameter of world.law={law.name}, which has "
                 f"{', '.join(law.names)}: remove it, or choose another law of {', '.join(LAWS)}"
             )
     gravity = Gravity.of(law.name, **{param.name: world.get(param.name, param.default) for param in law.params})
-    # The closed forms of a constant law, wherever they hold.
+    # A law that is constant at these numbers becomes `constant`, so that closed forms are used.
     flat = law in (LINEAR, HYPERBOLIC) and gravity.params[1] == 0.0
     return Gravity.constant(gravity.params[0]) if flat else gravity
 
 
 def truth_of(world: Any) -> dict[str, Any]:
-    """A config's `world` as truth.json has it: the law and its own parameters."""
+    """A config's `world` in the form of truth.json: the law and its own parameters."""
     law = LAWS.get(world["law"])
     return {"law": law.name, **{name: world[name] for name in law.names}}
 

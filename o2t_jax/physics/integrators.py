@@ -1,7 +1,7 @@
 """One-dimensional motion in a gravity law: exact at constant g, fourth order otherwise.
 
-`rkn4_step` is pure arithmetic and serves floats, numpy and jax.numpy. The flights are the renderer's hot path: plain
-floats, a few microseconds each, where an array of two balls would cost ten times as much in call overhead.
+`rkn4_step` is pure arithmetic and serves floats, numpy and jax.numpy. The flights are the renderer's hot path. They use
+plain floats, a few microseconds each; an array of two balls would cost ten times as much in call overhead.
 Source: Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, 2nd ed., II.14 (Nystrom's method).
 """
 
@@ -88,7 +88,7 @@ class ConstantGravityMotion:
 
 
 class NystromMotion:
-    """Motion in g(z) on a fixed grid that grows as later times are asked for; between grid points, one shorter step.
+    """Motion in g(z) on a fixed grid that grows when later times are requested; one shorter step between grid points.
 
     Global error O(h^4) at all times; contacts are solved to rounding by Newton's method on that dense output.
     """
@@ -121,7 +121,7 @@ class NystromMotion:
                 self._grow(i + 2)
             after = scale * zs[i + 1] + drift * (i + 1) * h - level
             if after < 0.0:
-                # The parabola at the grid point tells a fall through the level from a motion that stays below it.
+                # The parabola at the grid point distinguishes a fall through the level from a motion below it.
                 speed = scale * self.v[i] + drift
                 tau = ConstantGravityMotion(scale * self.g(zs[i]), gap, speed).time_down(math.inf, 0.0)
                 if tau <= 2.0 * h:
@@ -134,7 +134,7 @@ class NystromMotion:
         for _ in range(_NEWTON_STEPS):
             z, v = rkn4_step(self.g, self.z[i], self.v[i], tau)
             rate = scale * v + drift
-            if rate >= 0.0:  # touches without falling: the guess is as good as it gets
+            if rate >= 0.0:  # touches without falling: keep the guess
                 break
             tau -= (scale * z + drift * (i * self.h + tau) - level) / rate
         return i * self.h + max(tau, 0.0)

@@ -1,4 +1,4 @@
-"""What motion under a gravity law keeps: the energy per unit mass."""
+"""The energy per unit mass, which motion under a gravity law conserves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from o2t_jax.geometry.camera import namespace
 from o2t_jax.physics.gravity import Gravity
 
-ROLLING_KINETIC = 1.4  # a solid ball that rolls without slipping also turns: 7/5 of the kinetic energy of its centre
+ROLLING_KINETIC = 1.4  # a solid ball that rolls without slipping also rotates: 7/5 of the kinetic energy of its centre
 
 
 def potential_energy(z: Any, gravity: Gravity) -> Any:
@@ -27,7 +27,7 @@ def energy(position: Any, velocity: Any, gravity: Gravity, rolling: Any = False)
 
     Args: `gravity`, whose numbers may be traced; `rolling` [...] bool, on the ramp.
 
-    Elastic contacts keep it. It changes only where a ball leaves the ramp (see `room`: its rotation is dropped and
+    Elastic contacts conserve it. It changes only where a ball leaves the ramp (see `room`: its rotation is dropped and
     its centre is lifted).
     """
     xp = namespace(position, velocity, *gravity.params)

@@ -1,7 +1,7 @@
 """Single steps of ordinary differential equations on pytrees, for simulated worlds and for learned dynamics alike.
 
-`field(state) -> rate` has the state's structure; what else it needs (forces held over the step, parameters) is closed
-over. Source: Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, 2nd ed., II.1; Hairer, Lubich &
+`field(state) -> rate` has the state's structure. Forces held over the step and parameters are captured by its closure.
+Source: Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, 2nd ed., II.1; Hairer, Lubich &
 Wanner, Geometric Numerical Integration, 2nd ed., I.1.
 """
 

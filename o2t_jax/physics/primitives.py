@@ -1,4 +1,4 @@
-"""What a planar picture of a world is made of: discs and segments in metres. `render/planar.py` draws them."""
+"""The shapes of a planar picture of a world: discs and segments in metres. `render/planar.py` draws them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from o2t_jax.types import Array
 
 
 class Primitives(NamedTuple):
-    """P capsules (all points within `radius` of a segment; of no length: a disc), the first at the back.
+    """P capsules, the first at the back: all points within `radius` of a segment, or a disc where its length is 0.
 
     World axes: the first to the right, the second up, m.
 
@@ -26,8 +26,8 @@ class Primitives(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a planar picture shows: `centre` [2] m, `half_height` [] m (its width follows from the picture's shape),
-    `background` [C], 0 to 1."""
+    """The part of the plane that a picture shows: `centre` [2] m, `half_height` [] m (its width follows from
+    the picture's shape), `background` [C], 0 to 1."""
 
     centre: Any
     half_height: Any
@@ -35,7 +35,7 @@ class View(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """`primitives` before a background, and the part of the world that is to be seen."""
+    """`primitives` in front of a background, and the part of the world to show."""
 
     primitives: Primitives
     view: View
@@ -61,7 +61,7 @@ def discs(centre: Any, radius: Any, colour: Any, opacity: Any = 1.0) -> Primitiv
 
 
 def layers(*parts: Primitives) -> Primitives:
-    """All of them in one, those of the first part at the back."""
+    """All `parts` as one, the first part at the back."""
     return Primitives(*(jnp.concatenate(fields) for fields in zip(*parts, strict=True)))
 
 

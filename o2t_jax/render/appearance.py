@@ -1,4 +1,4 @@
-"""What a room looks like: colours, sizes and shades that the rasteriser and the ray-caster share. Colours are bytes."""
+"""Appearance of a room: colours, sizes and shades that the rasteriser and the ray-caster share. Colours are bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ GROUND = (224, 221, 212)
 LINE_SHADE = 0.88
 LINE_WIDTH_M = 0.045
 GRID_M = 1.0
-# A camera lower than this sees the ground as if from here: the plane must not pass through the eye.
+# A lower camera is treated as being at this height, since the ground plane must not pass through the eye.
 MIN_EYE_HEIGHT_M = 0.05
-# Footprint of a pixel across a line (m): below the first the lines stand apart, above the second they are one grey.
+# Footprint of a pixel across a line (m): below the first the lines are separate, above the second one grey.
 FADE_FROM, FADE_TO = 0.5, 1.0
 # Share of the ground between the lines.
 MEAN_BARE = (1.0 - LINE_WIDTH_M / GRID_M) ** 2
@@ -33,9 +33,9 @@ RAMP_COLOUR = (206, 178, 138)
 SIDE_SHADE, TOP_GAIN, BACK_SHADE, EDGE_SHADE = 0.62, 0.38, 0.52, 0.55
 # A picture of this many rows has edges 1 px thick.
 EDGE_ROWS = 512
-# Ramp and bars are drawn on a canvas 4 or 2 times as fine while their box holds at most so many pixels.
+# Ramp and bars are drawn on a canvas 4 or 2 times as fine while their box has at most this many pixels.
 CANVASES = ((4, 24_000), (2, 100_000), (1, None))
-# A ball deeper in the ramp than this share of its radius is partly inside: only depths tell which is in front.
+# A ball deeper in the ramp than this share of its radius is partly inside: which is in front is decided by depth.
 TOUCH = 0.999
 
 NEAR_M = 0.05

@@ -2,8 +2,8 @@
 
 The share of a pixel that a shape covers follows from the distance d (px) of the pixel's centre from the shape's edge:
 a smooth ramp, the integral of a Hann window from -1 to 1 px, 0.97 px wide from 10 to 90 %. That window's spectrum is
-zero at the sampling frequency, so that sums over pixels (areas, centroids) hardly feel the grid: a disc of 1 px radius
-lies within 0.02 px of its place, one of 3 px within 0.003 px.
+zero at the sampling frequency, so that sums over pixels (areas, centroids) hardly depend on the grid: a disc of 1 px
+radius lies within 0.02 px of its position, one of 3 px within 0.003 px.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from o2t_jax.physics.primitives import Drawing, Primitives
 
 _WINDOW_VARIANCE = 1.0 / 3.0 - 2.0 / math.pi**2  # px^2, of the Hann window
-_TINY = 1e-12  # px^2, below any distance that matters: roots keep finite gradients
+_TINY = 1e-12  # px^2, below any relevant distance; keeps gradients of square roots finite
 
 
 def draw(drawing: Drawing, height: int, width: int) -> jax.Array:
@@ -38,8 +38,8 @@ def draw(drawing: Drawing, height: int, width: int) -> jax.Array:
     )
     rows, columns = jnp.arange(height) + 0.5, jnp.arange(width) + 0.5
 
-    # A backward pass paints again, shape by shape and group by group: only one picture of each group and of each shape
-    # of one group is kept.
+    # A backward pass repaints shape by shape and group by group, so that only one picture of each group and of each
+    # shape of one group is kept.
     @jax.checkpoint
     def paint(picture: jax.Array, shape: Primitives) -> tuple[jax.Array, None]:
         share = (shape.opacity * coverage(shape, columns[None, :], rows[:, None]))[..., None]
@@ -62,12 +62,12 @@ def coverage(shape: Primitives, x: Any, y: Any) -> jax.Array:
     along = shape.end - shape.start
     length2 = jnp.sum(along * along)
     dx, dy = x - shape.start[0], y - shape.start[1]
-    # The nearest point of the segment; of a disc, its centre.
+    # The segment's nearest point, or a disc's centre.
     place = jnp.clip((dx * along[0] + dy * along[1]) / jnp.maximum(length2, _TINY), 0.0, 1.0)
     dx, dy = dx - place * along[0], dy - place * along[1]
     distance = jnp.sqrt(dx * dx + dy * dy + _TINY)
     radius = _sharp_radius(shape.radius, jnp.sqrt(length2 + _TINY))
-    # The second term is not zero only for what is thinner than the window.
+    # The second term is nonzero only for shapes thinner than the window.
     return _edge(distance - radius) - _edge(distance + radius)
 
 
@@ -90,7 +90,7 @@ def _sharp_radius(radius: jax.Array, length: jax.Array) -> jax.Array:
     """
     reach = length + math.pi * radius
     square = reach * reach - math.pi**2 * _WINDOW_VARIANCE
-    # Below a radius of half a pixel there is no such radius; the shape is thinner than its edge and fades.
+    # Below half a pixel there is no such radius: the shape is thinner than its edge, and fades.
     least = (length + 0.5 * math.pi * radius) ** 2
     return (jnp.sqrt(jnp.maximum(square, least)) - length) / math.pi
 

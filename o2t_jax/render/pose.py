@@ -1,4 +1,4 @@
-"""One camera pose with what every drawing step needs of it, as plain floats: the fastest way for single points."""
+"""One camera pose, with the derived values of every drawing step, as plain floats: fastest for single points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pixel = tuple[float, float]
 class CameraPose(NamedTuple):
     """A level pin-hole camera: camera axes are x right, y down, z forward, as in `geometry.camera`.
 
-    Attributes: `eye`, its place (m); `right`, `down`, `forward`, its axes in the world; `up` the world's vertical in
+    Attributes: `eye`, its position (m); `right`, `down`, `forward`, its axes in the world; `up` the world's vertical in
     camera axes (its x is 0: the camera is level); `intrinsics`; `cone`, cosine and
     sine of the angle from the axis to the picture's corners.
     """
@@ -37,10 +37,10 @@ class CameraPose(NamedTuple):
         return r[0] * x + r[1] * y, d[0] * x + d[1] * y + d[2] * z, f[0] * x + f[1] * y + f[2] * z
 
     def sees(self, local: Point, radius: float) -> bool:
-        """False when a sphere (centre in camera axes, m) is surely out of the picture, or a number is not finite."""
+        """False when a sphere (centre in camera axes, m) is surely outside the picture, or has a non-finite number."""
         x, y, z = local
         aside = math.sqrt(x * x + y * y)
-        # Distance from the cone through the picture's corners, positive outside it; false too for what is not a number.
+        # Distance from the cone through the picture's corners, positive outside it; also false for NaN.
         return aside * self.cone[0] - z * self.cone[1] < radius and z > -radius
 
     def polygon(self, corners: list[Point]) -> list[Pixel]:
@@ -65,7 +65,7 @@ def view_for(position: np.ndarray, azimuth: float, elevation: float, intrinsics:
 
 
 def clip_near(local: list[Point], near: float = NEAR_M) -> list[Point]:
-    """The part of a convex polygon (camera axes) at a depth of at least `near` m; empty when nothing is left."""
+    """The part of a convex polygon (camera axes) at a depth of at least `near` m; empty when all of it is nearer."""
     if all(point[2] >= near for point in local):
         return local
     kept: list[Point] = []

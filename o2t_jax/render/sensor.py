@@ -1,8 +1,8 @@
-"""What a camera makes of the light that reaches it: a `Renderer` round a renderer. Without effects: nothing.
+"""Camera effects: a `Renderer` that wraps another one. Without effects the pictures are unchanged.
 
 An effect (noise, compression, ...) is a function `(picture uint8 [H, W, 3], rng) -> picture`. Its random numbers come
-from the picture's setup, time and pose, so that pictures stay a pure function of the renderer's arguments, in any
-order, in any company, on any thread.
+from the picture's setup, time and pose, so that pictures stay a pure function of the renderer's arguments, in
+any order, in any batch, on any thread.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _STREAM = 0x5E4507
 
 
 def picture_rng(setup_seed: int, time: float, angles: np.ndarray, position: np.ndarray) -> np.random.Generator:
-    """The random numbers of one picture: of its setup, `time` s, `angles` [2] deg and camera `position` [3] m."""
+    """Generator for one picture, seeded by its setup, `time` s, `angles` [2] deg and camera `position` [3] m."""
     pose = np.array([time, *angles, *position], np.float64) + 0.0  # -0 is 0
     return np.random.default_rng([_STREAM, int(setup_seed), *pose.view(np.uint32).tolist()])
 
 
 class Sensor:
-    """The pictures of `renderer`, each through all `effects` in order; all else is the renderer's own.
+    """Applies all `effects` in order to each picture of `renderer`. Other attributes are those of `renderer`.
 
     An effect returns a new array of the same shape and type: pictures may be shared, or be read-only.
     """
@@ -35,7 +35,7 @@ class Sensor:
         self.renderer, self.effects = renderer, effects
 
     def __getattr__(self, name: str) -> Any:
-        # What a renderer has beside `render`: truth, check, close, ... (Not found while an instance is unpickled.)
+        # A renderer's other attributes: truth, check, close, ... (Not found while an instance is unpickled.)
         if name in ("renderer", "effects"):
             raise AttributeError(name)
         return getattr(self.renderer, name)

@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 
 from o2t_jax.geometry.camera import namespace
 
-# Where (depth^2 - radius^2) / depth^2 is less than this, an outline counts as open: of what almost reaches the camera's
-# plane the ellipse is too large for float32.
+# Where (depth^2 - radius^2) / depth^2 is less than this, an outline counts as open: the ellipse of a ball that almost
+# reaches the camera's plane is too large for float32.
 _CLOSED = 1e-2
 
 
 class Outline(NamedTuple):
     """The region a du^2 + 2 b du dv + c dv^2 <= 1 about (`u`, `v`) px.
 
-    Attributes: `seen`, false where there is surely nothing to draw; `closed`, whether the region is that ellipse (else
-    it reaches behind the camera, and the numbers, though finite, mean nothing); `tilt`, `size`, `fall` [2, ...]: chords
-    along v at du have middle tilt du and half length sqrt(size - fall du^2), px; second entries are those of chords
-    along u. So the half width and the half height of the region are sqrt(size / fall).
+    Attributes: `seen`, false where there is certainly nothing to draw; `closed`, whether the region is that ellipse
+    (else it reaches behind the camera, and the numbers are finite but meaningless); `tilt`, `size`, `fall` [2, ...]:
+    chords along v at du have middle tilt du and half length sqrt(size - fall du^2), px; second entries are those of
+    chords along u. So the half width and the half height of the region are sqrt(size / fall).
     """
 
     seen: Any
@@ -63,7 +63,7 @@ def ball(local: Any, radius: Any, visible: Any, focal: float, cx: float, cy: flo
     xp = namespace(local)
     r2 = radius * radius
     reach = local[0] ** 2 + local[1] ** 2 + local[2] ** 2 - r2
-    seen = visible & (reach > 0.0) & (local[2] > -radius)  # not from inside, not from before it
+    seen = visible & (reach > 0.0) & (local[2] > -radius)  # not from inside, nor from in front of it
     x, y, z = (xp.where(seen, value, other) for value, other in zip(local, (0.0, 0.0, 1e3), strict=True))
     ahead = z * z - r2
     power = x * x + y * y + ahead
@@ -100,7 +100,7 @@ def shadow(foot: Any, radius: Any, visible: Any, up: Any, height: Any, focal: fl
 
 
 def _outline(seen: Any, closed: Any, *numbers: Any) -> Outline:
-    # Where the ellipse is not used its numbers must still be finite, or gradients are not.
+    # Where the ellipse is not used, its numbers must still be finite so that gradients are.
     xp = namespace(closed)
     others = (0.0, 0.0, 1.0, 0.0, 1.0, 1.0)
     u, v, a, b, c, det = (xp.where(closed, n, other) for n, other in zip(numbers, others, strict=True))

@@ -1,14 +1,14 @@
-"""What an evaluator yields: a small union of results, checked where they are made. Needs numpy alone.
+"""The results that an evaluator yields: a small union of types, checked on construction. Needs only numpy.
 
-    Scalar       one number, perhaps with an interval           Score       a Scalar that is judged by its baselines
-    Curve        y over x, perhaps with a band                  ScoreCurve  a Curve that is judged by its baselines
-    Table        rows with named, unit-bearing columns          ScoreTable  a Table whose rows include the baselines
+    Scalar       one number, perhaps with an interval           Score       a Scalar compared with its baselines
+    Curve        y over x, perhaps with a band                  ScoreCurve  a Curve compared with its baselines
+    Table        rows with named, unit-bearing columns          ScoreTable  a Table whose rows include baselines
     Picture      uint8 [H, W, 3]                                Film        uint8 [T, H, W, 3] at `fps` frames/s
 
 A prediction's error and an agent's return are always a Score, ScoreCurve or ScoreTable: these cannot be made without
 `baselines`, the rows of methods that learn nothing (the last picture repeated, an agent that does nothing).
 
-Numbers may be NaN (not defined) or infinite (a rollout that left the world); what they are plotted over may not.
+Numbers may be NaN (not defined) or infinite (a rollout that left the world); the x of a curve must be finite.
 `to_json` and `from_json` keep every field, NaN and infinities included, in plain JSON.
 
 An evaluator is a callable that yields names and results:

@@ -1,4 +1,4 @@
-"""What the fields of results may hold: each check returns the field as it is kept, or raises a one-line ValueError."""
+"""Checks of the fields of results. Each returns the field as it is stored, or raises a one-line ValueError."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def number(name: str, value: Any) -> float:
 
 
 def numbers(name: str, values: Any, over: np.ndarray | None) -> np.ndarray:
-    """float64 [N], read-only, as long as `over`."""
+    """float64 [N], read-only, of the length of `over`."""
     array = np.asarray(values)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iuf":
         raise ValueError(f"{name} is {array.dtype}{list(array.shape)}: it must be [N] real numbers, N at least 1")
@@ -53,14 +53,14 @@ def band(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
 
 
 def text(name: str, value: Any, least: int = 0) -> str:
-    """A text of at least so many characters."""
+    """A text of at least `least` characters."""
     if not isinstance(value, str) or len(value) < least:
         raise ValueError(f"{name}={value!r} must be a {'non-empty ' if least else ''}text")
     return value
 
 
 def cell(row: int, column: str, value: Any) -> Cell:
-    """A table's entry as a Python value."""
+    """A table entry as a Python value."""
     if value is None or isinstance(value, str | bool):
         return value
     array = np.asarray(value)

@@ -21,20 +21,20 @@ def to_json(result: Scalar | Curve | Table) -> dict[str, Any]:
     if not isinstance(result, Scalar | Curve | Table):
         raise ValueError(f"a {kind_of(result)} has no JSON form: write it as a file")
     fields = {field.name: _encode(getattr(result, field.name)) for field in dataclasses.fields(result)}
-    if isinstance(result, Table):  # a cell's None and NaN are both null, texts are never numbers
+    if isinstance(result, Table):  # cells have their own encoding, which keeps None, NaN and texts apart
         fields["rows"] = [[_encode_cell(cell) for cell in row.values()] for row in result.rows]
     return {"kind": kind_of(result), **fields}
 
 
 def from_json(value: Mapping[str, Any]) -> Scalar | Curve | Table:
-    """The result that `to_json` was given. Raises: ValueError where it is none."""
+    """The inverse of `to_json`. Raises: ValueError if `value` is not its output."""
     kind = NUMERIC.get(str(value.get("kind")))
     if kind is None:
         raise ValueError(f"kind={value.get('kind')!r} is unknown: it must be one of {', '.join(NUMERIC)}")
     try:
         return _decoded(kind, value)
     except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"no {value['kind']}: {error}") from error
+        raise ValueError(f"not a valid {value['kind']}: {error}") from error
 
 
 def _decoded(kind: type[Scalar | Curve | Table], value: Mapping[str, Any]) -> Scalar | Curve | Table:
@@ -77,7 +77,7 @@ def _decode(value: Any, optional: bool = False) -> Any:
 
 
 def _encode_cell(cell: Cell) -> Any:
-    """A float that JSON lacks becomes {"float": "nan"}: in a table None means something of its own."""
+    """A float that JSON lacks becomes {"float": "nan"}, since None has its own meaning in a table."""
     return {"float": str(cell)} if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 

@@ -17,12 +17,12 @@ Better = Literal["lower", "higher"]
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class _Judged:
-    """The part of a result that is judged by what learns nothing.
+    """The fields of a result that is compared with methods that learn nothing.
 
     Attributes:
-        baselines: at least one; a subclass says what it holds.
+        baselines: at least one; its type depends on the subclass.
         better: whether a lower or a higher value is better.
-        method: what the judged row is called in tables and legends; the log's name ends with it where it is given.
+        method: the judged row's name in tables and legends; appended to the name in logs where it is given.
     """
 
     baselines: Any
@@ -42,7 +42,7 @@ class _Judged:
 class Scalar(ByValue):
     """One number in `unit`, with the interval [low, high] where both are given.
 
-    Raises: ValueError where the value is no number or lies outside its interval.
+    Raises: ValueError where the value is not a number or lies outside its interval.
     """
 
     value: float
@@ -66,7 +66,7 @@ class Scalar(ByValue):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Score(Scalar, _Judged):
-    """A Scalar with `baselines`: name -> the same number of a method that learns nothing.
+    """A Scalar with `baselines`: name -> the same number for a method that learns nothing.
 
     Raises: ValueError where there is no baseline, or one is not a number.
     """
@@ -92,14 +92,14 @@ class Score(Scalar, _Judged):
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether the value is better than every baseline; not where it is NaN."""
+        """Whether the value is better than every baseline; False where it is NaN."""
         _, best = self.best_baseline()
         return self.value < best if self.better == "lower" else self.value > best
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture(ByValue):
-    """RGB, uint8 [H, W, 3]. Raises: ValueError where type or shape is another."""
+    """RGB, uint8 [H, W, 3]. Raises: ValueError where type or shape is wrong."""
 
     pixels: np.ndarray
     caption: str = ""
@@ -130,10 +130,10 @@ class Curve(ByValue):
     """y [N] over x [N], with a band low [N] to high [N] where both are given.
 
     Attributes:
-        x: finite, rising.
-        x_label, y_label: what the axes show; their units apart.
+        x: finite, increasing.
+        x_label, y_label: labels of the axes, without units.
 
-    Raises: ValueError where lengths differ, x does not rise, or y leaves its band.
+    Raises: ValueError where lengths differ, x does not increase, or y is outside its band.
     """
 
     x: np.ndarray
@@ -162,7 +162,7 @@ class Curve(ByValue):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoreCurve(Curve, _Judged):
-    """A Curve with `baselines`: name -> y [N] of a method that learns nothing, over the same x: error over horizon.
+    """A Curve with `baselines`: name -> y [N] of a method that learns nothing, over the same x.
 
     Raises: ValueError where there is no baseline, or one has another length.
     """
@@ -183,7 +183,7 @@ class ScoreCurve(Curve, _Judged):
 class Column:
     """A column of a table: its unit, how its numbers are printed (".2f"; empty: four digits), whether it is printed.
 
-    Columns that are not `shown` are left to the files.
+    Columns that are not `shown` appear only in files.
     """
 
     unit: str = ""
@@ -195,14 +195,14 @@ class Column:
         try:
             format(0.5 if self.spec[-1:] != "d" else 1, checks.text("spec", self.spec))
         except ValueError as error:
-            raise ValueError(f"spec={self.spec!r} is no format of a number, such as '.2f' or '.0%'") from error
+            raise ValueError(f"spec={self.spec!r} is not a number format, such as '.2f' or '.0%'") from error
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table(ByValue):
-    """Rows that map every column's name to a number, a text, a truth value or None (not defined).
+    """Rows that map every column's name to a number, a text, a bool or None (not defined).
 
-    Raises: ValueError where a row lacks a column, has another, or holds anything else.
+    Raises: ValueError where a row lacks a column, has an extra one, or holds any other type.
     """
 
     columns: Mapping[str, Column]
@@ -223,20 +223,20 @@ class Table(ByValue):
                 wrong = sorted(row.keys() ^ self.columns.keys())
                 raise ValueError(f"row {i} and columns differ by {', '.join(map(repr, wrong))}")
         object.__setattr__(self, "columns", dict(self.columns))
-        # In the columns' order, whatever the row's.
+        # In the columns' order, whatever order the row has.
         object.__setattr__(self, "rows", tuple({name: row[name] for name in self.columns} for row in rows))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoreTable(Table, _Judged):
-    """A Table in which one column names the method, and each group of rows holds a baseline's.
+    """A Table in which one column names the method, and each group of rows has one of a baseline.
 
     Attributes:
         baselines: names of the methods that learn nothing.
-        method: the judged one's name; there may be others.
+        method: the name of the judged method; the table may have other methods.
         method_column: the column that holds these names.
-        by: columns whose values make a group, as ("mode", "horizon"); empty: the whole table is one.
-        score_column: the column that `better` speaks of; empty: of all.
+        by: columns whose values define a group, such as ("mode", "horizon"); empty: the whole table is one group.
+        score_column: the column that `better` refers to; empty: all columns.
 
     Raises: ValueError where a group has no baseline.
     """
@@ -254,7 +254,7 @@ class ScoreTable(Table, _Judged):
         object.__setattr__(self, "by", tuple(self.by))
         for name in (self.method_column, *self.by, *filter(None, [self.score_column])):
             if name not in self.columns:
-                raise ValueError(f"{name!r} is no column; columns are {', '.join(self.columns)}")
+                raise ValueError(f"{name!r} is not a column; columns are {', '.join(self.columns)}")
         groups: dict[tuple[Cell, ...], set[Cell]] = {}
         for row in self.rows:
             groups.setdefault(tuple(row[name] for name in self.by), set()).add(row[self.method_column])
@@ -277,15 +277,15 @@ NUMERIC: dict[str, type[Scalar | Curve | Table]] = {
 
 
 def kind_of(result: Result) -> str:
-    """Its name in files: scalar, score, curve, score_curve, table, score_table, picture or film."""
+    """The name of a result's type in files: scalar, score, curve, score_curve, table, score_table, picture or film."""
     names = {kind: name for name, kind in NUMERIC.items()} | {Picture: "picture", Film: "film"}
     return names[type(result)]
 
 
 def keep(found: dict[str, Result], name: str, value: Any) -> Result:
-    """Puts what an evaluator yielded as `name` into `found`, and returns it.
+    """Adds the `value` that an evaluator yielded as `name` to `found`, and returns it.
 
-    Raises: TypeError where it is no result, ValueError where there is one of this name.
+    Raises: TypeError where it is not a result, ValueError where `found` already has one of this name.
     """
     if not isinstance(value, Scalar | Picture | Film | Curve | Table):
         raise TypeError(
@@ -299,7 +299,7 @@ def keep(found: dict[str, Result], name: str, value: Any) -> Result:
 
 
 def scalars(name: str, result: Result) -> dict[str, float]:
-    """The numbers that a log keeps of a result: `name`, and of a Score its baselines as `name/baseline`.
+    """A result's numbers for the log: `name`, and the baselines of a Score as `name/baseline`.
 
     Where a Score names its method, its own number is `name/method`. Baselines that are not finite are left out.
     """

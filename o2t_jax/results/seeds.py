@@ -23,10 +23,10 @@ def half_width(values: np.ndarray) -> np.ndarray:
 
 
 def over_seeds(results: Sequence[Sequence[tuple[str, Result]]]) -> Iterator[tuple[str, Result]]:
-    """What S seeds (at least 2) yielded, each in the same order, as one result a name.
+    """Merges the results of S seeds (at least 2), each in the same order, into one result per name.
 
-    Scalars and curves over the same x: mean, with its interval or band. Tables whose rows agree in all but numbers:
-    means, and beside each column that differs one named "<column> ±". Other tables: all rows, with a column "seed".
+    Scalars and curves over the same x: mean, with its interval or band. Tables whose rows differ only in numbers:
+    means, with a column "<column> ±" after each column that differs. Other tables: all rows, with a column "seed".
     Pictures and films: the first seed's.
 
     Raises: ValueError where the seeds did not yield the same names.
@@ -34,7 +34,7 @@ def over_seeds(results: Sequence[Sequence[tuple[str, Result]]]) -> Iterator[tupl
     for same in zip(*results, strict=True):
         names = {name for name, _ in same}
         if len(names) != 1:
-            raise ValueError(f"seeds yielded different results in one place: {', '.join(sorted(names))}")
+            raise ValueError(f"seeds yielded different results at the same position: {', '.join(sorted(names))}")
         yield same[0][0], _merged([result for _, result in same])
 
 
@@ -95,5 +95,5 @@ def _table(results: Sequence[Table]) -> Table:
 
 
 def _fixed(cell: Cell) -> Any:
-    """What must be the same for every seed: everything but a float."""
+    """The part of a cell that must be the same for every seed: its value, unless it is a float."""
     return float if isinstance(cell, float) else cell

@@ -211,7 +211,7 @@ def test_para_of_the_first_camera_is_its_height_and_elevation(para):
     np.testing.assert_allclose(relative[0], [0, 0, 0, para[0, 3], 0, para[0, 5]], atol=1e-12)
     assert (relative[:, 4] >= -180.0).all()
     assert (relative[:, 4] < 180.0).all()
-    # A height is what gravity depends on: it is not counted from camera 1.
+    # Gravity depends on absolute height: it is not counted from camera 1.
     np.testing.assert_array_equal(relative[:, 3], para[:, 3])
 
 

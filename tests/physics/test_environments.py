@@ -1,5 +1,5 @@
 """One test over every registered world: jit, vmap, order, energy and work, gradients, layout, drawing, actions; and
-what is particular to each."""
+tests of single worlds."""
 
 import jax
 import jax.numpy as jnp
@@ -16,18 +16,18 @@ from o2t_jax.physics.primitives import inside
 from o2t_jax.physics.room.exact import PROJECTILE, RAMP, Setup, simulate_states
 from o2t_jax.render.scenes import get_scene
 
-STEEP = {"law": "hyperbolic", "g0": 9.5, "alpha": 20.0}  # so that the error of a step stands above rounding
+STEEP = {"law": "hyperbolic", "g0": 9.5, "alpha": 20.0}  # so that the error of a step is above rounding
 # The worlds under test, as registered; one twice, with exact steps and without. The room takes long to compile.
 WORLDS = [pytest.param(name, STEEP if name == "room" else {}, id=name) for name in sorted(ENVIRONMENTS)]
 WORLDS += [pytest.param("ballistic", STEEP, id="ballistic under a steep law")]
-# Keys of starts that are away from a world's singularities (here by 2 m), where no order holds.
+# Keys of starts away from a world's singularities (here by 2 m), where the order of convergence does not hold.
 REGULAR = {"spaceship": 133}
 BATCH = 6
 STEPS = 40
 
 
 def refined(env, actions, parts):
-    """The same pushes and forces in `parts` times as many steps: a force goes on, a push is made once."""
+    """The same pushes and forces in `parts` times as many steps: a force continues, a push happens once."""
     later = actions if env.actions.held else jnp.zeros_like(actions)
     pieces = jnp.stack([actions, *[later] * (parts - 1)], axis=1)
     return pieces.reshape(len(actions) * parts, env.actions.size)
@@ -72,7 +72,7 @@ def test_every_world_keeps_the_contract(name, params):
             ratio = np.abs(coarse - middle).max() / np.abs(middle - fine).max()
             assert abs(np.log2(ratio) - env.order) < 0.7
 
-        # Energy changes by the work done, and else at the stated events only.
+        # Energy changes by the work done, and otherwise only at the stated events.
         assert set(env.energy_jumps) <= set(events)
         allowed = sum((events[name][:, 1:] for name in env.energy_jumps), np.zeros(energy[:, 1:].shape, int)) > 0
         missing = np.where(allowed, 0.0, energy[:, 1:] - energy[:, :-1] - work)
@@ -94,7 +94,7 @@ def test_every_world_keeps_the_contract(name, params):
 
 
 def assert_gradients(env, state, params, actions, dt):
-    """The gradient of a short run by parameters, real numbers of the state and actions, against differences.
+    """Compares a short run's gradient by parameters, floats of the state and actions with finite differences.
 
     Returns: the run."""
     leaves, tree = jax.tree.flatten(state)
@@ -362,7 +362,7 @@ def test_ballistic_says_when_it_is_below_the_ground():
 
 
 def test_room_starts_follow_the_scene():
-    """The worlds' own draws have the moments of the renderer's scene (same numbers, two samplers)."""
+    """The world's random starts have the moments of the renderer's scene (same distribution, two samplers)."""
     count = 900
     states = jax.jit(jax.vmap(lambda k: ROOM.reset(k, ROOM.params)))(jax.random.split(jax.random.key(0), count))
     scene, rng = get_scene("room"), np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Gravity laws: potential and g agree, energies over many bounces, the registry's refusals."""
+"""Gravity laws: potential and g agree, energies over many bounces, the registry's errors."""
 
 import math
 import pickle
@@ -89,7 +89,7 @@ def test_the_configs_world_chooses_any_registered_law():
     ("world", "says"),
     [
         ({"law": "linar"}, "world.law='linar' is unknown: did you mean 'linear'?"),
-        ({"law": "linear", "alpha": 8.0}, "world.alpha=8.0 is no parameter of world.law=linear, which has g0, slope"),
+        ({"law": "linear", "alpha": 8}, "world.alpha=8 is not a parameter of world.law=linear, which has g0, slope"),
         ({"law": "inverse_square", "planet_radius": 50.0}, "planet_radius = 50.0 is below its limit of 100.0"),
         ({"law": "hyperbolic", "alpha": math.inf}, "alpha = inf is not a finite number"),
     ],

@@ -13,7 +13,7 @@ from o2t_jax.physics.integrators import (
     semi_implicit_euler_step,
 )
 
-WORLD = Gravity.hyperbolic(9.5, 60.0)  # steep, so that the error stands above rounding
+WORLD = Gravity.hyperbolic(9.5, 60.0)  # steep, so that the error is above rounding
 ORDERS = [(semi_implicit_euler_step, 1), (rkn4_step, 4)]
 
 

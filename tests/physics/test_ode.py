@@ -1,4 +1,4 @@
-"""Single steps of differential equations: orders, and what symplectic steps keep."""
+"""Single steps of differential equations: orders, and conservation by symplectic steps."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Laws that hold for any ball, law and ramp (hypothesis), and what the benchmark's integrator does to the energy."""
+"""Laws that hold for any ball, law and ramp (hypothesis), and the energy error of the benchmark's integrator."""
 
 import math
 
@@ -141,7 +141,7 @@ def test_a_ball_at_rest_stays_at_rest():
 
 
 def test_benchmark_bounces_disturb_the_energy_as_predicted():
-    """Between contacts v^2/2 + g z - g v h/2 is what it keeps; a bounce moves that by +-g v h, evenly spread."""
+    """Euler steps conserve v^2/2 + g z - g v h/2 between contacts; a bounce changes it by +-g v h, evenly spread."""
     g, h, rng = 9.81, 0.0005, np.random.default_rng(0)
     jumps = []
     for height in rng.uniform(0.2, 0.6, 120):

@@ -49,7 +49,7 @@ def test_shapes_and_order_of_times(integrator):
     assert visible.dtype == bool
     np.testing.assert_array_equal(position[0], position[3])
     np.testing.assert_allclose(position[1, 0], [6.0, 1.0, 5.0])
-    for i, t in enumerate(times):  # a time's position does not depend on what else is asked for
+    for i, t in enumerate(times):  # a time's position does not depend on the other requested times
         np.testing.assert_allclose(simulate(setup, np.array([t]), LAW, integrator)[0][0], position[i], atol=1e-8)
 
 
@@ -188,7 +188,7 @@ def test_unknown_integrator_and_missing_ramp_are_refused():
 
 
 def test_below_the_ground_g_stays_as_it_is_there():
-    """A flight without contacts may pass the law's pole at -10 m; its numbers mean nothing, but must stay numbers."""
+    """A flight without contacts may pass the law's pole at -10 m; its numbers must stay finite."""
     setup = one_ball((5.0, 0.0, 2.0), bounces=False, vanishes=False)
     times = np.array([0.3, 2.0, 5.0])
     for integrator, atol in (("exact", 1e-2), ("benchmark", 5e-2)):

@@ -61,7 +61,7 @@ def test_twin_equals_numpy(world, setup):
 
 
 def test_derivatives_equal_finite_differences_of_the_numpy_simulator():
-    """By the law's numbers, the initial velocity and the length of a step, through bounces, rolling and the ramp."""
+    """Gradients by the law's parameters, initial velocity and step length, through bounces, rolling and the ramp."""
     law, numbers, count, dt = "hyperbolic", np.array([9.5, 9.0]), 34, 0.05
     setup = ramp_scene()._replace(velocity=np.array([[0.0, 0.0, 0.0], [0.3, 0.2, 1.0], [1.0, 0.0, 2.0]]))
     push = np.array([0.0, 1.0, 1.0])[:, None] * np.array([0.5, 0.0, 1.0])
@@ -96,5 +96,5 @@ def test_derivatives_equal_finite_differences_of_the_numpy_simulator():
         np.testing.assert_allclose(slope, expected[..., :3], atol=1e-5 + 1e-5 * np.abs(expected).max())
     velocity = exact(numbers, 0.0)[..., 3:]
     np.testing.assert_allclose(by_dt, np.arange(1, count + 1)[:, None, None] * velocity, atol=1e-3)
-    assert (np.abs(by_g0[-1]).max(axis=-1) > 0.1).all()  # every ball's motion does depend on it
+    assert (np.abs(by_g0[-1]).max(axis=-1) > 0.1).all()  # every ball's motion depends on it
     assert (np.abs(by_speed[-1, 1:]).max(axis=-1) > 0.1).all()

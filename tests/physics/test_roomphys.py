@@ -1,7 +1,7 @@
-"""The simulator against a renderer nobody here wrote: where balls are in pictures of the public RoomPhys benchmark.
+"""The simulator against an independent renderer: positions of balls in pictures of the public RoomPhys benchmark.
 
 Source: Obs2Law-Arena, room_phys, practice module `a1e` (Apache-2.0), whose law is published; set-ups as printed by its
-`describe_scene_a1e(seed)` (three decimals, so a few hundredths of a metre of doubt at the ramp); centroids in px
+`describe_scene_a1e(seed)` (three decimals: uncertain to a few hundredths of a metre at the ramp); centroids in px
 measured in its pictures of 512 x 384 (and 256 x 384) px by thresholding the difference from the empty room.
 """
 
@@ -62,7 +62,7 @@ def test_reflection_at_the_ramp(seed, integrator):
 def test_rolling_and_hopping_on_at_the_foot(integrator):
     ramp = ramp_from(27.3, 160.5, 1.58, 2.16, 11.01, 10.93)
     setup = one(RAMP, 0.6, [11.832, 8.617, 1.944], [0.0, 0.0, 0.0], ramp)
-    # The printed centre is the one the project's own geometry gives for a ball that touches the surface.
+    # The printed centre equals the one that the project's geometry gives for a ball that touches the surface.
     length = ramp.height / np.sin(np.radians(27.3))
     along = (1.944 - 0.6 * np.cos(np.radians(27.3))) / np.sin(np.radians(27.3))
     np.testing.assert_allclose(ball_on_ramp(ramp, 0.6, along / length), setup.position[0], atol=0.01)

@@ -1,4 +1,4 @@
-"""A second, slow renderer to compare with: rays through a fine grid of points in each pixel, no outlines, no tricks."""
+"""A second, slow renderer for comparison: rays through a fine grid of points in each pixel, without outlines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rays(pose, camera: Intrinsics, fine: int):
 
 
 def trace(setup, position, visible, pose, camera: Intrinsics, fine: int = 4):
-    """(picture float [H, W, 3], what each fine ray meets first int [H fine, W fine])."""
+    """(picture float [H, W, 3], id of the first hit of each fine ray, int [H fine, W fine])."""
     eye, d = np.asarray(pose[0], float), rays(pose, camera, fine)
     shape = d.shape[:2]
     colour, nearest, what = np.tile(np.array(SKY, float), (*shape, 1)), np.full(shape, np.inf), np.zeros(shape, int)

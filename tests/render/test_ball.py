@@ -13,7 +13,7 @@ from o2t_jax.render.pose import view_for
 from tests.render.reference import BALL_ID, trace
 
 EYE = np.array([0.0, 0.0, 2.0])
-# At 64 px the room's smallest balls are dots below one pixel, whose pixel sums say little of where they are.
+# At 64 px the room's smallest balls are dots below one pixel, whose pixel sums say little about their position.
 SMALLEST_PX = 1.5
 
 
@@ -49,7 +49,7 @@ def one_ball(centre, radius, colour=(0.5, 0.6, 0.7)):
 
 
 def random_balls(rng, count, size, near, far):
-    """(centre, radius, azimuth, elevation) of balls wholly in the picture, the camera looking up at the sky."""
+    """(centre, radius, azimuth, elevation) of balls completely in the picture, the camera looking up at the sky."""
     camera = intrinsics_for(size, size)
     while count:
         azimuth, elevation = rng.uniform(-180.0, 180.0), rng.uniform(35.0, 60.0)
@@ -63,7 +63,7 @@ def random_balls(rng, count, size, near, far):
 
 @pytest.mark.parametrize("size", [64, 512])
 def test_the_drawn_centroid_lies_on_the_analytic_one(size):
-    """The bytes of a picture of a black ball before the sky, 200 random places: the issue's 0.02 px, and no bias."""
+    """Pictures of a black ball in front of the sky, at 200 random places: within 0.02 px, and without bias."""
     camera = intrinsics_for(size, size)
     errors = []
     for centre, radius, azimuth, elevation in random_balls(np.random.default_rng(size), 200, size, 2.5, 16.0):
@@ -115,7 +115,7 @@ def test_balls_and_shadows_agree_with_cast_rays(size):
         expected, what = trace(setup, setup.position, visible, pose, camera, fine=8)
         assert (what >= BALL_ID).sum() > 500
         difference = np.abs(picture - expected).max(axis=-1)
-        # 8 x 8 rays know a border pixel to some 3%, of a contrast of 200 levels; inside it is rounding.
+        # 8 x 8 rays determine a border pixel to about 3% of a contrast of 200 levels; inside only rounding differs.
         assert np.quantile(difference, 0.9) < 3.0 and difference.max() < 20.0
 
 

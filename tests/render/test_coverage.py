@@ -24,7 +24,7 @@ def ellipses(rng, radius, stretch, count):
 
 
 def by_fine_columns(o, box, fine=400):
-    """Coverage [h, w] of the pixels of `box`, and the middle of what is covered: chords along v in `fine` columns."""
+    """Coverage [h, w] of the pixels of `box`, and the middle of the covered part: chords along v in `fine` columns."""
     u = (np.arange(box.left, box.right)[:, None] + (np.arange(fine) + 0.5) / fine).ravel() - o.u
     root = np.sqrt(np.maximum((o.b * u) ** 2 - o.c * (o.a * u * u - 1.0), 0.0)) / o.c
     low, high = -o.b * u / o.c - root, -o.b * u / o.c + root
@@ -42,7 +42,7 @@ SIZES = [(0.1, 1.0), (0.5, 1.0), (1.5, 1.0), (1.5, 1.3), (3.0, 1.0), (5.0, 1.3),
 
 @pytest.mark.parametrize(("radius", "stretch"), SIZES)
 def test_coverage_of_an_ellipse_is_its_area_in_each_pixel(radius, stretch):
-    """Drawn as a small one and as a large one, which is made for 5 px and more; the area in the mean."""
+    """Drawn by the small and by the large routine (made for 5 px and more); compares the mean area."""
     many = ellipses(np.random.default_rng(int(10 * radius)), radius, stretch, 15)
     as_large = (0.011, 2e-4) if radius >= 5.0 else (0.02, 0.007)
     for worst, area, name in ((0.009, 0.002, "small"), (*as_large, "large")):

@@ -1,4 +1,4 @@
-"""Sky and grid: exact bytes, lines where the metres are, and no flicker far away."""
+"""Sky and grid: exact bytes, lines at whole metres, and no flicker far away."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_far_ground_is_calm_at_64_px():
     far, near = slice(33, 36), slice(50, 64)
     assert change[far].max() <= 3.0 and change[far].mean() < 0.7
     assert change[near].max() > 5.0  # but near lines are seen to move
-    # Far away there is one grey: the mean of ground and lines.
+    # Far away the ground is one grey: the mean of ground and lines.
     bare = (1.0 - LINE_WIDTH_M) ** 2
     np.testing.assert_allclose(
         first[33:36], np.full((3, 64, 3), GROUND) * (LINE_SHADE + (1 - LINE_SHADE) * bare), atol=0.6

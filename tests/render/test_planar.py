@@ -1,4 +1,4 @@
-"""The planar renderer: sub-pixel places and areas, order, translation, gradients, memory."""
+"""The planar renderer: sub-pixel positions and areas, order, translation, gradients, memory."""
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ def test_an_edge_is_about_a_pixel_wide():
     row = seen(discs(np.zeros((1, 2)), 8.0 * PIXEL, WHITE), 33, 33)[16]
     assert ((row > 0.02) & (row < 0.98)).sum() <= 4
     fine = seen(segments(np.array([[-99.0, 0.0]]), np.array([[99.0, 0.0]]), 0.1 * PIXEL, WHITE))
-    np.testing.assert_allclose(fine.sum(axis=0), 0.2, rtol=0.02)  # a thread fades, and weighs what it should
+    np.testing.assert_allclose(fine.sum(axis=0), 0.2, rtol=0.02)  # a thin line fades, with the right total
 
 
 @pytest.mark.parametrize(("right", "up"), [(3, 0), (-2, 5)])
@@ -86,7 +86,7 @@ def test_the_last_is_in_front_and_opacity_mixes():
 
 
 def test_gradients_are_those_of_finite_differences():
-    """Of places, radii, colours, opacities and the view, for discs (a segment of no length) and segments."""
+    """Gradients by positions, radii, colours, opacities and view, for discs (segments of length 0) and segments."""
     with jax.enable_x64(True):
         rng = np.random.default_rng(1)
         shapes = layers(
@@ -119,7 +119,7 @@ def test_it_is_batched_and_any_size():
 
 
 def test_a_worlds_motion_is_drawn_in_one_call():
-    """The pendulum's bob is where its angle says, in every picture."""
+    """The pendulum's bob is at the place given by its angle, in every picture."""
     env = get_environment("pendulum")
     track = simulate(env, env.reset(jax.random.key(2), env.params), idle(env, 7), 0.1, env.params)
     pictures = jax.vmap(lambda state: draw(env.draw(state, env.params), 64, 64))(track)
@@ -131,7 +131,7 @@ def test_a_worlds_motion_is_drawn_in_one_call():
 
 
 def test_many_primitives_need_no_more_memory_than_a_few_pictures():
-    """Counted by the compiler, of 900 discs: forwards and for the gradient."""
+    """As counted by the compiler for 900 discs: forward and for the gradient."""
     count, side = 900, 64
     picture = side * side * 3 * 4
     view = View(jnp.zeros(2), 1.0, jnp.zeros(3))

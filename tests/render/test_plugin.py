@@ -1,4 +1,4 @@
-"""Plug-in modules: what comes through, and what must not."""
+"""Plug-in modules: pictures come through; output and messages of a module must not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from o2t_jax.render.plugin.renderer import PluginRenderer
 
 SECRET = "g0is9.7654"
 
-# A module whose pictures tell its arguments: rows of (seed, t, azimuth + 100, elevation + 100, x, y, z) at the top.
+# A module whose pictures encode its arguments: rows of (seed, t, azimuth + 100, elevation + 100, x, y, z) at the top.
 ECHO = """
     import os, time
     import numpy as np
@@ -107,7 +107,7 @@ def test_arguments_reach_the_module_and_pictures_come_back_in_order(tmp_path):
 
 @pytest.mark.parametrize("layout", ["(64, 4, 8, 3)), 0, 0", "(4, 8, 3, 64)), 3, 0"])
 def test_a_module_may_draw_every_call_into_the_same_memory(tmp_path, layout):
-    """As OpenGL's read-back does. Both the frames of one call and those of the next keep their own picture."""
+    """As OpenGL's read-back does. The frames of one call and of the next keep their own pictures."""
     source = f"""
         import numpy as np
 
@@ -159,7 +159,7 @@ def test_a_module_sees_its_neighbours_and_not_the_project(tmp_path):
         assert "ModuleNotFoundError" in refusal(lambda: call(renderer))
 
 
-# What a module says must not come through.
+# A module's output must not come through.
 
 CHATTY = f"""
     import atexit, logging, os, subprocess, sys, warnings
@@ -247,7 +247,7 @@ def test_nothing_a_module_says_comes_through(tmp_path):
     )
     said = done.stdout
     assert "pictures (1, 4, 4, 3)" in said
-    # The errors are told: the nearest built-in type and the line, not the name, not the message.
+    # Errors are reported with the nearest built-in type and the line, without the name and the message.
     lines = path.read_text().splitlines()
     raised = lines.index(f'        raise Secret("{SECRET}")') + 1
     assert f"KeyError at line {raised}" in said
@@ -263,7 +263,7 @@ def test_nothing_a_module_says_comes_through(tmp_path):
 
 
 def test_the_chatty_module_is_chatty(tmp_path):
-    # Guards the test above: run plainly, the same module does tell.
+    # Guards the test above: run directly, the same module does reveal it.
     path = write(tmp_path, CHATTY)
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.count(SECRET) >= 8
@@ -271,10 +271,10 @@ def test_the_chatty_module_is_chatty(tmp_path):
 
 
 def test_a_module_gets_the_users_environment_and_not_our_settings(tmp_path, monkeypatch):
-    """Its interpreter may hold another JAX, whose compiler ends at a flag that it does not know."""
+    """Its interpreter may have another JAX, whose compiler exits on an unknown flag."""
     monkeypatch.setenv("XLA_FLAGS", "--users")
     monkeypatch.setenv("GLIBC_TUNABLES", "")
-    monkeypatch.delenv("GLIBC_TUNABLES")  # taken back after the test, whatever it was
+    monkeypatch.delenv("GLIBC_TUNABLES")  # restored after the test
     monkeypatch.setenv("O2T_JAX_BEFORE", "{}")
     set_variable("XLA_FLAGS", "--users --ours")
     set_variable("GLIBC_TUNABLES", "ours")
@@ -292,7 +292,7 @@ def test_a_module_that_reads_its_arguments_finds_none(tmp_path):
 
 
 def test_child_is_mute_before_the_module_is_imported(tmp_path):
-    # The parent hands over null devices already; the child must not depend on that.
+    # The parent already passes null devices; the child must not depend on that.
     source = "import os; MUTED = [os.fstat(d).st_rdev == os.stat(os.devnull).st_rdev for d in (0, 1, 2)]\n"
     source += "assert all(MUTED)\ndef render_scene_x(*a, **k): pass"
     path = write(tmp_path, source)

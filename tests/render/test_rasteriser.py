@@ -1,4 +1,4 @@
-"""What hides what: whole rooms against cast rays."""
+"""Occlusion: whole rooms against ray-cast pictures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def room_with(places, radius=0.5, ramp=RAMP):
 
 @pytest.mark.parametrize("name", BALLS)
 def test_ramp_and_balls_hide_each_other_as_rays_do(name):
-    """From twelve sides and two heights; wrong order would differ over a ball's whole area."""
+    """From twelve sides and two heights; a wrong order would differ over a ball's whole area."""
     setup, camera = room_with(BALLS[name]), intrinsics_for(72, 96)
     hidden = 0
     for bearing in range(0, 360, 30):
@@ -123,7 +123,7 @@ def test_the_wedges_closest_point_is_the_best_of_many():
 
 
 def test_a_ball_whose_place_is_unknown_hides_nothing_and_changes_nothing():
-    """A simulation that left the numbers is no reason to draw the others in the wrong order."""
+    """A ball with NaN or infinite numbers must not change the order of the others."""
     camera, rng = intrinsics_for(64, 64), np.random.default_rng(7)
     near, far = (5.0, 0.1, 1.0), (7.0, 0.0, 1.1)
     both = room_with([far, near], radius=0.6, ramp=None)
@@ -140,7 +140,7 @@ def test_a_ball_whose_place_is_unknown_hides_nothing_and_changes_nothing():
 
 
 def test_many_pictures_are_what_each_is_alone():
-    """More than are worked out together."""
+    """More balls than are computed together."""
     setup, camera = room_with([(6.0, 0.0, 1.0)], ramp=None), intrinsics_for(16, 16)
     views = [view_for(np.array([0.0, 0.0, 1.0]), azimuth, 0.0, camera) for azimuth in (-5.0, 5.0)]
     position = np.random.default_rng(3).uniform((4.0, -2.0, 0.5), (8.0, 2.0, 2.0), (150, 1, 3))

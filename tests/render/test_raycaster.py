@@ -2,7 +2,7 @@
 
 Tolerances, as measured on 60 rooms and 30 ballistic scenes at 64 px, 18 and 9 at 512 px: a mean difference of 0.029 and
 0.012 bytes at 64 px, 0.002 at 512 px; more than 8 bytes in 0.08% and 0.03% of the pixels at 64 px, 0.002% at 512 px.
-What is left lies on the ramp's and the bars' edges, which OpenCV draws up to a third of a pixel too large.
+The rest is at the edges of the ramp and the bars, which OpenCV draws up to a third of a pixel too large.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def test_a_whole_picture_has_finite_derivatives():
 
 
 def test_balls_in_odd_places_are_drawn_as_the_rasteriser_draws_them():
-    """Behind the camera, around it, beside it and partly behind its plane, out of sight, not a number."""
+    """Behind the camera, around it, beside it and partly behind its plane, out of view, NaN."""
     camera, eye, shots, drawn = intrinsics_for(48, 64), np.array([0.0, 0.0, 2.0]), [], []
     for centre in [
         (-3.0, 0.0, 2.0),
@@ -205,7 +205,7 @@ def test_a_simulated_state_is_a_scene():
 
 
 def test_the_renderer_keeps_the_interface_and_its_bytes():
-    """Order and company of pictures change nothing; the truth is the other renderer's."""
+    """Order and batch of pictures change nothing; the truth is the other renderer's."""
     scene = get_scene("ballistic")
     renderer = RaycastRenderer(scene, LAW)
     assert isinstance(renderer, Renderer)

@@ -45,7 +45,7 @@ def test_it_is_a_renderer_and_singletons_broadcast():
 
 @pytest.mark.parametrize("size", [(64, 64), (150, 190), (300, 512)])
 def test_order_and_company_of_pictures_do_not_matter(size):
-    """To the byte, though pictures are worked out together: small balls, large ones, grounds whole and in parts."""
+    """Equal bytes, though pictures are computed together: small balls, large ones, grounds whole and in parts."""
     room, rng = renderer(), np.random.default_rng(0)
     for seed in range(4):
         place, azimuth, elevation = room.scene.view_prior(rng, None)
@@ -71,7 +71,7 @@ def test_same_arguments_give_the_same_bytes_from_threads_and_after_pickling():
 
 
 def test_pictures_show_the_truth_under_the_law():
-    """A heavier world's ball is lower in the picture; truth tells where."""
+    """With stronger gravity the ball is lower in the picture, at the place that `truth` gives."""
     light, heavy = renderer("ballistic", Gravity.constant(1.62)), renderer("ballistic", Gravity.constant(9.81))
     place, visible, radius = light.truth(5, np.array([0.0, 0.5]))
     lower, _, _ = heavy.truth(5, np.array([0.0, 0.5]))

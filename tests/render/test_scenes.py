@@ -140,7 +140,7 @@ def test_every_scene_keeps_the_contract(name):
 
 @pytest.mark.parametrize(("name", "share"), [("ballistic", 0.9), ("fall", 0.85), ("room", 0.5)])
 def test_the_view_prior_has_a_ball_wholly_in_sight(name, share):
-    """At t = 0.2 s, under laws from the Moon's to Jupiter's: the camera knows none of them."""
+    """At t = 0.2 s, under laws from the Moon's to Jupiter's: the camera depends on none of them."""
     scene, camera = get_scene(name), intrinsics_for(64, 64)
     rng = np.random.default_rng(2)
     for g in (1.62, 9.81, 24.8):

@@ -1,4 +1,4 @@
-"""The seam for a camera model: invisible without effects, and pictures stay pure with them."""
+"""The camera model: no change without effects; with them pictures stay a pure function of the arguments."""
 
 import pickle
 
@@ -31,7 +31,7 @@ def test_without_effects_it_is_the_renderer():
         sensor.render(3, TIMES, ANGLES, PLACES, SIZE), BARE.render(3, TIMES, ANGLES, PLACES, SIZE)
     )
     assert sensor.scene is BARE.scene and sensor.truth(3, TIMES)[0].shape == BARE.truth(3, TIMES)[0].shape
-    assert not hasattr(sensor, "module_sha256")  # what a renderer lacks, its sensor lacks
+    assert not hasattr(sensor, "module_sha256")  # an attribute that a renderer lacks is missing in its sensor too
     assert pickle.loads(pickle.dumps(sensor)).render(3, TIMES, ANGLES, PLACES, SIZE).shape == (3, *SIZE, 3)
 
 
@@ -54,7 +54,7 @@ def test_effects_follow_each_other():
 
 @pytest.mark.parametrize("change", [0, 1, 2, 3, 4, 5, 6])
 def test_a_pictures_random_numbers_are_its_own(change):
-    """Another seed, time, angle or place: other numbers, not slightly so; and no correlation."""
+    """Another seed, time, angle or place gives uncorrelated random numbers."""
     numbers = [5.0, 0.2, 10.0, 5.0, -8.0, 0.0, 2.0]
     other = list(numbers)
     other[change] += 1 if change == 0 else 1e-9

@@ -1,4 +1,4 @@
-"""Results: what is refused, and that JSON gives back what it was given."""
+"""Results: invalid ones are rejected, and the JSON form round-trips."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_json_gives_back_every_field(result):
 
 @given(st.one_of(scalars(), curves(), tables()), st.one_of(scalars(), curves(), tables()))
 def test_equality_is_of_values(one, other):
-    """Two results are equal exactly where their files are (an int and a float that print alike are two things)."""
+    """Two results are equal exactly when their files are (an int and a float that print alike differ)."""
     same = type(one) is type(other) and json.dumps(results.to_json(one)) == json.dumps(results.to_json(other))
     assert (one == other) == same
 
@@ -139,10 +139,10 @@ def table(*methods, by=(), **fields):
         (lambda: Table({}, []), "columns is empty"),
         (lambda: Table({"n": Column()}, [{"n": 1}, {"m": 2}]), "row 1 and columns differ by 'm', 'n'"),
         (lambda: Table({"n": Column()}, [{"n": [1]}]), "row 0, column 'n' holds a list"),
-        (lambda: Column(spec="x.2"), "no format"),
+        (lambda: Column(spec="x.2"), "not a number format"),
         (lambda: table((1, "ours")), "the table has no row of a baseline"),
         (lambda: table((1, "ours"), (1, "still"), (2, "ours"), by=("n",)), "n=2 has no row of a baseline"),
-        (lambda: table((1, "still"), by=("m",)), "'m' is no column"),
+        (lambda: table((1, "still"), by=("m",)), "'m' is not a column"),
         (lambda: table((1, "still"), method=""), "method='' must be"),
     ],
 )
@@ -184,7 +184,7 @@ def test_foreign_json_and_foreign_values_are_refused():
     with pytest.raises(ValueError, match="a picture has no JSON form"):
         results.to_json(Picture(np.zeros((2, 2, 3), np.uint8)))
     for value in ({}, {"kind": "film"}, {"kind": "curve", "x": [0]}, {"kind": "table", "columns": {"n": {}}}):
-        with pytest.raises(ValueError, match=r"unknown|no curve|no table"):
+        with pytest.raises(ValueError, match=r"unknown|not a valid curve|not a valid table"):
             results.from_json(value)
     found = {}
     assert results.keep(found, "loss", Scalar(0.5)) is found["loss"]

@@ -1,4 +1,4 @@
-"""Results of several seeds as one: means with intervals that hold the mean as often as they say."""
+"""Results of several seeds as one: means, with intervals that cover the true mean at their nominal rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registry of worlds: each new one is a file here and a line below."""
+"""Registry of worlds. A new world is one file in this folder and one line below."""
 
 from __future__ import annotations
 

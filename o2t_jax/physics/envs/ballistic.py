@@ -1,4 +1,4 @@
-"""`ballistic`: one ball in free flight, nothing to touch; the world of the scene of the same name."""
+"""`ballistic`: one ball in free flight without contacts; the world of the scene of the same name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Ballistic(GravityWorld):
         )
 
     def step(self, state: BallisticState, action: Array, dt: Any, params: LawParams) -> BallisticState:
-        """`dt` s of free flight; below the ground g stays as it is there."""
+        """`dt` s of free flight; below the ground g keeps its value at the ground."""
         gravity, velocity = self.law(params), state.velocity + action
         z, vz = rkn4_step(lambda z: gravity.g(jnp.maximum(z, 0.0)), state.position[:, 2], velocity[:, 2], dt)
         flat = state.position[:, :2] + dt * velocity[:, :2]
@@ -63,12 +63,12 @@ class Ballistic(GravityWorld):
         return energy(state.position, state.velocity, self.law(params))
 
     def work(self, state: BallisticState, action: Array, dt: Any, params: LawParams) -> Array:
-        """m^2/s^2, per unit mass: the push's."""
+        """Work of the push, m^2/s^2, per unit mass."""
         pushed = state._replace(velocity=state.velocity + action)
         return self.energy(pushed, params) - self.energy(state, params)
 
     def events(self, state: BallisticState, params: LawParams) -> Mapping[str, Array]:
-        """`below_ground`: where the ball would touch the ground, or is past it."""
+        """`below_ground`: whether the ball would touch the ground, or is below it."""
         return {"below_ground": (state.position[:, 2] < state.radius).astype(jnp.int32)}
 
     def observe(self, state: BallisticState, params: LawParams) -> Array:
@@ -76,7 +76,7 @@ class Ballistic(GravityWorld):
         return jnp.concatenate([state.position, state.velocity], axis=1).ravel()
 
     def restore(self, vector: Array, state: BallisticState, params: LawParams) -> BallisticState:
-        """See `Environment.restore`; the radius is the state's."""
+        """See `Environment.restore`; the radius is taken from `state`."""
         return state._replace(position=vector[None, :3], velocity=vector[None, 3:])
 
     def draw(self, state: BallisticState, params: LawParams) -> Drawing:

@@ -1,4 +1,4 @@
-"""What worlds have in common: parameters by keyword and by ranges, gravity laws, integrated equations of motion."""
+"""Common parts of worlds: parameters by keyword and by ranges, gravity laws, integrated equations of motion."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LawParams = Mapping[str, Any]
 class ParametricWorld:
     """A world whose parameters are a named tuple of numbers, `Params`, with its defaults.
 
-    A keyword sets a parameter, `ranges={name: (low, high)}` what is drawn per sequence in place of the world's own
-    `RANGES`. A parameter set by keyword is drawn only if `ranges` names it.
+    A keyword sets a parameter. `ranges={name: (low, high)}` sets the parameters drawn per sequence, in place of the
+    world's own `RANGES`. A parameter set by keyword is drawn only if `ranges` names it.
     Raises: UsageError for an unknown name, a number that is not finite, one of `POSITIVE` not above 0, a bad range.
     """
 
@@ -57,14 +57,14 @@ class ParametricWorld:
         return self.params._replace(**_draw(key, self.ranges))
 
     def events(self, state: Any, params: Any) -> Mapping[str, Array]:
-        """Nothing happens at once."""
+        """No events."""
         return {}
 
 
 class IntegratedWorld(ParametricWorld):
-    """Equations of motion integrated by classical Runge-Kutta steps, with the work done carried along.
+    """Equations of motion integrated by classical Runge-Kutta steps, together with the work done.
 
-    A step is `SUBSTEPS` of them, its action held. A world gives `field` and `power`.
+    A step is `SUBSTEPS` of them, its action held. Subclasses implement `field` and `power`.
     """
 
     SUBSTEPS: ClassVar[int] = 8
@@ -76,7 +76,7 @@ class IntegratedWorld(ParametricWorld):
         raise NotImplementedError
 
     def power(self, state: Any, action: Array, params: Any) -> Array:
-        """Energy [K] a second that the bodies take up from the action and from friction."""
+        """Energy [K] per second that the bodies gain from the action and from friction (a loss, so negative)."""
         raise NotImplementedError
 
     def _advance(self, state: Any, action: Array, dt: Any, params: Any) -> tuple[Any, Array]:

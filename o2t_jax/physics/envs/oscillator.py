@@ -57,7 +57,7 @@ class Oscillator(IntegratedWorld):
         return OscillatorState(state.velocity, force / params.mass)
 
     def power(self, state: OscillatorState, action: Array, params: OscillatorParams) -> Array:
-        """[1] W: of the force, less friction's."""
+        """[1] W: the power of the force, less that of friction."""
         return ((action[0] - params.damping * state.velocity) * state.velocity)[None]
 
     def energy(self, state: OscillatorState, params: OscillatorParams) -> Array:

@@ -35,8 +35,8 @@ class PendulumState(NamedTuple):
 class Pendulum(IntegratedWorld):
     """angle'' = -(g/L) sin(angle) - c angle' + torque/(m L^2). An action is the torque, one of -2, 0, 2 N m, held.
 
-    See `environment.Environment`. The friction c differs from sequence to sequence. The angle is observed as it is, so
-    that it changes smoothly when the pendulum turns over; `layout.difference` compares angles by the short way round.
+    See `environment.Environment`. The friction c differs from sequence to sequence. The angle is observed without
+    wrapping, so that it changes smoothly when the pendulum turns over; `layout.difference` wraps differences.
     """
 
     name = "pendulum"
@@ -60,7 +60,7 @@ class Pendulum(IntegratedWorld):
         return PendulumState(state.velocity, pull + turn - params.damping * state.velocity)
 
     def power(self, state: PendulumState, action: Array, params: PendulumParams) -> Array:
-        """[1] W: of the torque, less friction's."""
+        """[1] W: the power of the torque, less that of friction."""
         friction = params.damping * params.mass * params.length**2 * state.velocity
         return ((action[0] - friction) * state.velocity)[None]
 

@@ -66,7 +66,7 @@ class Room(GravityWorld):
         return room_step(_pushed(state, action), dt, *self.law(params))
 
     def work(self, state: RoomState, action: Array, dt: Any, params: LawParams) -> Array:
-        """[2] m^2/s^2, per unit mass: the pushes'."""
+        """Work of the pushes, [2] m^2/s^2, per unit mass."""
         return self.energy(_pushed(state, action), params) - self.energy(state, params)
 
     def energy(self, state: RoomState, params: LawParams) -> Array:
@@ -74,7 +74,7 @@ class Room(GravityWorld):
         return energy(state.position, state.velocity, self.law(params), state.rolling)
 
     def events(self, state: RoomState, params: LawParams) -> Mapping[str, Array]:
-        """Contacts with the ground and the ramp, leaving the ramp's foot, and `gone`: vanished, now or before."""
+        """Contacts with the ground and the ramp, leaving the ramp's foot, and `gone`: vanished now or earlier."""
         return {
             "ground": state.ground_hits,
             "ramp": state.ramp_hits,
@@ -88,7 +88,7 @@ class Room(GravityWorld):
         return jnp.concatenate([state.position, state.velocity, seen.astype(state.position.dtype)], axis=1).ravel()
 
     def restore(self, vector: Array, state: RoomState, params: LawParams) -> RoomState:
-        """See `Environment.restore`; all but positions and velocities is the state's."""
+        """See `Environment.restore`; everything but positions and velocities is taken from `state`."""
         each = vector.reshape(2, 7)
         return state._replace(position=each[:, :3], velocity=each[:, 3:6])
 
@@ -129,7 +129,7 @@ def _draw_ramp(key: jax.Array) -> RampArrays:
     slope = jnp.deg2rad(jax.random.uniform(steep, minval=10.0, maxval=50.0))
     height = jax.random.uniform(tall, minval=1.2, maxval=2.0)
     feet = jax.random.uniform(foot, (_FOOT_TRIES, 2), minval=jnp.array([3.0, -20.0]), maxval=jnp.array([20.0, 20.0]))
-    # The first that lies within 20 m: each does with probability 0.75.
+    # The first draw that lies within 20 m; each does with probability 0.75.
     x, y = feet[jnp.argmax(jnp.hypot(feet[:, 0], feet[:, 1]) <= 20.0)]
     theta = jnp.where(jax.random.uniform(mode) < 0.5, 20.0, 160.0) + 10.0 * jax.random.normal(tilt)
     theta = jnp.deg2rad(theta)  # from +y towards +x

@@ -56,7 +56,7 @@ class Spaceship(IntegratedWorld):
         return SpaceshipState(state.velocity, action - params.pull * state.position / (r2 * jnp.sqrt(r2)))
 
     def power(self, state: SpaceshipState, action: Array, params: SpaceshipParams) -> Array:
-        """[1] m^2/s^3, per unit mass: the engine's."""
+        """[1] m^2/s^3: the engine's power per unit mass."""
         return jnp.sum(action * state.velocity)[None]
 
     def energy(self, state: SpaceshipState, params: SpaceshipParams) -> Array:
@@ -73,7 +73,7 @@ class Spaceship(IntegratedWorld):
         return SpaceshipState(vector[:2], vector[2:])
 
     def draw(self, state: SpaceshipState, params: SpaceshipParams) -> Drawing:
-        """The star in the middle, the ship before it."""
+        """The star in the middle, the ship in front of it."""
         star, ship = discs(jnp.zeros((1, 2)), 0.5, (1.0, 0.85, 0.3)), discs(state.position[None], 0.3, (0.85, 0.9, 1.0))
         return Drawing(layers(star, ship), View(jnp.zeros(2), 6.0, jnp.array([0.05, 0.06, 0.1])))
 

@@ -1,8 +1,8 @@
 """The public benchmark's own integrator, for comparison: semi-implicit Euler, h = 0.5 ms, velocity first.
 
-Contacts mirror what went past: a centre below its radius is put as far above it and its vertical velocity turned
-upwards; likewise along the normal of the ramp's surface. A rolling ball leaves the ramp at its first step past the
-foot. Each bounce disturbs the energy by up to about g v h.
+Contacts are reflections. A centre that is lower than its radius is put as far above it, and its vertical velocity is
+turned upwards; likewise along the normal of the ramp's surface. A rolling ball leaves the ramp at its first step past
+the foot. Each bounce disturbs the energy by up to about g v h.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def euler_states(
     """One ball's (x, y, z, vx, vy, vz) at `times` s (any order) and the time at which it vanishes (inf: never).
 
     Each requested time is reached by whole steps and one shorter one. Arguments as for
-    `trajectory.bouncing_trajectory`; without `bounces` nothing is touched.
+    `trajectory.bouncing_trajectory`; without `bounces` there are no contacts.
     """
-    # A flight without contacts goes underground, where no law needs to make sense.
+    # A flight without contacts goes underground, where a law need not be defined.
     ball = _Ball(lambda z: g(z if z > 0.0 else 0.0), state, radius, frame, rolls, side, bounces)
     rows: dict[float, State] = {}
     for t in sorted(set(times)):
@@ -70,7 +70,7 @@ class _Ball:
         self._check_room()
 
     def peek(self, h: float) -> State:
-        """The state a shorter step later; it does not stay there."""
+        """The state after a step of `h` s; the ball itself does not move."""
         return self._next(h)[0] if h > 1e-12 else self.state
 
     def _check_room(self) -> None:
@@ -111,7 +111,7 @@ def _off_ramp(frame: RampFrame, radius: float, before: tuple[float, float, float
     depth = nx * dx + ny * dy + nz * z - radius
     above = nx * (before[0] - frame.x) + ny * (before[1] - frame.y) + nz * before[2] - radius
     normal = nx * vx + ny * vy + nz * vz
-    if depth >= 0.0 or normal >= 0.0 or above < 0.0:  # the last: it came in through the wedge's side
+    if depth >= 0.0 or normal >= 0.0 or above < 0.0:  # last condition: it came in through the wedge's side
         return state
     x, y, z = x - 2.0 * depth * nx, y - 2.0 * depth * ny, z - 2.0 * depth * nz
     return x, y, z, vx - 2.0 * normal * nx, vy - 2.0 * normal * ny, vz - 2.0 * normal * nz

@@ -1,6 +1,6 @@
 """Balls in a room, in numpy: thrown, dropped or on a ramp; the renderer's simulator.
 
-The world is that of the public RoomPhys benchmark (Obs2Law-Arena), as far as its rules and pictures tell:
+The world is that of the public RoomPhys benchmark (Obs2Law-Arena), as far as its rules and pictures specify it:
 
 - Each ball moves alone; balls do not touch one another.
 - Ground: a ball's centre stays at least its radius above it; a contact reverses the vertical velocity (elastic).
@@ -36,17 +36,17 @@ PROJECTILE, FALL, RAMP = range(3)
 KINDS = ("projectile", "fall", "ramp")
 INTEGRATORS = ("exact", "benchmark")
 
-# Events are looked for a little beyond the last time asked for, so that one at that very time is seen.
+# Events are searched slightly beyond the last requested time, so that an event at exactly that time is found.
 _PAST_LAST_S = 1e-6
 
 
 class Setup(NamedTuple):
-    """Initial conditions of one scene, K balls; nothing in it knows the law.
+    """Initial conditions of one scene, K balls. They do not depend on the law.
 
     Attributes: `radius` [K] m; `colour` [K, 3] in 0..1; `position` [K, 3] m and `velocity` [K, 3] m/s of the centres
     at t = 0 (the velocity of a ball of kind `RAMP` is taken as zero; a centre lower than its radius is lifted to it);
-    `kind` [K] int (`PROJECTILE`, `FALL`, `RAMP`); `side` [K], +1 or -1, the sign of x a ball lives on; `ramp` or None;
-    `bounces`: whether ground and ramp are felt (without, a ball is invisible from where it would touch the ground);
+    `kind` [K] int (`PROJECTILE`, `FALL`, `RAMP`); `side` [K], +1 or -1, the sign of x in a ball's half; `ramp` or None;
+    `bounces`: whether contacts are simulated (if not, a ball becomes invisible where it would touch the ground);
     `vanishes`: whether x = 0 and the room's walls end a ball.
     """
 
@@ -64,10 +64,10 @@ class Setup(NamedTuple):
 def simulate(
     setup: Setup, times: np.ndarray, gravity: Gravity, integrator: str = "exact"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the balls are, and which can be seen, at all `times` at once.
+    """Positions and visibility of the balls at all `times`.
 
-    Args: `times` [T] s, in any order, not negative. Returns: position [T, K, 3] m, visible [T, K] bool (a position
-    is finite also where the ball is not visible, but means nothing there). Raises: see `simulate_states`.
+    Args: `times` [T] s, in any order, not negative. Returns: position [T, K, 3] m, visible [T, K] bool (the
+    position of an invisible ball is finite, but meaningless). Raises: see `simulate_states`.
     """
     states, visible = simulate_states(setup, times, gravity, integrator)
     return states[..., :3], visible

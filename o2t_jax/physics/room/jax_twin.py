@@ -1,7 +1,7 @@
-"""The room's simulator in jax.numpy: batched, jittable, differentiable wherever the motion is smooth in its causes.
+"""The room's simulator in jax.numpy: batched, jittable, differentiable where the motion is smooth.
 
-The rules are those of `room.py`, and so are the results (1e-5 m in float64, see tests). Steps are Nystrom's, fourth
-order; a contact is solved inside its step by Newton's method on shorter steps, which keeps the order, and one last
+The rules are those of `exact.py`, and the results agree to 1e-5 m in float64 (see tests). Steps are Nystrom's, fourth
+order. A contact is solved inside its step by Newton's method on shorter steps, which preserves the order; one last
 Newton step carries the derivative of the time of contact. At constant g every step is exact. Positions are smooth in
 initial conditions, times and the law's numbers, except where the sequence of contacts itself changes.
 
@@ -30,7 +30,7 @@ _FAR_BELOW_M = -1e6
 
 
 class RampArrays(NamedTuple):
-    """`ramp.RampFrame` as arrays [], with `present` telling whether there is a ramp at all."""
+    """`ramp.RampFrame` as arrays [], with `present` indicating whether there is a ramp."""
 
     present: Any
     sin: Any
@@ -47,8 +47,8 @@ class RoomState(NamedTuple):
     """One scene in motion, K balls.
 
     Attributes: `position` [K, 3] m, `velocity` [K, 3] m/s; `rolling` [K], on the ramp; `gone` [K], vanished;
-    `ground_hits`, `ramp_hits`, `left_ramp` [K] int: what happened in the last step; then what never changes: `radius`
-    [K] m, `side` [K] +-1, `ramp`, `bounces` and `vanishes` [] bool (see `room.Setup`).
+    `ground_hits`, `ramp_hits`, `left_ramp` [K] int: events of the last step. Constant: `radius` [K] m, `side`
+    [K] +-1, `ramp`, `bounces` and `vanishes` [] bool (see `exact.Setup`).
     """
 
     position: Any
@@ -140,7 +140,7 @@ def _fall(ball: _Ball, normal: Any, offset: Any, h: Any, g: Any, ramp: RampArray
         return nx * b.x + ny * b.y + nz * b.z - offset, nx * b.vx + ny * b.vy + nz * b.vz
 
     below = gap_and_rate(_drift(ball, h, g, ramp))[0] < 0.0
-    # The local parabola tells a fall through the plane from a motion that stays below it, and is the first guess.
+    # The local parabola distinguishes a fall through the plane from a motion that stays below it, and gives a guess.
     gap, rate = gap_and_rate(ball)
     pull = nz * g(ball.z) * jnp.where(ball.rolling, ROLLING * ramp.sin * ramp.sin, 1.0)
     square = rate * rate + 2.0 * pull * gap
@@ -152,7 +152,7 @@ def _fall(ball: _Ball, normal: Any, offset: Any, h: Any, g: Any, ramp: RampArray
     hits &= tau >= 0.0
 
     def newton(tau: Any, _: None) -> tuple[Any, None]:
-        # Only the last step is differentiated: by the implicit function theorem it carries the whole derivative.
+        # Only the last step is differentiated. By the implicit function theorem it carries the whole derivative.
         tau = jax.lax.stop_gradient(jnp.clip(tau, 0.0, h))
         gap, rate = gap_and_rate(_drift(ball, tau, g, ramp))
         return tau - jnp.where(rate < 0.0, gap / jnp.where(rate < 0.0, rate, -1.0), 0.0), None
@@ -171,7 +171,7 @@ def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: Ram
     def contact(carry: tuple[_Ball, Any, Any], _: None) -> tuple[tuple[_Ball, Any, Any], None]:
         ball, left, counts = carry
         floor = jnp.where(bounces, jnp.where(ball.rolling, radius * ramp.cos, radius), _FAR_BELOW_M)
-        # Both planes at once: half the program to compile.
+        # Both planes together: half the program to compile.
         tau, met, moved = jax.vmap(lambda normal, offset: _fall(ball, normal, offset, left, g, ramp))(
             normals, jnp.stack([floor, level])
         )
@@ -192,7 +192,7 @@ def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: Ram
         counts = counts + jnp.stack([floored & ~ball.rolling, sloped, floored & ball.rolling]).astype(counts.dtype)
         return (moved, left - tau, counts), None
 
-    # One more round than contacts: the last drifts to the step's end (or, after too many contacts, to another one).
+    # One more round than contacts: the last drifts to the step's end (or to the next contact, after too many).
     start = (ball, jnp.asarray(h, ball.z.dtype), jnp.zeros(3, jnp.int32))
     (ball, _, counts), _ = jax.lax.scan(contact, start, None, length=MAX_CONTACTS + 1)
     return ball, counts
@@ -201,13 +201,13 @@ def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: Ram
 def room_step(state: RoomState, dt: Any, law: str, law_params: Any) -> RoomState:
     """One step of `dt` s (up to about 0.1 s), fourth order in dt; at constant g exact.
 
-    Args: `law` a name of `laws.LAWS` (static), `law_params` [P] its numbers. A ball that meets more than `MAX_CONTACTS`
+    Args: `law` a name in `gravity.LAWS` (static), `law_params` [P] its numbers. A ball with more than `MAX_CONTACTS`
     contacts in one step (a hop lower than g dt^2 / 70) loses the rest of that step.
     """
     state = jax.tree.map(jnp.asarray, state)
 
     def g(z: Any) -> Any:
-        # No law needs to make sense underground, where a flight without contacts, or a step before its contact, may go.
+        # A flight without contacts, or a step before its contact, may go underground, where a law need not be defined.
         return LAWS[law].g(jnp.maximum(z, 0.0), law_params)
 
     def one(position: Any, velocity: Any, rolling: Any, radius: Any) -> tuple[_Ball, Any]:
@@ -231,7 +231,7 @@ def _outside(x: Any, y: Any, side: Any) -> Any:
 
 
 def visible(state: RoomState) -> Any:
-    """Which balls [K] can be seen: not vanished and, where contacts are not felt, not yet at the ground."""
+    """Which balls [K] can be seen: not vanished and, where contacts are not simulated, not yet at the ground."""
     above = jnp.asarray(state.bounces) | (state.position[..., 2] >= state.radius)
     return ~state.gone & above
 
@@ -239,7 +239,7 @@ def visible(state: RoomState) -> Any:
 def simulate(
     state: RoomState, times: Any, law: str, law_params: Any, max_time: float, step: float = STEP_S
 ) -> tuple[Any, Any]:
-    """The jax.numpy twin of `room.simulate` for one scene; jit with `law`, `max_time` and `step` static.
+    """The jax.numpy twin of `exact.simulate` for one scene; jit with `law`, `max_time` and `step` static.
 
     Args: `state` at t = 0 (`state_from`), `times` [T] s in [0, max_time], any order, `law` and `law_params` as for
     `room_step`. Returns: position [T, K, 3] m, visible [T, K]; a time outside the range gives NaN.

@@ -1,4 +1,4 @@
-"""The room's ramp: an inclined rectangle on the ground, and where a ball touches it."""
+"""The room's ramp, an inclined rectangle on the ground, and its contact with a ball."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def over_ramp(ramp: Ramp, points: Any) -> np.ndarray:
 
 
 def surface_height(ramp: Ramp | None, points: Any) -> np.ndarray:
-    """Height [...] m of whatever is straight below `points` [..., >= 2]: the ramp's surface or the ground (0)."""
+    """Height [...] m of the surface straight below `points` [..., >= 2]: the ramp's surface or the ground (0)."""
     points = np.asarray(points, np.float64)
     if ramp is None:
         return np.zeros(points.shape[:-1])
@@ -101,7 +101,7 @@ def ramp_normal(ramp: Ramp) -> np.ndarray:
 def ramp_corners(ramp: Ramp) -> np.ndarray:
     """The wedge's corners [6, 3] m: foot left, foot right, top right, top left, then below top right, below top left.
 
-    Left and right are those of one who walks uphill.
+    Left and right are as seen when facing uphill.
     """
     f = ramp_frame(ramp)
     foot, up = np.array([f.x, f.y, 0.0]), np.array([f.ux, f.uy, 0.0]) * f.run

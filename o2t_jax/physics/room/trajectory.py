@@ -1,7 +1,7 @@
 """One ball's motion in the room as a list of arcs: plain floats, a few microseconds an arc.
 
-Between two arcs lies an event: a ball leaves the ramp it rolled on, comes over a ramp, touches the ramp or the ground
-below or beside it. Away from the ramp one arc lasts for ever, since elastic bounces under g(z) are periodic.
+Two arcs are separated by an event: a ball leaves the ramp it rolled on, comes over a ramp, or touches the ramp or the
+ground below or beside it. Away from the ramp one arc lasts for ever, since elastic bounces under g(z) are periodic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ State = tuple[float, float, float, float, float, float]
 # Events in one call over a ramp; a ball meets far fewer before it leaves.
 _MAX_EVENTS = 1000
 _RESTING_SPEED = 1e-9
-# A stay over the ramp shorter than this (s) is the rounding of having just left it.
+# A shorter stay over the ramp (s) is a rounding error after the ball has just left it.
 _TOUCH_S = 1e-9
 
 
@@ -50,7 +50,7 @@ class Field(NamedTuple):
         return Field(self.gravity, lambda z: factor * g(z), None if self.constant is None else factor * self.constant)
 
     def above_ground(self) -> Field:
-        """The same law, continued below the ground by its value there (no law needs to make sense underground)."""
+        """The same law, continued below the ground by its value there (a law need not be defined underground)."""
         if self.constant is not None:
             return self
         g = self.g
@@ -141,7 +141,7 @@ def bouncing_trajectory(
     """Motion with elastic contacts on the ground and on the ramp.
 
     Args: `field` the law; `state` at t = 0; `radius` m; `frame` of the ramp or None; `rolls`: the ball starts from rest
-    on the ramp; `side`, the sign of x the ball lives on, or None when nothing vanishes; `horizon` s, the latest time.
+    on the ramp; `side`, the sign of x in the ball's half, or None when nothing vanishes; `horizon` s, the latest time.
     """
     x, y, z, vx, vy, vz = state
     state = x, y, max(z, radius), vx, vy, vz
@@ -166,7 +166,7 @@ def _roll(
     if end >= horizon:
         return math.inf, state
     x, y, _, vx, vy, vz = arc.state(end)
-    return end, (x, y, radius, vx, vy, abs(vz))  # put on the ground, where it bounces at once
+    return end, (x, y, radius, vx, vy, abs(vz))  # put on the ground, where it bounces immediately
 
 
 def _bounce(
@@ -207,7 +207,7 @@ def _over_ramp(frame: RampFrame, radius: float, x: float, y: float, vx: float, v
     """Times (s from now) between which a ball's point of contact would lie inside the surface; (inf, inf): never."""
     dx, dy = x - frame.x, y - frame.y
     enter, leave = 0.0, math.inf
-    lead = radius * frame.sin  # the centre of a touching ball stands this far downhill of the point of contact
+    lead = radius * frame.sin  # the centre of a touching ball is this far downhill of the point of contact
     for place, speed, low, high in (
         (frame.ux * dx + frame.uy * dy, frame.ux * vx + frame.uy * vy, -lead, frame.run - lead),
         (frame.ux * dy - frame.uy * dx, frame.ux * vy - frame.uy * vx, -frame.half_width, frame.half_width),
@@ -228,7 +228,7 @@ def _vanishing(arcs: list[Arc], side: float, horizon: float) -> float:
             return arc.start
         time = math.inf
         if arc.tied:
-            # Rolling goes straight down: where the ball is past the plane at the end, it crossed it on the way.
+            # Rolling goes straight down: if the ball is past the plane at the end, it crossed it on the way.
             x = arc.state(end)[0]
             if side * x <= 0.0:
                 time = arc.vertical.time_down(end, arc.z - arc.x / arc.vx)  # type: ignore[union-attr]

@@ -1,1 +1,1 @@
-"""The host's renderer: scenes drawn by OpenCV."""
+"""The renderer for the host's CPU: scenes drawn by OpenCV."""

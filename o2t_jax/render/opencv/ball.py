@@ -1,8 +1,8 @@
 """Shaded balls and their shadows: true outlines, exact coverage, one light from straight above.
 
-Brightness is a smooth function of the surface normal's height alone, so a ball keeps its look wherever it is seen from,
-and turning the whole world about the vertical changes nothing. All balls of a call are worked out together: their
-geometry as arrays [N], the small ones' pixels as arrays [N, h, w].
+Brightness is a smooth function of the surface normal's height alone, so a ball looks the same from everywhere,
+and turning the whole world about the vertical changes nothing. All balls of a call are computed together:
+their geometry as arrays [N], the small ones' pixels as arrays [N, h, w].
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from o2t_jax.render.opencv.coverage import boxes, conic_coverage, large_coverage
 from o2t_jax.render.opencv.draw import Box
 from o2t_jax.render.pose import CameraPose, Point
 
-# Ellipses that fit into so many pixels a side are drawn together.
+# Ellipses of at most this many pixels a side are drawn together.
 _SMALL_PX = 12
-# m; farther away there is nothing to see, and squares overflow.
+# m; farther away nothing is visible, and squares overflow.
 _FARTHEST_M = 1e9
 
 
@@ -83,7 +83,7 @@ def _before(views: Sequence[CameraPose], of_view: np.ndarray, centre: np.ndarray
     eye = np.array([view.eye for view in views])[of_view]
     axes = np.array([(view.right, view.down, view.forward) for view in views])[of_view]
     up = axes[:, :, 2].T
-    real = np.abs(centre).max(axis=1) < _FARTHEST_M  # false too for what is not a number
+    real = np.abs(centre).max(axis=1) < _FARTHEST_M  # also false for NaN
     centre = np.where(real[:, None], centre, 0.0)
     here = (k.focal, k.cx, k.cy)
     ball = silhouettes.ball(_local(axes, centre - eye), radius, real, *here)
@@ -100,7 +100,7 @@ def _local(axes: np.ndarray, offset: np.ndarray) -> np.ndarray:
 def ball_patches(
     views: Sequence[CameraPose], of_view: np.ndarray, centre: np.ndarray, radius: np.ndarray, palettes: np.ndarray
 ) -> tuple[list[Patch | None], list[Patch | None]]:
-    """What pictures show of N balls, and of their shadows; None where that is nothing.
+    """Patches of N balls and of their shadows; None where there is nothing to draw.
 
     A shadow is the disc straight below a ball on the ground; its opacity is in the coverage.
     Args: `views`, all of one size of picture; `of_view` [N], each ball's place in `views`; `centre` [N, 3] m; `radius`
@@ -146,7 +146,7 @@ def _draw_small(
 def _small_paint(
     balls: _Balls, which: np.ndarray, k: Intrinsics, palettes: np.ndarray, du: np.ndarray, dv: np.ndarray
 ) -> np.ndarray:
-    """Colours uint8 [n, h, w, 3] of balls `which` [n]: a pixel shows the ball at the middle of what it covers of it.
+    """Colours uint8 [n, h, w, 3] of balls `which` [n]: a pixel shows the ball at the middle of its covered part.
 
     Args: `du`, `dv` [n, h, w], that middle as px from the outline's.
     """
@@ -203,8 +203,8 @@ def _level(
 ) -> np.ndarray:
     """Brightness 0..1 of balls `which` where the rays (x, y, 1) meet them; works in `discriminant`.
 
-    A ray that just misses takes the normal of the point where it passes closest. `shape` turns numbers of the balls
-    into what broadcasts against the rays.
+    A ray that just misses takes the normal of the point where it passes closest. `shape` reshapes values of the balls
+    to broadcast against the rays.
     """
     radius = balls.ball.radius[which]
     cx, cy, cz = (axis[which] for axis in balls.ball.local)
@@ -222,7 +222,7 @@ def _level(
 
 
 def _painted(level: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    # Rounding leaves a lowest level of about -1e-7, whose absolute value is as good.
+    # Rounding can give a lowest level of about -1e-7; its absolute value serves as well.
     return cv2.applyColorMap(cv2.convertScaleAbs(level, None, 255.0), colours[:, None])
 
 
@@ -231,7 +231,7 @@ def _shadow_paint(height: int, width: int) -> np.ndarray:
 
 
 def _open_ball(balls: _Balls, i: int, view: CameraPose, colours: np.ndarray) -> Patch | None:
-    """The rare ball that reaches behind the camera: every pixel is asked."""
+    """The rare ball that reaches behind the camera: every pixel is tested."""
     k, (cx, cy, cz), power = view.intrinsics, balls.ball.local[:, i].tolist(), float(balls.ball.power[i])
     if not view.sees((cx, cy, cz), float(balls.ball.radius[i])):
         return None

@@ -3,9 +3,9 @@
 Pixel coordinates are those of `o2t_jax.types`: the centre of pixel (row i, column j) lies at (j + 0.5, i + 0.5).
 Coverage is the area of the shape inside the pixel's square, 0..1: the mean length of the ellipse's chords through it,
 which are known in closed form, by Gauss' rule over the part of the pixel that the ellipse spans. So a dot smaller than
-a pixel and a large disc are drawn alike, to 1% at worst (tests/render/test_coverage.py). Small ellipses are worked out
-many at once, as numpy takes as long for one as for a hundred. `raycast_ball.ellipse_coverage` is the same rule for
-jax.numpy, with chords evenly spread.
+a pixel and a large disc are drawn alike, to 1% at worst (tests/render/test_coverage.py). Small ellipses are computed
+together, since numpy takes as long for one as for a hundred. `render.raycast.ball.ellipse_coverage` is the same rule
+for jax.numpy, with evenly spread chords.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from o2t_jax.render.opencv.draw import Box
 from o2t_jax.render.silhouettes import Outline
 
-# Smaller than this (half width, px) an ellipse changes no byte.
+# An ellipse of less than this half width (px) changes no byte.
 _INVISIBLE_PX = 0.02
 # Gauss' rule, [2, chords]: places in -1..1 and weights; for ellipses of any size, and for large ones.
 _SMALL, _LARGE = (np.array(np.polynomial.legendre.leggauss(n), np.float32) for n in (6, 4))
@@ -40,14 +40,14 @@ def boxes(outline: Outline, height: int, width: int) -> np.ndarray:
 
 
 def pick(outline: Outline, index: int | np.ndarray) -> Outline:
-    """Some of many outlines."""
+    """The outlines at `index`."""
     return Outline(*(field[..., index] for field in outline))
 
 
 def small_coverage(
     outline: Outline, top: np.ndarray, left: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coverage of `height` x `width` pixels by N ellipses, and the middle of what is covered of each pixel.
+    """Coverage of `height` x `width` pixels by N ellipses, and the middle of the covered part of each pixel.
 
     Args: numbers of `outline` [N]; `top`, `left` [N], the first row and column that belong to each. Returns: coverage,
     then the middle's u and v as px from the ellipse's centre, all float32 [N, height, width].
@@ -72,7 +72,7 @@ class Large(NamedTuple):
 
 
 def large_coverage(outline: Outline, places: Sequence[Box]) -> list[Large]:
-    """Coverage of the pixels of N boxes by N ellipses, made for large ones: only borders are worked out in full.
+    """Coverage of the pixels of N boxes by N ellipses, made for large ones: only borders are computed in full.
 
     Args: numbers of `outline` [N].
     """
@@ -94,7 +94,7 @@ def large_coverage(outline: Outline, places: Sequence[Box]) -> list[Large]:
 
 def _interior(a: float, b: float, c: float, du: np.ndarray, dv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coverage, but -1 in pixels that the outline may cut, and `inside`: see `Large`."""
-    # a du^2 + 2 b du dv + c dv^2 as a square and a rest that belongs to the row: few passes over the pixels.
+    # a du^2 + 2 b du dv + c dv^2 as a square and a remainder that depends on the row only: few passes over the pixels.
     root = math.sqrt(a)
     inside = ((b / root) * dv)[:, None] + root * du
     inside *= inside

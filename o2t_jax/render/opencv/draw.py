@@ -1,4 +1,4 @@
-"""Boxes of pixels, anti-aliased polygons and blending. Knows no camera and no world; ellipses: see `ellipses`.
+"""Boxes of pixels, anti-aliased polygons and blending. Independent of camera and world. For ellipses see `coverage`.
 
 Pixel coordinates are those of `o2t_jax.types`: the centre of pixel (row i, column j) lies at (j + 0.5, i + 0.5).
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# cv2's integers: 8 fractional bits, and no coordinate so far out that it overflows.
+# cv2's integers: 8 fractional bits, and a limit that keeps coordinates from overflowing.
 _SHIFT = 8
 _FAR_PX = 1.0e6
 
@@ -21,13 +21,13 @@ _MAX_SCRATCH = 1 << 23
 
 
 class _Scratch(threading.local):
-    """Memory that each thread uses again: fresh large arrays cost more in page faults than the drawing itself."""
+    """Memory that each thread reuses: fresh large arrays cost more in page faults than the drawing itself."""
 
     def __init__(self) -> None:
         self.held: dict[int, np.ndarray] = {}
 
     def array(self, slot: int, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
-        """An array, contents undefined; valid until the same slot is asked for again."""
+        """An array, contents undefined; valid until the same slot is requested again."""
         count = math.prod(shape)
         held = self.held.get(slot)
         if held is None or held.dtype != dtype or held.size < count:
@@ -89,7 +89,7 @@ def fill(picture: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
     """`points` [N, 2] px, (u, v), as cv2's integers, for `fill_polygon` and `stroke`."""
-    # cv2 puts pixel centres on integers, this project on halves.
+    # cv2 puts pixel centres at integers, this project at half integers.
     limited = np.minimum(np.maximum(points - 0.5, -_FAR_PX), _FAR_PX)
     return np.rint(limited * (1 << _SHIFT)).astype(np.int32)
 
@@ -108,7 +108,7 @@ def stroke(canvas: np.ndarray, outlines: Sequence[np.ndarray], colour: tuple[flo
 
 
 def blend(picture: np.ndarray, box: Box, paint: np.ndarray, coverage: np.ndarray) -> None:
-    """Lays `paint` (uint8 [h, w, 3]) over the box of a picture (uint8 [H, W, 3]) with `coverage` float32 [h, w]."""
+    """Blends `paint` (uint8 [h, w, 3]) over the box of a picture (uint8 [H, W, 3]) with `coverage` float32 [h, w]."""
     region = picture[box.top : box.bottom, box.left : box.right]
     region[...] = cv2.blendLinear(region, paint, np.subtract(np.float32(1.0), coverage), coverage)
 

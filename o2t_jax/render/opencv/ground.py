@@ -1,8 +1,8 @@
-"""Sky and ground: what a picture shows before anything stands on the ground. It depends on the camera alone.
+"""Sky and ground: the picture without any objects. It depends on the camera alone.
 
 The 1 m grid is filtered analytically: a line is a band of constant width on the ground, and a pixel shows the band's
-share of the pixel's footprint across it. So far lines melt into their mean instead of flickering, and a 64 px picture
-is what the 512 px picture looks like through a coarser camera.
+share of the pixel's footprint across it. Distant lines thus blend into their mean instead of flickering, and a 64 px
+picture looks like the 512 px picture of a coarser camera.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from o2t_jax.render.appearance import (
 from o2t_jax.render.opencv.draw import SCRATCH, clip_unit, fill
 from o2t_jax.render.pose import CameraPose, horizon_row
 
-# Numbers held in one pass over some rows: its arrays stay in the processor's second-level cache.
+# Array elements in one pass over some rows, so that its arrays stay in the processor's second-level cache.
 _PASS_SIZE = 1 << 15
-# Squared footprint, m^2: below it a picture is nothing but a line's inside.
+# Squared footprint, m^2: below it a picture shows only the inside of a line.
 _SMALLEST = np.float32(1e-10)
 
 
@@ -50,8 +50,8 @@ def draw_backgrounds(views: Sequence[CameraPose], pictures: Sequence[np.ndarray]
     if not spans:
         return
     ground = _ground_forms(spans)
-    # Small pictures are worked out whole and some together, large ones in parts. Which it is depends on the size alone,
-    # so that a picture is the same, to the byte, alone and among others.
+    # Small pictures are computed whole and several together, large ones in parts. The choice depends on the size alone,
+    # so that a picture's bytes are the same alone and among others.
     k = views[0].intrinsics
     whole = k.height * k.width <= _PASS_SIZE
     top = 0
@@ -95,11 +95,11 @@ def _draw_sky(view: CameraPose, picture: np.ndarray) -> _Span:
     """Draws all but the ground."""
     k = view.intrinsics
     edge = min(max(horizon_row(view), 0.0), float(k.height))
-    below = view.up[1] <= 0.0  # the ground lies below the horizon, unless the camera stands on its head
+    below = view.up[1] <= 0.0  # the ground lies below the horizon, unless the camera is upside down
     first, last = (math.ceil(edge), k.height) if below else (0, math.floor(edge))
     fill(picture[:first] if below else picture[last:], SKY)
     if edge != math.floor(edge):
-        # The one row that the horizon cuts: so far away the ground has its mean colour.
+        # The one row that the horizon cuts: that far away the ground has its mean colour.
         row = math.floor(edge)
         share = row + 1 - edge if below else edge - row
         mean = LINE_SHADE + (1.0 - LINE_SHADE) * MEAN_BARE
@@ -121,7 +121,7 @@ class _Ground(NamedTuple):
 
 
 def _ground_forms(spans: Sequence[_Span]) -> _Ground:
-    """The rows of all spans, one after another."""
+    """The forms for the rows of all spans, concatenated."""
     k = spans[0].view.intrinsics
     x_and_one = np.ones((2, k.width), np.float32)
     x_and_one[0] = (np.arange(0.5, k.width) - k.cx) / k.focal
@@ -150,15 +150,15 @@ def _ground_forms(spans: Sequence[_Span]) -> _Ground:
 
 
 def _within_cell(view: CameraPose) -> list[float]:
-    # Whole metres do not matter; without them float32 is fine enough.
+    # The grid repeats every metre; without whole metres float32 is precise enough.
     return [math.fmod(coordinate, GRID_M) for coordinate in view.eye[:2]]
 
 
 def _bare_share(ground: _Ground, top: int, bottom: int, whole: bool) -> np.ndarray:
     """Share of each pixel of the rows `top`..`bottom` that no grid line covers: float32 [h, w], in scratch memory.
 
-    Without `whole`, steps that change no pixel of these rows are left out. Flat arrays [2 h, w], in place, in few
-    passes: memory traffic is what this costs.
+    Without `whole`, steps that change no pixel of these rows are skipped. Arrays are flat, [2 h, w], and changed in
+    place in few passes: the cost is memory traffic.
     """
     place, spread = ground.place[:, top:bottom], ground.spread[:, top:bottom]
     width, rows = ground.x_and_one.shape[1], place.shape[1]
@@ -175,12 +175,12 @@ def _bare_share(ground: _Ground, top: int, bottom: int, whole: bool) -> np.ndarr
     away -= np.float32(0.5 * LINE_WIDTH_M)
     away *= np.divide(np.float32(1.0), footprint, out=other)
     if whole or widest > LINE_WIDTH_M:
-        # A line thinner than the footprint covers its share of it, no more.
+        # A line thinner than the footprint covers only its share of it.
         other *= np.float32(-LINE_WIDTH_M)
         other += np.float32(0.5)
         np.maximum(away, other, out=away)
     if whole or widest > FADE_FROM:
-        # Neighbouring lines begin to share a pixel: go over to the mean of the ground.
+        # Neighbouring lines begin to share a pixel: change over to the mean of the ground.
         np.minimum(away, np.float32(0.5), out=away)
         away -= np.float32(MEAN_BARE - 0.5)
         footprint *= np.float32(-1.0 / (FADE_TO - FADE_FROM))

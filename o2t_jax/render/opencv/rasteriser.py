@@ -1,7 +1,7 @@
 """Draws a room with OpenCV and numpy: background, ramp and scale bars once for a camera, then shadows and balls.
 
-Order in the picture: sky and ground; bars and ramp from far to near; the balls' shadows, except where something stands
-on them; the balls from far to near, each except where a solid in front of it stands.
+Order in the picture: sky and ground; bars and ramp from far to near; the balls' shadows, except where a solid covers
+them; the balls from far to near, each except where a solid is in front of it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from o2t_jax.render.opencv.ground import draw_backgrounds
 from o2t_jax.render.opencv.solids import Layer, RampSolid, ScaleBar, stand_order
 from o2t_jax.render.pose import CameraPose, view_for
 
-# Pictures are made by many threads at once; OpenCV's own would only fight them for the cores.
+# Pictures are made by many threads at the same time; OpenCV's own would only compete with them for the cores.
 cv2.setNumThreads(1)
-# Pictures whose balls are worked out at once: what they take of memory, until they are laid, grows with it.
+# Pictures whose balls are computed together. The memory for the balls' patches is proportional to it.
 _TOGETHER = 64
 
 
 class StaticScene(NamedTuple):
-    """What of a scene does not move: draw it with `StaticScene.of`, then ask for any number of pictures.
+    """The static part of a scene. Build it with `StaticScene.of`, then draw any number of pictures with it.
 
     Attributes: `palettes` uint8 [K, 256, 3], the balls' colours by brightness; `radius` [K] m; `wedge`, the ramp or
     None; `bars`, the scale bars.
@@ -42,7 +42,7 @@ class StaticScene(NamedTuple):
 
     @classmethod
     def of(cls, setup: Setup) -> StaticScene:
-        """The unmoving part of a setup; a setup that `vanishes` (a room with two sides) has scale bars."""
+        """The static part of a setup; a setup that `vanishes` (a room with two sides) has scale bars."""
         sized = zip(setup.side.tolist(), setup.radius.tolist(), strict=True)
         bars = tuple(ScaleBar(BAR_X_M * side, r) for side, r in sized) if setup.vanishes else ()
         wedge = None if setup.ramp is None else RampSolid(setup.ramp)
@@ -52,9 +52,9 @@ class StaticScene(NamedTuple):
 def draw_pictures(
     stage: StaticScene, views: Sequence[CameraPose], of_view: Sequence[int], position: np.ndarray, visible: np.ndarray
 ) -> np.ndarray:
-    """Pictures, uint8 [T, H, W, 3], of one stage at T moments.
+    """Pictures, uint8 [T, H, W, 3], of one static scene with its balls at T moments.
 
-    What does not move is drawn once for a view, and the balls of many pictures are worked out together.
+    The static part is drawn once for a view, and the balls of many pictures are computed together.
     Args: `views`, all of one size of picture; `of_view` [T], the place in `views` of each picture's (every view has a
     picture); `position` [T, K, 3] m of the balls' centres, `visible` [T, K].
     """
@@ -76,7 +76,7 @@ def _draw_balls(
     position: np.ndarray,
     visible: np.ndarray,
 ) -> None:
-    """Draws balls and shadows over pictures of all that does not move; see `draw_pictures`."""
+    """Draws balls and shadows over pictures of the static part; see `draw_pictures`."""
     moment, which = np.nonzero(visible)
     if not moment.size:
         return
@@ -95,7 +95,7 @@ def _draw_balls(
 def _draw_what_stands(
     pictures: np.ndarray, stage: StaticScene, views: Sequence[CameraPose], of_view: Sequence[int]
 ) -> list[list[Layer]]:
-    """Draws all but balls and shadows; returns each view's layers that may stand before a ball."""
+    """Draws all but balls and shadows; returns each view's layers that may hide a ball."""
     first = np.unique(of_view, return_index=True)[1].tolist()
     draw_backgrounds(views, [pictures[t] for t in first])
     layers = [stand_order(view, stage.wedge, stage.bars) for view in views]
@@ -109,7 +109,7 @@ def _draw_what_stands(
 
 
 class _Drawn(NamedTuple):
-    """A ball of one picture, with what is seen of it and of its shadow."""
+    """A ball of one picture, with the visible parts of it and of its shadow."""
 
     sphere: Sphere
     ball: Patch | None
@@ -117,7 +117,7 @@ class _Drawn(NamedTuple):
 
 
 def _lay(picture: np.ndarray, layers: list[Layer], balls: list[_Drawn]) -> None:
-    """Lays shadows and balls over `picture`, which shows all that does not move."""
+    """Draws shadows and balls over `picture`, which shows the static part."""
     for _, _, patch in balls:
         if patch is not None:
             for layer in layers:

@@ -17,7 +17,7 @@ from o2t_jax.render.pose import view_for
 from o2t_jax.render.scenes.base import Scene
 
 MAX_SIDE_PX = 8192
-# Scenes kept by seed: a sample asks for the same one several times in a row.
+# Scenes kept by seed: a sample requests the same one several times in a row.
 _KNOWN_SETUPS = 64
 
 
@@ -60,8 +60,8 @@ class SceneRenderer:
     ) -> np.ndarray:
         """See `types.Renderer.render`; single entries broadcast over the pictures.
 
-        Pictures of one camera share what does not move: ask for many times in one call.
-        Raises: UsageError for a negative time, what is not finite, counts that do not fit, an impossible size.
+        Pictures of one camera share the static part: request many times in one call.
+        Raises: UsageError for a negative time, a non-finite number, counts that do not match, an invalid size.
         """
         moments, turns, places = _arguments(times, angles, observer_positions)
         height, width = _size(image_size)

@@ -1,8 +1,8 @@
-"""What stands on the ground and never moves: the ramp and the two scale bars, as layers over the background.
+"""Static solids on the ground: the ramp and the two scale bars, as layers over the background.
 
-A layer is drawn once for a camera. Balls are laid over the finished picture afterwards, and what stands in front of a
-ball takes its own coverage away from the ball's. Which of two convex bodies is in front needs no depth buffer: the
-plane through their closest points parts them, and the one on the eye's side of it hides the other.
+A layer is drawn once for a camera. Balls are drawn over the finished picture afterwards, and the coverage of a solid in
+front of a ball is subtracted from the ball's. The order of two convex bodies needs no depth buffer: the plane through
+their closest points separates them, and the one on the eye's side of it hides the other.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Solid(Protocol):
     """A convex body that does not move."""
 
     def patch(self, view: CameraPose) -> Patch | None:
-        """What a picture shows of it, None when nothing."""
+        """Its visible part in a picture, None when there is none."""
         ...
 
     def hides(self, sphere: Sphere, box: Box) -> bool | np.ndarray:
@@ -61,7 +61,7 @@ class RampSolid:
         self.frame, self.height = ramp_frame(ramp), float(ramp.height)
         f = self.frame
         corners = [tuple(corner) for corner in ramp_corners(ramp).tolist()]
-        # Outward: up from the surface, uphill behind it, to the right and to the left of one who walks uphill.
+        # Outward: up from the surface, uphill behind it, to the right and to the left when facing uphill.
         normals = (f.normal, (f.ux, f.uy, 0.0), (f.uy, -f.ux, 0.0), (-f.uy, f.ux, 0.0))
         shades = (SIDE_SHADE + TOP_GAIN * f.cos, BACK_SHADE, SIDE_SHADE, SIDE_SHADE)
         self.faces = [
@@ -132,7 +132,7 @@ def _closest_in_profile(up: float, z: float, f: RampFrame, height: float) -> tup
 
 
 class ScaleBar:
-    """A thin red bar along y, across (`x`, 0)."""
+    """A thin red bar along y, centred at (`x`, 0)."""
 
     def __init__(self, x: float, half_length: float):
         self.x, self.half_length = x, half_length
@@ -168,7 +168,7 @@ def _polygons(
 ) -> Patch | None:
     """Draws convex polygons (px, colour) that do not overlap on a finer canvas.
 
-    With their `edges` in a colour; without, all in the first polygon's.
+    With `edges`, their borders are drawn in that colour; without, all polygons have the first one's colour.
     """
     k = view.intrinsics
     corners = [pixel for pixels, _ in faces for pixel in pixels]
@@ -189,18 +189,18 @@ def _polygons(
     coverage = share * np.float32(1.0 / 255.0)
     if edges is None:
         return Patch(box, coverage, fill(np.empty((height, width, 3), np.uint8), faces[0][1]))
-    # Painted everywhere first: what the averaging below mixes in at the outline should not be black.
+    # Painted everywhere first, so that the averaging below does not mix in black at the outline.
     paint = fill(SCRATCH.array(3, (height * fine, width * fine, 3), np.uint8), faces[0][1])
     for polygon, (_, colour) in zip(points, faces, strict=True):
         fill_polygon(paint, polygon, colour)
     stroke(paint, points, edges, max(1, round(fine * k.height / EDGE_ROWS)))
-    # In either case out of the scratch memory.
+    # In either case copied out of the scratch memory.
     small = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else paint.copy()
     return Patch(box, coverage, small)
 
 
 class Layer(NamedTuple):
-    """A solid with what one camera sees of it."""
+    """A solid with its patch in the picture of one camera."""
 
     solid: Solid
     patch: Patch
@@ -210,7 +210,7 @@ def stand_order(view: CameraPose, wedge: RampSolid | None, bars: Sequence[ScaleB
     """The solids that the camera sees, farther ones first."""
     behind, front = [], []
     for bar in bars:
-        # A bar is thin and low: its middle stands for it.
+        # A bar is thin and low: its middle represents it.
         hidden = wedge is not None and wedge.hides(Sphere(view, bar.middle, 0.0), Box(0, 0, 1, 1))
         (behind if hidden else front).append(bar)
     solids: list[Solid] = [*behind, *([wedge] if wedge is not None else []), *front]

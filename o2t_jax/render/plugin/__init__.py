@@ -1,1 +1,1 @@
-"""Pictures by a module of the user's own, in a child process."""
+"""Pictures by a user's own module, in a child process."""

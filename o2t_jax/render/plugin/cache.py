@@ -1,4 +1,4 @@
-"""Pictures on disk, so that what a slow plug-in module rendered once is never rendered again."""
+"""Pictures on disk, so that a slow plug-in module never renders the same picture twice."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 
-# 2: files of format 1 may hold one camera's pictures for another's, where a module draws into memory that it keeps.
+# 2: files of format 1 may hold another camera's pictures, where a module reuses the memory that it draws into.
 _MAGIC = b"O2TPIC2\n"
 _DIGEST = hashlib.sha256
 _DIGEST_BYTES = _DIGEST().digest_size
-# Level 1 takes a rendered room to about a twentieth; higher levels save little more and cost several times the time.
+# Level 1 compresses a rendered room to about a twentieth; higher levels save little more and take far longer.
 _LEVEL = 1
 
 
@@ -26,7 +26,8 @@ class PictureCache:
     """Render calls and their pictures under `folder`, one file a call, for one module.
 
     A file holds: magic, the key's digest, a SHA-256 over the rest, the compressed bytes. It appears under its name
-    complete or not at all (written beside, then renamed); a damaged one is as good as absent and is written anew.
+    complete or not at all (written to a temporary file, then renamed). A damaged file is treated as absent and
+    written again.
 
     Raises: UsageError where `folder` cannot be made or written.
     """

@@ -5,10 +5,10 @@ numpy and the module only, Python 3.8 or newer; never import `o2t_jax` here.
 
     python plugin_child.py FD          FD: the child's end of a socket pair
 
-What the module prints must not reach the program (sealed RoomPhys modules print the law that is to be found), so:
-descriptors 0, 1, 2 point at the null device before the module is imported; the socket is the only way back; replies
-are a fixed binary header and raw bytes, parsed and checked by the parent (no pickle); of an exception only the name
-of a built-in type and a line number are told, never its message or its own name.
+What the module prints must not reach the program (sealed RoomPhys modules print the law that is to be found), so
+descriptors 0, 1, 2 point at the null device before the module is imported, and the socket is the only way back. Replies
+are a fixed binary header and raw bytes, parsed and checked by the parent (no pickle). Of an exception only the name
+of a built-in type and a line number are reported, never its message or its own name.
 
 Request: 4-byte length, JSON. Reply: `HEADER` (magic, kind, code, six numbers, payload length), payload.
 """
@@ -35,7 +35,7 @@ SMALL_PAYLOAD = 1 << 20
 # Kinds of reply.
 HELLO, READY, PICTURES, TEXT, REFUSED = range(5)
 
-# Codes of a refusal; the numbers that go with each stand behind it.
+# Codes of a refusal; the numbers that go with each are given in comments.
 (
     NO_NUMPY,
     NOT_FOUND,
@@ -58,7 +58,7 @@ MAX_UINT32 = 2**32 - 1
 
 
 class Refusal(Exception):
-    """Something that the parent must tell the user: a code, up to six numbers, the name of a built-in exception."""
+    """An error for the parent to report to the user: a code, up to six numbers, the name of a built-in exception."""
 
     def __init__(self, code, *numbers, name=""):
         super().__init__()
@@ -73,7 +73,7 @@ class Loaded:
 
 
 def mute():
-    """Points descriptors 0, 1 and 2 at the null device, and forbids core dumps (they would hold what was muted)."""
+    """Points descriptors 0, 1 and 2 at the null device, and forbids core dumps (they would hold the muted output)."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
@@ -84,7 +84,7 @@ def mute():
 
 
 def read_exactly(channel, count):
-    """`count` bytes, or None where the other end has closed."""
+    """`count` bytes, or None where the other end is closed."""
     chunks = []
     while count:
         chunk = channel.recv(min(count, 1 << 20))
@@ -133,7 +133,7 @@ def line_in(error, path):
 
 @contextlib.contextmanager
 def told_as(code, path):
-    """Turns whatever the module raises into a refusal without its words."""
+    """Turns any exception of the module into a refusal without its message."""
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - SystemExit too
@@ -187,10 +187,10 @@ def load(path, name, folder):
 
 
 def checked(pictures, poses, height, width):
-    """What a module returned for `poses` (time and angles of each), as uint8 arrays [height, width, 3] of our own.
+    """The pictures a module returned for `poses` (time and angles of each), copied to uint8 arrays [height, width, 3].
 
-    Copies: a module may draw its next call's pictures into the same memory. Two pictures of one call that share memory
-    are the same picture, which is right for equal poses only.
+    They are copied because a module may draw its next call's pictures into the same memory. Two pictures of one call
+    that share memory are the same picture, which is correct for equal poses only.
     """
     try:
         import numpy as np
@@ -216,7 +216,7 @@ def checked(pictures, poses, height, width):
 
 
 def render(loaded, request):
-    """All pictures of a request, in its order. The interface has one position a call: pictures are grouped by it."""
+    """All pictures of a request, in its order, grouped by position because the interface takes one per call."""
     times, angles, positions = request["times"], request["angles"], request["positions"]
     height, width = request["image_size"]
     groups = {}
@@ -231,7 +231,7 @@ def render(loaded, request):
                 list(own_times),
                 list(own_angles),
                 observer_pos=position,
-                # The interface counts as pyvista does: width first.
+                # The interface has pyvista's order: width first.
                 image_size=(width, height),
             )
         for index, picture in zip(members, checked(returned, list(zip(own_times, own_angles)), height, width)):
@@ -240,9 +240,9 @@ def render(loaded, request):
 
 
 def describe(loaded, setup_seed):
-    """What `describe_scene_<id>` prints through `sys.stdout` or returns; only while it runs, and nothing else.
+    """The text that `describe_scene_<id>` prints through `sys.stdout` while it runs, or returns.
 
-    Captured in Python, not at the descriptor: what the module left in a buffer of descriptor 1 stays muted.
+    It is captured in Python, not at the descriptor: text that the module left in a buffer of descriptor 1 stays muted.
     """
     if not callable(loaded.describe):
         raise Refusal(NO_DESCRIBE)
@@ -279,8 +279,8 @@ def main(descriptor):
             request = read_request(channel)
             if request is None:
                 return
-            # A fuse against a module that hangs after its parent was killed: SIGALRM ends the process even inside C.
-            # No watching thread: VTK wants to be imported before threads start.
+            # Safeguard against a module that hangs after its parent was killed: SIGALRM ends the process even inside C.
+            # A watching thread would not do: VTK must be imported before threads start.
             signal.alarm(request["limit_s"])
             try:
                 parts = answer(request, state)
@@ -293,7 +293,7 @@ def main(descriptor):
 
 
 if __name__ == "__main__":
-    # A script's own folder comes first on the path: a module's `import draw` must not find the project's.
+    # A script's own folder is first on the path, but a module's `import draw` must not find the project's.
     _here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _here]
     main(int(sys.argv.pop()))

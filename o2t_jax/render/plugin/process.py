@@ -21,7 +21,7 @@ import numpy as np
 from o2t_jax.process import user_environment
 from o2t_jax.render.plugin import child as protocol
 
-# How often a wait looks whether the child still lives, and how long children have to end by themselves.
+# How often a wait checks that the child still lives, and how long children have to end by themselves.
 _TICK_S = 0.2
 _GRACE_S = 3.0
 # How much later than the parent the child itself gives up.
@@ -29,7 +29,7 @@ _FUSE_S = 2
 
 
 class Died(Exception):
-    """The child ended; `how` is "signal SIGSEGV" or the like, never anything that it chose itself."""
+    """The child ended; `how` is "signal SIGSEGV" or the like, never a text that the child chose."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -61,7 +61,7 @@ class Child:
         ours, theirs = socket.socketpair()
         environment = user_environment() | {"PYTHONIOENCODING": "utf-8:backslashreplace"}
         if python != sys.executable:
-            # They name packages of this interpreter, which another version cannot load.
+            # They point to packages of this interpreter, which another version cannot load.
             for name in ("PYTHONPATH", "PYTHONHOME"):
                 environment.pop(name, None)
         # A session of its own: Ctrl-C reaches the parent only, and the module has no terminal to print on.
@@ -99,7 +99,7 @@ class Child:
             magic, kind, code, *numbers, length = protocol.HEADER.unpack(header.tobytes())
             refused = kind == protocol.REFUSED
             if magic != protocol.MAGIC or length > (protocol.SMALL_PAYLOAD if refused else expected_bytes):
-                raise Died("a reply that is none")
+                raise Died("an invalid reply")
             payload = self._receive(length, deadline)
         except TimeoutError:
             self.end()

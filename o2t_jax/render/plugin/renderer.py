@@ -1,10 +1,10 @@
-"""Renderer over a module that somebody else wrote, in child processes (`--config.module=`).
+"""Renderer for a user's own module, in child processes (`--config.module=`).
 
 A module offers `render_scene_<id>(seed_setup, times, angles, observer_pos=(0, 0, 2), image_size=(512, 512))`, which
 returns a list of uint8 [H, W, 3], one picture for each time; `image_size` is (width, height) there. docs/plugins.md
-is the user's guide. Why a child process: sealed modules load only on the Python version that wrote them (others
-crash), print the law that is to be found, and draw with VTK, which is not thread-safe. `plugin_child` is that
-process and the protocol; this file owns the processes, the checks and the cache.
+is the user's guide. The module runs in a child process because sealed modules load only on the Python version that
+wrote them (others crash), print the law that is to be found, and draw with VTK, which is not thread-safe. `child` is
+that process and the protocol; this file owns the processes, the checks and the cache.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HELLO_S = 60.0
 
 _SEALED = "sealed modules load only on the Python version that wrote them"
 _PYTHON_CURE = "set --config.module_python= to such an interpreter (docs/plugins.md)"
-# What unmarshalling another version's bytecode raises, where it does not crash.
+# Exceptions of unmarshalling another version's bytecode, where it does not crash.
 _MARSHAL_ERRORS = ("ValueError", "EOFError", "TypeError", "SystemError")
 
 
@@ -51,8 +51,8 @@ def _interpreter(python: str | None) -> str:
 
 
 def _place(module: str) -> dict[str, str | None]:
-    """Where a module is to be looked for: a file, or a name to import; and the folder for the module path."""
-    path = Path(os.path.expanduser(module))  # as it stands where this user has no home
+    """Where to look for a module: a file, or a name to import; and the folder for the module path."""
+    path = Path(os.path.expanduser(module))  # unchanged where this user has no home
     if path.is_file():
         if path.suffix != ".py":
             raise UsageError(f"module {module!r}: not a .py file; give a .py file or an importable name")
@@ -72,10 +72,10 @@ class PluginRenderer:
       timeout_s: longest time for one render call, and for loading the module.
       workers: largest number of child processes; each is started by the first call that finds none idle.
 
-    Calls may come from many threads; each takes a child of its own. Nothing the module prints or raises comes through
-    but pictures, the type of an exception and a line number. `stats` counts pictures rendered, pictures found on
-    disk, and children replaced after a crash. `close()` (or leaving the `with` block) ends the children; a later call
-    starts new ones.
+    Calls may come from many threads; each takes a child of its own. Only pictures, the type of an exception and a
+    line number come through, nothing else that the module prints or raises. `stats` counts
+    pictures rendered, pictures found on disk, and children replaced after a crash. `close()` (or leaving the `with`
+    block) ends the children; a later call starts new ones.
 
     Raises: UsageError from the constructor for a missing file, interpreter or numpy; from `check` and `render` for a
     module that does not load, lacks the interface, returns wrong pictures, crashes or hangs.
@@ -151,7 +151,7 @@ class PluginRenderer:
         }
         reply = self._ask(request, math.prod(shape))
         if reply.kind != protocol.PICTURES or reply.numbers[:3] != shape[:3] or reply.payload.size != math.prod(shape):
-            raise UsageError(f"module {self.module!r}: its process sent something that is no picture")
+            raise UsageError(f"module {self.module!r}: its process sent data that is not a picture")
         pictures = reply.payload.reshape(shape)
         self._count("rendered", len(times))
         if self._cache is not None:
@@ -159,10 +159,10 @@ class PluginRenderer:
         return pictures
 
     def describe(self, setup_seed: int) -> str:
-        """What the module's `describe_scene_<id>(setup_seed)` prints (by Python's `print`) or returns.
+        """The text that the module's `describe_scene_<id>(setup_seed)` prints (by Python's `print`) or returns.
 
-        The layout of a scene, which the benchmark's rules allow to know; never used unless a user asks for it. It
-        runs in a process of its own that renders nothing, and only what it prints while it runs is kept.
+        It is the layout of a scene, which the benchmark's rules allow to use. Never used unless a user requests it. It
+        runs in a process of its own that renders nothing, and only the text it prints while it runs is kept.
         """
         child = self._start()
         try:
@@ -195,7 +195,7 @@ class PluginRenderer:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    # Talking to the children.
+    # Communication with the children.
 
     def _hello(self) -> str:
         """Starts the interpreter once, without the module. Returns the module's file."""
@@ -245,7 +245,7 @@ class PluginRenderer:
             except Died:
                 if child is not None and child.dismissed:
                     raise UsageError(f"module {self.module!r} was closed while it rendered") from None
-                # One that rendered before is of the right version: a long run shall survive a rare crash.
+                # A child that rendered before has the right version: a long run must survive a rare crash.
                 if not proven:
                     raise
             self._count("restarts", 1)
@@ -256,11 +256,11 @@ class PluginRenderer:
         with self._lock:
             self.stats[name] += number
 
-    # Words for the user.
+    # Messages for the user.
 
     @contextlib.contextmanager
     def _explained(self, loading: bool = False) -> Iterator[None]:
-        """Turns what went wrong in a child into one line for the user."""
+        """Turns an error in a child into one line for the user."""
         try:
             yield
         except Died as error:
@@ -268,7 +268,7 @@ class PluginRenderer:
             cure = f"{_SEALED}: {_PYTHON_CURE}; where the version is right, VTK may lack OpenGL libraries"
         except TimedOut:
             what = f"gave no answer within {self.timeout_s:g} s {self._who}"
-            cure = "raise the timeout, or mend the module"
+            cure = "raise the timeout, or fix the module"
         except Refused as error:
             what, cure = self._refusal(error)
         else:
@@ -316,7 +316,7 @@ class PluginRenderer:
             protocol.NO_DESCRIBE: "has no function describe_scene_<id>",
             protocol.NO_TEXT: "describe_scene_<id> printed nothing",
         }
-        return texts.get(code, "gave an answer that is none"), interface
+        return texts.get(code, "gave an invalid answer"), interface
 
 
 def _seed(setup_seed: int) -> int:

@@ -1,1 +1,1 @@
-"""The device's renderer: scenes cast by rays in JAX."""
+"""The renderer for accelerators: ray-casting of scenes in JAX."""

@@ -20,7 +20,7 @@ _TINY = 1e-12
 
 
 def ellipse_coverage(outline: Outline, u: Any, v: Any) -> tuple[Any, Any, Any]:
-    """Coverage 0..1 [H, W] of pixels with centres `u` [W], `v` [H, 1], and the middle (u, v) px of what is covered."""
+    """Coverage 0..1 [H, W] of pixels with centres `u` [W], `v` [H, 1], and the middle (u, v) px of the covered part."""
     o = outline
     du, dv = u - o.u, v - o.v
     # Chords run along the picture's axis that is nearer to the outline's normal.
@@ -69,7 +69,7 @@ def shadow_coverage(spot: Shadow, up: Any, u: Any, v: Any, x: Any, y: Any, focal
 
 
 def ball_coverage(sphere: Ball, u: Any, v: Any, x: Any, y: Any, focal: float) -> tuple[Any, Any, Any]:
-    """Coverage [H, W] of a ball, and the ray's x and y [H, W] at the middle of what it covers of each pixel."""
+    """Coverage [H, W] of a ball, and the ray's x and y [H, W] at the middle of the part of each pixel it covers."""
     o = sphere.outline
     cover, mean_u, mean_v = ellipse_coverage(o, u, v)
     cx, cy, cz = sphere.local
@@ -89,7 +89,7 @@ def ball_coverage(sphere: Ball, u: Any, v: Any, x: Any, y: Any, focal: float) ->
 def ball_depth_and_level(sphere: Ball, up: Any, x: Any, y: Any) -> tuple[Any, Any]:
     """Depth (m along the optical axis) at which the rays (x, y, 1) meet a ball, and its brightness level 0..1 there.
 
-    A ray that just misses takes the point where it passes closest. See `ball._level`.
+    A ray that just misses takes the point where it passes closest. See `render.opencv.ball._level`.
     """
     (cx, cy, cz), r = sphere.local, sphere.radius
     square = x * x + y * y + 1.0
@@ -103,7 +103,7 @@ def ball_depth_and_level(sphere: Ball, up: Any, x: Any, y: Any) -> tuple[Any, An
 
 
 def ball_colour(level: Any, colour: Any) -> tuple[Any, Any, Any]:
-    """Red, green and blue [H, W] in bytes of a ball of `colour` [3], 0..1, at a brightness; see `ball.palettes_of`."""
+    """Red, green and blue [H, W] in bytes of a ball of `colour` [3], 0..1, at a brightness; see `palettes_of`."""
     shine = jnp.clip((level - GLOSS_FROM) * (1.0 / (1.0 - GLOSS_FROM)), 0.0, 1.0)
     shine = 255.0 * GLOSS * shine * shine
     diffuse = 255.0 * (AMBIENT + (1.0 - AMBIENT) * level)

@@ -1,4 +1,4 @@
-"""Sky, ground and grid by rays, in jax.numpy: the same filtered picture as `render.ground`, pixel by pixel."""
+"""Sky, ground and grid by rays, in jax.numpy: the same filtered picture as `render.opencv.ground`, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from o2t_jax.render.appearance import (
     SKY,
 )
 
-# Rays closer to level than this (sine) would overflow float32; the ground has long faded to its mean there.
+# Rays closer to level than this (sine) would overflow float32; the ground has its mean colour long before that.
 _MIN_SINK = 1e-6
 
 
 class Rows(NamedTuple):
-    """What the ground's colour needs of each row of a picture: arrays [H, 1], and [2, H, 1] for the grid's two axes.
+    """Values of each row of a picture for the ground's colour: arrays [H, 1], and [2, H, 1] for the grid's two axes.
 
     Attributes: `ground` share 0..1 of the row below the horizon, `whole` 1 where that is all of it, else 0; `slope` and
     `offset`: the ground coordinate (m) is slope x + offset for the ray (x, y, 1); `across` (m/px) and `bend`, `along`
@@ -45,7 +45,7 @@ def ground_rows(eye: Any, axes: Any, focal: float, height: int) -> Rows:
     cy = 0.5 * height
     y = (v + (0.5 - cy)) / focal
     up_y, up_z = axes[1, 2], axes[2, 2]
-    # A camera that looks straight up or down has its horizon at infinity: any huge number does.
+    # A camera that looks straight up or down has its horizon at infinity: any huge number will do.
     steep = jnp.abs(up_y) < 1e-6
     level = jnp.where(steep, jnp.copysign(1e9, up_z), -up_z / jnp.where(steep, 1.0, up_y))
     edge = jnp.clip(cy + focal * level, 0.0, float(height))
@@ -60,7 +60,7 @@ def ground_rows(eye: Any, axes: Any, focal: float, height: int) -> Rows:
         ground=ground,
         whole=(ground >= 1.0).astype(jnp.float32),
         slope=depth * right,
-        # Whole metres do not matter; without them float32 is fine enough.
+        # The grid repeats every metre; without whole metres float32 is precise enough.
         offset=depth * ahead + jnp.fmod(eye[:2], GRID_M)[:, None, None],
         across=depth * right / focal,
         bend=depth_by_y * right / focal,
@@ -79,7 +79,7 @@ def background(rows: Rows, x: Any) -> tuple[Any, Any, Any]:
 
 
 def _bare(rows: Rows, axis: int, x: Any) -> Any:
-    """Share [H, W] of each pixel that no line of one axis of the grid covers; see `ground._bare_share`."""
+    """Share [H, W] of each pixel not covered by grid lines of one axis; see `render.opencv.ground._bare_share`."""
     place = rows.slope[axis] * x + rows.offset[axis]
     by_row = rows.bend[axis] * x + rows.along[axis]
     per_metre = 1.0 / jnp.sqrt(jnp.maximum(rows.across[axis] ** 2 + by_row**2, 1e-10))

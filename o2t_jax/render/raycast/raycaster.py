@@ -1,11 +1,11 @@
-"""A room by rays, in JAX: what `render.rasteriser` draws with OpenCV, as one pure function of arrays.
+"""Ray-casting of a room in JAX: the picture of `render.opencv.rasteriser` as one pure function of arrays.
 
     pictures = cast_pictures(scenes, cameras, 512, 512)    # uint8 [N, 512, 512, 3]; leading axis N on every array
 
-Every pixel is worked out by itself from closed forms (no supersampling, no branches, no scatter), so that a compiler
-makes one loop of it; what is the same for a whole picture or a row is worked out once before. `cast` gives the picture
-of one camera in floats and has gradients. Order and shading are the rasteriser's: sky and ground, solids, shadows,
-balls from far to near. How well the two agree is stated in tests/render/test_raycaster.py.
+Every pixel is computed by itself from closed forms (no supersampling, no branches, no scatter), so that a compiler
+makes one loop of it. Values shared by a whole picture or a row are computed once before. `cast` gives the picture of
+one camera in floats and is differentiable. Order and shading are the rasteriser's: sky and ground, solids, shadows,
+balls from far to near. The agreement of the two is tested in tests/render/test_raycaster.py.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def scene_from(setup: Setup, position: np.ndarray, visible: np.ndarray) -> Scene
 
 
 def scene_of_state(state: RoomState, colour: Any) -> Scene:
-    """The scene of a simulated state (`physics.room_jax`), on the device; `colour` [K, 3] in 0..1."""
+    """The scene of a simulated state (`physics.room.jax_twin`), on the device; `colour` [K, 3] in 0..1."""
     visible = ~state.gone & (state.bounces | (state.position[:, 2] >= state.radius))
     return Scene(state.position, visible, state.radius, colour, state.side, state.ramp, state.vanishes)
 
 
 class _Seen(NamedTuple):
-    """A scene before a camera: small arrays, worked out once for a picture. Balls lie from far to near."""
+    """A scene as one camera sees it: small arrays, computed once for a picture. Balls are sorted from far to near."""
 
     rows: ground.Rows
     up: Any
@@ -97,7 +97,7 @@ def _see(scene: Scene, camera: Camera, height: int, width: int) -> _Seen:
         return (axes * vectors[..., None, :]).sum(axis=-1)
 
     count = scene.radius.shape[0]
-    # An unseen ball's place means nothing: far away it hides nothing either.
+    # An invisible ball's position is meaningless: it is moved far away, where it hides nothing.
     centres = jnp.where(scene.visible[:, None], scene.position, 1e3)
     distance = ((centres - eye) ** 2).sum(axis=-1) - scene.radius**2
     order = jnp.argsort(-distance)
@@ -124,7 +124,7 @@ def _see(scene: Scene, camera: Camera, height: int, width: int) -> _Seen:
         up=up,
         wedge=solids.wedge(scene.ramp, eye, to_camera, k.focal, height, width),
         bars=[solids.bar(bar_ends(i), scene.bars, k.focal, height, width) for i in range(count)],
-        # A bar is thin and low: its middle stands for it.
+        # A bar is thin and low: its middle represents it.
         bar_behind=[solids.wedge_hides(scene.ramp, at_bar(i, zero), zero, eye)[0] for i in range(count)],
         balls=[silhouettes.ball(locals_[i], radii[i], visible[i], *here) for i in range(count)],
         shadows=[silhouettes.shadow(feet[i], radii[i], visible[i], up, eye[2], *here) for i in range(count)],
@@ -178,13 +178,13 @@ def _shade(seen: _Seen, height: int, width: int) -> tuple[Any, Any, Any]:
 
 
 def cast(scene: Scene, camera: Camera, height: int, width: int) -> jax.Array:
-    """One picture, float32 [H, W, 3] in 0..255: a pure function, differentiable in places, radii and the camera."""
+    """One picture, float32 [H, W, 3] in 0..255: a pure function, differentiable in positions, radii and the camera."""
     return jnp.stack(_shade(_see(scene, camera, height, width), height, width), axis=-1)
 
 
 def _cast_packed(seen: _Seen, height: int, width: int) -> jax.Array:
     """uint32 [H, W]: red, green and blue in one number."""
-    # Rounded like cv2 does; one number a pixel, or the compiler works out every pixel once for each colour.
+    # Rounded as cv2 does. One number per pixel, or the compiler computes every pixel once for each colour.
     red, green, blue = (jnp.rint(jnp.clip(c, 0.0, 255.0)).astype(jnp.uint32) for c in _shade(seen, height, width))
     return red | (green << 8) | (blue << 16)
 
@@ -193,10 +193,10 @@ def _cast_packed(seen: _Seen, height: int, width: int) -> jax.Array:
 def cast_pictures(scenes: Scene, cameras: Camera, height: int, width: int) -> jax.Array:
     """Pictures, uint8 [N, H, W, 3], of N scenes and cameras: every array has a leading axis N.
 
-    Beside the result it needs 4 bytes a pixel, and some hundred bytes a row.
+    Besides the result it needs 4 bytes per pixel and a few hundred bytes per row.
     """
     seen = jax.vmap(lambda s, c: _see(s, c, height, width))(scenes, cameras)
-    # What belongs to a whole picture is not to be worked out again in every pixel.
+    # Values of a whole picture must not be computed again in every pixel.
     seen = jax.lax.optimization_barrier(seen)
     packed = jax.lax.optimization_barrier(jax.vmap(lambda s: _cast_packed(s, height, width))(seen))
     return jax.lax.bitcast_convert_type(packed, jnp.uint8)[..., :3]

@@ -1,4 +1,4 @@
-"""The ray-caster behind the interface of `types.Renderer`: pictures are made on JAX' default device."""
+"""The ray-caster behind the interface of `types.Renderer`: pictures are made on JAX's default device."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from o2t_jax.render.opencv.rasteriser import StaticScene
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.raycast.raycaster import Camera, Scene, cast_pictures, scene_from
 
-# Pictures of one call to the device, as many as each of a sample's cameras makes. One number, so that a size is
-# compiled once and a picture's bytes do not depend on its company.
+# Pictures of one call to the device, as many as each of a sample's cameras makes. It is fixed, so that a size is
+# compiled once and a picture's bytes do not depend on the other pictures of a call.
 CHUNK = 3
 
 
 class RaycastRenderer(SceneRenderer):
-    """As `SceneRenderer`, drawn by rays: where the balls are is worked out on the host, what is seen on the device.
+    """A `SceneRenderer` that casts rays: the balls' positions are computed on the host, the pictures on the device.
 
-    Equal arguments give equal bytes on one machine; another kind of device may round a byte the other way.
+    Equal arguments give equal bytes on one machine; another kind of device may round a byte differently.
     """
 
     def _draw(
@@ -33,7 +33,7 @@ class RaycastRenderer(SceneRenderer):
     ) -> np.ndarray:
         count = len(turns)
         pictures = np.empty((count, *size, 3), np.uint8)
-        # All calls first, then all results: the device works on one while the host reads another.
+        # All calls first, then all results: the device computes one while the host reads another.
         made = []
         for first in range(0, count, CHUNK):
             rows = np.minimum(np.arange(first, first + CHUNK), count - 1)
@@ -47,8 +47,8 @@ class RaycastRenderer(SceneRenderer):
 def picture_inputs(
     setup: Setup, position: np.ndarray, visible: np.ndarray, place: np.ndarray, turn: np.ndarray
 ) -> tuple[Scene, Camera]:
-    """One picture's arrays for `cast_pictures`: `position` [K, 3] m, `visible` [K], the camera's `place` [3] m, `turn`
-    [2] deg."""
+    """One picture's arrays for `cast_pictures`: `position` [K, 3] m, `visible` [K], the camera's `place` [3] m and
+    `turn` [2] deg."""
     scene = scene_from(setup, position, visible)
     return scene, Camera(np.asarray(place, np.float64), np.asarray(turn[0]), np.asarray(turn[1]))
 

@@ -1,8 +1,8 @@
-"""The ramp and the scale bars by rays, in jax.numpy: coverage, colour, and what they hide. See `render.solids`.
+"""The ramp and the scale bars by rays, in jax.numpy: coverage, colour and occlusion. See `render.opencv.solids`.
 
 A convex face seen from outside is the cone of directions inside the planes through the eye and its edges, so nothing
-is cut off near the camera: only what lies before the eye can be inside. Of the ramp's faces at most three are seen at
-once: the top, the back and one side.
+is cut off near the camera: only points in front of the eye can be inside. At most three of the ramp's faces are seen
+together: the top, the back and one side.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from o2t_jax.render.appearance import (
     TOUCH,
 )
 
-# cv2 makes anti-aliased polygons larger than asked for on every side, and lines thicker, the more so where thicker than
-# 1 px: measured (tests/render/test_raycaster.py), in px of its canvas, means over the angles. The rasteriser's solids
-# are that much too large; what is cast here agrees with them, not with the bare geometry.
+# cv2 draws anti-aliased polygons larger than requested on every side, and lines thicker, the more so above 1 px. These
+# are measured (tests/render/test_raycaster.py), in px of its canvas, as means over the angles. The rasteriser's solids
+# are too large by that much. The ray-caster agrees with them, not with the exact geometry.
 POLYGON_GROWTH_PX, THIN_LINE_GROWTH_PX, LINE_GROWTH_PX = 0.67, 0.7, 1.7
 
 
@@ -35,8 +35,8 @@ class RampSolid(NamedTuple):
     """The ramp before a camera: three faces (top, back, the nearer side), four edges each (a triangle has one far off).
 
     Attributes: `front` [3], 1 where the face is seen; `edge` [3, 4, 3]: a pixel with ray (x, y, 1) lies edge . ray px
-    inside of an edge; edges 0 and 2, 1 and 3 lie opposite; `shade` [3]; `gap` [3] m, the eye's distance from the face's
-    plane, and `normal` [3, 3], its normal in camera axes; `growth` px, by how much it is drawn larger on every side;
+    inside of an edge; edges 0 and 2, 1 and 3 are opposite; `shade` [3]; `gap` [3] m, the eye's distance from the face's
+    plane, and `normal` [3, 3], its normal in camera axes; `growth` px, how much larger it is drawn on every side;
     `stroke` px, half the thickness of the edges' lines.
     """
 
@@ -82,7 +82,7 @@ def wedge(ramp: RampArrays, eye: Any, to_camera: Any, focal: float, height: int,
         [
             jnp.stack([low_left, low_right, top_right, top_left]),
             jnp.stack([top_right, top_left, under_left, under_right]),
-            # The slope and the foot lie opposite each other; the fourth corner is the third once more.
+            # The slope and the foot are opposite each other; the fourth corner repeats the third.
             jnp.stack([foot, top, under, under]),
         ]
     )
@@ -110,7 +110,8 @@ def wedge(ramp: RampArrays, eye: Any, to_camera: Any, focal: float, height: int,
 
 
 def _canvas(corners: Any, focal: float, height: int, width: int) -> list[Any]:
-    """Which of `CANVASES` the rasteriser draws a body with these `corners` [N, 3] m (camera axes) on: its flags []."""
+    """Flags [], one for each of `CANVASES`: whether the rasteriser draws a body with these `corners` [N, 3] m (camera
+    axes) on it."""
     depth = jnp.maximum(corners[:, 2], NEAR_M)
     area = jnp.ones(())
     for axis, side in ((0, width), (1, height)):
@@ -131,7 +132,7 @@ def _growth(canvas: list[Any]) -> Any:
 
 
 def _half_stroke(canvas: list[Any], height: int) -> Any:
-    """Half the thickness (px) of the ramp's edges in a picture of so many rows."""
+    """Half the thickness (px) of the ramp's edges in a picture of `height` rows."""
     total: Any = 0.0
     for flag, (fine, _) in zip(canvas, CANVASES, strict=True):
         thickness = max(1, round(fine * height / EDGE_ROWS))
@@ -146,7 +147,7 @@ def wedge_cover(body: RampSolid, x: Any, y: Any) -> tuple[Any, Any]:
     for face in range(3):
         inward = [body.edge[face, i, 0] * x + (body.edge[face, i, 1] * y + body.edge[face, i, 2]) for i in range(4)]
         one, two, three, four = (jnp.clip(body.growth + 0.5 + d, 0.0, 1.0) for d in inward)
-        # A face thinner than a pixel: what two opposite edges cut off adds up.
+        # A face thinner than a pixel: the parts that two opposite edges cut off add up.
         part = jnp.maximum(one + three - 1.0, 0.0) * jnp.maximum(two + four - 1.0, 0.0) * body.front[face]
         total += part
         lit += part * body.shade[face]
@@ -169,7 +170,7 @@ def wedge_depth(body: RampSolid, x: Any, y: Any) -> Any:
 
 
 def wedge_hides(ramp: RampArrays, centre: Any, radius: Any, eye: Any) -> tuple[Any, Any]:
-    """Whether the ramp is in front of a sphere [] (0 or 1), and whether the two touch, so that depths must tell."""
+    """Whether the ramp is in front of a sphere [] (0 or 1), and whether the two touch, so that depths decide."""
     r = ramp
     dx, dy = centre[0] - r.x, centre[1] - r.y
     across = jnp.clip(r.ux * dy - r.uy * dx, -r.half_width, r.half_width)
@@ -201,7 +202,7 @@ class ScaleBar(NamedTuple):
 
 
 def bar(ends: Any, there: Any, focal: float, height: int, width: int) -> ScaleBar:
-    """The bar between `ends` [2, 3] m (camera axes); `there` [] tells whether the room has it."""
+    """The bar between `ends` [2, 3] m (camera axes); `there` [] indicates whether the room has it."""
     z = ends[:, 2]
     # The part at a depth of NEAR_M or more.
     share = jnp.where(z < NEAR_M, (NEAR_M - z) / jnp.where(z[0] == z[1], 1.0, z[::-1] - z), 0.0)

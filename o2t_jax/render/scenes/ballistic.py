@@ -1,10 +1,10 @@
 """`ballistic`: one ball in the air, near the camera. The quick scene.
 
 Numbers: the ball's centre starts within 0.5 m of the axis in x and in y, 3 to 5 m high, with U(-1.5, 1.5) m/s along x
-and y and U(-3, 6) m/s upwards; radius U(0.22, 0.38) m; colour U(0.30, 0.78) per channel. The camera stands 3.5 to 5 m
+and y and U(-3, 6) m/s upwards; radius U(0.22, 0.38) m; colour U(0.30, 0.78) per channel. The camera is 3.5 to 5 m
 from the axis (horizontally, at any bearing), 1.6 to 2.4 m high, turned to the axis within 3 deg and raised by 18 to
-26 deg: it sees heights from about 1 to 7 m there. No contact is simulated: the ball is gone from where it would touch
-the ground, which it mostly reaches out of sight.
+26 deg: it sees heights from about 1 to 7 m there. No contact is simulated: the ball disappears where it would touch
+the ground, which is mostly out of sight.
 """
 
 from __future__ import annotations

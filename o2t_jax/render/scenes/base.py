@@ -1,4 +1,4 @@
-"""What a scene is: where things start, and from where one would look at them. Nothing here knows the law."""
+"""The interface of a scene: initial conditions and suitable cameras. Neither depends on the gravity law."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from o2t_jax.physics.room.exact import Setup
 
 
 class Scene(Protocol):
-    """A distribution of initial conditions with the cameras that suit it."""
+    """A distribution of initial conditions, with suitable cameras."""
 
     name: str
     num_balls: int
@@ -33,13 +33,13 @@ class Scene(Protocol):
 
 @runtime_checkable
 class RigScene(Scene, Protocol):
-    """A scene that can also be watched as a whole, by a few cameras that stand still."""
+    """A scene that can also be watched as a whole, by a few static cameras."""
 
     def rig(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Static cameras: positions [C, 3] m, angles [C, 2] (azimuth, elevation) deg, C >= 2.
 
-        Placed by the scene's distribution alone, like `view_prior`: neither a law nor this seed's ball may aim them.
-        Cameras 0 and 1 converge strongly (30 to 90 deg apart), the others stand further round.
+        Placed by the scene's distribution alone, like `view_prior`: independent of the law and of this seed's ball.
+        Cameras 0 and 1 converge strongly (30 to 90 deg apart), the others are further round.
         """
         ...
 

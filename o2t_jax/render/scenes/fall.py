@@ -1,10 +1,10 @@
-"""`fall`: one ball through 20 m of height, so that a law that changes with height shows.
+"""`fall`: one ball over 20 m of height, so that a law that varies with height is visible.
 
 Numbers: the ball's centre starts within 2 m of the axis. Of ten balls seven start U(2, 20) m high with U(-2, 8) m/s
 upwards, three are thrown up fast from U(0.6, 2) m with U(8, 19) m/s; U(-1.5, 1.5) m/s along x and y; radius
-U(0.25, 0.45) m; colour U(0.30, 0.78) per channel. No contact is simulated: the ball is gone from where it would touch
-the ground. Camera 1 stands 16 to 19 m from the axis (horizontally, at any bearing), 1.5 to 3 m high, turned to the axis
-within 3 deg and raised by 18 to 22 deg: it sees heights from 0 to about 22 m there, most of them before the sky.
+U(0.25, 0.45) m; colour U(0.30, 0.78) per channel. No contact is simulated: the ball disappears where it would touch
+the ground. Camera 1 is 16 to 19 m from the axis (horizontally, at any bearing), 1.5 to 3 m high, turned to the axis
+within 3 deg and raised by 18 to 22 deg: it sees heights from 0 to about 22 m there, most of them in front of the sky.
 
 The rig: four such cameras around the axis, each 40 to 80 deg of bearing further than the one before.
 """

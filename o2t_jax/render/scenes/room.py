@@ -3,19 +3,19 @@
 Two balls, one on each side of x = 0: radius N(0.4, 0.2) clipped to [0.1, 1.5] m, colour U(0.30, 0.78) per channel,
 place (+-10, 0) + N(0, 6^2) with |x| >= 2. Thrown: height U(0.3, 1.5) m + radius, speed U(5, 10) m/s, elevation
 U(10, 70) deg, azimuth within 60 deg of away from x = 0. Dropped from rest: height N(10, 3) m, at least 1, + radius.
-In 70% of scenes a ramp stands at x > 0: slope U(10, 50) deg, height U(1.2, 2.0) m, width U(2, 3) m, foot at x U(3, 20),
+70% of scenes have a ramp at x > 0: slope U(10, 50) deg, height U(1.2, 2.0) m, width U(2, 3) m, foot at x U(3, 20),
 y U(-20, 20), within 20 m of the origin; its uphill direction lies near +y or -y, tilted by 20 (+-10) deg to +x. With a
 ramp, the ball of that side starts on it, at rest, with probability 0.55, at 50 to 92% of its length.
 
-This project's choices where the rules are silent: half of the balls that are not on the ramp are thrown; no ball starts
+This project's choices where the rules do not say: half of the balls that are not on the ramp are thrown; no ball starts
 inside the ramp (its place is drawn again); a ball on the ramp starts in the middle across.
-Camera 1 stands 11 to 15 m from one side's mean place (+-10, 0), at any bearing, 1.5 to 3 m high, aimed 5 m above it
-within 3 deg sideways and 2 deg in height: the ball of that side is wholly in sight in about two pictures of three.
+Camera 1 is 11 to 15 m from one side's mean place (+-10, 0), at any bearing, 1.5 to 3 m high, aimed 5 m above it
+within 3 deg sideways and 2 deg in height: the ball of that side is completely in view in about two pictures of three.
 
 The rig: four cameras 33 to 37 m from the middle, 1.5 to 3 m high, near the corners of a rectangle (bearings of 53 deg
-from the x axis, within 6), all raised by about 14 deg. Each sees both sides, so that a picture shows two balls: of the
-moments in the first 1.7 s at which a ball is in the air, two cameras or more see it at about 95 in 100. Four cameras
-18 m from one side's mean place show balls 1.5 times as large, but at 56 in 100, since the other side is out of sight.
+from the x axis, within 6), all raised by about 14 deg. Each sees both sides, so that a picture shows two balls. Of the
+moments in the first 1.7 s at which a ball is in the air, two or more cameras see it in about 95 of 100. Four cameras
+18 m from one side's mean place show balls 1.5 times as large, but in 56 of 100, since the other side is out of view.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Room:
 
     def rig(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Four static cameras that see both sides: positions [4, 3] m, angles [4, 2] (azimuth, elevation) deg."""
-        # Which two make the pair (0, 1) is drawn: the room looks alike from y > 0 and y < 0.
+        # The pair (0, 1) is drawn at random: the room looks alike from y > 0 and y < 0.
         bearings = rng.choice([-1.0, 1.0]) * RIG_BEARINGS + rng.uniform(-6.0, 6.0, 4)
         distance, around = rng.uniform(33.0, 37.0, 4), np.radians(bearings)
         height, raised = rng.uniform(1.5, 3.0, 4), rng.uniform(13.0, 15.0, 4)
@@ -101,7 +101,7 @@ def _start(rng: np.random.Generator, side: int, radius: float, ramp: Ramp | None
 
 
 def _clear_of(ramp: Ramp, x: float, y: float, z: float, radius: float) -> bool:
-    """Whether a ball keeps clear of the upright block around the ramp."""
+    """Whether a ball is clear of the upright block around the ramp."""
     up, across = footprint_coordinates(ramp, (x, y))
     run = ramp.height / np.tan(np.radians(ramp.slope))
     beside = up < -radius or up > run + radius or abs(across) > 0.5 * ramp.width + radius

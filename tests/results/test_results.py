@@ -192,3 +192,10 @@ def test_foreign_json_and_foreign_values_are_refused():
         results.keep(found, "loss", 0.5)
     with pytest.raises(ValueError, match="'loss' is yielded twice"):
         results.keep(found, "loss", Scalar(0.5))
+
+
+def test_nan_equals_nan_whatever_its_bits():
+    def curve(nan: float) -> results.Curve:
+        return results.Curve(np.arange(2), np.array([nan, 1.0]))
+
+    assert curve(np.nan) == curve(-np.nan) != curve(0.0)

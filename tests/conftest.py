@@ -29,7 +29,7 @@ LONG = (
     "test_roomphys_command.py",
     "training/test_runs.py",
     "test_readme.py",
-    "evaluation/test_zoom.py",
+    "evaluation/o2t/test_close_ups.py",
 )
 
 

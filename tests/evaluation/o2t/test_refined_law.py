@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.o2t.refined_law import Sightings, as_tracks, measure, refine
+from o2t_jax.evaluation.o2t.refined_law import as_tracks, measure_sightings, refine
+from o2t_jax.evaluation.o2t.sights import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import rkn4_step, semi_implicit_euler_step
+from o2t_jax.systems.o2t_sights import O2TSights
 from tests.defaults import o2t_model
 
 SIZE = 1024
@@ -178,6 +180,6 @@ def test_the_networks_sightings_come_back_as_pixels_of_the_full_picture():
     windows = SimpleNamespace(pictures=pictures, window=corners)
     usual = o2t_model(camera_size=SIZE)
     fields = {name: getattr(usual, name) for name in Bright.__dataclass_fields__ if name not in ("parent", "name")}
-    found = measure(Bright(**fields), {}, windows, SIZE, batch=2)
+    found = measure_sightings(O2TSights(Bright(**fields), {}), windows, SIZE, batch=2)
     assert found.seen.tolist() == [True, True, False]
     np.testing.assert_allclose(found.pixels[:2], corners[:2] + np.array([16.5, 14.5]), atol=0.02)

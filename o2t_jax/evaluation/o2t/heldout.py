@@ -24,7 +24,7 @@ REFERENCE_FIELDS = ("reference", "left_reference")
 
 
 class BallStates(Protocol):
-    """The true balls in N samples: `data.o2t.sample_source.Truth`.
+    """The true balls in N samples: the `Truth` of `data.o2t`.
 
     `position` [N, 5, K, 3] m, in the frame of PARA, and `visible` bool [N, 5, K] in all five pictures;
     `radius` [N, K] m.

@@ -1,4 +1,4 @@
-"""`experiments.roomphys`: the whole way on a module that tells its law aloud, the submission files, the score."""
+"""`experiments.roomphys`: the whole command on a module that prints its law, the submission files, the score."""
 
 from __future__ import annotations
 

@@ -5,15 +5,15 @@ Definitions, for pictures in 0..1:
 - mse, l1: mean over pixels and channels of a sample, then over samples; `loss` = 0.7 mse + 0.3 l1.
 - psnr = -10 log10(mse), of the mean mse (a mean of logarithms would be ruled by single samples); infinite at mse = 0.
 - ball_mse, ball_l1, ball_psnr: the same over the pixels of a sample's regions (`heldout`), where it has any.
-- centroid_px: distance between a region's centroid in the prediction and in the target, both measured alike: where
-  |picture - background| (largest channel) exceeds half its median over the region in the target, within a square
-  window round the region (half its side: a quarter of the picture's longer side, or the region's own reach where that
-  is more) and nearer to this region than to any other, the connected patch with the largest sum; the centroid of it
-  and a rim of one pixel, weighted by the difference up to that half, so that a line of the background behind the ball
-  changes little. A region whose median is within `heldout.CONTRAST` cannot be judged. A perfect
-  prediction has 0 px by construction. The table gives the median over balls, one that is missed (no patch of at least
-  `least_area` pixels: drawn elsewhere, or at less than half its contrast) counting as the picture's diagonal;
-  `missed` is their share.
+- centroid_px: distance between a region's centroid in the prediction and in the target, both measured in the same way.
+  The difference is |picture - background| (largest channel), the threshold half its median over the region in the
+  target. Only pixels count that are within a square window round the region (half its side: a quarter of the picture's
+  longer side, or the region's own reach where that is more) and nearer to this region than to any other. Of the
+  connected patches above the threshold the one with the largest sum is taken. Its centroid, with a rim of one pixel,
+  is weighted by the difference up to the threshold, so that a line of the background behind the ball changes little.
+  A region whose median is within `heldout.CONTRAST` cannot be judged. A perfect prediction has 0 px by construction.
+  The table gives the median over balls. A missed ball (no patch of at least `least_area` pixels: drawn elsewhere, or
+  at less than half its contrast) counts as the picture's diagonal; `missed` is the share of these.
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ _RAYLEIGH_MEDIAN = float(np.sqrt(2.0 * np.log(2.0)))
 
 
 class Paths(NamedTuple):
-    """The F flights that a fit used: their number `flight` [F], `states` [F, 6] at `epoch` [F] s, and the times
+    """The F flights that a fit used.
 
-    `first`, `last` [F] s of the pictures used of each.
+    `flight` [F], their numbers; `states` [F, 6] at `epoch` [F] s; `first`, `last` [F] s of the pictures used of each.
     """
 
     flight: np.ndarray
@@ -184,7 +184,7 @@ def as_tracks(windows: FlightPictures, pixels: np.ndarray, keep: np.ndarray) -> 
     numbers = np.full((count, int(moment.max(initial=-1)) + 1, cameras), -1)
     numbers[line, moment, windows.camera[rows]] = rows
     flat = numbers.reshape(count, numbers.shape[1] * cameras)
-    # What is missing repeats some picture of the flight, with weight 0, at the time of the moment or of the one before.
+    # A missing picture repeats another of the flight, with weight 0, at the time of its moment or of the one before.
     any_row = flat.max(axis=1, initial=-1)[:, None]
     para = windows.para[np.where(flat >= 0, flat, any_row)]
     times = np.where(numbers >= 0, windows.para[numbers, 0], -np.inf).max(axis=2)
@@ -239,7 +239,7 @@ def _trimmed_fit(
 def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: Shared | None) -> Shared | None:
     """How much of the error the pictures of a group have in common, from the residuals of a fit with `before`.
 
-    Of a flight's six unknowns, velocity is at the cost of what differs within a group, position of what is common.
+    Of six unknowns a flight, the velocity uses up degrees of freedom within groups, the position those between groups.
     """
     if group is None:
         return None
@@ -261,7 +261,7 @@ def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: 
 
 
 def _enough(good: np.ndarray, given: np.ndarray, tracks: Tracks) -> np.ndarray:
-    """`good` [S, P] without the flights that keep too few of the pictures they were given [S].
+    """`good` [S, P] without the flights that keep too few of their pictures, `given` [S] at first.
 
     With one camera the distance of a ball follows from its fall alone: such a fit may diverge.
     """

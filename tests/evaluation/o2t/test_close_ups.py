@@ -1,4 +1,4 @@
-"""Close-ups: where their cameras stand, how well a ball is measured in them, and the law that comes out."""
+"""Close-ups: where their cameras are, how well a ball is measured in them, and the resulting law."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LENS = intrinsics_for(SIZE, SIZE)
 
 
 class Dark(nn.Module):
-    """A tower that sees what is darker than sky and ground, so that no training is needed."""
+    """A tower that marks all that is darker than sky and ground, so that no training is needed."""
 
     @nn.compact
     def __call__(self, pictures: jax.Array) -> jax.Array:
@@ -126,9 +126,9 @@ def test_a_ball_is_measured_to_hundredths_of_a_pixel(measured, renderer):
     rotation = world_to_camera(planned.para[:, 4], planned.para[:, 5])
     expected, _ = project(truth, planned.para[:, 1:4], rotation, LENS)
     miss = sightings.pixels - expected
-    # Three in a hundred show something beside the ball that this tower cannot tell from it.
+    # Three in a hundred show something beside the ball that this tower cannot distinguish from it.
     assert np.quantile(np.abs(miss[:, 0]), 0.95) < 0.01
-    # Downwards all miss alike: the bright upper rim. A flight's moments share it, so its motion does not feel it.
+    # Downwards all have the same offset, from the bright upper rim. A flight's moments share it, so it cancels.
     down = miss[:, 1].reshape(9, -1)
     assert 0.0 < np.median(down) < 0.06
     assert np.median(np.ptp(down, axis=1)) < 0.01
@@ -200,7 +200,7 @@ def test_a_camera_that_missed_a_moment_is_left_out_of_its_flight(measured):
     seen = np.ones(len(sightings.seen), bool)
     seen[first] = False
     less = o2t_close_ups.flight_rays(planned, sightings._replace(seen=seen))
-    assert len(less.dt) == len(whole.dt) - 1, "of two cameras one alone tells no place"
+    assert len(less.dt) == len(whole.dt) - 1, "one camera of two determines no place"
     with pytest.raises(UsageError, match="more --zooms"):
         o2t_close_ups.flight_rays(planned, sightings._replace(seen=np.zeros(len(seen), bool)))
 

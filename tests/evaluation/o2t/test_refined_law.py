@@ -109,24 +109,24 @@ def test_errors_that_a_flights_pictures_share_widen_the_intervals():
     assert np.all(np.abs(found.fit.values - LAW) < 3.0 * np.sqrt(np.diag(found.covariance)))
 
 
-def test_errors_that_a_flights_camera_keeps_are_told_from_noise():
+def test_errors_that_a_flights_camera_keeps_are_separated_from_noise():
     rng = np.random.default_rng(8)
     errors, widths = [], []
     for seed in range(6):
         windows, sightings = flights((9, seed), count=30, noise=0.004)
         kept = rng.normal(0, 0.05, (30, 4, 2))[windows.flight, windows.camera]
         moved = Sightings(sightings.pixels + kept, sightings.seen)
-        told, blind = (refine(windows, moved, INTRINSICS, camera_errors=flag) for flag in (True, False))
-        assert told.fit.noise == pytest.approx(0.004, rel=0.1) and told.pictures > 0.97 * told.pictures_found
-        errors.append([np.abs(law.fit.values[1] - LAW[1]) for law in (told, blind)])
-        widths.append(told.half_width[1])
-    told, blind = np.mean(errors, axis=0)
-    assert told < 0.3 * blind and told < np.mean(widths)
+        aware, blind = (refine(windows, moved, INTRINSICS, camera_errors=flag) for flag in (True, False))
+        assert aware.fit.noise == pytest.approx(0.004, rel=0.1) and aware.pictures > 0.97 * aware.pictures_found
+        errors.append([np.abs(law.fit.values[1] - LAW[1]) for law in (aware, blind)])
+        widths.append(aware.half_width[1])
+    aware, blind = np.mean(errors, axis=0)
+    assert aware < 0.3 * blind and aware < np.mean(widths)
     # Where there are none, nothing changes.
     windows, sightings = flights(10, noise=0.01)
-    plain, told = (refine(windows, sightings, INTRINSICS, camera_errors=flag) for flag in (False, True))
-    np.testing.assert_allclose(told.fit.values, plain.fit.values, atol=0.5 * plain.half_width.min())
-    np.testing.assert_allclose(told.half_width, plain.half_width, rtol=0.15)
+    plain, aware = (refine(windows, sightings, INTRINSICS, camera_errors=flag) for flag in (False, True))
+    np.testing.assert_allclose(aware.fit.values, plain.fit.values, atol=0.5 * plain.half_width.min())
+    np.testing.assert_allclose(aware.half_width, plain.half_width, rtol=0.15)
 
 
 def test_a_flight_that_one_camera_sees_does_not_count():

@@ -35,7 +35,7 @@ COLUMNS = {
 }
 
 
-def measure(name: str, size: int, batch: int, repeats: int) -> dict[str, Any]:
+def measure_caster(name: str, size: int, batch: int, repeats: int) -> dict[str, Any]:
     """One row of the table."""
     scene, shots = get_scene(name), []
     for seed in range(batch):
@@ -71,4 +71,4 @@ def measure(name: str, size: int, batch: int, repeats: int) -> dict[str, Any]:
 
 def run(batch: int, repeats: int, json_path: str | None) -> None:
     """Measures all rows and prints them."""
-    finish([measure(name, size, batch, repeats) for name, size in ROWS], COLUMNS, json_path)
+    finish([measure_caster(name, size, batch, repeats) for name, size in ROWS], COLUMNS, json_path)

@@ -88,7 +88,9 @@ def speed_up(pool: Executor, scene: str, size: int, cameras: str, count: int, re
     return statistics.median(gains)
 
 
-def measure(row: tuple[str, int, str], seconds: float, repeats: int, pools: dict[str, Executor]) -> dict[str, Any]:
+def measure_renderer(
+    row: tuple[str, int, str], seconds: float, repeats: int, pools: dict[str, Executor]
+) -> dict[str, Any]:
     """One row of the table."""
     scene, size, cameras = row
     render_calls(scene, size, cameras, 0, 4)  # warms up
@@ -137,7 +139,7 @@ def main(argv: list[str] | None = None) -> None:
         for row in ROWS:
             # Workers' gains where they are asked for: at the two sizes that training uses.
             paired = pools if row[1] in (64, 512) and row[2] == "sample" else {}
-            rows.append(dict.fromkeys(COLUMNS) | measure(row, args.seconds, args.repeats, paired))
+            rows.append(dict.fromkeys(COLUMNS) | measure_renderer(row, args.seconds, args.repeats, paired))
     figure = {(r["scene"], r["size_px"], r["cameras"]): r["per_second_per_core"] for r in rows}
     from benchmarks.common import finish
 

@@ -99,7 +99,7 @@ def count(lowered: Any, compiled: Any) -> dict[str, Any]:
     }
 
 
-def measure(config: Any, devices: int, save: Path | None, repeats: int = 0) -> dict[str, Any]:
+def measure_processes(config: Any, devices: int, save: Path | None, repeats: int = 0) -> dict[str, Any]:
     """One row, in this process: compiles, counts, makes STEPS steps; the state's numbers go to `save`.
 
     With `repeats` also the median time of a step.
@@ -196,7 +196,7 @@ def _child(arguments: argparse.Namespace) -> None:
 
     _cpu.start_devices("on", "cpu", arguments.coordinator, 2, arguments.process_id)
     target = Path(arguments.json)
-    row = measure(_config(arguments.config, arguments.batch), 0, target.with_suffix(".npz"))
+    row = measure_processes(_config(arguments.config, arguments.batch), 0, target.with_suffix(".npz"))
     target.with_suffix(f".{arguments.process_id}.json").write_text(json.dumps(row))
 
 
@@ -249,7 +249,7 @@ def native(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         for devices in [2**i for i in range(there.bit_length())]:
             target = Path(folder) / f"{devices}.npz"
-            row = measure(_config(arguments.config, arguments.batch), devices, target, arguments.repeats)
+            row = measure_processes(_config(arguments.config, arguments.batch), devices, target, arguments.repeats)
             rows.append(row | differences(target, Path(folder) / "1.npz"))
     return rows
 

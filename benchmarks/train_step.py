@@ -130,7 +130,7 @@ def counted(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple
     return flops(lowered) / 1e9, made / 1e9, moved / 1e9
 
 
-def measure(
+def measure_step(
     name: str, config: Any, repeats: int, tflops: float | None = None, gbs: float | None = None
 ) -> dict[str, Any]:
     """One row of the table."""
@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.peer:
         return versus(arguments.rows.split(","), table, arguments)
     for name in arguments.rows.split(","):
-        results.append(measure(name, table[name], arguments.repeats, arguments.peak_tflops, arguments.peak_gbs))
+        results.append(measure_step(name, table[name], arguments.repeats, arguments.peak_tflops, arguments.peak_gbs))
         print(f"{name}: {results[-1]['median_s']:.3f} s a step", file=sys.stderr, flush=True)
     finish(results, COLUMNS, arguments.json)
     return 0

@@ -1,6 +1,6 @@
-"""A finished run's laws by two looks: the survey it was trained on, and close-ups of the flights found there.
+"""A finished run's laws, from the survey that it was trained on and from close-ups of the flights found there.
 
-Of either look there is the law in the network's weights and the one refined by bundle adjustment.
+From either there is the law in the network's weights and the law refined by bundle adjustment.
 """
 
 from __future__ import annotations
@@ -8,37 +8,52 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import _cpu
 from o2t_jax.errors import UsageError
 
-ZOOMS = 600  # close-ups a world at most
-CLOSE_UPS = "-close-ups"  # of a run's folder: beside it lies the one with the law that was trained on close-ups
+if TYPE_CHECKING:
+    from o2t_jax.config import Config
+    from o2t_jax.data.o2t.flight_source import FlightSource
+    from o2t_jax.systems.o2t import O2TSystem
+    from o2t_jax.training.checkpoint import Opened
+    from o2t_jax.training.state import TrainState
+
+MOST_CLOSE_UPS = 600  # of a world
+SUFFIX = "-close-ups"  # of the folder beside a run's that keeps the law trained on close-ups
 
 
-def read_and_refine(workdir: Path, refine_setups: int = 0, zooms: int = ZOOMS) -> dict[str, Any]:
-    """The laws of a run, by its two looks: `weights_survey`, `refined_survey`, and with close-ups `weights`, `refined`.
+def read_and_refine(workdir: Path, refine_setups: int = 0, close_ups: int = MOST_CLOSE_UPS) -> dict[str, Any]:
+    """The laws of a run: `weights_survey` and `refined_survey` from the survey, `weights` and `refined` from close-ups.
 
-    The weights' law from close-ups is kept as a checkpoint beside the run (`CLOSE_UPS`); without them both pairs are
-    alike. Refined ones are None, with an `error`, where no flight can be fitted; `rendered` counts pictures, `zooms`
-    those close-up.
-    Args: `refine_setups`: setups whose flights are used, 0: those of the training; `zooms`: most close-ups, 0: none.
+    Without close-ups both pairs are equal. The weights trained on close-ups are kept as a checkpoint beside the run
+    (`SUFFIX`). The refined laws are None, with an `error`, where no flight can be fitted. `rendered` counts the
+    pictures, `zooms` the close-ups among them.
+    Args: `refine_setups`: setups whose flights are used, 0: those of the training; `close_ups`: at most, 0: none.
+    Raises: UsageError where the run does not follow whole flights.
     """
-    from o2t_jax.systems.base import build_system
+    from o2t_jax.data.o2t.flight_source import FlightSource
+    from o2t_jax.systems.o2t import build
     from o2t_jax.training.checkpoint import open_workdir
 
     opened = open_workdir(workdir)
+    if opened.config.get("sampler") != "flights":
+        raise UsageError(
+            f"{workdir}: a refined law needs whole flights: a run with sampler=flights (config fall, room)"
+        )
     _cpu.start_devices(opened.config.get("cpu_tuning", "on"), opened.config.device)
-    system: Any = build_system(opened.config)
+    system = build(opened.config)
     setups = range(refine_setups or opened.config.num_setups)
     record: dict[str, Any] = dict.fromkeys(("weights", "weights_survey"), _weights(system.read_law(opened.state)))
+    source = system.source
+    assert isinstance(source, FlightSource)
     try:
-        record |= _second_look(system, opened, setups, zooms, workdir)
-        cameras = sum(len(system.source.survey("train", setup).cameras) for setup in setups)
+        record |= _refine(system, source, opened, setups, close_ups, workdir)
+        cameras = sum(len(source.survey("train", setup).cameras) for setup in setups)
         record["rendered"] = cameras * opened.config.survey_times + record["zooms"]
     finally:
-        close = getattr(system.source.renderer, "close", None)
+        close = getattr(source.renderer, "close", None)
         if close is not None:
             close()
     return record
@@ -59,38 +74,43 @@ def _weights(law: Mapping[str, Any]) -> dict[str, Any]:
     return {"g0": law["g0"], "alpha": law["alpha"] or 0.0, "z_visited": law["z_visited"], "step": law["step"]}
 
 
-def _second_look(system: Any, opened: Any, setups: range, most: int, workdir: Path) -> dict[str, Any]:
-    """What of the record needs pictures; see `read_and_refine`."""
+def _refine(
+    system: O2TSystem, source: FlightSource, opened: Opened, setups: range, most: int, workdir: Path
+) -> dict[str, Any]:
+    """The part of the record that needs pictures; see `read_and_refine`."""
     from o2t_jax.evaluation.o2t import close_ups
-    from o2t_jax.evaluation.o2t.refined_law import refine_run
+    from o2t_jax.evaluation.o2t.refined_law import refine_survey
     from o2t_jax.systems import o2t_close_ups
+    from o2t_jax.systems.o2t_sights import O2TSights
 
-    state = opened.state
+    config, state = opened.config, opened.state
+    network = O2TSights(system.model, state.params)
     try:
-        windows = system.source.windows("train", setups)
-        survey = refine_run(system, state, windows)
+        windows = source.windows("train", setups)
+        survey = refine_survey(network, windows, config.camera_size)
     except UsageError as error:
         return {"refined": None, "refined_survey": None, "zooms": 0, "error": str(error)}
     found = {**dict.fromkeys(("refined", "refined_survey"), survey.record()), "zooms": 0, "error": None}
     if not most:
         return found
     try:
-        zooms, sightings = close_ups.take_close_ups(system, state, windows, survey, most)
-        found["zooms"] = len(zooms.flight)
-        zoomed = close_ups.refine_close_ups(zooms, sightings)
-        # The close-ups' by far, unless the network saw too few.
-        found["refined"] = min(zoomed, survey, key=lambda law: law.half_width[1]).record()
-        state = o2t_close_ups.train_on_close_ups(state, zooms, sightings)
+        planned = close_ups.plan_close_ups(windows, survey, most, seed=config.seed)
+        sightings = close_ups.measure_close_ups(network, source.renderer, planned, config.render_workers)
+        found["zooms"] = len(planned.flight)
+        refined = close_ups.refine_close_ups(planned, sightings)
+        # The close-ups' interval is much the narrower one, unless the network saw the ball in too few of them.
+        found["refined"] = min(refined, survey, key=lambda law: law.half_width[1]).record()
+        state = o2t_close_ups.train_on_close_ups(state, planned, sightings)
         law = system.read_law(state)
         found["weights"] = _weights(law)
-        _keep(workdir.with_name(workdir.name + CLOSE_UPS), opened.config, state, law)
-    except UsageError as error:  # the survey's laws still stand
+        _keep(workdir.with_name(workdir.name + SUFFIX), config, state, law)
+    except UsageError as error:  # the survey's laws are still valid
         found["zoom_error"] = str(error)
     return found
 
 
-def _keep(folder: Path, config: Any, state: Any, law: Mapping[str, Any]) -> None:
-    """A checkpoint that `experiments.law --workdir=FOLDER` reads; one of an earlier second look goes."""
+def _keep(folder: Path, config: Config, state: TrainState, law: Mapping[str, Any]) -> None:
+    """Saves a checkpoint that `experiments.law --workdir=FOLDER` reads, in place of an earlier one."""
     from o2t_jax.training.checkpoint import Checkpoints
 
     shutil.rmtree(folder, ignore_errors=True)

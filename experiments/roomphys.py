@@ -7,7 +7,7 @@ python -m experiments.roomphys --worlds=9.5:8,9.2:-3 --draw=3 --out=submit.txt
 drawn at run time (as by experiments.studies.worlds), to try the whole way. FILE gets the refined laws, FILE with
 -weights in its name the laws in the weights: two answers, never mixed.
 Each module is trained in a process of its own in FILE.runs (--runs), with one JSON each; finished ones are skipped.
---score alone scores what is there; more --config.FIELD=VALUE apply to all runs. docs/roomphys.md tells more.
+--score alone scores what is there; more --config.FIELD=VALUE apply to all runs. See docs/roomphys.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments import _cli, _submission, sweep
-from experiments._close_ups import ZOOMS, as_columns, read_and_refine
+from experiments._close_ups import MOST_CLOSE_UPS, as_columns, read_and_refine
 from experiments._trainings import stoppable
 from experiments.studies.worlds import check_hyperbolic, define_worlds, worlds
 from o2t_jax.errors import UsageError
@@ -215,7 +215,9 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "submission file of the refined laws", flag_values=values)
     flags.DEFINE_string("runs", None, "folder of the runs; FILE.runs if left out", flag_values=values)
     flags.DEFINE_multi_string("score", [], "an answer key to score with; may be repeated", flag_values=values)
-    flags.DEFINE_integer("zooms", ZOOMS, "close-ups a world at most; 0: none", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer(
+        "zooms", MOST_CLOSE_UPS, "close-ups a world at most; 0: none", lower_bound=0, flag_values=values
+    )
     flags.DEFINE_integer(
         "refine_setups", 0, "setups to refine with; 0: those of the training", lower_bound=0, flag_values=values
     )

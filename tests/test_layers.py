@@ -122,6 +122,23 @@ def test_imports_run_one_way(part):
     assert not wrong, f"{part} may import {sorted(ALLOWED[part])} of o2t_jax only"
 
 
+def untyped_parameters(source: str) -> set[str]:
+    """`function(parameter)` of every parameter annotated `Any` itself; `**options: Any` depends on nothing."""
+    return {
+        f"{node.name}({argument.arg})"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        if argument.annotation is not None and ast.unparse(argument.annotation) == "Any"
+    }
+
+
+@pytest.mark.parametrize("path", python_files("o2t_jax/evaluation/o2t"), ids=module_name)
+def test_no_parameter_hides_what_the_evaluation_depends_on(path):
+    """A system, model or source comes in by a protocol: as `Any` it would be a dependency that no import shows."""
+    assert not untyped_parameters(path.read_text())
+
+
 def test_the_order_itself_has_no_circle():
     assert find_cycle(ALLOWED) is None
 
@@ -185,6 +202,12 @@ def test_a_file_says_what_it_is_for_and_is_short(path):
 )
 def test_this_test_sees_a_wrong_import(source, wrong):
     assert violations("models", imports_of(source, "o2t_jax.models.o2t", False)) == wrong
+
+
+def test_this_test_sees_an_untyped_parameter():
+    source = "def f(system: Any, n: int, *, state: Any = None, **options: Any) -> Any: ..."
+    assert untyped_parameters(source) == {"f(system)", "f(state)"}
+    assert not untyped_parameters("def f(law: Mapping[str, Any], make: Callable[..., Any]) -> Any: ...")
 
 
 def test_this_test_sees_a_circle():

@@ -1,4 +1,4 @@
-"""`experiments.roomphys`: the whole way on a module that tells its law aloud, the submission files, the score."""
+"""`experiments.roomphys`: the whole command on a module that prints its law, the submission files, the score."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from experiments import _close_ups, _submission, roomphys
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import close_ups, refined_law
+from o2t_jax.evaluation.o2t.sights import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.models.o2t import law_finetune
 from o2t_jax.training.checkpoint import open_workdir
@@ -75,26 +76,26 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    real, asked = refined_law.measure, []
+    real, asked = refined_law.measure_sightings, []
 
-    def measure(model, params, windows, camera_size):
+    def measure_sightings(network, windows, camera_size):
         """Runs the network, which two steps taught nothing, and answers for it with where the blobs are."""
-        asked.append(real(model, params, windows, camera_size))
+        asked.append(real(network, windows, camera_size))
         rotation = world_to_camera(windows.para[:, 4], windows.para[:, 5])
         lens = intrinsics_for(camera_size, camera_size)
         pixels, _ = project(windows.position, windows.para[:, 1:4], rotation, lens)
-        return refined_law.Sightings(pixels, np.ones(len(pixels), bool))
+        return Sightings(pixels, np.ones(len(pixels), bool))
 
-    real_zooms = close_ups.measure_close_ups
+    real_close_ups = close_ups.measure_close_ups
 
-    def measure_close_ups(model, params, renderer, zooms, workers):
-        asked.append(real_zooms(model, params, renderer, zooms, workers))
-        lens = intrinsics_for(zooms.size, zooms.size)
-        rotation = world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
-        pixels, _ = project(zooms.position, zooms.para[:, 1:4], rotation, lens)
-        return refined_law.Sightings(pixels, np.ones(len(pixels), bool))
+    def measure_close_ups(network, renderer, planned, workers):
+        asked.append(real_close_ups(network, renderer, planned, workers))
+        lens = intrinsics_for(planned.size, planned.size)
+        rotation = world_to_camera(planned.para[:, 4], planned.para[:, 5])
+        pixels, _ = project(planned.position, planned.para[:, 1:4], rotation, lens)
+        return Sightings(pixels, np.ones(len(pixels), bool))
 
-    monkeypatch.setattr(refined_law, "measure", measure)
+    monkeypatch.setattr(refined_law, "measure_sightings", measure_sightings)
     monkeypatch.setattr(close_ups, "measure_close_ups", measure_close_ups)
     monkeypatch.setattr(close_ups, "PICTURE_PX", 64)
     monkeypatch.setattr(law_finetune, "ITERATIONS", 2)
@@ -119,10 +120,10 @@ def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monk
     assert weights["loud"]["g0"] == pytest.approx(record["weights"]["g0"], abs=1e-6)
     assert refined["loud"] != weights["loud"], "two answers"
     assert len(asked) == 2, "the survey's windows and the close-ups"
-    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{_close_ups.CLOSE_UPS}")
+    (kept,) = (work / "answer/submit.txt.runs").glob(f"loud-*{_close_ups.SUFFIX}")
     layer = open_workdir(kept).state.params["layer"]
     assert record.get("zoom_error") is None and record["weights"] != record["weights_survey"]
-    before = open_workdir(kept.with_name(kept.name.removesuffix(_close_ups.CLOSE_UPS))).state.params
+    before = open_workdir(kept.with_name(kept.name.removesuffix(_close_ups.SUFFIX))).state.params
     assert layer["g0"] != before["layer"]["g0"], "trained on the close-ups"
     np.testing.assert_array_equal(
         layer["nn_branch"]["Dense_0"]["kernel"], before["layer"]["nn_branch"]["Dense_0"]["kernel"]

@@ -2,15 +2,16 @@
 
 python -m experiments.studies.error_budget --workdir=DIR [--samples=600] [--json=FILE|-]
 
-Takes FUTURE samples that the run never saw, lets the network see the ball in them, and finds g again by the law's own
-loss, with everything true but one part of what was seen (o2t_jax/evaluation/o2t/error_budget.py). For runs whose world
-is known, of constant gravity, with sampler=pairs (config cpu). The last row is the law in the weights: what it is off
-by beyond the row before it is the picture's loss, the optimiser and the samples it happened to see.
+Takes FUTURE samples that the run never saw, finds the ball in them with the trained network, and fits g again with the
+law's own loss, where everything is true except one part of the sightings (o2t_jax/evaluation/o2t/error_budget.py). For
+runs whose world is known and of constant gravity, with sampler=pairs (config cpu). The last row is the law in the
+weights: its further error is due to the picture's loss, the optimiser and the samples of the training.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,10 @@ ROWS = {
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(tell_budget, argv, doc=__doc__ or "", define=_define, with_config=False)
+    return _cli.run(report_budget, argv, doc=__doc__ or "", define=_define, with_config=False)
 
 
-def tell_budget(arguments: _cli.Arguments) -> int:
+def report_budget(arguments: _cli.Arguments) -> int:
     """Finds g by parts and prints the table."""
     values = arguments.flags
     result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning)
@@ -46,9 +47,10 @@ def tell_budget(arguments: _cli.Arguments) -> int:
 def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.o2t.curriculum import ModeMix
-    from o2t_jax.evaluation.o2t.error_budget import budget, sight
+    from o2t_jax.evaluation.o2t.error_budget import budget, sight_samples
     from o2t_jax.physics.gravity import gravity_of
-    from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.o2t import build
+    from o2t_jax.systems.o2t_sights import O2TSights
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.resources import set_compilation_cache
 
@@ -60,16 +62,17 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
         raise UsageError(f"{workdir}: a budget needs a gravity that is the same at all heights, such as world.alpha=0")
     set_compilation_cache(config.compilation_cache)
     _cpu.start_devices(tuning, config.device)
-    system: Any = build_system(config)
+    system = build(config)
     ahead = ModeMix((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
     batch, truth, _ = system.source.held_out([ahead], samples)
-    direction, seen = sight(system.model, opened.state.params, batch)
-    found = budget(batch, truth.position[:, :, 0], direction, seen, config.huber)
+    assert truth is not None  # without a module the scene is ours
+    rays = sight_samples(O2TSights(system.model, opened.state.params), batch)
+    found = budget(batch["para"], truth.position[:, :, 0], rays.direction, rays.seen, config.huber)
     weights = system.read_law(opened.state)["g0_weight"]
     return {"workdir": str(workdir), "truth": gravity_of(config.world).params[0], **found, "weights": float(weights)}
 
 
-def format_budget(result: dict[str, Any]) -> str:
+def format_budget(result: Mapping[str, Any]) -> str:
     """The table, and how the sightings miss."""
     truth = result["truth"]
     lines = [

@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags
 
 from experiments import _cli, sweep
-from experiments._close_ups import ZOOMS, as_columns, read_and_refine
+from experiments._close_ups import MOST_CLOSE_UPS, as_columns, read_and_refine
 from experiments._trainings import stoppable
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
@@ -101,11 +101,11 @@ def parse_worlds(text: str) -> list[tuple[float, float]]:
 
 
 def run_world(
-    g0: float, alpha: float, seed: int, common: list[str], out: Path, zooms: int | None = None
+    g0: float, alpha: float, seed: int, common: list[str], out: Path, close_ups: int | None = None
 ) -> dict[str, Any]:
     """One row of the table: the run of a world and seed with the config arguments `common`, trained if need be.
 
-    With `zooms` also its refined law, from that many close-ups at most (0: from the training's pictures).
+    With `close_ups` also its refined law, from that many close-ups at most (0: from the training's pictures).
     """
     world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
     own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
@@ -120,17 +120,17 @@ def run_world(
     row["minutes"] = folders.read_json(timing)["minutes"]
     if record["status"] == "finished":
         row |= judge(record["result"]["readouts"]["law"], g0, alpha)
-        if zooms is not None:
-            row |= judge_refined(refined(run.name, out, zooms), g0, alpha)
+        if close_ups is not None:
+            row |= judge_refined(refined(run.name, out, close_ups), g0, alpha)
     return {name: row[name] for name in (*COLUMNS, *REFINED) if name in row}
 
 
-def refined(name: str, out: Path, zooms: int) -> Mapping[str, Any]:
-    """The record of a run's refined law (`evaluation.refine`), or why there is none, kept in a JSON beside it."""
-    path = out / f"{name}.refined-{zooms}.json"
+def refined(name: str, out: Path, close_ups: int) -> Mapping[str, Any]:
+    """The record of a run's refined law (`experiments._close_ups`), or why there is none, kept in a JSON beside it."""
+    path = out / f"{name}.refined-{close_ups}.json"
     if not path.exists():
         print(f"{name}: refining", flush=True)
-        folders.write_json(path, read_and_refine(out / name, zooms=zooms))
+        folders.write_json(path, read_and_refine(out / name, close_ups=close_ups))
     return folders.read_json(path)
 
 
@@ -210,7 +210,9 @@ def define_worlds(values: flags.FlagValues, low: float, high: float, alpha: floa
 def _define(values: flags.FlagValues) -> None:
     define_worlds(values, low=1.0, high=30.0, alpha=0.0)
     flags.DEFINE_boolean("refine", False, "add the law refined by bundle adjustment", flag_values=values)
-    flags.DEFINE_integer("zooms", ZOOMS, "close-ups to refine with at most; 0: none", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer(
+        "zooms", MOST_CLOSE_UPS, "close-ups to refine with at most; 0: none", lower_bound=0, flag_values=values
+    )
     flags.DEFINE_integer("seeds", 1, "runs of each world", flag_values=values)
     flags.DEFINE_integer("first_seed", 0, "their first seed", flag_values=values)
     flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)

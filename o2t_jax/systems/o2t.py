@@ -40,7 +40,7 @@ from o2t_jax.types import Array, Batch, Evaluator, PyTree, Renderer
 MODULE_CACHE = "runs/module_cache"
 
 
-def build(config: Config) -> System:
+def build(config: Config) -> O2TSystem:
     """The O2T system of a config. Raises UsageError for fields that cannot work."""
     config = o2t_config.completed(config)
     base_config.validate(config)

@@ -1,48 +1,49 @@
-"""Close-ups of flights as the network's law phase takes them: places where rays meet, and rays to be met.
+"""The law in a network's weights, trained further on close-ups of flights.
 
-The same pictures that `zoom.refine_close_ups` fits by bundle adjustment; here they train the network's own weights
-(`models.o2t.law_finetune`), whose law is another answer and reported as such.
+`evaluation.o2t.close_ups.refine_close_ups` fits the same pictures by bundle adjustment. Here they become points and
+rays that train the network's own weights (`models.o2t.law_finetune`); that law is reported as a result of its own.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t.close_ups import MOMENTS, CloseUps
-from o2t_jax.evaluation.o2t.refined_law import Sightings
+from o2t_jax.evaluation.o2t.sights import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, pixel_directions, world_to_camera
 from o2t_jax.models.o2t.law_finetune import FlightRays, train_law
+from o2t_jax.training.state import TrainState
 
-STEPS = 20  # of a flight; every share in `zoom.MOMENTS` is a whole number of them
-# Rays of a moment that pass each other by more do not see the same thing.
+STEPS = 20  # of a flight; every share in `close_ups.MOMENTS` is a whole number of them
+# Rays of a moment that pass each other at a larger distance do not see the same thing.
 _MEET_M = 0.01
 _FEWEST = 2  # flights
 
 
-def train_on_close_ups(state: Any, zooms: CloseUps, sightings: Sightings) -> Any:
-    """The state of a trained O2T system with its law, and nothing else of it, trained on close-ups of flights.
+def train_on_close_ups(state: TrainState, close_ups: CloseUps, sightings: Sightings) -> TrainState:
+    """The state of a trained O2T system with its law trained on close-ups of flights; the other weights are unchanged.
 
-    Raises: UsageError where they show too few flights from beginning to end.
+    Raises: UsageError where the close-ups show too few flights at all their moments.
     """
-    layer, _ = train_law(state.params["layer"], state.extra["visited"], flight_rays(zooms, sightings))
+    layer, _ = train_law(state.params["layer"], state.extra["visited"], flight_rays(close_ups, sightings))
     return state.replace(params={**state.params, "layer": layer})
 
 
-def flight_rays(zooms: CloseUps, sightings: Sightings) -> FlightRays:
-    """The flights that two or more cameras saw at all their moments, by those cameras alone.
+def flight_rays(close_ups: CloseUps, sightings: Sightings) -> FlightRays:
+    """The flights that two or more cameras saw at all their moments, with the rays of those cameras alone.
 
-    One set of cameras for all moments: what a camera's matting misses of the centre at all of them is a constant, which
-    a curvature does not feel. Raises: UsageError where fewer than two flights are left.
+    All moments have the same cameras: the offset of a camera's matting is then constant over the moments and does not
+    change a curvature. Raises: UsageError where fewer than two flights are left.
     """
-    count = len(np.unique(zooms.flight))
+    count = len(np.unique(close_ups.flight))
     shape = (count, len(MOMENTS), -1)
-    para = zooms.para.reshape(count, len(MOMENTS), -1, 6)
+    para = close_ups.para.reshape(count, len(MOMENTS), -1, 6)
     finite = np.nan_to_num(sightings.pixels)
     direction = pixel_directions(
-        finite, world_to_camera(zooms.para[:, 4], zooms.para[:, 5]), intrinsics_for(zooms.size, zooms.size)
+        finite,
+        world_to_camera(close_ups.para[:, 4], close_ups.para[:, 5]),
+        intrinsics_for(close_ups.size, close_ups.size),
     ).reshape(*shape, 3)
     seen = sightings.seen & np.all(np.isfinite(sightings.pixels), axis=-1)
     weight = np.broadcast_to(seen.reshape(shape).all(axis=1, keepdims=True), direction.shape[:3]).astype(float)
@@ -68,8 +69,8 @@ def flight_rays(zooms: CloseUps, sightings: Sightings) -> FlightRays:
 def rays_meet(origin: np.ndarray, direction: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The points [..., 3] m nearest to bundles of rays, least squares, and how far the farthest ray misses [...] m.
 
-    Args: `origin`, unit `direction` [..., C, 3]; `weight` [..., C], 0 for none. Bundles of fewer than two rays give
-    their first camera's place and no distance.
+    Args: `origin`, unit `direction` [..., C, 3]; `weight` [..., C], 0 for none. A bundle of fewer than two rays gives
+    its first camera's place, and 0 for the distance.
     """
     across = np.eye(3) - direction[..., :, None] * direction[..., None, :]
     few = np.sum(weight > 0, axis=-1) < 2

@@ -1,1 +1,1 @@
-"""What is measured of the O2T system: its law, its predictions, where its errors come from."""
+"""Measurements of the O2T system: its law, its predictions and the sources of their errors."""

@@ -1,7 +1,6 @@
 """Predictions that need no learning: the rows that a model must beat.
 
-All are handed more than a model sees (the background comes from spare pictures of the target's own camera), so a model
-that beats them does so against the odds.
+All are given more than a model sees: the background comes from spare pictures of the target's own camera.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ def background_only(held_out: HeldOut) -> np.ndarray:
 
 
 def constant_velocity(held_out: HeldOut) -> np.ndarray:
-    """Each moving patch of picture 1, carried on at its speed in the picture, over the target camera's background.
+    """Each moving region of picture 1, carried on at its speed in the picture, over the target camera's background.
 
-    The speed is the patch's shift from picture 1 to picture 3 over k steps; n steps are drawn (none where k = 0). The
-    view's shift is not allowed for: in the picture plane a patch has no depth.
+    The speed is the region's shift from picture 1 to picture 3 over k steps; n steps are drawn (none where k = 0). The
+    view's shift is not allowed for: in the picture plane a region has no depth.
     Returns: float32 [N, H, W, 3] in 0..1.
     """
     return np.stack([_carry_on(held_out, i) for i in range(len(held_out.n))])
@@ -47,26 +46,26 @@ def constant_velocity(held_out: HeldOut) -> np.ndarray:
 
 def _carry_on(held_out: HeldOut, i: int) -> np.ndarray:
     first, second, background = held_out.pictures[i, LEFT_1], held_out.pictures[i, LEFT_2], held_out.left_background[i]
-    patches = moving_regions(first, background)
-    shifts = match_patches(
-        describe(first, patches, background),
-        describe(second, moving_regions(second, background), background),
-        float(np.hypot(*patches.shape)),
+    regions = moving_regions(first, background)
+    shifts = match_regions(
+        region_facts(first, regions, background),
+        region_facts(second, moving_regions(second, background), background),
+        float(np.hypot(*regions.shape)),
     )
     ahead = held_out.n[i] / held_out.k[i] if held_out.k[i] > 0 else 0.0
     picture = held_out.background[i].astype(np.float32)
     for label, shift in shifts.items():
         move = np.array([[1.0, 0.0, shift[0] * ahead], [0.0, 1.0, shift[1] * ahead]])
-        picture = paste(picture, first, patch_mask(first, patches == label, background), move)
+        picture = paste(picture, first, region_mask(first, regions == label, background), move)
     return picture / 255.0
 
 
-def patch_mask(picture: np.ndarray, patch: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """float32 [H, W]: 1 on `patch` bool [H, W] and on a rim of one pixel where it differs from the background at all.
+def region_mask(picture: np.ndarray, region: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """float32 [H, W]: 1 on `region` bool [H, W] and on a rim of one pixel where it differs from the background at all.
 
     The soft edge of a ball may differ by less than the threshold that found it.
     """
-    rim = cv2.dilate(patch.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    rim = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     return (rim & (difference(picture, background) > 0)).astype(np.float32)
 
 
@@ -78,35 +77,37 @@ def paste(canvas: np.ndarray, picture: np.ndarray, mask: np.ndarray, move: np.nd
     return canvas * (1.0 - share) + moved
 
 
-class Patch(NamedTuple):
-    """A moving patch: centroid (u, v) in px, mean colour in 0..1, area in px."""
+class RegionFacts(NamedTuple):
+    """A moving region: centroid (u, v) in px, mean colour in 0..1, area in px."""
 
     centroid: np.ndarray
     colour: np.ndarray
     area: float
 
 
-def describe(picture: np.ndarray, patches: np.ndarray, background: np.ndarray) -> dict[int, Patch]:
-    """Label -> facts of the labelled `patches` int [H, W].
+def region_facts(picture: np.ndarray, regions: np.ndarray, background: np.ndarray) -> dict[int, RegionFacts]:
+    """Label -> facts of the labelled `regions` int [H, W].
 
     The centroid is weighted by the difference up to half its median: a soft edge counts by its share, and a line of
     the background behind the ball changes nothing.
     """
     weights = difference(picture, background)
     facts = {}
-    for label in np.unique(patches[patches > 0]):
-        rows, columns = np.nonzero(patches == label)
+    for label in np.unique(regions[regions > 0]):
+        rows, columns = np.nonzero(regions == label)
         weight = weights[rows, columns].astype(np.float64)
         weight = np.minimum(weight, 0.5 * np.median(weight))
         centroid = np.array([weight @ (columns + 0.5), weight @ (rows + 0.5)]) / weight.sum()
-        facts[int(label)] = Patch(centroid, picture[rows, columns].mean(axis=0) / 255.0, float(len(rows)))
+        facts[int(label)] = RegionFacts(centroid, picture[rows, columns].mean(axis=0) / 255.0, float(len(rows)))
     return facts
 
 
-def match_patches(first: dict[int, Patch], second: dict[int, Patch], diagonal: float) -> dict[int, np.ndarray]:
-    """Which patch of the second picture is which of the first: label in `first` -> shift [2] (u, v) in px.
+def match_regions(
+    first: dict[int, RegionFacts], second: dict[int, RegionFacts], diagonal: float
+) -> dict[int, np.ndarray]:
+    """Which region of the second picture is which of the first: label in `first` -> shift [2] (u, v) in px.
 
-    Pairs are taken in the order of a cost in colour, size and distance (in picture diagonals, px); a patch left
+    Pairs are taken in the order of a cost in colour, size and distance (in picture diagonals, px); a region left
     without a partner stays put.
     """
     costs = sorted(
@@ -130,11 +131,11 @@ def match_patches(first: dict[int, Patch], second: dict[int, Patch], diagonal: f
 
 
 def constant_velocity_3d(held_out: HeldOut) -> np.ndarray:
-    """Each moving patch of picture 1, carried on at its velocity in space and seen by the target's camera.
+    """Each moving region of picture 1, carried on at its velocity in space and seen by the target's camera.
 
-    Patches are found again in the right eye (template matching), triangulated at both times, moved straight on for n
+    Regions are found again in the right eye (template matching), triangulated at both times, moved straight on for n
     steps, projected, and pasted at the size of their new depth over the target camera's background. It knows all
-    that a model may know but gravity. A patch that cannot be triangulated is left out.
+    that a model may know but gravity. A region that cannot be triangulated is left out.
     Returns: float32 [N, H, W, 3] in 0..1.
     """
     return np.stack([_carry_on_3d(held_out, i) for i in range(len(held_out.n))])
@@ -143,14 +144,14 @@ def constant_velocity_3d(held_out: HeldOut) -> np.ndarray:
 def _carry_on_3d(held_out: HeldOut, i: int) -> np.ndarray:
     pictures, para, background = held_out.pictures[i], held_out.para[i].astype(np.float64), held_out.left_background[i]
     first, second = pictures[LEFT_1], pictures[LEFT_2]
-    patches, others = moving_regions(first, background), moving_regions(second, background)
-    here, there = describe(first, patches, background), describe(second, others, background)
-    shifts = match_patches(here, there, float(np.hypot(*patches.shape)))
-    lens = intrinsics_for(*patches.shape)
+    regions, others = moving_regions(first, background), moving_regions(second, background)
+    here, there = region_facts(first, regions, background), region_facts(second, others, background)
+    shifts = match_regions(here, there, float(np.hypot(*regions.shape)))
+    lens = intrinsics_for(*regions.shape)
     rotation = world_to_camera(para[:, 4], para[:, 5])
     picture = held_out.background[i].astype(np.float32)
     for label, shift in shifts.items():
-        mask = patch_mask(first, patches == label, background)
+        mask = region_mask(first, regions == label, background)
         start = _in_space(first, mask, here[label].centroid, pictures[RIGHT_1], para, rotation, LEFT_1, lens)
         end = start
         if held_out.k[i] > 0:
@@ -158,7 +159,7 @@ def _carry_on_3d(held_out: HeldOut, i: int) -> np.ndarray:
             nearest = min(there, key=lambda other: float(np.linalg.norm(there[other].centroid - seen)), default=None)
             if nearest is None:
                 continue
-            again = patch_mask(second, others == nearest, background)
+            again = region_mask(second, others == nearest, background)
             end = _in_space(second, again, seen, pictures[RIGHT_2], para, rotation, LEFT_2, lens)
         if start is None or end is None:
             continue
@@ -186,7 +187,7 @@ def _in_space(
     left: int,
     lens: Intrinsics,
 ) -> np.ndarray | None:
-    """Point [3] m seen at `centroid` by the left eye (picture `left`) and where the patch matches by the right one."""
+    """Point [3] m seen at `centroid` by the left eye (picture `left`) and where the region matches by the right one."""
     matched = centroid + find_again(picture, mask, other)
     pixels = np.stack([centroid, matched])
     rays = pixel_directions(pixels, rotation[left : left + 2], lens)
@@ -195,7 +196,7 @@ def _in_space(
 
 
 def find_again(picture: np.ndarray, mask: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Shift [2] (u, v) in px that carries the masked patch of `picture` to where `other` looks most like it.
+    """Shift [2] (u, v) in px that carries the masked region of `picture` to where `other` looks most like it.
 
     Least mean square over whole pixels, then the vertex of a parabola in u and in v.
     """

@@ -1,9 +1,9 @@
 """The law from measured tracks, with intervals: bundle adjustment, every ball's state unknown beside the law.
 
-A track is one ball's contact-free flight seen in a few pictures: pixels, times, cameras. Fitting the law to
-triangulated states would take their noise for motion (errors in variables: g comes out low); here the states are
-unknowns of their own, so the fit is maximum likelihood for pixel noise, and the inverse of its normal matrix, the
-states eliminated (Schur complement), is the covariance of the law.
+A track is one ball's contact-free flight seen in a few pictures: pixels, times, cameras. A fit of the law to
+triangulated states would mistake their noise for motion (errors in variables bias g low). Here the states are unknowns
+too, so the fit is maximum likelihood under pixel noise. The law's covariance is the inverse of the normal matrix after
+elimination of the states (Schur complement).
 Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., A6.3 (sparse least squares).
 """
 
@@ -52,7 +52,7 @@ class TrackFit(NamedTuple):
     freedom: int  # residuals less unknowns
     states: np.ndarray  # [S, 6]
     converged: bool
-    residual: np.ndarray  # [S, P, 2] px, measured less predicted; what is shared counts `Shared.share`
+    residual: np.ndarray  # [S, P, 2] px, measured less predicted; a shared error is scaled by `Shared.share`
     influence: np.ndarray  # [S, L]: how far each track pulls the law; its sum over the tracks is zero
 
 
@@ -113,7 +113,7 @@ def fit_tracks(
     shape = tracks.times.shape
     weights = np.ones(shape) if weights is None else np.asarray(weights, np.float64)
     num_params = len(LAWS[form].names)
-    # A track of two pictures or fewer fixes nothing but itself.
+    # A track of three pictures or fewer determines its own state at most, and nothing of the law.
     seen = np.sum(weights > 0, axis=1)
     freedom = int(np.sum(np.maximum(2 * seen - STATE, 0))) - num_params
     if freedom < 1:
@@ -186,7 +186,7 @@ def _residual(tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndar
 
 
 def _less_shared(rows: np.ndarray, weights: np.ndarray, shared: Shared | None) -> np.ndarray:
-    """`rows` [S, 2P, ...] less what is shared, weighted by `weights` [S, P]."""
+    """`rows` [S, 2P, ...] whitened for `shared` errors, with means weighted by `weights` [S, P]."""
     if shared is None or shared.share == 1.0:
         return rows
     shape, rows = rows.shape, rows.reshape(*weights.shape, 2, -1).copy()
@@ -205,7 +205,7 @@ def _jacobians(
     sizes = np.array([_STATE_STEP] * STATE + [_LAW_STEP] * len(values))
     count, unknowns = len(states), len(sizes)
     steps = np.concatenate([np.diag(sizes), -np.diag(sizes)])
-    # All copies, one for each unknown and sign, fly at once: numpy's cost is in the number of calls.
+    # One call for the copies of all unknowns and signs: numpy's cost is in the number of calls.
     moved = (states + steps[:, None, :STATE]).reshape(-1, STATE)
     laws = (values + steps[:, STATE:]).repeat(count, axis=0).T
     copies = Tracks(*(np.tile(field, (2 * unknowns,) + (1,) * (field.ndim - 1)) for field in tracks))
@@ -217,9 +217,10 @@ def _jacobians(
 def _gauss_newton(
     residual: np.ndarray, by_state: np.ndarray, by_law: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Steps of the states [S, 6] and the law [L], the law's normal matrix [L, L] with the states eliminated, and each
+    """One Gauss-Newton step, with the states eliminated from the normal equations.
 
-    track's part [S, L] in its right-hand side.
+    Returns: steps of the states [S, 6] and the law [L]; the law's normal matrix [L, L]; each track's part [S, L] in its
+    right-hand side.
     """
     inverse = np.linalg.pinv(by_state)
     rest = residual - np.einsum("sri,si->sr", by_state, np.einsum("sir,sr->si", inverse, residual))

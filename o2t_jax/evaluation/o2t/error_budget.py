@@ -5,21 +5,21 @@ For worlds of constant gravity, where the flight through P1 (at t1) and P2 (at t
     P1 + (P2 - P1) tn / tk + g (tk tn - tn^2) / 2 upwards,
 
 so that g alone is left to be found: the least Huber loss of that point's distance from the ray to the target. The law
-is trained by just that (`models/o2t/loss.py`); here there is no network, batch or learning rate. Each part (the
+is trained on the same loss (`models/o2t/loss.py`); here there is no network, batch or learning rate. Each part (the
 sighting in the target, the four that P1 and P2 are triangulated from, the scatter of these alone) is taken from the
-network while the rest is true: so small errors that cancel are told from one small error.
+network while the rest is true. This separates errors that cancel from errors that are small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.batches import in_batches
+from o2t_jax.evaluation.o2t.sights import BallRays, SightsBalls
 from o2t_jax.geometry.camera import intrinsics_for, project, triangulate, world_to_camera
 
 FEWEST = 20
@@ -43,31 +43,29 @@ class Keypoint(NamedTuple):
     scatter: float
 
 
-def sight(model: Any, params: Any, batch: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Unit directions [N, 5, 3] (frame of camera 1) and seen [N, 5], by the network in the `batch`'s five pictures."""
-
-    @jax.jit
-    def find(params: Any, pictures: jax.Array, para: jax.Array) -> tuple[jax.Array, jax.Array]:
-        found = model.apply({"params": params}, pictures.astype(jnp.float32) / 255.0, para, method="sight")
-        return found.direction, found.seen
-
-    directions, seen = in_batches(
-        lambda rows: find(params, batch["pictures"][rows], batch["para"][rows]), len(batch["para"]), _BATCH
-    )
-    return directions.astype(np.float64), seen.astype(bool)
+def sight_samples(network: SightsBalls, batch: Mapping[str, np.ndarray]) -> BallRays:
+    """The ball in all five pictures of N samples, `direction` float64 [N, 5, 3] in the frame of camera 1."""
+    pictures, para = batch["pictures"], batch["para"]
+    found = in_batches(lambda rows: network.sight(pictures[rows], para[rows]), len(para), _BATCH)
+    return found._replace(direction=found.direction.astype(np.float64))
 
 
-def budget(batch: Any, position: np.ndarray, direction: np.ndarray, seen: np.ndarray, huber: float) -> dict[str, Any]:
+def budget(
+    para: np.ndarray, position: np.ndarray, direction: np.ndarray, seen: np.ndarray, huber: float
+) -> dict[str, Any]:
     """The parts of an error of g.
 
-    Args: `batch` of FUTURE samples (`para` is used); `position` [N, 5, 3] m, where the ball truly was in the five
-    pictures, in the frame of `para`; `direction`, `seen`: `sight`; `huber` m, where the law's loss turns linear.
+    Args:
+      para: [N, 5, 6] of FUTURE samples.
+      position: [N, 5, 3] m, the ball's true place in each of the five pictures, in the frame of `para`.
+      direction, seen: [N, 5, 3] and [N, 5], what the network saw (`sight_samples`).
+      huber: m, where the law's loss turns linear.
     Returns: `samples`; by name an `Estimate`: `none` (all true), `target`, `inputs`, `scatter` (the inputs' errors with
-    random signs: no bias, the same noise), `all`, `differences` (`second_difference` of all); `keypoints`: `u`, `v`, a
-    `Keypoint` each.
+      random signs: no bias, the same noise), `all`, `differences` (`second_difference` of all); `keypoints`: `u`, `v`,
+      a `Keypoint` each.
     Raises: UsageError where fewer than 20 samples show the ball in all five pictures.
     """
-    para = np.asarray(batch["para"], np.float64)
+    para = np.asarray(para, np.float64)
     origin, true_ray = para[..., 1:4], _unit(position - para[..., 1:4])
     points, crossed = _inputs(origin, direction)
     whole = seen.all(axis=1) & crossed
@@ -143,13 +141,13 @@ def keypoints(para: np.ndarray, direction: np.ndarray, true_ray: np.ndarray) -> 
     rotation = world_to_camera(para[..., 4], para[..., 5])
     centre = np.array([lens.cx, lens.cy])
     true, found = (project(x, np.zeros(3), rotation, lens)[0].reshape(-1, 2) - centre for x in (true_ray, direction))
-    told = {}
+    points = {}
     for axis, name in enumerate("uv"):
         columns = np.stack([np.ones(len(true)), true[:, axis]], axis=-1)
         miss = found[:, axis] - true[:, axis]
         (offset, slope), *_ = np.linalg.lstsq(columns, miss, rcond=None)
-        told[name] = Keypoint(float(np.mean(miss)), float(slope), _scatter(miss - columns @ (offset, slope)))
-    return told
+        points[name] = Keypoint(float(np.mean(miss)), float(slope), _scatter(miss - columns @ (offset, slope)))
+    return points
 
 
 def _inputs(origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,4 +169,4 @@ def _across(x: np.ndarray, ray: np.ndarray) -> np.ndarray:
     return x - ray * np.sum(x * ray, axis=-1, keepdims=True)
 
 
-__all__ = ["Estimate", "Keypoint", "budget", "find_g", "keypoints", "second_difference", "sight"]
+__all__ = ["Estimate", "Keypoint", "budget", "find_g", "keypoints", "second_difference", "sight_samples"]

@@ -1,14 +1,14 @@
 """The fixed held-out set: samples, what the cameras see without the ball, and where the ball is.
 
-The background and the ball's region come from the pictures alone: beside its five pictures a sample brings spare
-pictures of two of its cameras at other times. What moves is what differs from the per-pixel median over time. A
-world of the project's own may hand in the balls' true places, which then name the regions exactly.
+The background and the ball's region are found from the pictures alone: besides its five pictures a sample has spare
+pictures of two of its cameras at other times. Pixels that differ from the per-pixel median over time have moved. Where
+the world is ours, the true places of the balls may be given, and the regions are then exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -23,6 +23,23 @@ SAMPLE_FIELDS = ("pictures", "para", "k", "n", "mode")
 REFERENCE_FIELDS = ("reference", "left_reference")
 
 
+class BallStates(Protocol):
+    """The true balls in N samples: the `Truth` of `data.o2t`.
+
+    `position` [N, 5, K, 3] m, in the frame of PARA, and `visible` bool [N, 5, K] in all five pictures;
+    `radius` [N, K] m.
+    """
+
+    @property
+    def position(self) -> np.ndarray: ...
+
+    @property
+    def radius(self) -> np.ndarray: ...
+
+    @property
+    def visible(self) -> np.ndarray: ...
+
+
 class Balls(NamedTuple):
     """True balls at the target's time, in the frame of PARA; used to name regions, never shown to a model."""
 
@@ -31,8 +48,8 @@ class Balls(NamedTuple):
     visible: np.ndarray  # [N, K] bool
 
     @classmethod
-    def at_target(cls, truth: Any) -> Balls:
-        """From the states in all five pictures: `position` [N, 5, K, 3], `visible` [N, 5, K], `radius` [N, K]."""
+    def at_target(cls, truth: BallStates) -> Balls:
+        """The balls in the target, from their states in all five pictures."""
         return cls(truth.position[:, TARGET], truth.radius, truth.visible[:, TARGET])
 
 
@@ -55,7 +72,7 @@ class HeldOut(NamedTuple):
         return self.pictures[:, TARGET]
 
     def batch(self, index: np.ndarray) -> dict[str, np.ndarray]:
-        """The samples `index` [B] as the batch that a model is handed; the target is in it, at `pictures[:, 4]`."""
+        """The samples `index` [B] as a model's batch; the target is in it, at `pictures[:, 4]`."""
         batch = {field: getattr(self, field)[index] for field in SAMPLE_FIELDS}
         return batch if self.window is None else {**batch, "window": self.window[index]}
 

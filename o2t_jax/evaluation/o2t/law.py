@@ -22,6 +22,7 @@ from scipy import special
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.gravity import LAWS
+from o2t_jax.types import PyTree
 
 Curve = Callable[[np.ndarray], np.ndarray]
 
@@ -30,8 +31,8 @@ MIN_SPAN_M = 5.0  # below this span of heights g0 and alpha cannot be told apart
 GRID_M = 0.1
 MAX_GRID = 100_000
 
-# Forms of `physics.laws.LAWS` that are linear in their parameters, so that one least-squares solve fits them.
-# A criterion that chooses between forms belongs below `compare_forms`.
+# Forms of `physics.gravity.LAWS` that are linear in their parameters, so that one least-squares solve fits them.
+# `law_form` chooses between them.
 FORMS = ("constant", "linear", "hyperbolic")
 
 
@@ -176,7 +177,7 @@ def height_grid(z_visited: Sequence[float]) -> np.ndarray:
     return np.round(np.arange(first, last + 1) * GRID_M, 10)
 
 
-def params_sha256(params: Any) -> str:
+def params_sha256(params: PyTree) -> str:
     """SHA-256 over a pytree's leaves in the order of their names: name, dtype, shape and bytes of each.
 
     The same numbers give the same hash whatever the containers' kinds and order, in numpy or on a device.
@@ -202,7 +203,7 @@ def read_out(
     g0_weight: float,
     alpha_weights: Sequence[float] | np.ndarray,
     step: int,
-    params: Any,
+    params: PyTree,
     *,
     visits: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Which form a law has, from tracks: constant, linear in height, or g0 + alpha / (z + 10); or that it cannot be told.
+"""Which form a law has, from tracks: constant, linear in height, or g0 + alpha / (z + 10); or undetermined.
 
-Each form is fitted by bundle adjustment (`tracks`). The criterion: a form is named if its maximised log-likelihood,
-less one for each of its parameters (Akaike's), leads every other form's by `LEAD`; else none is. A form that is
-contained in another cannot lead it by more than the one parameter is worth: so "constant" is never named, and where a
-constant is the truth the answer is that it cannot be told. (1 / (z + c) and 1 / (z + R)^2 are one family here: over 0
-to 20 m they differ by less than any measurement.)
+Each form is fitted by bundle adjustment. The criterion: a form is named if its maximised log-likelihood, less one for
+each of its parameters (Akaike's), leads every other form's by `LEAD`; otherwise none is. A form that another contains
+cannot lead it by more than the penalty of the one parameter. Therefore "constant" is never named, and where a constant
+is the truth the answer is that the form is undetermined. (1 / (z + c) and 1 / (z + R)^2 are one family here: over 0 to
+20 m they differ by less than any measurement.)
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def leads(fits: Mapping[str, TrackFit], noise: float | None = None) -> dict[str,
 def leads_beside(
     tracks: Tracks, intrinsics: Intrinsics, fit: TrackFit, *, weights: np.ndarray, shared: Shared | None
 ) -> dict[str, float]:
-    """`leads` of all forms beside a fit of one; nothing where the tracks are too few for another."""
+    """`leads` of all forms, given a fit of one of them; empty where the tracks are too few for another."""
     try:
         return leads(fit_forms(tracks, intrinsics, fit, weights=weights, shared=shared))
     except (ValueError, np.linalg.LinAlgError):
@@ -72,7 +72,7 @@ def leads_beside(
 
 
 def named(leads: Mapping[str, float]) -> str | None:
-    """The form that leads by `LEAD`; None where none does: it cannot be told."""
+    """The form that leads by `LEAD`; None where none does: undetermined."""
     best = max(leads, key=leads.__getitem__)
     return best if leads[best] >= LEAD else None
 

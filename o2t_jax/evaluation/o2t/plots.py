@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+History = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]
 MODEL, FIT, TRUTH = COLOURS[0], COLOURS[1], INK
 
 
@@ -34,7 +35,7 @@ def history_of(records: Iterable[Mapping[str, Any]], names: Sequence[str]) -> tu
 
 
 def plot_law(
-    history: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
+    history: History,
     law: Mapping[str, Any],
     path: str | Path,
     truth: Curve | None = None,
@@ -44,7 +45,7 @@ def plot_law(
 
 
 def law_figure(
-    history: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
+    history: History,
     law: Mapping[str, Any],
     truth: Curve | None = None,
 ) -> Figure:
@@ -66,7 +67,7 @@ def law_figure(
     return figure
 
 
-def _draw_history(axes: Axes, history: Any, table: np.ndarray, truth: Curve | None) -> None:
+def _draw_history(axes: Axes, history: History, table: np.ndarray, truth: Curve | None) -> None:
     steps, g0 = (np.asarray(a, np.float64) for a in history)
     if len(steps):
         axes.plot(steps, g0, color=MODEL, marker="o" if len(steps) < 3 else None, label="g0 weight")

@@ -5,15 +5,15 @@ Definitions, for pictures in 0..1:
 - mse, l1: mean over pixels and channels of a sample, then over samples; `loss` = 0.7 mse + 0.3 l1.
 - psnr = -10 log10(mse), of the mean mse (a mean of logarithms would be ruled by single samples); infinite at mse = 0.
 - ball_mse, ball_l1, ball_psnr: the same over the pixels of a sample's regions (`heldout`), where it has any.
-- centroid_px: distance between a region's centroid in the prediction and in the target, both measured alike: where
-  |picture - background| (largest channel) exceeds half its median over the region in the target, within a square
-  window round the region (half its side: a quarter of the picture's longer side, or the region's own reach where that
-  is more) and nearer to this region than to any other, the connected patch with the largest sum; the centroid of it
-  and a rim of one pixel, weighted by the difference up to that half, so that a line of the background behind the ball
-  changes little. A region whose median is within `heldout.CONTRAST` cannot be judged. A perfect
-  prediction has 0 px by construction. The table gives the median over balls, one that is missed (no patch of at least
-  `least_area` pixels: drawn elsewhere, or at less than half its contrast) counting as the picture's diagonal;
-  `missed` is their share.
+- centroid_px: distance between a region's centroid in the prediction and in the target, both measured in the same way.
+  The difference is |picture - background| (largest channel), the threshold half its median over the region in the
+  target. Only pixels count that are within a square window round the region (half its side: a quarter of the picture's
+  longer side, or the region's own reach where that is more) and nearer to this region than to any other. Of the
+  connected patches above the threshold the one with the largest sum is taken. Its centroid, with a rim of one pixel,
+  is weighted by the difference up to the threshold, so that a line of the background behind the ball changes little.
+  A region whose median is within `heldout.CONTRAST` cannot be judged. A perfect prediction has 0 px by construction.
+  The table gives the median over balls. A missed ball (no patch of at least `least_area` pixels: drawn elsewhere, or
+  at less than half its contrast) counts as the picture's diagonal; `missed` is the share of these.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from o2t_jax.evaluation.o2t.heldout import CONTRAST, MAX_REGIONS, HeldOut, diffe
 from o2t_jax.evaluation.writers.pictures import picture_grid
 from o2t_jax.geometry.para import DIS, FUTURE, MODES, TARGET, VIEW
 from o2t_jax.results import Better, Column, Film, Picture, Result, Score, ScoreCurve, ScoreTable
-from o2t_jax.types import PyTree
+from o2t_jax.types import Array, PyTree
 
 MSE_WEIGHT, L1_WEIGHT = 0.7, 0.3
 # The columns of the tables; those not shown are in their files.
@@ -63,8 +63,8 @@ FILM_FPS = 5.0  # slower than life: a flight takes under a second
 Records = dict[str, np.ndarray]
 
 
-def measure(held_out: HeldOut, prediction: np.ndarray) -> Records:
-    """Per-sample measures of `prediction` float [N, H, W, 3] in 0..1.
+def score_pictures(held_out: HeldOut, prediction: np.ndarray) -> Records:
+    """Per-sample errors of `prediction` float [N, H, W, 3] in 0..1.
 
     Returns: `mse`, `l1`, `ball_mse`, `ball_l1` [N] (NaN where a sample has no region), and `centroid_px` [N, R]: px of
     each region, infinite where missed, NaN where there is no such region.
@@ -177,7 +177,7 @@ def tidy_rows(
 ) -> list[dict[str, Any]]:
     """One row per mode, range of n and method, in this order, `n` = 'all' first.
 
-    Args: `records` method -> `measure`'s; `bins` inclusive ranges of n, None for every n that occurs.
+    Args: `records` method -> `score_pictures`'; `bins` inclusive ranges of n, None for every n that occurs.
     """
     diagonal = float(np.hypot(*held_out.target.shape[1:3]))
     rows = []
@@ -213,7 +213,7 @@ class PredictionEvaluator:
     def __init__(
         self,
         held_out: HeldOut,
-        predict: Callable[[PyTree, Mapping[str, np.ndarray]], Any],
+        predict: Callable[[PyTree, Mapping[str, np.ndarray]], Array],
         *,
         method: str = "O2T",
         batch: int = 16,
@@ -228,19 +228,21 @@ class PredictionEvaluator:
         self.held_out, self.method = held_out, method
         self._sequence, self._fps = sequence, fps
         self._predict, self._batch, self._num_pictures = predict, batch, num_pictures
-        self._still = {name: measure(held_out, make(held_out)) for name, make in BASELINES.items()}
+        self._still = {name: score_pictures(held_out, make(held_out)) for name, make in BASELINES.items()}
 
     def predictions(self, state: PyTree) -> np.ndarray:
         """float32 [N, H, W, 3] in 0..1."""
         return self._predicted(state, self.held_out.batch, len(self.held_out.n))
 
-    def _predicted(self, state: PyTree, rows_of: Callable[[np.ndarray], Mapping[str, Any]], count: int) -> np.ndarray:
+    def _predicted(
+        self, state: PyTree, rows_of: Callable[[np.ndarray], Mapping[str, np.ndarray]], count: int
+    ) -> np.ndarray:
         found = in_batches(lambda rows: self._predict(state, rows_of(rows)), count, self._batch)
         return found.astype(np.float32)
 
     def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]:
         prediction = self.predictions(state)
-        records = {self.method: measure(self.held_out, prediction), **self._still}
+        records = {self.method: score_pictures(self.held_out, prediction), **self._still}
         loss = {method: _loss(record) for method, record in records.items()}
         yield "loss", Score(loss.pop(self.method), baselines=loss, better="lower")
         rows = tidy_rows(self.held_out, records)

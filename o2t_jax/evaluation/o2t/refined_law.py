@@ -1,21 +1,19 @@
 """The refined law: bundle adjustment of what a trained network measured, beside the law in its weights.
 
-The network's own tower and matting find the ball in every window of every contact-free flight (each camera, each
-moment); law and states are then fitted to those directions (`tracks`). Training weighs samples of five pictures and
-stops somewhere; this uses whole flights at once and ends at the optimum, with a covariance. It is another estimate than
-the weights' and is reported beside it, never in its place. No truth enters.
+The network's mask tower and matting find the ball in every window of every contact-free flight (each camera, each
+moment). The law and the balls' states are then fitted to those directions (`bundle_adjustment`). Training sees samples
+of five pictures and stops before the optimum; this fit uses whole flights together and converges, with a covariance.
+The result is a second estimate: it is reported beside the law in the weights, never in its place. It uses no truth.
 
-The benchmark moves its balls by semi-implicit Euler steps of h = 0.5 ms. Between contacts that is the exact motion with
-v0 - g(z0) h / 2 in place of v0 (up to h^2): every flight's velocity is an unknown of the fit, so the law is the same
-under either integrator, and there is nothing to switch.
+The benchmark moves its balls by semi-implicit Euler steps of h = 0.5 ms. Between contacts that equals the exact motion
+with v0 - g(z0) h / 2 in place of v0 (up to h^2). Every flight's velocity is an unknown of the fit, so the fitted law
+does not depend on the integrator.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
@@ -23,32 +21,26 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.o2t.bundle_adjustment import Shared, TrackFit, Tracks, fit_tracks
 from o2t_jax.evaluation.o2t.law_form import leads_beside, named
+from o2t_jax.evaluation.o2t.sights import BallRays, FlightPictures, Sightings, SightsBalls, SurveyWindows
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
 
-# A sighting farther from where the blobs roughly put the ball is of something else.
+# A sighting farther than this from the ball's rough position is of something else.
 GATE_PX = 4.0
 # Pictures beyond this many deviations (of one axis) are wrong: one good picture in 3000 (Rayleigh).
 TRIM_SIGMAS = 4.0
 _HUBER_SIGMAS, _HUBER_ROUNDS, _TRIM_ROUNDS = 2.0, 5, 10
-# A flight that loses more of its pictures than this share touched something: what is left of it misleads too.
+# A flight that loses a larger share of its pictures has touched something: the rest of its pictures mislead too.
 _MOST_LOST = 0.4
-# Of `Shared.share`: below it hardly anything changes any more.
+# Of `Shared.share`: a smaller one changes next to nothing.
 _LEAST_SHARE = 0.01
 _MIN_PICTURES, _MIN_MOMENTS, _MIN_CAMERAS = 4, 3, 2
 _RAYLEIGH_MEDIAN = float(np.sqrt(2.0 * np.log(2.0)))
 
 
-class Sightings(NamedTuple):
-    """What a network saw in N windows: `pixels` [N, 2] (u, v) of the ball's centre in the full pictures, `seen` [N]."""
-
-    pixels: np.ndarray
-    seen: np.ndarray
-
-
 class Paths(NamedTuple):
-    """The F flights that a fit used: their number `flight` [F], `states` [F, 6] at `epoch` [F] s, and the times
+    """The F flights that a fit used.
 
-    `first`, `last` [F] s of the pictures used of each.
+    `flight` [F], their numbers; `states` [F, 6] at `epoch` [F] s; `first`, `last` [F] s of the pictures used of each.
     """
 
     flight: np.ndarray
@@ -72,7 +64,7 @@ class Refined(NamedTuple):
     heights: tuple[float, float]  # m, lowest and highest place of a ball in the pictures used
     noise_mm: float  # what the noise is at a ball, typically
     paths: Paths
-    form_leads: dict[str, float]  # `forms.leads`, of the pictures used; nothing where too few for other forms
+    form_leads: dict[str, float]  # `law_form.leads`, of the pictures used; empty where too few for other forms
 
     def record(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
@@ -95,39 +87,33 @@ class Refined(NamedTuple):
         }
 
 
-def refine_run(system: Any, state: Any, windows: Any) -> Refined:
-    """The refined law of a trained O2T system with sampler=flights, from `windows` (`FlightWindows`) of its source.
+def refine_survey(network: SightsBalls, windows: SurveyWindows, camera_size: int) -> Refined:
+    """The refined law of a trained network, from a survey's windows of pictures of `camera_size` px a side.
 
-    Args: `system` with `model`, `config.camera_size`; `state` with `params`.
-    Raises: UsageError where the network sees no ball in them.
+    Raises: UsageError where the network sees the ball in too few of them.
     """
-    size = int(system.config.camera_size)
-    return refine(windows, measure(system.model, state.params, windows, size), intrinsics_for(size, size))
+    sightings = measure_sightings(network, windows, camera_size)
+    return refine(windows, sightings, intrinsics_for(camera_size, camera_size))
 
 
-def measure(model: Any, params: Any, windows: Any, camera_size: int, batch: int = 64) -> Sightings:
-    """Where the network's tower and matting (`O2TModel.sight`) see the ball in `windows` (`FlightWindows`)."""
-    # Asked for in the camera's own frame: turning into the world and back would cost float32 digits.
-    para = jnp.zeros((batch, 1, 6), jnp.float32)
+def measure_sightings(network: SightsBalls, windows: SurveyWindows, camera_size: int, batch: int = 64) -> Sightings:
+    """Where the network sees the ball in a survey's windows, `batch` of them at a time."""
+    # In the camera's own frame: turning into the world and back would cost float32 digits.
+    para = np.zeros((batch, 1, 6), np.float32)
 
-    @jax.jit
-    def sight(params: Any, pictures: jax.Array, corner: jax.Array) -> tuple[jax.Array, jax.Array]:
-        pictures = pictures[:, None].astype(jnp.float32) / 255.0
-        sighting = model.apply({"params": params}, pictures, para, corner[:, None], method="sight")
-        return sighting.direction[:, 0], sighting.seen[:, 0]
+    def sight(rows: np.ndarray) -> BallRays:
+        return network.sight(windows.pictures[rows, None], para, windows.window[rows, None].astype(np.float32))
 
     count = len(windows.pictures)
-    direction, seen = in_batches(
-        lambda rows: sight(params, windows.pictures[rows], windows.window[rows].astype(np.float32)), count, batch
-    )
-    direction = direction.astype(np.float64)
+    found = in_batches(sight, count, batch)
+    direction = found.direction[:, 0].astype(np.float64)
     intrinsics = intrinsics_for(camera_size, camera_size)
     pixels, _ = project(direction, np.zeros(3), world_to_camera(np.zeros(count), np.zeros(count)), intrinsics)
-    return Sightings(pixels, seen)
+    return Sightings(pixels, found.seen[:, 0])
 
 
 def refine(
-    windows: Any,
+    windows: FlightPictures,
     sightings: Sightings,
     intrinsics: Intrinsics,
     *,
@@ -137,14 +123,17 @@ def refine(
 ) -> Refined:
     """Fits g0 + alpha / (z + 10) to sightings by bundle adjustment, leaving out the wrong ones.
 
-    Args: `windows`: `FlightWindows` or any with its `para`, `flight`, `camera`, `moment`, `position`; `intrinsics` of
-    the full pictures; `gate_px`: no sighting may be farther from its `position`; `camera_errors`: the pictures of one
-    flight by one camera may have an error in common, whose size is estimated too.
-    First Huber's weights, then pictures beyond `TRIM_SIGMAS` are dropped until none is, and flights with them that lost
-    many or keep too few.
-    Intervals: the wider of two covariances. One takes all pixels' noise for independent; the other is from the scatter
-    of the flights' own pulls on the law (sandwich, Student's t), which also sees errors shared by a flight's pictures.
-    Neither sees an error that all flights share.
+    Args:
+      windows: the pictures that `sightings` were measured in.
+      intrinsics: of the full pictures.
+      level: probability of the intervals.
+      gate_px: a sighting farther than this from the picture's `position` is dropped.
+      camera_errors: the pictures of one flight by one camera may share an error, whose size is estimated too.
+    The fit starts with Huber's weights. Then pictures with residuals beyond `TRIM_SIGMAS` are dropped until there are
+    none, and so are flights that lost too large a share of their pictures or keep too few.
+    The intervals come from the wider of two covariances. One assumes that the noise of all pixels is independent. The
+    other is estimated from the scatter of the flights' influence on the law (sandwich estimator, Student's t), so it
+    includes errors shared by a flight's pictures. Neither includes an error shared by all flights.
     Raises: UsageError where too few sightings are left.
     """
     keep = sightings.seen & np.all(np.isfinite(sightings.pixels), axis=-1)
@@ -174,14 +163,14 @@ def refine(
     return Refined(fit, covariance, half_width, level, flights, pictures, *found, span, noise_mm, paths, ahead)
 
 
-def _paths(windows: Any, tracks: Tracks, rows: np.ndarray, valid: np.ndarray, fit: TrackFit) -> Paths:
+def _paths(windows: FlightPictures, tracks: Tracks, rows: np.ndarray, valid: np.ndarray, fit: TrackFit) -> Paths:
     line = np.flatnonzero(valid.any(axis=1))
     times, valid = tracks.times[line], valid[line]
     first, last = np.where(valid, times, np.inf).min(axis=1), np.where(valid, times, -np.inf).max(axis=1)
     return Paths(windows.flight[rows[line].max(axis=1)], fit.states[line], times[:, 0], first, last)
 
 
-def as_tracks(windows: Any, pixels: np.ndarray, keep: np.ndarray) -> tuple[Tracks, np.ndarray]:
+def as_tracks(windows: FlightPictures, pixels: np.ndarray, keep: np.ndarray) -> tuple[Tracks, np.ndarray]:
     """The flights' kept pictures, one row a flight, and the windows' numbers [S, P] (-1: no such picture).
 
     P is moments x cameras, so that all flights are at their n-th moment in the same columns: `fly` steps once for each.
@@ -195,7 +184,7 @@ def as_tracks(windows: Any, pixels: np.ndarray, keep: np.ndarray) -> tuple[Track
     numbers = np.full((count, int(moment.max(initial=-1)) + 1, cameras), -1)
     numbers[line, moment, windows.camera[rows]] = rows
     flat = numbers.reshape(count, numbers.shape[1] * cameras)
-    # What is missing repeats some picture of the flight, with weight 0, at the time of the moment or of the one before.
+    # A missing picture repeats another of the flight, with weight 0, at the time of its moment or of the one before.
     any_row = flat.max(axis=1, initial=-1)[:, None]
     para = windows.para[np.where(flat >= 0, flat, any_row)]
     times = np.where(numbers >= 0, windows.para[numbers, 0], -np.inf).max(axis=2)
@@ -230,7 +219,7 @@ def _trimmed_fit(
         used = shared
         for _ in range(_TRIM_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
-            # Exact directions have rounding for noise: nothing of that is wrong.
+            # The residuals of exact directions are rounding errors: none of them is wrong.
             good = valid & (size < TRIM_SIGMAS * max(_scale(size, valid), 1e-6))
             kept = _enough(good, given, tracks)
             start = fit.states, fit.values
@@ -250,7 +239,7 @@ def _trimmed_fit(
 def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: Shared | None) -> Shared | None:
     """How much of the error the pictures of a group have in common, from the residuals of a fit with `before`.
 
-    Of a flight's six unknowns, velocity is at the cost of what differs within a group, position of what is common.
+    Of six unknowns a flight, the velocity uses up degrees of freedom within groups, the position those between groups.
     """
     if group is None:
         return None
@@ -272,9 +261,9 @@ def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: 
 
 
 def _enough(good: np.ndarray, given: np.ndarray, tracks: Tracks) -> np.ndarray:
-    """`good` [S, P] without the flights that keep too few of the pictures they were given [S].
+    """`good` [S, P] without the flights that keep too few of their pictures, `given` [S] at first.
 
-    One camera alone tells how far a ball is by its fall only: such a fit may run off to anywhere.
+    With one camera the distance of a ball follows from its fall alone: such a fit may diverge.
     """
     moments = np.array([len(np.unique(t[g])) for t, g in zip(tracks.times, good, strict=True)])
     eyes = np.array([len(np.unique(p[g], axis=0)) for p, g in zip(tracks.position, good, strict=True)])
@@ -292,4 +281,4 @@ def _scale(size: np.ndarray, valid: np.ndarray) -> float:
     return float(np.median(size[valid])) / _RAYLEIGH_MEDIAN * float(np.sqrt(pixels / freedom))
 
 
-__all__ = ["Paths", "Refined", "Sightings", "as_tracks", "measure", "refine", "refine_run"]
+__all__ = ["Paths", "Refined", "as_tracks", "measure_sightings", "refine", "refine_survey"]

@@ -1,4 +1,4 @@
-"""Close-ups: where their cameras stand, how well a ball is measured in them, and the law that comes out."""
+"""Close-ups: where their cameras are, how well a ball is measured in them, and the resulting law."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from o2t_jax.physics.room.exact import RAMP
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.systems import o2t_close_ups
+from o2t_jax.systems.o2t_sights import O2TSights
 from tests.defaults import o2t_model
 
 LAW = np.array([9.4, 3.0])
@@ -31,7 +32,7 @@ LENS = intrinsics_for(SIZE, SIZE)
 
 
 class Dark(nn.Module):
-    """A tower that sees what is darker than sky and ground, so that no training is needed."""
+    """A tower that marks all that is darker than sky and ground, so that no training is needed."""
 
     @nn.compact
     def __call__(self, pictures: jax.Array) -> jax.Array:
@@ -69,73 +70,73 @@ def surveyed(renderer) -> tuple[Any, Any]:
 
 def test_cameras_stand_close_above_the_ground_and_look_at_the_ball(surveyed):
     windows, survey = surveyed
-    zooms = close_ups.plan_zooms(windows, survey, 9 * 8 + 7, size=SIZE)
-    assert len(zooms.flight) == 9 * 8 and set(zooms.flight) == set(survey.paths.flight)
-    place, view = zooms.para[:, 1:4], world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
-    distance = np.linalg.norm(zooms.position - place, axis=1)
+    planned = close_ups.plan_close_ups(windows, survey, 9 * 8 + 7, size=SIZE)
+    assert len(planned.flight) == 9 * 8 and set(planned.flight) == set(survey.paths.flight)
+    place, view = planned.para[:, 1:4], world_to_camera(planned.para[:, 4], planned.para[:, 5])
+    distance = np.linalg.norm(planned.position - place, axis=1)
     assert place[:, 2].min() >= close_ups.LOWEST_M - 1e-9 and distance.min() >= close_ups.NEAREST_M - 1e-9
-    pixels, depth = project(zooms.position, place, view, LENS)
+    pixels, depth = project(planned.position, place, view, LENS)
     np.testing.assert_allclose(pixels, 0.5 * SIZE, atol=0.7)
-    reach = LENS.focal * zooms.radius / distance
+    reach = LENS.focal * planned.radius / distance
     assert depth.min() > 0 and reach.max() < 0.4 * SIZE
-    assert np.all((reach / zooms.factor > 4.9) & (reach / zooms.factor < 10)), "the size that the tower knows"
-    assert np.all(zooms.para[:, 5] <= close_ups.ELEVATION_DEG[1] + 0.2)
+    assert np.all((reach / planned.factor > 4.9) & (reach / planned.factor < 10)), "the size that the tower knows"
+    assert np.all(planned.para[:, 5] <= close_ups.ELEVATION_DEG[1] + 0.2)
     for flight, first, last in zip(survey.paths.flight, survey.paths.first, survey.paths.last, strict=True):
-        times = zooms.para[zooms.flight == flight, 0]
+        times = planned.para[planned.flight == flight, 0]
         assert times.min() == pytest.approx(first) and times.max() == pytest.approx(last)
     # A flight's cameras keep their bearings and, where the ground permits, their elevation; a moment's two look across.
-    away = zooms.position - place
+    away = planned.position - place
     bearing = np.arctan2(away[:, 1], away[:, 0]).reshape(9, 4, 2)
     np.testing.assert_allclose(np.cos(bearing - bearing[:, :1]), 1.0, atol=1e-9)
     np.testing.assert_allclose(np.cos(bearing[..., 0] - bearing[..., 1]), 0.0, atol=1e-9)
     np.testing.assert_allclose(np.ptp((away[:, 2] / distance).reshape(9, 8), axis=1), 0.0, atol=1e-9)
-    again, other = (close_ups.plan_zooms(windows, survey, 9 * 8 + 7, seed=seed, size=SIZE) for seed in (0, 1))
-    np.testing.assert_array_equal(zooms.para, again.para)
-    assert not np.allclose(zooms.para[:, 4], other.para[:, 4])
+    again, other = (close_ups.plan_close_ups(windows, survey, 9 * 8 + 7, seed=seed, size=SIZE) for seed in (0, 1))
+    np.testing.assert_array_equal(planned.para, again.para)
+    assert not np.allclose(planned.para[:, 4], other.para[:, 4])
 
 
-def test_no_more_pictures_than_asked_for_and_the_most_telling_flights(surveyed):
+def test_no_more_pictures_than_asked_for_and_the_most_informative_flights(surveyed):
     windows, survey = surveyed
-    few = close_ups.plan_zooms(windows, survey, 47)
+    few = close_ups.plan_close_ups(windows, survey, 47)
     assert len(few.flight) == 40 and len(set(few.flight)) == 5
-    assert len(close_ups.plan_zooms(windows, survey, 10_000).flight) == 9 * 4 * close_ups.MOST_CAMERAS
+    assert len(close_ups.plan_close_ups(windows, survey, 10_000).flight) == 9 * 4 * close_ups.MOST_CAMERAS
     with pytest.raises(UsageError, match="15 close-ups of 9 flights are too few"):
-        close_ups.plan_zooms(windows, survey, 15)
+        close_ups.plan_close_ups(windows, survey, 15)
     # Long ones, and both high and low.
     span, height = np.array([1.0, 1.0, 0.4, 1.0, 1.2]), np.array([2.0, 6.0, 2.0, 14.0, 14.0])
-    np.testing.assert_array_equal(close_ups.most_telling(span, height, 3), [0, 3, 4])
-    np.testing.assert_array_equal(close_ups.most_telling(span, height, 2), [0, 4])
+    np.testing.assert_array_equal(close_ups.most_informative(span, height, 3), [0, 3, 4])
+    np.testing.assert_array_equal(close_ups.most_informative(span, height, 2), [0, 4])
 
 
 @pytest.fixture(scope="module")
 def measured(surveyed, renderer):
     windows, survey = surveyed
-    zooms = close_ups.plan_zooms(windows, survey, 8 * 9, size=SIZE)
+    planned = close_ups.plan_close_ups(windows, survey, 8 * 9, size=SIZE)
     model = o2t_model(camera_size=1024, tower_type=Dark)
-    return zooms, close_ups.measure_close_ups(model, {}, renderer, zooms, workers=2)
+    return planned, close_ups.measure_close_ups(O2TSights(model, {}), renderer, planned, workers=2)
 
 
 def test_a_ball_is_measured_to_hundredths_of_a_pixel(measured, renderer):
-    zooms, sightings = measured
+    planned, sightings = measured
     assert sightings.seen.mean() > 0.9
-    truth = np.empty_like(zooms.position)
-    for i, (seed, t) in enumerate(zip(zooms.setup_seed, zooms.para[:, 0], strict=True)):
+    truth = np.empty_like(planned.position)
+    for i, (seed, t) in enumerate(zip(planned.setup_seed, planned.para[:, 0], strict=True)):
         places, _, _ = renderer.truth(int(seed), np.array([t]))
-        truth[i] = places[0, np.argmin(np.linalg.norm(places[0] - zooms.position[i], axis=-1))]
-    rotation = world_to_camera(zooms.para[:, 4], zooms.para[:, 5])
-    expected, _ = project(truth, zooms.para[:, 1:4], rotation, LENS)
+        truth[i] = places[0, np.argmin(np.linalg.norm(places[0] - planned.position[i], axis=-1))]
+    rotation = world_to_camera(planned.para[:, 4], planned.para[:, 5])
+    expected, _ = project(truth, planned.para[:, 1:4], rotation, LENS)
     miss = sightings.pixels - expected
-    # Three in a hundred show something beside the ball that this tower cannot tell from it.
+    # Three in a hundred show something beside the ball that this tower cannot distinguish from it.
     assert np.quantile(np.abs(miss[:, 0]), 0.95) < 0.01
-    # Downwards all miss alike: the bright upper rim. A flight's moments share it, so its motion does not feel it.
+    # Downwards all have the same offset, from the bright upper rim. A flight's moments share it, so it cancels.
     down = miss[:, 1].reshape(9, -1)
     assert 0.0 < np.median(down) < 0.06
     assert np.median(np.ptp(down, axis=1)) < 0.01
 
 
 def test_the_law_from_close_ups(measured):
-    zooms, sightings = measured
-    found = close_ups.refine_close_ups(zooms, sightings)
+    planned, sightings = measured
+    found = close_ups.refine_close_ups(planned, sightings)
     error = found.fit.values - LAW
     assert np.all(np.abs(error) < 3.0 * np.sqrt(np.diag(found.covariance)))
     assert abs(error[1]) < 0.02 and found.half_width[1] < 0.02 and found.noise_mm < 0.05
@@ -144,7 +145,7 @@ def test_the_law_from_close_ups(measured):
 
 def test_a_hidden_ball_does_not_count(surveyed, renderer):
     windows, survey = surveyed
-    zooms = close_ups.plan_zooms(windows, survey, 16, size=SIZE)
+    planned = close_ups.plan_close_ups(windows, survey, 16, size=SIZE)
 
     class Hiding:
         def render(self, seed, times, angles, positions, size):
@@ -153,7 +154,8 @@ def test_a_hidden_ball_does_not_count(surveyed, renderer):
             pictures[3] = [235, 240, 247]
             return pictures
 
-    sightings = close_ups.measure_close_ups(o2t_model(camera_size=1024, tower_type=Dark), {}, Hiding(), zooms)
+    network = O2TSights(o2t_model(camera_size=1024, tower_type=Dark), {})
+    sightings = close_ups.measure_close_ups(network, Hiding(), planned)
     assert sightings.seen.tolist() == 2 * [False, True, True, False, True, True, True, True]
 
 
@@ -174,12 +176,12 @@ def test_pictures_are_made_only_a_few_ahead():
 
 def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measured, monkeypatch):
     monkeypatch.setattr(law_finetune, "ITERATIONS", 15)
-    zooms, sightings = measured
+    planned, sightings = measured
     model = phys.PhysLayer(48, 0.02, 4, 1)
     visited = phys.height_counts(np.linspace(0.5, 8.0, 40), np.ones(40))
     args = jnp.zeros((1, 48)), jnp.zeros(1, jnp.int32), visited
     layer = model.init(jax.random.PRNGKey(0), *args)["params"]
-    rays = o2t_close_ups.flight_rays(zooms, sightings)
+    rays = o2t_close_ups.flight_rays(planned, sightings)
     assert len(rays.dt) >= 6 and rays.moments == (9, 11)
     found, losses = law_finetune.train_law(layer, visited, rays)
     assert losses[-1] < 0.1 * losses[0]
@@ -192,15 +194,15 @@ def test_the_law_phase_finds_the_law_from_close_ups_and_moves_nothing_else(measu
 
 
 def test_a_camera_that_missed_a_moment_is_left_out_of_its_flight(measured):
-    zooms, sightings = measured
-    whole = o2t_close_ups.flight_rays(zooms, sightings._replace(seen=np.ones(len(sightings.seen), bool)))
-    first = np.flatnonzero(zooms.flight == zooms.flight[0])[0]
+    planned, sightings = measured
+    whole = o2t_close_ups.flight_rays(planned, sightings._replace(seen=np.ones(len(sightings.seen), bool)))
+    first = np.flatnonzero(planned.flight == planned.flight[0])[0]
     seen = np.ones(len(sightings.seen), bool)
     seen[first] = False
-    less = o2t_close_ups.flight_rays(zooms, sightings._replace(seen=seen))
-    assert len(less.dt) == len(whole.dt) - 1, "of two cameras one alone tells no place"
+    less = o2t_close_ups.flight_rays(planned, sightings._replace(seen=seen))
+    assert len(less.dt) == len(whole.dt) - 1, "one camera of two determines no place"
     with pytest.raises(UsageError, match="more --zooms"):
-        o2t_close_ups.flight_rays(zooms, sightings._replace(seen=np.zeros(len(seen), bool)))
+        o2t_close_ups.flight_rays(planned, sightings._replace(seen=np.zeros(len(seen), bool)))
 
 
 def test_rays_meet_where_they_cross():

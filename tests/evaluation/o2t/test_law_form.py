@@ -1,4 +1,4 @@
-"""Which form a law has: told where it can be, never guessed where it cannot."""
+"""The form of a law: named where the data identify it, and no form where they do not."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def unit(picture):
 
 
 def row_of(held_out: HeldOut, picture) -> dict:
-    return prediction.summarise(prediction.measure(held_out, picture), np.ones(len(held_out.n), bool), DIAGONAL)
+    return prediction.summarise(prediction.score_pictures(held_out, picture), np.ones(len(held_out.n), bool), DIAGONAL)
 
 
 def test_a_perfect_prediction(straight):
@@ -85,7 +85,7 @@ def test_two_balls_are_judged_each_by_itself(discs, flat):
     )
     held_out = discs.held_out_of(element)
     moved = discs.draw([np.array([32.0, 20.0]), np.array([32.0, 47.0])], flat, colours=colours)
-    px = prediction.measure(held_out, unit(moved))["centroid_px"][0]
+    px = prediction.score_pictures(held_out, unit(moved))["centroid_px"][0]
     np.testing.assert_allclose(sorted(px[:2]), [0.0, 3.0], atol=0.05)
     assert np.all(np.isnan(px[2:]))
 
@@ -96,7 +96,7 @@ def test_a_ball_does_not_stand_in_for_its_neighbour(discs, flat):
     element = discs.sample(start, velocity, np.zeros((2, 2)), 4, 0, flat, VIEW, colours=colours, spare=(-20, 20))
     held_out = discs.held_out_of(element)
     alone = discs.draw([np.array([23.0, 32.0])], flat)
-    px = prediction.measure(held_out, unit(alone))["centroid_px"][0]
+    px = prediction.score_pictures(held_out, unit(alone))["centroid_px"][0]
     np.testing.assert_allclose(sorted(px[:2]), [2.0, np.inf], atol=0.05)
 
 
@@ -159,8 +159,8 @@ def flight(discs, scene, gravity=0.0, k=6, n=12, mode=FUTURE, dt=0.05):
 def test_constant_velocity_in_space_allows_for_the_cameras(discs, striped):
     held_out = discs.held_out_of(flight(discs, striped), flight(discs, striped, k=6, n=0, mode=VIEW))
     assert np.array_equal(held_out.background[0], striped)
-    in_space = prediction.measure(held_out, baselines.constant_velocity_3d(held_out))
-    in_picture = prediction.measure(held_out, baselines.constant_velocity(held_out))
+    in_space = prediction.score_pictures(held_out, baselines.constant_velocity_3d(held_out))
+    in_picture = prediction.score_pictures(held_out, baselines.constant_velocity(held_out))
     assert np.all(in_space["centroid_px"][:, 0] < 0.6)
     assert np.all(in_picture["centroid_px"][:, 0] > 2.5)
     assert np.all(in_space["ball_mse"] < 0.2 * in_picture["ball_mse"])
@@ -168,16 +168,16 @@ def test_constant_velocity_in_space_allows_for_the_cameras(discs, striped):
 
 def test_constant_velocity_in_space_lacks_gravity_alone(discs, flat):
     held_out = discs.held_out_of(flight(discs, flat, gravity=3.0))
-    px = prediction.measure(held_out, baselines.constant_velocity_3d(held_out))["centroid_px"][0, 0]
+    px = prediction.score_pictures(held_out, baselines.constant_velocity_3d(held_out))["centroid_px"][0, 0]
     # g t (t - t_k) / 2 = 3 * 0.6 * 0.3 / 2 = 0.27 m, at 4.1 m and a focal length of 55 px.
     assert px == pytest.approx(0.27 / 4.1 * 55.4, abs=0.6)
 
 
-def test_a_patch_is_found_again_to_a_part_of_a_pixel(discs, flat):
+def test_a_region_is_found_again_to_a_part_of_a_pixel(discs, flat):
     first = discs.draw([np.array([20.3, 30.0])], flat)
     second = discs.draw([np.array([31.0, 27.6])], flat)
     regions = moving_regions(first, flat.astype(np.uint8))
-    mask = baselines.patch_mask(first, regions == 1, flat.astype(np.uint8))
+    mask = baselines.region_mask(first, regions == 1, flat.astype(np.uint8))
     np.testing.assert_allclose(baselines.find_again(first, mask, second), [10.7, -2.4], atol=0.1)
 
 
@@ -198,7 +198,7 @@ def test_rows_per_mode_and_n(discs, flat):
     held_out = discs.held_out_of(*elements)
     levels = np.array([0.1, 0.2, 0.3, 0.4, 0.0, 0.0, 0.5])
     blurred = held_out.target / 255.0 + levels[:, None, None, None]
-    records = {"model": prediction.measure(held_out, blurred)}
+    records = {"model": prediction.score_pictures(held_out, blurred)}
     rows = prediction.tidy_rows(held_out, records)
     keys = [(r["mode"], r["n"], r["samples"]) for r in rows]
     assert keys == [
@@ -277,9 +277,9 @@ def test_pictures_shown_are_spread_over_modes_and_n(flat):
 
 def test_what_cannot_be_measured_is_refused(straight):
     with pytest.raises(ValueError, match="shape"):
-        prediction.measure(straight, np.zeros((1, 8, 8, 3)))
+        prediction.score_pictures(straight, np.zeros((1, 8, 8, 3)))
     with pytest.raises(UsageError, match="diverged"):
-        prediction.measure(straight, np.full(straight.target.shape, np.nan))
+        prediction.score_pictures(straight, np.full(straight.target.shape, np.nan))
 
 
 def test_a_held_out_set_needs_its_spare_pictures(discs, flat):

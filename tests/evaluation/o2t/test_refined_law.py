@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.o2t.refined_law import Sightings, as_tracks, measure, refine
+from o2t_jax.evaluation.o2t.refined_law import as_tracks, measure_sightings, refine
+from o2t_jax.evaluation.o2t.sights import Sightings
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import rkn4_step, semi_implicit_euler_step
+from o2t_jax.systems.o2t_sights import O2TSights
 from tests.defaults import o2t_model
 
 SIZE = 1024
@@ -107,24 +109,24 @@ def test_errors_that_a_flights_pictures_share_widen_the_intervals():
     assert np.all(np.abs(found.fit.values - LAW) < 3.0 * np.sqrt(np.diag(found.covariance)))
 
 
-def test_errors_that_a_flights_camera_keeps_are_told_from_noise():
+def test_errors_that_a_flights_camera_keeps_are_separated_from_noise():
     rng = np.random.default_rng(8)
     errors, widths = [], []
     for seed in range(6):
         windows, sightings = flights((9, seed), count=30, noise=0.004)
         kept = rng.normal(0, 0.05, (30, 4, 2))[windows.flight, windows.camera]
         moved = Sightings(sightings.pixels + kept, sightings.seen)
-        told, blind = (refine(windows, moved, INTRINSICS, camera_errors=flag) for flag in (True, False))
-        assert told.fit.noise == pytest.approx(0.004, rel=0.1) and told.pictures > 0.97 * told.pictures_found
-        errors.append([np.abs(law.fit.values[1] - LAW[1]) for law in (told, blind)])
-        widths.append(told.half_width[1])
-    told, blind = np.mean(errors, axis=0)
-    assert told < 0.3 * blind and told < np.mean(widths)
+        aware, blind = (refine(windows, moved, INTRINSICS, camera_errors=flag) for flag in (True, False))
+        assert aware.fit.noise == pytest.approx(0.004, rel=0.1) and aware.pictures > 0.97 * aware.pictures_found
+        errors.append([np.abs(law.fit.values[1] - LAW[1]) for law in (aware, blind)])
+        widths.append(aware.half_width[1])
+    aware, blind = np.mean(errors, axis=0)
+    assert aware < 0.3 * blind and aware < np.mean(widths)
     # Where there are none, nothing changes.
     windows, sightings = flights(10, noise=0.01)
-    plain, told = (refine(windows, sightings, INTRINSICS, camera_errors=flag) for flag in (False, True))
-    np.testing.assert_allclose(told.fit.values, plain.fit.values, atol=0.5 * plain.half_width.min())
-    np.testing.assert_allclose(told.half_width, plain.half_width, rtol=0.15)
+    plain, aware = (refine(windows, sightings, INTRINSICS, camera_errors=flag) for flag in (False, True))
+    np.testing.assert_allclose(aware.fit.values, plain.fit.values, atol=0.5 * plain.half_width.min())
+    np.testing.assert_allclose(aware.half_width, plain.half_width, rtol=0.15)
 
 
 def test_a_flight_that_one_camera_sees_does_not_count():
@@ -178,6 +180,6 @@ def test_the_networks_sightings_come_back_as_pixels_of_the_full_picture():
     windows = SimpleNamespace(pictures=pictures, window=corners)
     usual = o2t_model(camera_size=SIZE)
     fields = {name: getattr(usual, name) for name in Bright.__dataclass_fields__ if name not in ("parent", "name")}
-    found = measure(Bright(**fields), {}, windows, SIZE, batch=2)
+    found = measure_sightings(O2TSights(Bright(**fields), {}), windows, SIZE, batch=2)
     assert found.seen.tolist() == [True, True, False]
     np.testing.assert_allclose(found.pixels[:2], corners[:2] + np.array([16.5, 14.5]), atol=0.02)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from o2t_jax.evaluation.writers.console import format_table, tell
+from o2t_jax.evaluation.writers.console import format_table, report
 
 
 def machine() -> dict[str, Any]:
@@ -35,4 +35,4 @@ def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_p
     """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
     where = machine()
     text = f"{format_table(rows, columns)}\n{', '.join(f'{name} {value}' for name, value in where.items())}"
-    tell(text, {"machine": where, "rows": list(rows), **keys}, json_path)
+    report(text, {"machine": where, "rows": list(rows), **keys}, json_path)

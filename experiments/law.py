@@ -34,7 +34,7 @@ def show_law(arguments: _cli.Arguments) -> int:
     workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.o2t.law import LAW_KEYS, format_law
     from o2t_jax.evaluation.o2t.plots import history_of, plot_law
-    from o2t_jax.evaluation.writers.console import tell, text_stream
+    from o2t_jax.evaluation.writers.console import report, text_stream
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
 
@@ -48,7 +48,7 @@ def show_law(arguments: _cli.Arguments) -> int:
         raise UsageError(f"{workdir} holds {opened.config.seeds} seeds side by side: this command reads one law")
     if values.recompute:
         law = _recomputed(opened, law)
-    tell(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
+    report(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
     plot = Path(values.plot) if values.plot else workdir / "law.png"
     try:
         plot_law(history_of(read_metrics(workdir), HISTORY), law, plot, _truth(workdir))

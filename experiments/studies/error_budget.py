@@ -18,7 +18,7 @@ from absl import flags
 
 from experiments import _cli, _cpu
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.writers.console import tell
+from o2t_jax.evaluation.writers.console import report
 
 ROWS = {
     "none": "nothing: geometry and algebra alone",
@@ -32,14 +32,14 @@ ROWS = {
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(tell_budget, argv, doc=__doc__ or "", define=_define, with_config=False)
+    return _cli.run(report_budget, argv, doc=__doc__ or "", define=_define, with_config=False)
 
 
-def tell_budget(arguments: _cli.Arguments) -> int:
+def report_budget(arguments: _cli.Arguments) -> int:
     """Finds g by parts and prints the table."""
     values = arguments.flags
     result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning)
-    tell(format_budget(result), result, values.json)
+    report(format_budget(result), result, values.json)
     return 0
 
 

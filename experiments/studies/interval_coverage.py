@@ -22,7 +22,7 @@ from experiments import _cli
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t.bundle_adjustment import Tracks, fit_tracks, fly
 from o2t_jax.evaluation.o2t.law import design_matrix
-from o2t_jax.evaluation.writers.console import tell
+from o2t_jax.evaluation.writers.console import report
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 
 FORM = "hyperbolic"
@@ -131,7 +131,7 @@ def cover(arguments: _cli.Arguments) -> int:
     values = arguments.flags
     study = Study(values.sims, values.tracks, values.noise, values.size, values.level, values.seed)
     result = run_study(_checked(study))
-    tell(format_study(result), result, values.json)
+    report(format_study(result), result, values.json)
     return 0
 
 

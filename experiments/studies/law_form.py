@@ -22,7 +22,7 @@ from experiments import _cli
 from experiments.studies import interval_coverage as coverage
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import law_form
-from o2t_jax.evaluation.writers.console import tell
+from o2t_jax.evaluation.writers.console import report
 from o2t_jax.geometry.camera import intrinsics_for
 
 TRUE_FORMS = ("linear", "hyperbolic")
@@ -80,16 +80,16 @@ def format_forms(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(tell_forms, argv, doc=__doc__ or "", define=_define, with_config=False)
+    return _cli.run(report_forms, argv, doc=__doc__ or "", define=_define, with_config=False)
 
 
-def tell_forms(arguments: _cli.Arguments) -> int:
+def report_forms(arguments: _cli.Arguments) -> int:
     """Runs the study, prints its table and writes its numbers."""
     values = arguments.flags
     if values.tracks < 2:
         raise UsageError(f"--tracks={values.tracks} must be at least 2")
     result = run_forms(values.laws, values.tracks, values.size, values.seed)
-    tell(format_forms(result), result, values.json)
+    report(format_forms(result), result, values.json)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What every benchmark command shares: the machine's name, a table on the screen, a JSON file."""
+"""Shared by all benchmark commands: the machine's description, a printed table, a JSON file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from o2t_jax.evaluation.writers.console import format_table, report
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and versions: a figure without them says nothing."""
+    """Processor, cores and versions: a figure without them has no meaning."""
     import jax
 
     name = platform.processor() or platform.machine()

@@ -125,7 +125,7 @@ class System(abc.ABC):
     name: str = "system"
     tx: optax.GradientTransformation
     evaluators: Mapping[str, Evaluator] = {}  # scalars are logged as "<evaluator>/<name>"
-    periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every where it has none
+    periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default
     best: Best = Best()
     # Learned quantities of the world, by name, computed from a host copy of the state (`opt_state` may be None): JSON
     # types, or None for nothing. Saved as `<step>/<name>` with every checkpoint; scalars are logged as "<name>/<key>".

@@ -1,4 +1,4 @@
-"""Averaging metrics between two log lines, and where they are written: console, TensorBoard files, JSON lines."""
+"""Averages of metrics between two log lines, and their writers: console, TensorBoard files, JSON lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILM_FPS = 10.0  # of films in TensorBoard, whose writers know no rate
 class Averages:
     """Exact means over the steps since the last log line: every metric is kept as a sum and a count.
 
-    Its state goes into checkpoints, so that a resumed run logs what the uninterrupted one would.
+    Its state goes into checkpoints, so that a resumed run logs the same as an uninterrupted one.
     """
 
     def __init__(self, state: Mapping[str, Sequence[float]] | None = None):
@@ -75,7 +75,7 @@ def make_writer(names: Iterable[str], workdir: Path, progress: Progress, *, resu
 
 
 class _Writer(MetricWriter):
-    """A CLU writer that ignores what its output cannot hold."""
+    """A CLU writer that ignores the kinds of data its output does not support."""
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None: ...
     def write_images(self, step: int, images: Mapping[str, Any]) -> None: ...

@@ -108,7 +108,7 @@ def make_plan(
     size_fields: tuple[str, ...] = ("batch",),
     stored: Plan | None = None,
 ) -> Plan:
-    """The largest buffer and micro-batch that fit, up to what the config asks for. The global batch never changes.
+    """The largest buffer and micro-batch that fit, up to the config's values. The global batch never changes.
 
     Args:
         batch: global batch; `devices` (over all processes) divide it.

@@ -13,8 +13,8 @@ from o2t_jax.types import PyTree
 Core = Callable[[Any, Any, Any, Any], Any]
 """`core(state, action, dt, context) -> state`: one step of a batch, pure.
 
-State, action and context are pytrees of arrays [B, ...], or None where there is none; `dt` s is one number or one for
-each sample [B].
+State, action and context are pytrees of arrays [B, ...], or None; `dt` s is one number for all samples, or one for each
+sample [B].
 """
 
 
@@ -38,11 +38,11 @@ def unroll(
       context: values that hold for the whole sequence; given to the core unchanged.
       lengths: int32 [B], each in 0..T; None for T. A sample keeps its last state from then on; no gradient passes
         through the steps it did not take, whatever their actions contain.
-      steps: T, static, so that one compilation serves all lengths; only where there are no actions.
+      steps: T, static, so that one compilation serves all lengths; only if there are no actions.
     Returns: the last states [B, ...], and the trajectory [B, T, ...]: the states after each step (not the first one).
     """
     if (actions is None) == (steps is None):
-        raise ValueError("give either actions [B, T, ...] or, where there are none, steps=T")
+        raise ValueError("give either actions [B, T, ...] or, if there are none, steps=T")
     by_time = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), actions)
     count = jax.tree.leaves(by_time)[0].shape[0] if steps is None else steps
 

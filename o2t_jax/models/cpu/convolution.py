@@ -75,7 +75,7 @@ def tiny_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`plain_conv3` by groups of columns, or as a matrix product where the map is tiny."""
+    """`plain_conv3` by groups of columns, or as a matrix product if the map is tiny."""
     _, h, w, c = x.shape
     if h * w <= TINY:
         return tiny_conv3(x, kernel)

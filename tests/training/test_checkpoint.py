@@ -242,7 +242,7 @@ def test_what_cannot_be_read_back_is_found_out_at_once(tmp_path, monkeypatch, sa
     """The checkpoints that Orbax leaves under a pattern lack what joins their parts."""
     monkeypatch.setattr(checkpoint, "plain_path", contextlib.nullcontext)
     with (
-        pytest.raises(UsageError, match=r"saved at step 1 cannot be read back: .*params is not a checkpoint"),
+        pytest.raises(UsageError, match=r"checkpoint of step 1 cannot be read back: .*params is not a checkpoint"),
         checkpoint.Checkpoints(tmp_path / "[a]", keep_latest=2) as store,
     ):
         for step in range(1, saves + 1):

@@ -226,7 +226,7 @@ def test_a_run_whose_path_is_a_pattern_is_readable_there_and_anywhere(tmp_path, 
 
 def test_a_state_without_its_optimisers_is_opened_again_too(tmp_path):
     with checkpoint.Checkpoints(tmp_path, keep_latest=1) as store:
-        assert store.save(make_state(1).replace(opt_state=None), config=CONFIG, meta=META)
+        assert store.save(1, make_state(1).replace(opt_state=None), config=CONFIG, meta=META)
     assert leaves_equal(checkpoint.restore_params(tmp_path), make_state(1).params)
 
 

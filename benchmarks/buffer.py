@@ -1,9 +1,9 @@
-"""How fast the replay buffer hands out batches: `python -m benchmarks.buffer [--json=FILE]` ("-" is standard output).
+"""Speed at which the replay buffer supplies batches: `python -m benchmarks.buffer [--json=FILE]` ("-" is stdout).
 
-1. Draws from a full ring of 512 px samples (3.9 MB each) into numpy memory: GB/s, beside a plain copy of as many
-   bytes (what the machine's memory allows) for comparison.
-2. The share of time a simulated device (a sleep per step) waits for data, when the workers can keep up and when the
-   device is faster than they are. Samples are copied, not rendered: this measures the buffer, not the renderer.
+1. Draws from a full ring of 512 px samples (3.9 MB each) into numpy memory: GB/s, and for comparison a plain copy of
+   as many bytes (the machine's memory bandwidth).
+2. The share of time that a simulated device (a sleep per step) waits for data, when the workers can keep up and when
+   the device is faster than the workers. Samples are copied, not rendered: this measures the buffer, not the renderer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def sample_bytes(sample: dict[str, np.ndarray]) -> int:
 
 
 def measure_draws(size: int, pool: int, batch: int, seconds: float) -> dict[str, float]:
-    """GB/s of `Ring.take` of random slots, of a sequential copy of as much, and draws per second."""
+    """GB/s of `Ring.take` of random slots, of a sequential copy of the same size, and draws per second."""
     sample = fake_sample(size)
     ring = Ring(pool, "mode")
     for index in range(pool):
@@ -73,7 +73,7 @@ def measure_draws(size: int, pool: int, batch: int, seconds: float) -> dict[str,
 def measure_waiting(
     size: int, batch: int, pool: int, reuse: float, render_s: float, step_s: float, steps: int, buffer: str
 ) -> dict[str, Any]:
-    """Share of the wall time in which the device waits; a sample costs `render_s` on a worker, a step `step_s`."""
+    """Share of the wall time that the device waits; a sample costs `render_s` on a worker, a step `step_s`."""
     sample = fake_sample(size)
 
     def make(index: int, step: int) -> dict[str, np.ndarray]:
@@ -106,7 +106,7 @@ def measure_waiting(
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.buffer", description="Times the replay buffer.")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long each rate is measured")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each rate")
     parser.add_argument("--pool", type=int, default=128, help="samples of 512 px in the ring, 3.9 MB each")
     args = parser.parse_args(argv)
     result = {

@@ -1,4 +1,4 @@
-"""What every benchmark command shares: the machine's name, a table on the screen, a JSON file."""
+"""Shared by all benchmark commands: the machine's description, a printed table, a JSON file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from o2t_jax.evaluation.writers.console import format_table, tell
+from o2t_jax.evaluation.writers.console import format_table, report
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and versions: a figure without them says nothing."""
+    """Processor, cores and versions: a figure without them has no meaning."""
     import jax
 
     name = platform.processor() or platform.machine()
@@ -35,4 +35,4 @@ def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_p
     """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
     where = machine()
     text = f"{format_table(rows, columns)}\n{', '.join(f'{name} {value}' for name, value in where.items())}"
-    tell(text, {"machine": where, "rows": list(rows), **keys}, json_path)
+    report(text, {"machine": where, "rows": list(rows), **keys}, json_path)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # All rows of BENCHMARKS.md that a GPU machine should have: bash benchmarks/gpu.sh [FOLDER]
 #
-# Writes one JSON file a row to FOLDER (gpu_results), and the commands that failed, with the end of what they said, to
+# Writes one JSON file per row to FOLDER (gpu_results), and failed commands with the end of their output to
 # FOLDER/failed.txt. A row that does not fit into memory ends that series of batches, not the script. Calling it again
-# makes only the rows that are missing. Bounds are those of an H100; for another device say, for an A100's bfloat16,
-# PEAKS="--peak_tflops=312 --peak_gbs=2039" and DTYPES=bfloat16. Smaller, to try the script anywhere:
+# makes only the missing rows. Bounds are those of an H100; for another device set, e.g. for an A100's bfloat16,
+# PEAKS="--peak_tflops=312 --peak_gbs=2039" and DTYPES=bfloat16. A small version, to try the script on any machine:
 #   SIZES=32 BASES=8 BATCHES=1 DTYPES=float32 RENDER_BATCHES=2 RAYCAST=0 SCALING=0 REPEATS=1 bash benchmarks/gpu.sh /tmp/x
 set -uo pipefail
 

@@ -1,6 +1,6 @@
 """Parameters by part of the network: python -m benchmarks.parameters [--bases=8,16,32,64] [--size=512] [--gauge=camera]
 
-Counted from the model's shapes; nothing is computed.
+Counted from the model's shapes, without computation.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def count(base: int, size: int, gauge: str) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bases", default="8,16,32,64", help="base widths, with commas between")
-    parser.add_argument("--size", type=int, default=512, help="pictures, px")
+    parser.add_argument("--bases", default="8,16,32,64", help="base widths, separated by commas")
+    parser.add_argument("--size", type=int, default=512, help="size of the pictures, px")
     parser.add_argument("--gauge", choices=("camera", "free"), default="camera")
     parser.add_argument("--json", default=None)
     arguments = parser.parse_args(argv)

@@ -1,9 +1,10 @@
 """Pictures per second of the ray-caster on JAX' default device: python -m benchmarks.render --backend=device
 
-One call makes a batch of pictures, each of a scene and a camera of its own, and leaves them on the device; scenes are
-drawn and put there before. FLOPs and bytes are what XLA's cost analysis says of the program compiled for this device;
-another device's compiler fuses otherwise, so its bytes differ. `bound_h100` is the smaller of the rates at which an
-H100 could do that arithmetic (60 TFLOP/s of float32) and move those bytes (3.35 TB/s): a prediction, not a measurement.
+One call makes a batch of pictures, each of a scene and a camera of its own, and leaves them on the device. Scenes are
+drawn and put there beforehand. FLOPs and bytes are those of XLA's cost analysis of the program compiled for this
+device; another device's compiler fuses differently, so its bytes differ. `bound_h100` is the smaller of the rates at
+which an H100 could do this arithmetic (60 TFLOP/s of float32) and move these bytes (3.35 TB/s). It is a prediction, not
+a measurement.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Pictures per second of the project's own renderer: python -m benchmarks.render [--json=FILE] [--seconds=2]
 
-One call makes 9 pictures, as a sample asks for them: 3 cameras (two eyes and the target's) at 3 times each, of a scene
-that no call has had before, initial conditions and simulation (g = 9.5 + 8 / (z + 10), with bounces) included.
-`fresh` gives each of the 9 pictures a camera of its own, `fixed` gives all of them one.
+One call makes 9 pictures, as for a sample: 3 cameras (two eyes and the target's) at 3 times each, of a new scene, with
+initial conditions and simulation (g = 9.5 + 8 / (z + 10), with bounces) included. `fresh` gives each of the 9 pictures
+a camera of its own, `fixed` gives all of them the same one.
 
-A rate is pictures per second of processor time on one core: what other programs take of the machine does not count,
-as long as they leave the caches alone; `per_wall_s` is the same by the clock. Median and spread (largest minus
-smallest) of the repeats. The last columns are the gain by the clock from two threads and from two processes.
+A rate is pictures per second of processor time on one core. Other programs do not affect it unless they compete for the
+caches; `per_wall_s` is the same in wall time. Median and spread (largest minus smallest) of the repeats. The last
+columns are the gain in wall time from two threads and from two processes.
 
 --backend=device times the ray-caster instead: see `benchmarks.raycast`.
 """
@@ -21,7 +21,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-# One core is what is measured: the BLAS behind numpy must not take a second one.
+# Only one core is measured: numpy's BLAS must not use a second one.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
@@ -52,7 +52,7 @@ COLUMNS = {
 
 
 def make_call(scene: str, cameras: str, seed: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Arguments of `SceneRenderer.render` but the size: PICTURES pictures of one scene."""
+    """Arguments of `SceneRenderer.render`, except the size: PICTURES pictures of one scene."""
     rng, world = np.random.default_rng(seed), get_scene(scene)
     eye, azimuth, elevation = world.view_prior(rng, None)
     count = CAMERAS[cameras]
@@ -64,7 +64,7 @@ def make_call(scene: str, cameras: str, seed: int) -> tuple[int, np.ndarray, np.
 
 
 def render_calls(scene: str, size: int, cameras: str, first: int, count: int) -> tuple[float, float]:
-    """Renders `count` calls; seconds of this thread's processor time and by the clock."""
+    """Renders `count` calls; seconds of this thread's processor time and of wall time."""
     renderer = SceneRenderer(get_scene(scene), law_for(9.5, 8.0))
     calls = [make_call(scene, cameras, seed) for seed in range(first, first + count)]
     processor, clock = time.thread_time(), time.perf_counter()
@@ -74,7 +74,7 @@ def render_calls(scene: str, size: int, cameras: str, first: int, count: int) ->
 
 
 def speed_up(pool: Executor, scene: str, size: int, cameras: str, count: int, repeats: int) -> float:
-    """How many times as fast two workers are as one, by the clock; median."""
+    """Speed of two workers relative to one, in wall time; median."""
     gains = []
     for repeat in range(repeats):
         clock = time.perf_counter()
@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="processor time for each row")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--backend", choices=("opencv", "device"), default="opencv")
-    parser.add_argument("--batch", type=int, default=9, help="pictures of a call, for --backend=device")
+    parser.add_argument("--batch", type=int, default=9, help="pictures per call, for --backend=device")
     args = parser.parse_args(argv)
     if args.backend == "device":
         from benchmarks import raycast
@@ -137,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
         pools: dict[str, Executor] = {"two_threads": threads, "two_processes": processes}
         rows = []
         for row in ROWS:
-            # Workers' gains where they are asked for: at the two sizes that training uses.
+            # Workers' gains only at the two sizes that training uses.
             paired = pools if row[1] in (64, 512) and row[2] == "sample" else {}
             rows.append(dict.fromkeys(COLUMNS) | measure_renderer(row, args.seconds, args.repeats, paired))
     figure = {(r["scene"], r["size_px"], r["cameras"]): r["per_second_per_core"] for r in rows}

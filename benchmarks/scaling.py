@@ -1,18 +1,18 @@
-"""What a step costs in communication: python -m benchmarks.scaling [--devices=1,2,4,8] [--json=FILE]
+"""Communication cost of a step: python -m benchmarks.scaling [--devices=1,2,4,8] [--json=FILE]
 
-For each number of simulated CPU devices a process of its own compiles the step as training does, counts the
-collectives of the optimised program and their bytes, and makes two steps on the same global batch of real samples. One
-more row does it in two processes that meet through `jax.distributed`, as on two machines; --processes=1 leaves it out.
+For each number of simulated CPU devices a separate process compiles the step as in training, counts the collectives of
+the optimised program and their bytes, and makes two steps on the same global batch of real samples. Another row uses
+two processes that communicate by `jax.distributed`, as on two machines; --processes=1 leaves it out.
 
-`lowered` is the number of all-reduces that the step asks for (one a leaf), `all_reduce` what the compiler leaves of
-them, `gradient` those of them that carry more than a scalar, `kb` the bytes all of them reduce. `gradient_diff`: Adam's
-first moment after one step, a multiple of the clipped gradient, against one device's: the norm of the difference over
-the norm, in the worst group of the optimiser (network, tower, g0, alpha). `parameter_diff`: the largest difference of a
-parameter after two steps; at a bias before a normalisation, which has no gradient but rounding, Adam divides noise by
-noise, so it may be as large as the learning rate.
+`lowered` is the number of all-reduces in the step as written, `all_reduce` the number after compilation, `gradient`
+those of them that carry more than a scalar, `kb` the bytes that all of them reduce. `gradient_diff` compares Adam's
+first moment after one step, a multiple of the clipped gradient, with that of one device: the norm of the difference
+over the norm, in the worst group of the optimiser (network, tower, g0, alpha). `parameter_diff` is the largest
+difference of a parameter after two steps. A bias before a normalisation has no gradient but rounding, so Adam divides
+noise by noise there and the difference may be as large as the learning rate.
 
-Nothing here is a speed: simulated devices share the cores. --native takes the devices that are there (for a machine
-with several GPUs) in this process, and times the step on 1, 2, 4, ... of them.
+Nothing here is a speed: simulated devices share the cores. --native uses the existing devices (of a machine with
+several GPUs) in this process, and times the step on 1, 2, 4, ... of them.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ COLUMNS = {
 }
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute", "collective-broadcast")
 STEPS = 2
-# "%name = f32[4]{0} all-reduce(...)" or "%name = (f32[4]{0}, f32[]) all-reduce(...)". A `-start` stands for the pair
-# that runs beside other work; its `-done` is not counted again.
+# "%name = f32[4]{0} all-reduce(...)" or "%name = (f32[4]{0}, f32[]) all-reduce(...)". A `-start` represents an
+# asynchronous pair; its `-done` is not counted again.
 _LINE = re.compile(rf"= (.+?) ({'|'.join(KINDS)})(-start)?\(")
 _SHAPE = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 _BITS = re.compile(r"\d+")
 
 
 class Collective(NamedTuple):
-    """One collective of a compiled program: its kind, how many arrays it carries, their elements and bytes."""
+    """One collective of a compiled program: its kind, the number of its arrays, their elements and bytes."""
 
     kind: str
     arrays: int
@@ -86,7 +86,7 @@ def find_collectives(hlo: str) -> list[Collective]:
 
 
 def count(lowered: Any, compiled: Any) -> dict[str, Any]:
-    """The columns of a step that are about collectives."""
+    """A step's columns about collectives."""
     found = find_collectives(compiled.as_text())
     reduces = [each for each in found if each.kind == "all-reduce"]
     return {
@@ -128,7 +128,7 @@ def measure_processes(config: Any, devices: int, save: Path | None, repeats: int
         "parameters_kb": tree_bytes(first.params) / 1e3,
         "compile_s": time.perf_counter() - begun,
     }
-    # With several processes a `pmap` compiled ahead takes a process' share for the whole: there it compiles again.
+    # With several processes an ahead-of-time `pmap` mistakes a process' share for the whole: it is compiled again.
     run = step if parallel.process_count > 1 else compiled
     arrays = {}
     for number in range(STEPS):
@@ -149,7 +149,7 @@ def measure_processes(config: Any, devices: int, save: Path | None, repeats: int
 
 
 def _flat(name: str, params: Any) -> dict[str, np.ndarray]:
-    """Leaves by "name/group/..."; leaves that a group of the optimiser leaves to another one have none."""
+    """Leaves by "name/group/..."; leaves that belong to another group of the optimiser have none."""
     import jax
 
     leaves = jax.tree_util.tree_leaves_with_path(params)
@@ -191,7 +191,7 @@ def _config(name: str, batch: int) -> Any:
 
 
 def _child(arguments: argparse.Namespace) -> None:
-    """Writes one row to --json, and the state's numbers beside it."""
+    """Writes one row to --json, and the state's numbers to a file next to it."""
     import json
 
     _cpu.start_devices("on", "cpu", arguments.coordinator, 2, arguments.process_id)
@@ -201,8 +201,8 @@ def _child(arguments: argparse.Namespace) -> None:
 
 
 def _start(arguments: argparse.Namespace, devices: int, target: Path, *extra: str) -> subprocess.Popen:
-    # The effort of the code generator changes neither the collectives nor, beyond rounding, the numbers; less compiles
-    # sooner. What the user set comes last and wins.
+    # The code generator's optimisation level changes neither the collectives nor, beyond rounding, the numbers; a low
+    # level compiles faster. The user's own flags come last and win.
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     command = ["-m", "benchmarks.scaling", "--child", f"--config={arguments.config}", f"--batch={arguments.batch}"]
     return subprocess.Popen(
@@ -213,7 +213,7 @@ def _start(arguments: argparse.Namespace, devices: int, target: Path, *extra: st
 
 
 def simulated(arguments: argparse.Namespace, counts: list[int]) -> list[dict[str, Any]]:
-    """A row for each number of devices, each in a process of its own, and one of two processes."""
+    """A row for each number of devices, each in a separate process, and one of two processes."""
     import json
 
     rows = []
@@ -242,7 +242,7 @@ def simulated(arguments: argparse.Namespace, counts: list[int]) -> list[dict[str
 
 
 def native(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """1, 2, 4, ... of the devices that are there, timed; a batch of --batch in all."""
+    """1, 2, 4, ... of the existing devices, timed; --batch is the global batch."""
     import jax
 
     there, rows = jax.local_device_count(), []
@@ -258,11 +258,11 @@ def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", default="1,2,4,8", help="numbers of simulated devices; the first is the reference")
-    parser.add_argument("--processes", type=int, choices=(1, 2), default=2, help="2: also a row of two processes")
+    parser.add_argument("--processes", type=int, choices=(1, 2), default=2, help="2: add a row of two processes")
     parser.add_argument("--config", default="smoke", help="a config of this project, or a file")
     parser.add_argument("--batch", type=int, default=8, help="global batch")
-    parser.add_argument("--native", action="store_true", help="the devices that are there, timed")
-    parser.add_argument("--repeats", type=int, default=20, help="timed steps, with --native")
+    parser.add_argument("--native", action="store_true", help="time the existing devices")
+    parser.add_argument("--repeats", type=int, default=20, help="timed steps, for --native")
     parser.add_argument("--json", default=None)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--coordinator", default=None, help=argparse.SUPPRESS)

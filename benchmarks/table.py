@@ -1,7 +1,7 @@
 """BENCHMARKS.md from results/benchmarks/*.json: python -m benchmarks.table [--check] [--results=DIR] [--page=FILE]
 
-Without --check it writes the page. With --check it writes nothing: exit code 0 where page and results agree, 2 and one
-line where they differ. results/benchmarks/README.md defines the files.
+Without --check it writes the page. With --check it writes nothing: exit code 0 if page and results agree, 2 and one
+line if they differ. results/benchmarks/README.md defines the files.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ GOALS = {"at_most": "≤ ", "at_least": "≥ ", "within": "± ", "between": ""}
 
 @dataclass(frozen=True)
 class Row:
-    """One measured figure. `value` in `unit`; a list holds one number per seed, world or repeat, as the text says.
+    """One measured figure. `value` in `unit`; a list holds one number per seed, world or repeat (see the text).
 
     `spread` is in the same unit. `goal` has one key of `GOALS`, in the same unit, and every number of `value` must meet
     it. `also` holds further columns, heading -> figure. `does_nothing` marks an answer that needs no method.
@@ -131,7 +131,7 @@ def _read(path: Path) -> Any:
 
 
 def format_figure(figure: Figure | None, unit: str = "") -> str:
-    """Digits as they lie in the file, thousands apart, a true minus; the unit once, after the last number."""
+    """Digits as in the file, with separated thousands and a true minus; the unit once, after the last number."""
     if figure is None:
         return NONE
     numbers = figure if isinstance(figure, Sequence) and not isinstance(figure, str) else [figure]
@@ -140,7 +140,7 @@ def format_figure(figure: Figure | None, unit: str = "") -> str:
 
 
 def format_goal(row: Row) -> str:
-    """The limit with its unit, and whether it is reached."""
+    """The limit with its unit, and whether it is met."""
     if row.goal is None:
         return NONE
     ((kind, limit),) = row.goal.items()
@@ -187,7 +187,7 @@ def make_page(results: Path) -> str:
 
 
 def check(page: Path, text: str) -> None:
-    """Raises UsageError, naming the first line that differs, where `page` does not hold `text`."""
+    """Raises UsageError, naming the first line that differs, if `page` does not contain exactly `text`."""
     cure = "run `python -m benchmarks.table` and commit both"
     if not page.is_file():
         raise UsageError(f"{page} is missing: {cure}")
@@ -201,7 +201,7 @@ def check(page: Path, text: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only; exit code 2 where they differ")
+    parser.add_argument("--check", action="store_true", help="only compare; exit code 2 if they differ")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of JSON files")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page to write or to check")
     arguments = parser.parse_args(argv)

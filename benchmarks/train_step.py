@@ -4,24 +4,24 @@ python -m benchmarks.train_step [--peer] [--json=FILE] [--repeats=5] [--rows=cpu
 
 Rows: `cpu` is the default config's step; `seed64` and `seed512` are config `seed` (the guide's free gauge, base 32) at
 64 px with batch 16 and at 512 px with batch 1; `camera512` is the camera gauge at 512 px, base 32, batch 1. Compilation
-is timed apart, without the cache. Memory is what the compiled step needs beside its arguments, by the compiler.
+is timed separately, without the cache. Memory is the compiler's figure for the step, without its arguments.
 
-Any of --size, --base, --batch, --dtype, --remat makes one row of its own instead, of the camera gauge or of --gauge:
+Any of --size, --base, --batch, --dtype, --remat makes a single row instead, of the camera gauge or of --gauge:
 `python -m benchmarks.train_step --size=512 --base=64 --batch=16 --dtype=bfloat16 --remat`. `benchmarks/gpu.sh` does so
 for all rows that a GPU should have.
 
-`gflop_asked` are the operations the program asks for, `gflop` and `gb` the operations and the bytes moved of what the
-compiler made of it, both by XLA's cost analysis: loop bodies count once, and library calls may not count at all.
-`bound_s` is the time an accelerator of --peak_tflops and --peak_gbs (an H100's, if left out) needs at least, `limit`
-which of the two decides: a prediction, and a loose one for bytes, as another device's compiler fuses otherwise. It is
-counted from the plain form of the network, which is what an accelerator runs: `plain_gflop_asked`, `plain_gb`.
+`gflop_asked` are the operations in the program as written, `gflop` and `gb` the operations and the bytes moved in the
+compiled program, both by XLA's cost analysis. Loop bodies count once, and library calls may not count at all. `bound_s`
+is the least time on an accelerator of --peak_tflops and --peak_gbs (an H100's, if left out), `limit` which of the two
+sets it. It is a prediction, and a loose one for bytes, since another device's compiler fuses differently. It is counted
+from the plain form of the network, which an accelerator runs: `plain_gflop_asked`, `plain_gb`.
 
---forms chooses the form that is timed (`o2t_jax.models.ops`); left out, the one that training takes on the device.
+--forms chooses the form that is timed (`o2t_jax.models.ops`); if left out, the one that training uses on the device.
 
-With --peer, config `seed` against its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), in turns of
-four steps, the first of them not counted: `ratio_to_pytorch` is PyTorch's median time, in the better of its two
-layouts, divided by ours. PyTorch is given the settings for malloc that our programs give themselves, though its users
-do not have them; --peer_malloc=own leaves it as it comes.
+--peer compares config `seed` with its PyTorch version (`benchmarks/peers`, needs `pip install .[bench]`), interleaved
+in turns of four steps, the first of which is not counted. `ratio_to_pytorch` is PyTorch's median time, in the better of
+its two layouts, divided by ours. PyTorch gets the malloc settings of our programs, although its users do not have them;
+--peer_malloc=own runs it with default settings.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ COLUMNS = {
     "bound_s": ".5f",
     "limit": "",
 }
-# An H100 SXM's: dense bfloat16, TF32 (what float32 convolutions take on a GPU unless told otherwise), memory.
+# An H100 SXM's: dense bfloat16, TF32 (the default for float32 convolutions on a GPU), memory.
 PEAK_TFLOPS = {"bfloat16": 989.0, "float32": 495.0}
 PEAK_GBS = 3350.0
 
@@ -85,7 +85,7 @@ def rows() -> dict[str, Any]:
 
 
 def own_row(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The one row that the options describe: name -> config."""
+    """The single row that the options describe: name -> config."""
     config = (cpu if arguments.gauge == "camera" else seed).get_config()
     config.update(
         {
@@ -102,14 +102,14 @@ def own_row(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def bound(config: Any, gflop: float, gigabytes: float, tflops: float | None, gbs: float | None) -> dict[str, Any]:
-    """The least time of a step on an accelerator of these peaks, and what sets it."""
+    """The least time of a step on an accelerator with these peaks, and which peak sets it."""
     arithmetic = gflop / 1e3 / (tflops or PEAK_TFLOPS[config.dtype])
     memory = gigabytes / (gbs or PEAK_GBS)
     return {"bound_s": max(arithmetic, memory), "limit": "arithmetic" if arithmetic > memory else "memory"}
 
 
 def fake_batch(system: Any, batch: int) -> dict[str, np.ndarray]:
-    """Random bytes and plausible cameras: a step costs the same whatever it sees."""
+    """Random bytes and plausible cameras: the cost of a step does not depend on its data."""
     rng = np.random.default_rng(0)
     shapes = {name: ((batch, *x.shape), x.dtype) for name, x in system.sample_spec.items()}
     made = {
@@ -124,7 +124,7 @@ def fake_batch(system: Any, batch: int) -> dict[str, np.ndarray]:
 
 
 def counted(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[float, float, float]:
-    """Operations asked for and made of them, in 1e9, and bytes moved, in GB."""
+    """Operations in the program as written and as compiled, in 1e9, and bytes moved, in GB."""
     analysis = compiled.cost_analysis() or {}
     made, moved = analysis.get("flops", float("nan")), analysis.get("bytes accessed", float("nan"))
     return flops(lowered) / 1e9, made / 1e9, moved / 1e9
@@ -222,16 +222,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", default="")
     parser.add_argument("--peer", action="store_true")
     parser.add_argument(
-        "--forms", choices=ops.FORMS, default=None, help="of the network's operations; the device's own"
+        "--forms", choices=ops.FORMS, default=None, help="form of the network's operations; the device's if left out"
     )
-    for name, text in (("size", "pictures, px"), ("base", "base width"), ("batch", "samples a step")):
+    for name, text in (("size", "pictures, px"), ("base", "base width"), ("batch", "samples per step")):
         parser.add_argument(f"--{name}", type=int, default=None, help=text)
     parser.add_argument("--peer_malloc", choices=("ours", "own"), default="ours", help="PyTorch's settings for malloc")
     parser.add_argument("--dtype", choices=tuple(PEAK_TFLOPS), default=None)
     parser.add_argument("--remat", action="store_true", help="recompute activations in the backward pass")
-    parser.add_argument("--gauge", choices=("camera", "free"), default="camera", help="of the row of its own")
+    parser.add_argument("--gauge", choices=("camera", "free"), default="camera", help="gauge of the single row")
     parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
-    parser.add_argument("--peak_tflops", type=float, default=None, help="of the accelerator that bound_s is about")
+    parser.add_argument("--peak_tflops", type=float, default=None, help="peak TFLOP/s of bound_s's accelerator")
     parser.add_argument("--peak_gbs", type=float, default=None, help="its memory's GB/s")
     arguments = parser.parse_args(argv)
     wants_own = arguments.remat or any((arguments.size, arguments.base, arguments.batch, arguments.dtype))
@@ -242,7 +242,7 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         print(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}", file=sys.stderr)
         return 2
-    # The settings of experiments.train; malloc's hold for PyTorch's processes, too.
+    # The settings of experiments.train; those of malloc also apply to PyTorch's processes.
     _cpu.prepare(arguments.cpu_tuning)
     _cli.be_quiet()
     _cpu.start_devices(arguments.cpu_tuning)
@@ -252,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
         return versus(arguments.rows.split(","), table, arguments)
     for name in arguments.rows.split(","):
         results.append(measure_step(name, table[name], arguments.repeats, arguments.peak_tflops, arguments.peak_gbs))
-        print(f"{name}: {results[-1]['median_s']:.3f} s a step", file=sys.stderr, flush=True)
+        print(f"{name}: {results[-1]['median_s']:.3f} s per step", file=sys.stderr, flush=True)
     finish(results, COLUMNS, arguments.json)
     return 0
 

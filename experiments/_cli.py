@@ -1,6 +1,6 @@
-"""What all entry points share: flags and config, one line and exit code 2 for what the user can mend.
+"""Shared by all entry points: flags and config, one line and exit code 2 for errors that the user can fix.
 
-JAX is not imported before the flags are known to be right, so `--help` and a mistyped field are answered at once.
+JAX is not imported before the flags are checked, so `--help` and errors for mistyped fields appear immediately.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from o2t_jax.process import set_variable
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What the user typed. `config` is locked; it and its name are None where an entry point takes no config."""
+    """The user's arguments. `config` is locked; it and its name are None if an entry point takes no config."""
 
     flags: flags.FlagValues
     config: Config | None = None
@@ -34,7 +34,7 @@ class Arguments:
 
     @property
     def cpu_tuning(self) -> str:
-        """The config's field; where an entry point takes no config, the flag of that name."""
+        """The config's field; if an entry point takes no config, the flag of that name."""
         return self.flags.cpu_tuning if self.config is None else self.config.get("cpu_tuning", "on")
 
 
@@ -49,16 +49,16 @@ def run(
     """Parses flags, calls `main(arguments)` and returns the process' exit code.
 
     Args:
-        main: the entry point's own work; raises UsageError for what the user can mend.
+        main: the entry point's own work; raises UsageError for errors that the user can fix.
         argv: arguments without the program's name; the process' own by default.
         doc: the entry point's docstring, shown by --help.
         define: declares the entry point's own flags, with `flag_values=values`.
-        with_config: whether `--config=FILE` and `--config.field=value` are understood.
+        with_config: whether `--config=FILE` and `--config.field=value` are accepted.
     """
     with lasting_streams() as lost:
         code = _run(main, list(sys.argv[1:] if argv is None else argv), doc, define, with_config)
         sys.stdout.flush()
-        return fail(f"a part of what was printed is lost ({lost[0]})", 1) if lost and not code else code
+        return fail(f"a part of the output is lost ({lost[0]})", 1) if lost and not code else code
 
 
 def _run(
@@ -98,25 +98,25 @@ def _run(
 
 
 def fail(message: str, code: int = 2) -> int:
-    """One line on standard error, whatever the message holds; returns the exit code."""
+    """Prints the message as one line on standard error; returns the exit code."""
     print("error:", " ".join(message.split()), file=sys.stderr)
     return code
 
 
 def workdir_of(values: flags.FlagValues) -> Path:
-    """The run's folder of `--workdir`; raises UsageError where none is given."""
+    """The run's folder from `--workdir`; raises UsageError if none is given."""
     if not values.workdir:
         raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
     return Path(values.workdir)
 
 
 def config_overrides(argv: list[str]) -> list[str]:
-    """The arguments that belong to the config, joined as --config=... and --config.field=value."""
+    """The config's arguments, joined as --config=... and --config.field=value."""
     return [item for item in _joined(argv) if item.lstrip("-").startswith(("config=", "config."))]
 
 
 def _parse(values: flags.FlagValues, argv: list[str], with_config: bool) -> tuple[Arguments, list[str]]:
-    """What was typed, and what of it no flag takes."""
+    """The parsed arguments, and those that belong to no flag."""
     loaded, typed = None, tuple(argv)
     if with_config:
         argv = _joined(argv)
@@ -167,16 +167,16 @@ def _help(doc: str, arguments: Arguments) -> str:
             lines.append(f"  --{name}: {values[name].help} (default: {values[name].default})")
     if arguments.loaded is not None:
         lines += [f"  --config: a file with get_config(), or one of {', '.join(names())} (default: {DEFAULT_CONFIG});"]
-        lines += ["    FILE:VARIANT hands get_config a text"]
+        lines += ["    FILE:VARIANT passes the text VARIANT to get_config"]
         lines += ["", f"Fields of the config {arguments.config_name!r}, set by --config.NAME=VALUE:", ""]
         lines += [describe(arguments.loaded)]
     return "\n".join(lines)
 
 
 def be_quiet() -> None:
-    """Leaves out what libraries say to their makers. Before JAX is imported; what the user set wins."""
+    """Suppresses the log messages of libraries. Call it before JAX is imported; the user's own settings win."""
     if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
         set_variable("TF_CPP_MIN_LOG_LEVEL", "1")
     from absl import logging
 
-    logging.set_verbosity(logging.ERROR)  # Orbax tells every file it touches
+    logging.set_verbosity(logging.ERROR)  # Orbax logs every file it touches

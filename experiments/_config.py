@@ -1,7 +1,7 @@
 """Config files: found by path or name, run, checked; their fields listed for --help. Needs no JAX.
 
-`--config=FILE:VARIANT` hands get_config the text VARIANT, as ml_collections has it. What a file gets wrong is one line
-that names the file, the field and the cure.
+`--config=FILE:VARIANT` passes the text VARIANT to get_config, as in ml_collections. An error in a file is reported in
+one line that names the file, the field and the cure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COLUMN = 34
 
 
 class Loaded(NamedTuple):
-    """A file's config: `name` is that of the run's folder, `groups` are the fields that its system declares."""
+    """A file's config: `name` is used for the run's folder, `groups` are the fields that its system declares."""
 
     name: str
     config: Config
@@ -44,10 +44,10 @@ def load_config(text: str) -> tuple[str, Config]:
 
 
 def load(text: str) -> Loaded:
-    """The config of a file with `get_config()`, or of a name in experiments/configs; with ":VARIANT" of a variant.
+    """The config of a file with `get_config()`, or of a name in experiments/configs; ":VARIANT" selects a variant.
 
     Raises:
-        UsageError: no such file, one that fails, or one whose config lacks, adds or mistypes a field.
+        UsageError: no such file, a file that fails, or a config that lacks, adds or mistypes a field.
     """
     file, variant = _find(text)
     try:
@@ -69,7 +69,7 @@ def names() -> list[str]:
 
 
 def check_field(config: Config, name: str, groups: tuple[Group, ...] = ()) -> None:
-    """Raises UsageError, with the nearest name, where the config has no field of that (dotted) name."""
+    """Raises UsageError, with the nearest name, if the config has no field of that (dotted) name."""
     values = flatten(config.to_dict())
     if name not in values:
         values.pop(FREE_FIELDS, None)
@@ -127,7 +127,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _attempt(file: Path, action: Callable[[], T]) -> T:
-    """What `action` returns; an exception of the user's file as one line with the line of the file."""
+    """The result of `action`; an exception in the user's file becomes one line with the line number."""
     try:
         return action()
     except UsageError:
@@ -156,19 +156,19 @@ def _call(get_config: Callable[..., Any], variant: str | None) -> Any:
 
 
 def _checked(config: Any, namespace: Mapping[str, Any]) -> tuple[Group, ...]:
-    """The groups that the config was checked against: its system's, or for a system of the user's own FIELDS."""
+    """Checks a config; returns the groups it was checked against: its system's, or the file's FIELDS."""
     if config is None:
         raise UsageError("get_config() returns nothing: end it with `return config`")
     if isinstance(config, FrozenConfigDict) or not isinstance(config, ConfigDict):
         raise UsageError(
-            f"get_config() returns a {type(config).__name__}: return a ml_collections.ConfigDict, which the command "
-            "line can change"
+            f"get_config() returns a {type(config).__name__}: return a ml_collections.ConfigDict, so that the command "
+            "line can change it"
         )
     system = config.get("system")
     if not isinstance(system, str):
         raise UsageError(
-            "the config lacks system: start from the system's default config, such as experiments/configs/cpu.py, and "
-            "change what differs"
+            "the config lacks the field system: start from the system's default config, as "
+            "experiments/configs/cpu.py does"
         )
     if system in SYSTEM_FIELDS:
         groups, closed = SYSTEM_FIELDS.get(system), True
@@ -179,7 +179,7 @@ def _checked(config: Any, namespace: Mapping[str, Any]) -> tuple[Group, ...]:
 
 
 def _run_name(file: Path, variant: str | None) -> str:
-    """For the run's folder: the path with dashes, from experiments/configs or from here on, and the variant."""
+    """Name for the run's folder: the path relative to experiments/configs or here, with dashes, and the variant."""
     place = file.resolve()
     for root in (CONFIGS.resolve(), Path.cwd().resolve()):
         if place.is_relative_to(root):

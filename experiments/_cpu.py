@@ -1,15 +1,15 @@
-"""What we set in a process so that a CPU computes faster: all of it, and one switch, `cpu_tuning`.
+"""All process settings that make a CPU compute faster, behind one switch, `cpu_tuning`.
 
-    on      the program starts once more with glibc's malloc told to keep memory, in huge pages (Linux, and only where
-            the program is one of our own commands); reductions by jaxlib's newer kernels; steps without dispatch thread
-    off     none of these: the interpreter, malloc and JAX as they come
+    on      the program restarts with glibc's malloc set to keep memory, in huge pages (Linux, and only if the program
+            is one of our own commands); reductions by jaxlib's newer kernels; steps without dispatch thread
+    off     the interpreter, malloc and JAX with default settings
 
-Commands with a config take it as `--config.cpu_tuning=off`, the others as `--cpu_tuning=off`. What the user has set in
-GLIBC_TUNABLES and XLA_FLAGS wins. Measured in BENCHMARKS.md.
+Commands with a config take it as `--config.cpu_tuning=off`, the others as `--cpu_tuning=off`. The user's own settings
+in GLIBC_TUNABLES and XLA_FLAGS win. Measured in BENCHMARKS.md.
 
-**Memory.** A step takes its working memory anew each time and gives it back. Linux hands it out in pages of 4 KB, each
-cleared, at the price of a fault: a sixth of a run of config `cpu`. Pages of 2 MB cost less, and memory that is kept
-costs nothing the next time. glibc reads GLIBC_TUNABLES only when a program starts. We therefore set it and restart the
+**Memory.** Each step allocates its working memory and frees it. Linux provides it in pages of 4 KB and clears each, at
+the cost of a page fault: a sixth of a run of config `cpu`. Pages of 2 MB cost less, and memory that is kept costs
+nothing the next time. glibc reads GLIBC_TUNABLES only when a program starts. We therefore set it and restart the
 interpreter in the same process, once flags and config are read (without JAX) and before any work is done.
 """
 
@@ -29,8 +29,8 @@ from o2t_jax.process import set_variable
 
 CHOICES = ("on", "off")
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
-# Large arrays from the heap, which is not cut back when they are freed. That is the main thread's heap, the only one
-# that can hold them: `start_devices` lets a CPU work there.
+# Large arrays come from the heap, which does not shrink when they are freed. Only the main thread's heap can hold
+# them, so `start_devices` makes a CPU compute in that thread.
 KEPT = ("glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1000000000000")
 _TUNABLES = "GLIBC_TUNABLES"
 _PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -39,7 +39,7 @@ _COMMANDS = (_ROOT / "experiments", _ROOT / "experiments" / "studies", _ROOT / "
 
 
 def prepare(tuning: str) -> None:
-    """Sets what must stand before JAX is imported; does not return where the program restarts.
+    """Makes the settings that must precede the import of JAX; does not return if the program restarts.
 
     Raises:
         UsageError: `tuning` is neither on nor off.
@@ -53,17 +53,17 @@ def prepare(tuning: str) -> None:
 
 
 def start_devices(tuning: str, device: str = "auto", *cluster: Any) -> None:
-    """`systems.devices.start_devices(device, *cluster)`, with what is set before JAX computes.
+    """`systems.devices.start_devices(device, *cluster)`, after the settings that must precede JAX's computations.
 
-    The form of the network's operations is chosen there: off takes the plain one on a CPU as elsewhere.
+    The form of the network's operations is chosen there: with `off` it is the plain one, also on a CPU.
     """
     import jax
 
     from o2t_jax.systems import devices
 
     if tuning != "off":
-        # A step then takes its memory in this thread, whose heap can keep it for the next. On a CPU the loop waits for
-        # each step; what draws the batches ahead are threads.
+        # A step then allocates its memory in this thread, whose heap can keep it for the next. On a CPU the loop waits
+        # for each step; batches are prefetched by other threads.
         jax.config.update("jax_cpu_enable_async_dispatch", False)
     devices.start_devices(device, *cluster, tuned=tuning != "off")
 
@@ -71,8 +71,8 @@ def start_devices(tuning: str, device: str = "auto", *cluster: Any) -> None:
 def is_own_command(main: ModuleType | None, started: Sequence[str]) -> bool:
     """Whether the program is one of our commands: `python -m experiments.X`, `-m benchmarks.X` or the file itself.
 
-    Only that can be started again: a script from standard input is read by then, and what a user's own script, prompt
-    or notebook has done is not to be done twice.
+    Only these can be restarted: a script from standard input has already been read, and the work of a user's own
+    script, prompt or notebook must not be done twice.
 
     Args:
         main: the module `__main__`; started: `sys.orig_argv`.
@@ -80,7 +80,7 @@ def is_own_command(main: ModuleType | None, started: Sequence[str]) -> bool:
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
     if file is None or Path(file).resolve().parent not in _COMMANDS:
         return False
-    # What the interpreter was told to run: another program (a profiler, IPython) may have put our file in its place.
+    # The interpreter's own command line: another program (a profiler, IPython) may have substituted our file.
     words = iter(started[1:])
     for word in words:
         if word in ("-W", "-X", "--check-hash-based-pycs"):
@@ -93,9 +93,9 @@ def is_own_command(main: ModuleType | None, started: Sequence[str]) -> bool:
 
 
 def asking_for_memory(given: str, pages: str) -> str | None:
-    """GLIBC_TUNABLES with our settings beside those `given`, which win; None where there is nothing to add.
+    """GLIBC_TUNABLES with our settings added to those `given`, which win; None if there is nothing to add.
 
-    Args: `pages`, Linux' setting for huge pages: "always [madvise] never" gives them to who asks.
+    Args: `pages`, Linux' setting for huge pages: "always [madvise] never" gives them to programs that request them.
     """
     wanted = KEPT if "[madvise]" not in pages else (HUGE_PAGES, *KEPT)
     missing = [tunable for tunable in wanted if tunable.partition("=")[0] not in given]
@@ -103,7 +103,7 @@ def asking_for_memory(given: str, pages: str) -> str | None:
 
 
 def _restart_with_memory() -> None:
-    """Starts this program once more with malloc's settings, where that helps: Linux, glibc, no debugger."""
+    """Restarts this program with malloc's settings if that helps: Linux, glibc, no debugger."""
     if sys.gettrace() is not None or not is_own_command(sys.modules.get("__main__"), sys.orig_argv):
         return
     try:
@@ -118,14 +118,14 @@ def _restart_with_memory() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    with contextlib.suppress(OSError):  # then without
+    with contextlib.suppress(OSError):  # if it fails, continue without
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _set_compiler_flags() -> None:
-    # jaxlib 0.10 sends convolutions to kernels that are 2.5-3 times slower than Eigen's for weight gradients, and
-    # reductions to ones that are 15 times faster: keep the second half. An unknown flag would end the process, so
-    # check at each upgrade.
+    # jaxlib 0.10 uses kernels for convolutions that are 2.5-3 times slower than Eigen's for weight gradients, and
+    # kernels for reductions that are 15 times faster. We keep only the latter. An unknown flag would end the process,
+    # so check at each upgrade.
     flag = "--xla_cpu_experimental_ynn_fusion_type"
     current = os.environ.get("XLA_FLAGS", "")
     if importlib.metadata.version("jaxlib").startswith("0.10.") and flag not in current:
@@ -134,7 +134,7 @@ def _set_compiler_flags() -> None:
 
 @contextlib.contextmanager
 def default_malloc() -> Iterator[None]:
-    """Programs that start meanwhile have glibc's malloc as it comes, whatever this one has set."""
+    """Programs started inside use glibc's malloc with default settings, whatever this program has set."""
     ours = os.environ.pop(_TUNABLES, None)
     try:
         yield

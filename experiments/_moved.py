@@ -1,4 +1,4 @@
-"""What a command that has moved answers under its old name."""
+"""The message of a command that has moved, printed under its old name."""
 
 from __future__ import annotations
 

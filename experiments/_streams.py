@@ -1,7 +1,7 @@
-"""Standard output and error that may go away while a command works: it goes on without them.
+"""Lets a command continue if its standard output or error becomes unavailable.
 
-The reader of a pipe ends (`| head`, a pager), the terminal is closed, the disk under a log is full, or the command was
-started without them (`>&-`). None of these is a reason to lose what is being computed.
+The reader of a pipe ends (`| head`, a pager), the terminal is closed, the disk of a log file is full, or the command
+was started without them (`>&-`). None of these is a reason to lose the computation.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO)  # nobody reads any more
+_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO)  # there is no reader any more
 
 
 class _Lossy(io.FileIO):
-    """A descriptor that drops what cannot be written; `lost` gains the reason where somebody may want it still."""
+    """A descriptor that drops output it cannot write; adds the reason to `lost` unless the reader has gone."""
 
     def __init__(self, number: int, lost: list[str]):
         super().__init__(number, "w", closefd=False)
@@ -36,9 +36,9 @@ class _Lossy(io.FileIO):
 
 @contextlib.contextmanager
 def lasting_streams() -> Iterator[list[str]]:
-    """`sys.stdout` and `sys.stderr` do not fail inside; a stream that a caller has put in their place is left alone.
+    """Inside, `sys.stdout` and `sys.stderr` do not fail; a stream that a caller has substituted is left unchanged.
 
-    Gives a list, to which is added why a part was lost, where it was not for want of a reader.
+    Yields a list of the reasons why output was lost, other than a missing reader.
     """
     lost: list[str] = []
     before = sys.stdout, sys.stderr
@@ -54,12 +54,12 @@ def lasting_streams() -> Iterator[list[str]]:
 
 
 def _open_descriptors() -> None:
-    """The null device where 0, 1 or 2 are closed: the next file that is opened would take their place."""
+    """Opens the null device if 0, 1 or 2 is closed: otherwise the next opened file would get that number."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
 
 
 def _lasting(stream: Any, number: int, lost: list[str]) -> Any:
@@ -77,6 +77,6 @@ def _lasting(stream: Any, number: int, lost: list[str]) -> Any:
     return io.TextIOWrapper(
         io.BufferedWriter(_Lossy(number, lost)),
         encoding=getattr(stream, "encoding", None) or "utf-8",
-        errors="replace",  # a terminal without UTF-8 is no reason to stop
+        errors="replace",  # a terminal without UTF-8 is not a reason to stop
         line_buffering=terminal or number == 2,
     )

@@ -1,6 +1,6 @@
 """RoomPhys' submission files and its score (Obs2Law-Arena, room part), from their published description.
 
-A file holds one block a problem: `[id]`, `g0 = ...` (m/s^2), `alpha = ...` (m^2/s^2). The score, lower is better, is
+A file holds one block per problem: `[id]`, `g0 = ...` (m/s^2), `alpha = ...` (m^2/s^2). The score, lower is better, is
 0.7 mean over z in {0, 0.1 .. 20 m} of |g_found - g_true| + 0.3 (|dg0| / |g0| + |dalpha| / max(|alpha|, 0.1)).
 """
 
@@ -28,14 +28,14 @@ def beside(out: Path) -> Path:
 
 def write(path: Path, laws: Mapping[str, Law], what: str) -> None:
     """A submission of (g0, alpha) by problem id; `what` goes into the comment at its top."""
-    # No comment behind a value: the benchmark's reader takes it for a part of the number.
+    # No comment after a value: the benchmark's reader would parse it as part of the number.
     blocks = [f"[{name}]\ng0 = {g0:.6f}\nalpha = {alpha:.6f}\n" for name, (g0, alpha) in laws.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([f"# {what}\n", *blocks]))
 
 
 def read(path: Path) -> dict[str, dict[str, float]]:
-    """Problem id -> what is given of g0 and alpha, read as the benchmark does: a value that is no number is missing."""
+    """Problem id -> the given ones of g0 and alpha. As in the benchmark, a value that is not a number is missing."""
     found: dict[str, dict[str, float]] = {}
     block = None
     for line in map(str.strip, _text(path, "submission").splitlines()):
@@ -54,19 +54,19 @@ def read(path: Path) -> dict[str, dict[str, float]]:
 
 
 def read_key(path: Path) -> tuple[str, Law]:
-    """Problem id and true (g0, alpha) of a published answer key. Raises: UsageError, which quotes nothing of it."""
+    """Problem id and true (g0, alpha) of a published answer key. Raises: UsageError, which does not quote the key."""
     text = _text(path, "--score")
     name = re.search(r"^\s*Function ID\s*:\s*(\w+)\s*$", text, re.MULTILINE)
     law = _KEY.search(text)
     if name is None or law is None:
         raise UsageError(
-            f"--score={path}: no answer key: it needs the lines 'Function ID : ...' and 'Gravity : g(z) = ...'"
+            f"--score={path}: not an answer key: it needs the lines 'Function ID : ...' and 'Gravity : g(z) = ...'"
         )
     return name.group(1), (float(law.group(1)), float(law.group(2)))
 
 
 def score(found: Mapping[str, float], truth: Law) -> float:
-    """The benchmark's score of one problem; `MISSING` where g0 or alpha is missing."""
+    """The benchmark's score of one problem; `MISSING` if g0 or alpha is missing."""
     if not {"g0", "alpha"} <= set(found):
         return MISSING
     delta_g0, delta_alpha = found["g0"] - truth[0], found["alpha"] - truth[1]
@@ -76,7 +76,7 @@ def score(found: Mapping[str, float], truth: Law) -> float:
 
 
 def score_file(path: Path, keys: Sequence[Path]) -> dict[str, float]:
-    """Score of each key's problem in a submission, and their `mean`. The truth itself is not told."""
+    """Score of each key's problem in a submission, and their `mean`. The truth itself is not revealed."""
     laws = read(path)
     scores = {name: score(laws.get(name, {}), truth) for name, truth in map(read_key, keys)}
     return {**scores, "mean": float(np.mean(list(scores.values())))}

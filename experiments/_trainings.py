@@ -1,6 +1,6 @@
 """Trainings that a command starts, each in a process of its own: they are asked to end when the command is.
 
-A training that outlived its command would go on unseen, and the same command typed again would find its folder taken.
+A training that outlives its command would continue unnoticed and lock its folder against the same command.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ A = TypeVar("A")
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked the command to end, and no training runs any more."""
+    """A signal asked the command to end, and no training is running any more."""
 
     def __init__(self, signum: int):
         super().__init__(signal.Signals(signum).name)
@@ -42,7 +42,7 @@ class _Running:
         again, self.signum = self.signum is not None, self.signum or signum
         if not self.processes:
             raise Stopped(signum)
-        # SIGTERM as often as it comes is one request; the terminal has sent its Ctrl-C to the trainings itself.
+        # Repeated SIGTERMs are one request; the terminal itself has sent Ctrl-C to the trainings.
         for process in list(self.processes):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT if again and signum == signal.SIGINT else signal.SIGTERM)
@@ -52,7 +52,7 @@ _running = _Running()
 
 
 def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
-    """A command that starts trainings: a signal is handed on to them, waited for, and ends the command."""
+    """Wraps a command that starts trainings: a signal is passed on to them; when they have ended, the command ends."""
 
     @functools.wraps(main)
     def run(arguments: A) -> int:
@@ -65,7 +65,7 @@ def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
         try:
             return main(arguments)
         except Stopped as stopped:
-            print(f"stopped by {stopped}: what was trained is saved, the same command goes on", flush=True)
+            print(f"stopped by {stopped}: trainings are saved, run the same command again to resume", flush=True)
             return 128 + stopped.signum
         finally:
             for signum, handler in before.items():
@@ -75,7 +75,7 @@ def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
 
 
 def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
-    """Runs experiments.train with its output added to `log`; exit code, and why it failed or what it printed last.
+    """Runs experiments.train with its output appended to `log`; returns exit code, and error or last line printed.
 
     Raises:
         Stopped: the command was asked to end meanwhile.
@@ -83,7 +83,7 @@ def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
     running = _running
     if running.signum is not None:
         raise Stopped(running.signum)
-    with log.open("ab") as file:  # another process may write there still: what it wrote stays
+    with log.open("ab") as file:  # another process may still write there: its output is kept
         begin = file.seek(0, 2)
         process = subprocess.Popen(
             [*COMMAND, *arguments],
@@ -93,7 +93,7 @@ def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
             env=user_environment(),
         )
         running.processes.add(process)
-        if running.signum is not None:  # it came between
+        if running.signum is not None:  # it arrived in between
             process.terminate()
         code = process.wait()
         running.processes.discard(process)

@@ -1,4 +1,4 @@
-"""Moved to experiments.studies.ablations; this name answers with one line."""
+"""Moved to experiments.studies.ablations; the old name prints one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from experiments._moved import moved_to
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Says where the command is; returns 2."""
+    """Prints the new name of the command; returns 2."""
     return moved_to("experiments.studies.ablations")
 
 

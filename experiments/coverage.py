@@ -1,4 +1,4 @@
-"""Moved to experiments.studies.interval_coverage; this name answers with one line."""
+"""Moved to experiments.studies.interval_coverage; the old name prints one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from experiments._moved import moved_to
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Says where the command is; returns 2."""
+    """Prints the new name of the command; returns 2."""
     return moved_to("experiments.studies.interval_coverage")
 
 

@@ -1,9 +1,9 @@
 """Measures a run on its held-out set: python -m experiments.evaluate --workdir=DIR [--step=STEP] [--json=FILE|-]
 
-Prints the system's tables (for O2T: picture and ball errors per mode and n beside rows that do nothing; the measures
-are defined in o2t_jax/evaluation/o2t/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
-DIR/evaluation/. The JSON holds every scalar, table and curve. With --json=- standard output is the JSON alone, and the
-rest goes to standard error.
+Prints the system's tables (for O2T: picture and ball errors per mode and n, with do-nothing baselines; the measures are
+defined in o2t_jax/evaluation/o2t/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
+DIR/evaluation/. The JSON holds every scalar, table and curve. With --json=- only the JSON goes to standard output, and
+the rest to standard error.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("workdir", None, "the run's folder", flag_values=values)
-    flags.DEFINE_string(
-        "step", None, "a step that was kept, 'latest' or 'best'; latest if left out", flag_values=values
-    )
+    flags.DEFINE_string("step", None, "a kept step, 'latest' or 'best'; latest if left out", flag_values=values)
     flags.DEFINE_string("json", None, "file for all numbers; - is standard output", flag_values=values)
     flags.DEFINE_string("device", "auto", "auto, cpu, gpu, cuda, rocm, tpu or mps", flag_values=values)
 

@@ -1,7 +1,7 @@
 """Reads the law from a run: python -m experiments.law --workdir=DIR [--step=STEP] [--json=FILE|-] [--plot=FILE]
 
-Prints g0, alpha, the curve g(z) over the heights that training met, and how well each form fits it; plots g0 over
-training and g(z). With --json=- standard output is the JSON alone, and the rest goes to standard error.
+Prints g0, alpha, the curve g(z) over the heights visited in training, and how well each form fits it; plots g0 over
+training and g(z). With --json=- only the JSON goes to standard output, and the rest to standard error.
 The numbers are those saved with the checkpoint; --recompute reads them from the weights again and compares.
 """
 
@@ -19,7 +19,7 @@ from o2t_jax.errors import UsageError
 if TYPE_CHECKING:
     from o2t_jax.training.checkpoint import Opened
 
-# A step's own g0 is logged while training, the read-out's with every checkpoint.
+# The step's own g0 is logged during training, the read-out's with every checkpoint.
 HISTORY = ("train/g0", "law/g0_weight", "law/g0")
 
 
@@ -29,26 +29,26 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def show_law(arguments: _cli.Arguments) -> int:
-    """Reads, prints, plots and writes as the arguments say."""
+    """Reads, prints, plots and writes the law."""
     values = arguments.flags
     workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.o2t.law import LAW_KEYS, format_law
     from o2t_jax.evaluation.o2t.plots import history_of, plot_law
-    from o2t_jax.evaluation.writers.console import tell, text_stream
+    from o2t_jax.evaluation.writers.console import report, text_stream
     from o2t_jax.training.checkpoint import open_workdir
     from o2t_jax.training.metrics import read_metrics
 
-    # A few numbers: no device is worth waiting for, and the run's own may not be there.
+    # Only a few numbers: no device is worth waiting for, and the run's own may not exist here.
     _cpu.start_devices(arguments.cpu_tuning, "cpu")
     opened = open_workdir(workdir, values.step)
     law = opened.meta["readouts"].get("law")
     if law is None or not set(LAW_KEYS) <= set(law):
         raise UsageError(f"{workdir} is a run of system {opened.config.system!r}, which reads out no law g(z)")
     if opened.config.get("seeds", 1) > 1:
-        raise UsageError(f"{workdir} holds {opened.config.seeds} seeds side by side: this command reads one law")
+        raise UsageError(f"{workdir} holds {opened.config.seeds} seeds: this command reads one law")
     if values.recompute:
         law = _recomputed(opened, law)
-    tell(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
+    report(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
     plot = Path(values.plot) if values.plot else workdir / "law.png"
     try:
         plot_law(history_of(read_metrics(workdir), HISTORY), law, plot, _truth(workdir))
@@ -59,7 +59,7 @@ def show_law(arguments: _cli.Arguments) -> int:
 
 
 def _recomputed(opened: Opened, saved: dict[str, Any]) -> dict[str, Any]:
-    """The read-out of the checkpoint's weights. Raises UsageError where it is not what was saved with them."""
+    """The read-out of the checkpoint's weights. Raises UsageError if it differs from the saved one."""
     import numpy as np
 
     from o2t_jax.systems.base import build_system
@@ -69,14 +69,14 @@ def _recomputed(opened: Opened, saved: dict[str, Any]) -> dict[str, Any]:
         new, old = (np.asarray(x[key], np.float64) for x in (law, saved))
         if new.shape != old.shape or not np.allclose(new, old, rtol=1e-4, atol=1e-4, equal_nan=True):
             raise UsageError(
-                f"{key} of the weights is not what step {opened.step} saved as its law: the code has changed since, or "
-                "the checkpoint is damaged; read it without --recompute to see the saved one"
+                f"{key} of the weights differs from the law saved at step {opened.step}: the code has changed "
+                "since, or the checkpoint is damaged; leave out --recompute to see the saved law"
             )
     return law
 
 
 def _truth(workdir: Path) -> Any:
-    """The world's own law, for the plot's dashed line; None where the run's world keeps it secret."""
+    """The world's own law, for the plot's dashed line; None if the run's world does not reveal it."""
     from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.training.workdir import TRUTH, read_json
 
@@ -87,9 +87,7 @@ def _truth(workdir: Path) -> Any:
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("workdir", None, "the run's folder", flag_values=values)
-    flags.DEFINE_string(
-        "step", None, "a step that was kept, 'latest' or 'best'; latest if left out", flag_values=values
-    )
+    flags.DEFINE_string("step", None, "a kept step, 'latest' or 'best'; latest if left out", flag_values=values)
     flags.DEFINE_string("json", None, "file for the read-out; - is standard output", flag_values=values)
     flags.DEFINE_boolean(
         "recompute", False, "read the law from the weights again and compare with the saved one", flag_values=values

@@ -1,8 +1,8 @@
 """A page about a run: python -m experiments.report --workdir=DIR [--workdir=DIR2 ...] [--out=FILE]
 
-One HTML file that needs no network and no other file: read-outs beside the truth, results beside their baselines,
-curves, predictions, films that play, losses, timings, config, versions, the command. Several runs share a page and a
-table. A run that goes on is shown as far as it is. Example:
+One HTML file that needs no network and no other file: read-outs with the truth, results with their baselines, curves,
+predictions, films, losses, timings, config, versions, the command. Several runs share a page and a table. An unfinished
+run is shown up to its current state. Example:
 
 python -m experiments.report --workdir=runs/cpu-1a2b3c4d --out=report.html
 """
@@ -35,13 +35,13 @@ def make_report(arguments: _cli.Arguments) -> int:
     """Reads the runs and writes the page."""
     values = arguments.flags
     if not values.workdir:
-        raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d, once or more")
+        raise UsageError("--workdir is missing: give the folders of one or more runs, such as runs/cpu-1a2b3c4d")
     if len(values.workdir) > 1 and not values.out:
         raise UsageError("--out is missing: several runs need a file for their page, such as --out=report.html")
     workdirs = [Path(folder) for folder in values.workdir]
     for workdir in workdirs:
         if not (workdir / folders.CONFIG).is_file():
-            raise UsageError(f"--workdir={workdir} holds no run: {folders.CONFIG} is missing there")
+            raise UsageError(f"--workdir={workdir} holds no run: {folders.CONFIG} is missing")
     out = Path(values.out) if values.out else workdirs[0] / DEFAULT_OUT
     if not out.parent.is_dir():
         raise UsageError(f"--out={out} cannot be written: there is no folder {out.parent}")
@@ -56,7 +56,7 @@ def make_report(arguments: _cli.Arguments) -> int:
 
 
 def read_run(workdir: Path) -> RunRecord:
-    """All that a run's folder holds. Raises: UsageError where a file is damaged."""
+    """The contents of a run's folder. Raises: UsageError if a file is damaged."""
     from experiments.law import _truth as truth_curve
     from o2t_jax.evaluation.writers.folder import read_index
     from o2t_jax.evaluation.writers.run_record import RunRecord
@@ -83,14 +83,14 @@ def read_run(workdir: Path) -> RunRecord:
 
 
 def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
-    """Read-outs by name, of the finished run or else of its last checkpoint; and what is wrong with that."""
+    """Read-outs by name, of the finished run or else of its last checkpoint; and error messages."""
     source, notes = result, []
     if source is None and folders.saved_steps(workdir):
         from o2t_jax.training.checkpoint import find_step, read_meta
 
         try:
             source = read_meta(find_step(workdir))
-        except (UsageError, OSError) as error:  # a run that goes on may have just removed it
+        except (UsageError, OSError) as error:  # a running training may have just removed it
             notes.append(str(error))
     if source is None:
         return {}, notes
@@ -99,7 +99,7 @@ def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, A
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_multi_string("workdir", None, "a run's folder; several times for several runs", flag_values=values)
+    flags.DEFINE_multi_string("workdir", None, "a run's folder; can be repeated", flag_values=values)
     flags.DEFINE_string("out", None, f"the file to write; DIR/{DEFAULT_OUT} if left out", flag_values=values)
 
 

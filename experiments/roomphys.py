@@ -1,13 +1,13 @@
-"""From modules that draw RoomPhys' room to submission files: trains on each, reads its law, refines it, scores.
+"""From modules that draw RoomPhys' room to submission files: trains on each, reads and refines its law, scores it.
 
 python -m experiments.roomphys --module=render_scene_a1e.py --module_python=PYTHON3.12 --out=submit.txt --score=KEYFILE
 python -m experiments.roomphys --worlds=9.5:8,9.2:-3 --draw=3 --out=submit.txt
 
---module may be given several times. --worlds and --draw take this project's own `room` instead, with laws named or
-drawn at run time (as by experiments.studies.worlds), to try the whole way. FILE gets the refined laws, FILE with
--weights in its name the laws in the weights: two answers, never mixed.
+--module may be given several times. --worlds and --draw use this project's own `room` instead, with given or randomly
+drawn laws (as in experiments.studies.worlds), to try the whole procedure. FILE gets the refined laws, FILE with
+-weights in its name the laws in the weights. These two answers are never mixed.
 Each module is trained in a process of its own in FILE.runs (--runs), with one JSON each; finished ones are skipped.
---score alone scores what is there; more --config.FIELD=VALUE apply to all runs. See docs/roomphys.md.
+--score alone scores existing files. Further --config.FIELD=VALUE apply to all runs. For details see docs/roomphys.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OURS = ("module", "module_python", "world", "scene")
 
 
 class Problem(NamedTuple):
-    """One world to find the law of: its id, its own config arguments, and the true law where it is ours."""
+    """One world whose law is to be found: its id, its own config arguments, and the true law if the world is ours."""
 
     name: str
     arguments: tuple[str, ...]
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_roomphys(arguments: _cli.Arguments) -> int:
-    """Finds what is not found yet, writes both submissions, prints the table and the scores."""
+    """Finds the missing laws, writes both submissions, prints the table and the scores."""
     values = arguments.flags
     if not values.out:
         raise UsageError("--out is missing: give the submission file to write, such as --out=submit.txt")
@@ -71,7 +71,7 @@ def run_roomphys(arguments: _cli.Arguments) -> int:
 
 
 def _find_all(arguments: _cli.Arguments, out: Path) -> int:
-    """Both submissions and the table; returns how many problems have no law."""
+    """Writes both submissions and the table; returns how many problems have no law."""
     values = arguments.flags
     folder = Path(values.runs) if values.runs else out.with_name(f"{out.name}.runs")
     common = _checked(arguments)
@@ -81,7 +81,7 @@ def _find_all(arguments: _cli.Arguments, out: Path) -> int:
     for problem in problems:
         records[problem.name] = record = _find(problem, common, (values.refine_setups, values.zooms), folder)
         rows.append(_row(record, problem.truth))
-        _write(out, records)  # after each: an hour's work is not lost to what comes next
+        _write(out, records)  # after each problem, so that a later failure does not lose an hour's work
         (folder / "table.txt").write_text(sweep.as_text(rows) + "\n")
     print(sweep.as_text(rows))
     for record in records.values():
@@ -93,7 +93,7 @@ def _find_all(arguments: _cli.Arguments, out: Path) -> int:
 
 
 def _checked(arguments: _cli.Arguments) -> list[str]:
-    """The config arguments common to all runs, refused where the command sets them itself."""
+    """The config arguments common to all runs. Refuses those that the command sets itself."""
     config = arguments.config
     assert config is not None
     if config.get("sampler") != "flights" or config.get("gauge") != "camera":
@@ -102,7 +102,7 @@ def _checked(arguments: _cli.Arguments) -> list[str]:
         )
     check_hyperbolic(config)
     if not config.num_setups and not arguments.flags.refine_setups:
-        raise UsageError("num_setups=0: set --config.num_setups, or --refine_setups, for the flights to refine with")
+        raise UsageError("num_setups=0: set --config.num_setups or --refine_setups, to have flights to refine with")
     common = _cli.config_overrides(list(arguments.argv))
     for item in common:
         field = item.lstrip("-").partition("=")[0].removeprefix("config.").partition(".")[0]
@@ -123,7 +123,7 @@ def _problems(values: Any, folder: Path) -> list[Problem]:
 
     problems: dict[str, Problem] = {}
     for module in values.module:
-        # Loaded once in a process of its own, muted: what cannot work ends the command before any training.
+        # Loaded once in a process of its own, muted: an unusable module ends the command before any training.
         with PluginRenderer(module, values.module_python or None) as renderer:
             name, content = renderer.scene_id, renderer.module_sha256
         if name in problems:
@@ -138,12 +138,12 @@ def _python(values: Any) -> list[str]:
 
 
 def _find(problem: Problem, common: list[str], effort: tuple[int, int], folder: Path) -> dict[str, Any]:
-    """The record of a problem: read back where it is finished with the same arguments and module, else made.
+    """The record of a problem: read from its file if finished with the same arguments and module, else made.
 
     Args: `effort` of the refinement: setups and close-ups, as for `read_and_refine`.
     """
     path = folder / f"{problem.name}.json"
-    # A module that changed under the same name must not go on with the old one's network.
+    # A changed module of the same name must not continue with the old one's network.
     trained = _digest([*common, *problem.arguments, problem.identity])
     digest = _digest([trained, *map(str, effort)])
     earlier: dict[str, Any] = folders.read_json(path) if path.exists() else {}
@@ -153,11 +153,11 @@ def _find(problem: Problem, common: list[str], effort: tuple[int, int], folder: 
     workdir = folder / f"{problem.name}-{trained[:8]}"
     record: dict[str, Any] = {"id": problem.name, "asked": digest, "trained": trained, "weights": None, "refined": None}
     record["error"] = None
-    record["describe"] = False  # the benchmark allows its use; nothing here calls it
+    record["describe"] = False  # the benchmark allows its use, but nothing here calls it
     print(f"{problem.name}: training", flush=True)
     started = time.monotonic()
     code, error = sweep.launch([*common, *problem.arguments, f"--workdir={workdir}"], folder / f"{problem.name}.log")
-    before = earlier["train_minutes"] if earlier.get("trained") == trained else 0.0  # training that is gone on with
+    before = earlier["train_minutes"] if earlier.get("trained") == trained else 0.0  # continued training
     record["train_minutes"] = before + (time.monotonic() - started) / 60.0
     if code:
         record["error"] = f"training failed: {error}"
@@ -166,7 +166,7 @@ def _find(problem: Problem, common: list[str], effort: tuple[int, int], folder: 
         started = time.monotonic()
         try:
             record |= read_and_refine(workdir, *effort)
-        except UsageError as failure:  # such as a law that is not finite: the other modules' turn is not lost
+        except UsageError as failure:  # such as a law that is not finite: the other modules still run
             record["error"] = str(failure)
         record["refine_minutes"] = (time.monotonic() - started) / 60.0
     folders.write_json(path, record)
@@ -179,7 +179,7 @@ def _digest(parts: list[str]) -> str:
 
 def _write(out: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
     for path, key, what in (
-        (out, "refined", "Laws refined by bundle adjustment of what the trained networks measured"),
+        (out, "refined", "Laws refined by bundle adjustment of the trained networks' measurements"),
         (_submission.beside(out), "weights", "Laws read from the networks' weights"),
     ):
         laws = {name: (r[key]["g0"], r[key]["alpha"]) for name, r in records.items() if r[key] is not None}
@@ -187,7 +187,7 @@ def _write(out: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[str, Any]:
-    """One line of the table; scores only where the law is ours and known."""
+    """One line of the table; with scores only if the law is ours and known."""
     weights, refined = record["weights"], record["refined"]
     row: dict[str, Any] = {"id": record["id"], "status": "failed" if refined is None else "finished"}
     if weights is not None:
@@ -209,14 +209,14 @@ def _row(record: Mapping[str, Any], truth: tuple[float, float] | None) -> dict[s
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_multi_string("module", [], "a module with render_scene_<id>; may be repeated", flag_values=values)
+    flags.DEFINE_multi_string("module", [], "a module with render_scene_<id>; can be repeated", flag_values=values)
     flags.DEFINE_string("module_python", "", "interpreter the modules run under; empty: this one", flag_values=values)
     define_worlds(values, low=9.0, high=10.0, alpha=10.0)
     flags.DEFINE_string("out", None, "submission file of the refined laws", flag_values=values)
     flags.DEFINE_string("runs", None, "folder of the runs; FILE.runs if left out", flag_values=values)
-    flags.DEFINE_multi_string("score", [], "an answer key to score with; may be repeated", flag_values=values)
+    flags.DEFINE_multi_string("score", [], "an answer key to score with; can be repeated", flag_values=values)
     flags.DEFINE_integer(
-        "zooms", MOST_CLOSE_UPS, "close-ups a world at most; 0: none", lower_bound=0, flag_values=values
+        "zooms", MOST_CLOSE_UPS, "most close-ups per world; 0: none", lower_bound=0, flag_values=values
     )
     flags.DEFINE_integer(
         "refine_setups", 0, "setups to refine with; 0: those of the training", lower_bound=0, flag_values=values

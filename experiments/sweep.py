@@ -1,10 +1,10 @@
-"""Trains every combination of fields, several seeds each, and puts the results into one table.
+"""Trains every combination of fields, several seeds each, and writes the results to one table.
 
 python -m experiments.sweep --config=FILE --fields="lr=1e-4,3e-4;base_ch=8,16" --seeds=3 --out=DIR
 
-Each run is a process of its own (experiments.train) in DIR/<fields>-seed<n>, its outcome one DIR/<fields>-seed<n>.json.
-The same command again skips the finished ones and resumes the others. More --config.FIELD=VALUE apply to all runs.
-Ends with exit code 1 if a run failed; the table says which and why.
+Each run is a process of its own (experiments.train) in DIR/<fields>-seed<n>, its result one DIR/<fields>-seed<n>.json.
+The same command again skips finished runs and resumes the others. Further --config.FIELD=VALUE apply to all runs.
+Ends with exit code 1 if a run failed; the output names the failed runs and their errors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from o2t_jax.training import workdir as folders
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training: which fields differ from the config, its seed, and the command's config arguments."""
+    """One training: the fields that differ from the config, its seed, and the command's config arguments."""
 
     name: str
     fields: Mapping[str, str]
@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def sweep(arguments: _cli.Arguments) -> int:
-    """Runs what is not finished, then writes and prints the table."""
+    """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
     if not values.out:
-        raise UsageError("--out is missing: give the folder that the runs and the table go to")
+        raise UsageError("--out is missing: give the folder for the runs and the table")
     if values.seeds < 1 or values.jobs < 1:
         raise UsageError(f"--seeds={values.seeds} and --jobs={values.jobs} must be at least 1")
     out = Path(values.out)
@@ -96,7 +96,7 @@ def parse_fields(text: str) -> dict[str, list[str]]:
 
 
 def finish_run(run: Run, out: Path) -> dict[str, Any]:
-    """The record of a run: read back if it is finished with the same arguments, else made by training."""
+    """The record of a run: read from its file if finished with the same arguments, else made by training."""
     path = out / f"{run.name}.json"
     if path.exists():
         record = folders.read_json(path)
@@ -121,7 +121,7 @@ def finish_run(run: Run, out: Path) -> dict[str, Any]:
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row a run, then a row a combination with mean and deviation over its seeds (where it has several)."""
+    """A row per run, then rows of mean and deviation over the seeds of each combination that has several."""
     rows = [
         {**record["fields"], "seed": str(record["seed"]), "status": record["status"], **_numbers(record["result"])}
         for record in records
@@ -142,7 +142,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _numbers(result: Mapping[str, Any] | None) -> dict[str, float]:
-    """The finite scalars of a result, under the names that they are logged by."""
+    """The finite scalars of a result, under the names by which they are logged."""
     if not result:
         return {}
     law = {f"law/{name}": value for name, value in (result["readouts"].get("law") or {}).items()}

@@ -1,7 +1,7 @@
 """Trains a system: python -m experiments.train [--config=FILE] [--config.FIELD=VALUE] [--workdir=DIR]
 
-The same command again goes on from the last checkpoint. Ctrl-C saves and leaves.
-Several machines: give each --coordinator=HOST:PORT --num_processes=N --process_id=I and a workdir that all can reach.
+The same command again resumes from the last checkpoint. Ctrl-C saves and exits.
+Several machines: give each --coordinator=HOST:PORT --num_processes=N --process_id=I and a workdir that all can access.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(arguments: _cli.Arguments) -> int:
-    """Trains as the arguments say."""
+    """Trains a system according to the arguments."""
     config, values = arguments.config, arguments.flags
     assert config is not None and arguments.config_name is not None
     validate(config)
@@ -64,8 +64,8 @@ def _define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     for name, env, text in (
-        ("num_processes", "JAX_NUM_PROCESSES", "several processes: how many"),
-        ("process_id", "JAX_PROCESS_ID", "several processes: which one this is, from 0"),
+        ("num_processes", "JAX_NUM_PROCESSES", "several processes: their number"),
+        ("process_id", "JAX_PROCESS_ID", "several processes: index of this one, from 0"),
     ):
         flags.DEFINE_integer(name, from_env(env), text, flag_values=values)
 

@@ -29,4 +29,4 @@ def test_the_summary_counts_seeds() -> None:
         {"variant": "recipe", "world": "3.71", "seed": seed, "status": "finished", "mean_g_error_%": error}
         for seed, error in enumerate((1.0, -3.0))
     ]
-    assert "-1.00% in the mean,    3.00% at worst of 2" in ablations.summary(rows)
+    assert "mean    -1.00%, largest    3.00%, 2 runs" in ablations.summary(rows)

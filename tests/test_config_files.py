@@ -86,7 +86,7 @@ MISTAKES = {
         "def get_config():\n    return ConfigDict({'system': 'o2t', 'train_steps': 1})\n",
         "the config lacks seed, batch, lr, init_from, ",
     ),
-    "none_at_all": ("from ml_collections import ConfigDict\nget_config = ConfigDict\n", "the config lacks system"),
+    "none_at_all": ("from ml_collections import ConfigDict\nget_config = ConfigDict\n", "lacks the field system"),
     "assigned_type": (f"{SMOKE}    config.batch = 'four'\n    return config\n", "line 4: TypeError"),
     "locked": (f"{SMOKE}    config.lock()\n    config.bacth = 3\n    return config\n", "line 5: AttributeError"),
     "fails": (f"{SMOKE}    1 / 0\n", "line 4: ZeroDivisionError: division by zero"),

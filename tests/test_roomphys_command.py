@@ -202,7 +202,7 @@ def test_score_alone_scores_both_files_and_tells_no_truth(tmp_path, capsys):
         (("--out=x.txt", "--worlds=9", "--module=y.py"), "both given"),
         (("--out=x.txt", "--module=nowhere.py"), "no such file"),
         (("--out=x.txt", "--score=nowhere.txt"), "cannot be read"),
-        (("--out=x.txt", "--score=pyproject.toml"), "no answer key"),
+        (("--out=x.txt", "--score=pyproject.toml"), "not an answer key"),
         (("--out=x.txt", "--worlds=9", "--config=cpu"), "needs sampler=flights"),
         (("--out=x.txt", "--worlds=9", "--config.world.g0=3"), "set by this command itself"),
         (("--out=x.txt", "--worlds=9", "--config.num_setups=0"), "num_setups=0"),

@@ -39,7 +39,7 @@ sys.exit(_cli.run(main, doc="", define=lambda values: None, with_config=False))
         (">&- 2>&- <&-", 0, ""),
         ("2>&1 | true", 0, ""),
         ("> all", 0, "to the end\n"),
-        ("> /dev/full", 1, "to the end\nerror: a part of what was printed is lost (No space left on device)\n"),
+        ("> /dev/full", 1, "to the end\nerror: a part of the output is lost (No space left on device)\n"),
     ],
 )
 def test_output_may_go_away(tmp_path, where, code, error):

@@ -1,1 +1,1 @@
-"""The same networks written in other libraries, to measure ours against; nothing outside `benchmarks` needs them."""
+"""The same networks in other libraries, for comparison with ours; nothing outside `benchmarks` needs them."""

@@ -1,4 +1,4 @@
-"""Our step and PyTorch's, turn by turn in one run."""
+"""Our step and PyTorch's, interleaved in one run."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ COLUMNS = {
 }
 # Relative; float32 sums in another order.
 LOSS_TOLERANCE = 1e-4
-# Steps of a turn, of which the first is not counted: while the others have theirs, a virtual machine may take back the
-# memory that our step frees and theirs keeps, and it costs up to two seconds to be given it again. A run never pauses.
+# Steps of a turn, the first of which is not counted. During the others' turns a virtual machine may reclaim the memory
+# that our step frees (PyTorch's keeps its memory), and getting it again takes up to two seconds. A run never pauses.
 STEPS = 4
 
 
 def random_params(shapes: Any) -> Any:
-    """Weights of `shapes`, as Flax would draw them but none at zero, so that an error anywhere reaches the loss."""
+    """Weights of `shapes`, drawn as by Flax but none zero, so that an error anywhere reaches the loss."""
     rng = np.random.default_rng(0)
 
     def fill(path: Any, x: Any) -> np.ndarray:
@@ -54,11 +54,11 @@ def compare(
 ) -> dict[str, Any]:
     """One row: medians and spreads of our compiled `step` and of PyTorch in both layouts, `repeats` turns each.
 
-    PyTorch has our program's settings for malloc, or glibc's with `own_malloc`.
+    PyTorch uses our program's settings for malloc, or glibc's default settings with `own_malloc`.
 
-    `params` are those of `state`. Our memory is the compiler's, beside arguments; PyTorch's is its process' peak beyond
-    what it holds before the first step (so it includes gradients and Adam's moments). Raises RuntimeError where the
-    losses of the first two steps differ: two networks that do not agree are not compared.
+    `params` are those of `state`. Our memory is the compiler's figure, without arguments. PyTorch's is the peak of its
+    process minus the memory before the first step (so it includes gradients and Adam's moments). Raises RuntimeError if
+    the losses of the first two steps differ: two networks that do not agree are not compared.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     fields = {field: config[field] for field in FIELDS} | {"threads": cores}
@@ -93,7 +93,7 @@ def compare(
         for process in processes:
             process.terminate()
             process.join()
-    # Of the first two steps: later ones drift apart, Adam divides by what starts near zero.
+    # Only of the first two steps: later ones drift apart, since Adam divides by numbers that start near zero.
     ours = np.asarray(losses["ours"][:2])
     difference = float(max(np.max(np.abs(losses[layout][:2] - ours) / np.abs(ours)) for layout in LAYOUTS))
     if not difference <= LOSS_TOLERANCE:
@@ -106,7 +106,7 @@ def compare(
         "base_ch": config.base_ch,
         "batch": config.batch,
         "ratio_to_pytorch": float(min(np.median(kept[layout]) for layout in LAYOUTS) / np.median(kept["ours"])),
-        # Other work on the machine only adds time: the fastest steps are the least disturbed.
+        # Other load on the machine only adds time: the fastest steps are the least disturbed.
         "ratio_of_fastest": float(min(kept[layout].min() for layout in LAYOUTS) / kept["ours"].min()),
         "loss": losses["ours"][0],
         "ours_mb": (analysis.temp_size_in_bytes if analysis else float("nan")) / 1e6,

@@ -1,4 +1,4 @@
-"""The free-gauge O2T network, its loss and its optimiser in PyTorch, as one would write them there.
+"""The free-gauge O2T network, its loss and its optimiser in idiomatic PyTorch.
 
 Same layers and sizes as `o2t_jax.models` in config `seed`; `transfer.load` puts our parameters into it. Maps are
 [B, C, H, W], in PyTorch's contiguous or channels_last layout. Needs `pip install .[bench]`.
@@ -22,7 +22,7 @@ from o2t_jax.models.ops import GREY, INPUT_CHANNELS, NUM_INPUTS
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Eight groups, fewer where the channels do not divide; epsilon as in Flax."""
+    """Eight groups, or fewer if 8 does not divide the channels; epsilon as in Flax."""
     return nn.GroupNorm(math.gcd(GROUPS, channels), channels, eps=1e-6)
 
 
@@ -136,7 +136,7 @@ class Decoder(nn.Module):
 
 
 class PhysLayer(nn.Module):
-    """Both branches in the rotated latent, each sample its own number of steps."""
+    """Both branches in the rotated latent, with a number of steps per sample."""
 
     mask: Tensor
 
@@ -206,7 +206,7 @@ class O2TTorch(nn.Module):
 
 
 def picture_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """0.7 MSE + 0.3 L1, rounded off as ours is."""
+    """0.7 MSE + 0.3 L1, smoothed as ours."""
     absolute = F.huber_loss(prediction, target, delta=HALF_GREY) / HALF_GREY
     return MSE_SHARE * F.mse_loss(prediction, target) + L1_SHARE * absolute
 

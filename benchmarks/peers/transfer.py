@@ -13,7 +13,7 @@ from benchmarks.peers.o2t_torch import Attention, O2TTorch, ResBlock
 
 
 def load(model: O2TTorch, params: Mapping[str, Any]) -> None:
-    """Copies `params` (of `O2TModel`, gauge `free`) into `model`; raises ValueError where a weight is left over."""
+    """Copies `params` (of `O2TModel`, gauge `free`) into `model`; raises ValueError if a weight is left over."""
     used = 0
 
     def put(target: torch.Tensor, value: Any) -> None:

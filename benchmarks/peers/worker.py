@@ -1,4 +1,4 @@
-"""The PyTorch network in a process of its own: steps on demand, so that its time and memory are its own."""
+"""The PyTorch network in a separate process that makes steps on demand, so that its time and memory are separate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAYOUTS = ("contiguous", "channels_last")
 
 
 def resident_mb(field: str) -> float:
-    """`VmRSS` (now) or `VmHWM` (peak) of this process, MB; where there is no /proc the peak for both."""
+    """`VmRSS` (now) or `VmHWM` (peak) of this process, MB; without /proc the peak for both."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
@@ -26,9 +26,9 @@ def resident_mb(field: str) -> float:
 def serve(
     pipe: Connection, layout: str, fields: Mapping[str, Any], params: Any, batch: Mapping[str, np.ndarray]
 ) -> None:
-    """Builds the network of config `fields`, then for each number received takes as many steps.
+    """Builds the network of config `fields`, then for each number received makes as many steps.
 
-    Answers (seconds of each, loss before each, MB that steps so far needed beyond network and batch).
+    Replies (seconds of each, loss before each, MB that the steps so far needed beyond network and batch).
     """
     import torch
 

@@ -2,8 +2,8 @@
 
 Command: python -m experiments.train --config=experiments/configs/a100.py
 Time: not measured on that machine. By arithmetic, 5,000 steps of 64 samples of 0.37 TFLOP are 118 PFLOP: 8 minutes
-where each device reaches 60 TFLOP/s. It starts anywhere: a laptop shrinks the pool and the micro-batch to its memory,
-says so, and prints the cost first.
+if each device reaches 60 TFLOP/s. It starts on any machine: a laptop reduces the pool and the micro-batch to fit its
+memory, reports this, and prints the cost first.
 Expect: as `cpu`, at 512 px.
 """
 

@@ -1,7 +1,7 @@
 """The law of `ballistic` on a laptop CPU: the default.
 
 Command: python -m experiments.train
-Time: two and a half minutes on 2 cores, compilation included; one and a half where it is kept.
+Time: two and a half minutes on 2 cores, compilation included; one and a half if the compiled step is cached.
 Expect: g0 from 0 to the world's 9.81 m/s^2 within 1% (other worlds: --config.world.g0); FUTURE pictures that show the
 ball where it will be, ahead of repeat, background and constant velocity.
 """

@@ -2,8 +2,8 @@
 
 Command: python -m experiments.train --config=experiments/configs/m2.py
 Time: not measured on a Mac; on 2 Linux cores a step of batch 4 at 512 px takes tens of seconds. By arithmetic, 1,000
-steps of 4 samples of 0.12 TFLOP are 0.5 PFLOP: 16 minutes where the GPU reaches 0.5 TFLOP/s.
-`--config.render_size=128` brings it to a laptop's scale.
+steps of 4 samples of 0.12 TFLOP are 0.5 PFLOP: 16 minutes if the GPU reaches 0.5 TFLOP/s.
+`--config.render_size=128` reduces it to a laptop's scale.
 Expect: as `cpu`, at 512 px.
 """
 

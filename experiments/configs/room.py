@@ -1,4 +1,4 @@
-"""The room of RoomPhys, or a module that draws it: two balls, bounces, a ramp; the law from contact-free flights alone.
+"""The room of RoomPhys, or a module that draws it: two balls, bounces, a ramp; the law only from contact-free flights.
 
 Command: python -m experiments.train --config=experiments/configs/room.py --config.world.g0=9.5 --config.world.alpha=8
          (for a module: --config.module=PATH [--config.module_python=PATH]; see docs/roomphys.md)

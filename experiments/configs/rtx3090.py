@@ -2,7 +2,7 @@
 
 Command: python -m experiments.train --config=experiments/configs/rtx3090.py
 Time: not measured on that card. By arithmetic, 5,000 steps of 16 samples of 0.41 TFLOP (a ninth of it for `remat`) are
-33 PFLOP: 40 minutes where the card reaches 15 TFLOP/s. On a smaller machine the run shrinks its pool and adds up
+33 PFLOP: 40 minutes if the card reaches 15 TFLOP/s. On a smaller machine the run reduces its pool and accumulates
 gradients over micro-batches.
 Expect: as `cpu`, at 512 px.
 """

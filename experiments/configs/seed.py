@@ -1,11 +1,11 @@
 """The original guide's own model and numbers (free gauge), without the defects of its public code.
 
 Command: python -m experiments.train --config=experiments/configs/seed.py
-Time: made for one large GPU; 50,000 steps of batch 16 at 512 px are about 80 PFLOP, not measured: 22 minutes where the
+Time: made for one large GPU; 50,000 steps of batch 16 at 512 px are about 80 PFLOP, not measured: 22 minutes if the
 GPU reaches 60 TFLOP/s. On 2 CPU cores a step takes about a minute.
-Expect: pictures that improve, and a g0 that stays near zero. Two reasons: nothing ties the latent to metres and
-seconds, and with AdamW at 1e-4 and a cosine to the end g0 can move by about 2.5 m/s^2 in 50,000 steps: 9.8 is out of
-reach by arithmetic alone. The 50,000 steps also end where the guide's last phase (n = 1 to 20) would begin.
+Expect: pictures that improve, and a g0 that stays near zero, for two reasons. Nothing ties the latent to metres and
+seconds. With AdamW at 1e-4 and a cosine to the end, g0 can move by about 2.5 m/s^2 in 50,000 steps, so it cannot reach
+9.8. The 50,000 steps also end where the guide's last phase (n = 1 to 20) would begin.
 """
 
 from o2t_jax.systems import o2t_config

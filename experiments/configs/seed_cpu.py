@@ -2,8 +2,8 @@
 
 Command: python -m experiments.train --config=experiments/configs/seed_cpu.py
 Time: about 2 minutes on 2 cores.
-Expect: a falling picture loss and a g0 near zero: at the guide's learning rate it can move by 0.015 m/s^2 in 300 steps,
-and no rate would make it metres per second squared.
+Expect: a falling picture loss and a g0 near zero. At the guide's learning rate it can move by 0.015 m/s^2 in 300 steps,
+and no rate would give it the unit m/s^2.
 """
 
 from o2t_jax.systems import o2t_config

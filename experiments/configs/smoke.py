@@ -2,7 +2,7 @@
 
 Command: python -m experiments.train --config=experiments/configs/smoke.py
 Time: under a minute on 2 cores, nearly all of it compilation.
-Expect: a finished run with checkpoints, pictures and a law file; no law worth reading after 6 steps.
+Expect: a finished run with checkpoints, pictures and a law file; after 6 steps the law is meaningless.
 """
 
 from o2t_jax.systems import o2t_config

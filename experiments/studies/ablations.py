@@ -1,8 +1,8 @@
-"""What each part of the recipe does to g0: the default config with one thing changed, on several worlds.
+"""The effect of each part of the recipe on g0: the default config with one change, on several worlds.
 
 python -m experiments.studies.ablations --out=DIR [--worlds=3.71,24.8] [--seeds=3] [--only=recipe,free_gauge]
 
-Each run is a process of its own with one JSON in DIR; finished ones are skipped. `--config.FIELD=VALUE` apply to all.
+Each run is a process of its own with one JSON in DIR; finished ones are skipped. `--config.FIELD=VALUE` applies to all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from experiments.studies.worlds import check_hyperbolic, parse_worlds, run_world
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
-# Name -> the fields that differ from config `cpu` (or the config named).
+# Name -> the fields that differ from config `cpu` (or the given config).
 VARIANTS: dict[str, tuple[str, ...]] = {
     "recipe": (),
     "free_gauge": ("--config=seed_cpu",),
@@ -47,10 +47,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def ablations(arguments: _cli.Arguments) -> int:
-    """Trains what is not finished, then writes and prints the table."""
+    """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
     if not values.out:
-        raise UsageError("--out is missing: give the folder that the runs and the table go to")
+        raise UsageError("--out is missing: give the folder for the runs and the table")
     chosen = values.only or list(VARIANTS)
     for name in chosen:
         if name not in VARIANTS:
@@ -84,8 +84,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
         if own:
             errors = np.array([row["mean_g_error_%"] for row in own])
             lines.append(
-                f"{name:20s} world {world:>6s}: g0 off by {errors.mean():+8.2f}% in the mean, "
-                f"{np.abs(errors).max():7.2f}% at worst of {len(own)}"
+                f"{name:20s} world {world:>6s}: error of g0: mean {errors.mean():+8.2f}%, "
+                f"largest {np.abs(errors).max():7.2f}%, {len(own)} runs"
             )
     return "\n".join(lines)
 
@@ -99,7 +99,7 @@ def _names_config(item: str) -> bool:
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("worlds", "3.71,24.8", "worlds: g0 or g0:alpha, with commas between", flag_values=values)
+    flags.DEFINE_string("worlds", "3.71,24.8", "worlds: g0 or g0:alpha, separated by commas", flag_values=values)
     flags.DEFINE_integer("seeds", 1, "runs of each variant and world", flag_values=values)
     flags.DEFINE_list("only", [], "variants to run; all if left out", flag_values=values)
     flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)

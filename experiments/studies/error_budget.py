@@ -19,7 +19,7 @@ from absl import flags
 
 from experiments import _cli, _cpu
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.writers.console import tell
+from o2t_jax.evaluation.writers.console import report
 
 ROWS = {
     "none": "nothing: geometry and algebra alone",
@@ -40,7 +40,7 @@ def report_budget(arguments: _cli.Arguments) -> int:
     """Finds g by parts and prints the table."""
     values = arguments.flags
     result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning)
-    tell(format_budget(result), result, values.json)
+    report(format_budget(result), result, values.json)
     return 0
 
 

@@ -1,12 +1,12 @@
-"""How often the law's 95% intervals cover the truth, in state space: no pictures, no network.
+"""Coverage of the law's 95% intervals in state space, without pictures or network.
 
     python -m experiments.studies.interval_coverage --sims=400 --json=-
 
-Each simulation draws a law (g0 ~ U(9, 10), alpha ~ U(-10, 10)) and tracks: a ball somewhere over 0 to 20 m is seen by
-two cameras 5 m apart, 6 m away, at the start and in the middle of a contact-free flight of 0.6 to 1.2 s, and by a third
-within 30 degrees aside at its end. Pixels get Gaussian noise; `evaluation.tracks` fits law and states and states its
-intervals. Aiming uses the true flight with an error of 0.3 m: here only the intervals are on trial. About 0.1 s a
-simulation of 100 tracks; expected: 92 to 98% of 400.
+Each simulation draws a law (g0 ~ U(9, 10), alpha ~ U(-10, 10)) and tracks. A ball between 0 and 20 m is seen by two
+cameras 5 m apart, 6 m away, at the start and in the middle of a contact-free flight of 0.6 to 1.2 s, and by a third one
+within 30 degrees to the side at its end. Pixels get Gaussian noise. `evaluation.o2t.bundle_adjustment` fits law and
+states and gives intervals. Cameras aim at the true flight with an error of 0.3 m, since only the intervals are tested.
+A simulation of 100 tracks takes about 0.1 s; expected coverage: 92 to 98% of 400.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from experiments import _cli
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t.bundle_adjustment import Tracks, fit_tracks, fly
 from o2t_jax.evaluation.o2t.law import design_matrix
-from o2t_jax.evaluation.writers.console import tell
+from o2t_jax.evaluation.writers.console import report
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, world_to_camera
 
 FORM = "hyperbolic"
@@ -33,7 +33,7 @@ HALF_BASE_RAD = float(np.arcsin(2.5 / DISTANCE_M))
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """`tracks` a simulation; `noise` in px at pictures of `size` px, vertical field of view 60 degrees."""
+    """`tracks` per simulation; `noise` in px for pictures of `size` px, vertical field of view 60 degrees."""
 
     sims: int
     tracks: int
@@ -131,7 +131,7 @@ def cover(arguments: _cli.Arguments) -> int:
     values = arguments.flags
     study = Study(values.sims, values.tracks, values.noise, values.size, values.level, values.seed)
     result = run_study(_checked(study))
-    tell(format_study(result), result, values.json)
+    report(format_study(result), result, values.json)
     return 0
 
 
@@ -141,7 +141,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_float("noise", 0.12, "deviation of a pixel coordinate, px", flag_values=values)
     flags.DEFINE_integer("size", 512, "height of the pictures, px", flag_values=values)
     flags.DEFINE_float("level", 0.95, "probability of the intervals", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "of the random numbers", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "seed of the random numbers", flag_values=values)
     flags.DEFINE_string("json", None, "file for the numbers; - is standard output", flag_values=values)
 
 
@@ -150,7 +150,7 @@ def _checked(study: Study) -> Study:
         if not getattr(study, name) >= least:
             raise UsageError(f"--{name}={getattr(study, name)} must be at least {least}")
     if not 0 < study.level < 1:
-        raise UsageError(f"--level={study.level} must lie between 0 and 1")
+        raise UsageError(f"--level={study.level} must be between 0 and 1")
     return study
 
 

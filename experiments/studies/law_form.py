@@ -3,11 +3,11 @@
     python -m experiments.studies.law_form --laws=20 --json=-
 
 Draws laws (linear or g0 + alpha / (z + 10), g0 ~ U(9, 10), their fall over 0 to 20 m as of alpha ~ U(-10, 10)) and
-tracks as experiments.studies.interval_coverage does, with a noise from 0.05 to 2 px each. The true form's expected
-lead is what it leads the best other form by on the tracks without noise, in units of that noise. Asked for are `laws`
-laws whose true form leads by 5 and more, and as many where it leads by less than 1; the criterion is that of
+tracks as in experiments.studies.interval_coverage, with a noise from 0.05 to 2 px each. The true form's expected lead
+is its lead over the best other form on the tracks without noise, in units of that noise. The study collects `laws` laws
+whose true form leads by at least 5, and as many where it leads by less than 1. The criterion is that of
 `o2t_jax.evaluation.o2t.law_form`.
-Expected: the first named rightly, 18 of 20 and more; the second not named wrongly, 1 of 20 at most.
+Expected: of the first kind at least 18 of 20 are named correctly, of the second at most 1 of 20 wrongly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from experiments import _cli
 from experiments.studies import interval_coverage as coverage
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import law_form
-from o2t_jax.evaluation.writers.console import tell
+from o2t_jax.evaluation.writers.console import report
 from o2t_jax.geometry.camera import intrinsics_for
 
 TRUE_FORMS = ("linear", "hyperbolic")
@@ -31,7 +31,7 @@ NOISE_PX = (0.05, 2.0)
 
 
 def draw(seed: int, number: int, tracks: int, size: int) -> dict[str, Any]:
-    """One law and its tracks: true form, expected lead, and what was named."""
+    """One law and its tracks: true form, expected lead, and the named form."""
     rng = np.random.default_rng((seed, number))
     form = TRUE_FORMS[number % len(TRUE_FORMS)]
     values = np.array([rng.uniform(9, 10), rng.uniform(-10, 10)])
@@ -40,7 +40,7 @@ def draw(seed: int, number: int, tracks: int, size: int) -> dict[str, Any]:
     noise = float(np.exp(rng.uniform(*np.log(NOISE_PX))))
     study = coverage.Study(1, tracks, 0.0, size)
     exact, intrinsics = coverage.draw_tracks(rng, values, study, form), intrinsics_for(size, size)
-    # The parameters' worth is no matter of expectation: forms with two of them are compared.
+    # No correction for the number of parameters: the compared forms have two each.
     lead = law_form.leads(law_form.fit_forms(exact, intrinsics), noise)[form]
     noisy = exact._replace(pixels=exact.pixels + rng.normal(0.0, noise, exact.pixels.shape))
     found = law_form.leads(law_form.fit_forms(noisy, intrinsics))
@@ -48,7 +48,7 @@ def draw(seed: int, number: int, tracks: int, size: int) -> dict[str, Any]:
 
 
 def run_forms(laws: int, tracks: int, size: int, seed: int) -> dict[str, Any]:
-    """Draws until both kinds are full; their records, and how many were named rightly and wrongly."""
+    """Draws until both kinds are full; their records, and how many were named correctly and wrongly."""
     kinds: dict[str, list[dict[str, Any]]] = {"clear": [], "unclear": []}
     number = 0
     while any(len(kind) < laws for kind in kinds.values()):
@@ -72,7 +72,7 @@ def run_forms(laws: int, tracks: int, size: int, seed: int) -> dict[str, Any]:
 def format_forms(result: dict[str, Any]) -> str:
     """The result as a text table."""
     lines = [f"{result['drawn']} laws drawn, {result['tracks']} tracks each at {result['size']} px"]
-    for kind, what in (("clear", f"leads by {CLEAR:g} and more"), ("unclear", f"leads by less than {UNCLEAR:g}")):
+    for kind, what in (("clear", f"leads by at least {CLEAR:g}"), ("unclear", f"leads by less than {UNCLEAR:g}")):
         count = ", ".join(f"{name} {number}" for name, number in result["counts"][kind].items())
         lines.append(f"true form {what}: of {result['laws']} laws {count}")
     return "\n".join(lines)
@@ -80,16 +80,16 @@ def format_forms(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(tell_forms, argv, doc=__doc__ or "", define=_define, with_config=False)
+    return _cli.run(report_forms, argv, doc=__doc__ or "", define=_define, with_config=False)
 
 
-def tell_forms(arguments: _cli.Arguments) -> int:
+def report_forms(arguments: _cli.Arguments) -> int:
     """Runs the study, prints its table and writes its numbers."""
     values = arguments.flags
     if values.tracks < 2:
         raise UsageError(f"--tracks={values.tracks} must be at least 2")
     result = run_forms(values.laws, values.tracks, values.size, values.seed)
-    tell(format_forms(result), result, values.json)
+    report(format_forms(result), result, values.json)
     return 0
 
 
@@ -97,7 +97,7 @@ def _define(values: flags.FlagValues) -> None:
     for name, default, text in (("laws", 20, "laws of each kind"), ("tracks", 60, "tracks of each law")):
         flags.DEFINE_integer(name, default, text, lower_bound=1, flag_values=values)
     flags.DEFINE_integer("size", 512, "height of the pictures, px", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "of the random numbers", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "seed of the random numbers", lower_bound=0, flag_values=values)
     flags.DEFINE_string("json", None, "file for the numbers; - is standard output", flag_values=values)
 
 

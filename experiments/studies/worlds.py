@@ -1,13 +1,13 @@
-"""Trains one config on many worlds and judges the law that each run found, against the world's own and trivial answers.
+"""Trains one config on many worlds and compares each run's law with the world's own and with trivial answers.
 
 python -m experiments.studies.worlds --config=FILE --out=DIR --worlds="1.62,3.71" --draw=2 --low=1 --high=30 --seeds=3
 python -m experiments.studies.worlds --config=fall --out=DIR --draw=5 --low=9 --high=10 --alpha=10
 
 A world is g0 in m/s^2, or g0:alpha (alpha in m^2/s^2). `--draw` adds worlds drawn at run time: g0 from [low, high],
-alpha from [-A, A] (the first three with |alpha| >= A / 2); they are kept in DIR/worlds.json, so that the same command
-goes on where it stopped. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
-`--refine` adds the law refined by bundle adjustment of close-ups (`--zooms` of them at most; 0: of the training's own
-pictures) with its 95% intervals, whether they hold the truth, and the form that the sightings speak for (configs with
+alpha from [-A, A] (the first three with |alpha| >= A / 2). They are kept in DIR/worlds.json, so that the same command
+resumes. Each run is a process of its own with one JSON in DIR; finished ones are skipped.
+`--refine` adds the law refined by bundle adjustment of at most `--zooms` close-ups (0: of the training's own pictures).
+It reports 95% intervals, whether they contain the truth, and the form that the sightings support (configs with
 sampler=flights).
 """
 
@@ -41,10 +41,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_worlds(arguments: _cli.Arguments) -> int:
-    """Trains what is not finished, then writes and prints the table."""
+    """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
     if not values.out:
-        raise UsageError("--out is missing: give the folder that the runs and the table go to")
+        raise UsageError("--out is missing: give the folder for the runs and the table")
     if values.seeds < 1:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
     if values.refine and (arguments.config is None or arguments.config.get("sampler") != "flights"):
@@ -64,16 +64,16 @@ def run_worlds(arguments: _cli.Arguments) -> int:
 
 
 def check_hyperbolic(config: Any) -> None:
-    """Refuses a config of another law: worlds here are g0 and alpha, and are judged by them. Raises: UsageError."""
+    """Refuses a config of another law: worlds here are defined by g0 and alpha. Raises: UsageError."""
     world = config.get("world") if config is not None else None
     if world is not None and world.law != "hyperbolic":
         raise UsageError(f"world.law={world.law}: worlds here are G0 or G0:ALPHA of the hyperbolic law; leave it out")
 
 
 def worlds(values: Any, out: Path) -> list[tuple[float, float]]:
-    """(g0, alpha) of every world: those named, then those drawn (once for each folder). Raises: UsageError."""
+    """(g0, alpha) of every world: first the given ones, then those drawn (once per folder). Raises: UsageError."""
     if values.high < values.low:
-        raise UsageError(f"--low={values.low}, --high={values.high}: the first must not be above the second")
+        raise UsageError(f"--low={values.low}, --high={values.high}: --low must not be above --high")
     named = parse_worlds(values.worlds)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "worlds.json"
@@ -103,9 +103,9 @@ def parse_worlds(text: str) -> list[tuple[float, float]]:
 def run_world(
     g0: float, alpha: float, seed: int, common: list[str], out: Path, close_ups: int | None = None
 ) -> dict[str, Any]:
-    """One row of the table: the run of a world and seed with the config arguments `common`, trained if need be.
+    """One row of the table: the run of a world and seed with the config arguments `common`, trained if necessary.
 
-    With `close_ups` also its refined law, from that many close-ups at most (0: from the training's pictures).
+    With `close_ups` also its refined law, from at most that many close-ups (0: from the training's pictures).
     """
     world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
     own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
@@ -126,7 +126,7 @@ def run_world(
 
 
 def refined(name: str, out: Path, close_ups: int) -> Mapping[str, Any]:
-    """The record of a run's refined law (`experiments._close_ups`), or why there is none, kept in a JSON beside it."""
+    """The record of a run's refined law, or the reason why there is none, kept in a JSON file beside the run."""
     path = out / f"{name}.refined-{close_ups}.json"
     if not path.exists():
         print(f"{name}: refining", flush=True)
@@ -135,8 +135,8 @@ def refined(name: str, out: Path, close_ups: int) -> Mapping[str, Any]:
 
 
 def judge_refined(record: Mapping[str, Any], g0: float, alpha: float) -> dict[str, Any]:
-    """Columns `REFINED`: mean |g - true| over `HEIGHTS` in the weights after the law phase (as before it without
-    close-ups) and of the refined law; `held` names which of its two intervals hold the truth."""
+    """Columns `REFINED`: mean |g - true| over `HEIGHTS` of the refined law, and of the weights after the law phase
+    (without close-ups: the trained weights). `held` names those of its two intervals that contain the truth."""
     law = record["refined"]
     if law is None:
         return {"refined g0": record["error"]}
@@ -153,15 +153,15 @@ def fit_error(law: Mapping[str, Any], g0: float, alpha: float) -> float:
 
 
 def judge(law: Mapping[str, Any], g0: float, alpha: float) -> dict[str, float]:
-    """How far a read-out law is from the world's.
+    """The error of a read-out law.
 
-    Returns: `mean_g`, the mean of g(z) over the heights visited (m/s^2), its error in percent of the true law's there;
-    `curve_error`, mean |g - true| over the heights visited, `fit_error` the same of the fitted form over `HEIGHTS`.
+    Returns: `mean_g`, the mean of g(z) over the heights visited (m/s^2), and its error in percent;
+    `curve_error`, mean |g - true| over the heights visited; `fit_error`, the same for the fitted form over `HEIGHTS`.
     """
     curve = np.asarray(law["g_of_z"], np.float64)
     truth = g0 + alpha / (curve[:, 0] + 10.0)
     mean = float(law["g0_weight"])
-    # The weight is the mean over visits; the true mean is taken over the range alike: the same where alpha is zero.
+    # The weight is a mean over visits, the true mean one over the range. They are the same if alpha is zero.
     error = mean - g0 if alpha == 0 else float(np.mean(curve[:, 1] - truth))
     return {
         "mean_g": mean,
@@ -182,36 +182,36 @@ def trivial(g0: float, alpha: float) -> dict[str, float]:
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """The worst and the mean error over the finished runs, and the trivial answers beside them, by world."""
+    """The largest and the mean error over the finished runs, and the trivial answers, by world."""
     done = [row for row in rows if row["status"] == "finished"]
     if not done:
         return "no run finished"
     errors = np.abs([row["mean_g_error_%"] for row in done])
-    lines = [f"{len(done)} runs: mean of g(z) off by {errors.mean():.2f}% in the mean, {errors.max():.2f}% at worst"]
+    lines = [f"{len(done)} runs: error of the mean of g(z): mean {errors.mean():.2f}%, largest {errors.max():.2f}%"]
     for world in dict.fromkeys(row["world"] for row in done):
         g0, alpha = (float(x) for x in world.split(":")) if ":" in world else (float(world), 0.0)
         own = [row for row in done if row["world"] == world]
         curve, fit = (float(np.mean([row[name] for row in own])) for name in ("curve_error", "fit_error"))
         found = f"curve {curve:.4f}, fit {fit:.4f}"
         beside = ", ".join(f"{name} {error:.4f}" for name, error in trivial(g0, alpha).items())
-        lines.append(f"world {world}: mean |dg| {found} m/s^2; beside it: {beside}")
+        lines.append(f"world {world}: mean |dg| {found} m/s^2; baselines: {beside}")
     return "\n".join(lines)
 
 
 def define_worlds(values: flags.FlagValues, low: float, high: float, alpha: float) -> None:
     """The flags that `worlds` reads, with these defaults."""
-    flags.DEFINE_string("worlds", "", "worlds: g0 or g0:alpha, with commas between", flag_values=values)
-    flags.DEFINE_integer("draw", 0, "worlds to draw at run time beside them", lower_bound=0, flag_values=values)
-    flags.DEFINE_float("low", low, "least g0 that is drawn, m/s^2", flag_values=values)
-    flags.DEFINE_float("high", high, "largest g0 that is drawn, m/s^2", flag_values=values)
-    flags.DEFINE_float("alpha", alpha, "largest |alpha| that is drawn, m^2/s^2", flag_values=values)
+    flags.DEFINE_string("worlds", "", "worlds: g0 or g0:alpha, separated by commas", flag_values=values)
+    flags.DEFINE_integer("draw", 0, "further worlds to draw at random", lower_bound=0, flag_values=values)
+    flags.DEFINE_float("low", low, "smallest g0 to draw, m/s^2", flag_values=values)
+    flags.DEFINE_float("high", high, "largest g0 to draw, m/s^2", flag_values=values)
+    flags.DEFINE_float("alpha", alpha, "largest |alpha| to draw, m^2/s^2", flag_values=values)
 
 
 def _define(values: flags.FlagValues) -> None:
     define_worlds(values, low=1.0, high=30.0, alpha=0.0)
     flags.DEFINE_boolean("refine", False, "add the law refined by bundle adjustment", flag_values=values)
     flags.DEFINE_integer(
-        "zooms", MOST_CLOSE_UPS, "close-ups to refine with at most; 0: none", lower_bound=0, flag_values=values
+        "zooms", MOST_CLOSE_UPS, "most close-ups to refine with; 0: none", lower_bound=0, flag_values=values
     )
     flags.DEFINE_integer("seeds", 1, "runs of each world", flag_values=values)
     flags.DEFINE_integer("first_seed", 0, "their first seed", flag_values=values)

@@ -1,4 +1,4 @@
-"""Adam with each moment as one vector, for networks of hundreds of small arrays: few kernels, and a short state."""
+"""Adam with flattened moments, for networks of hundreds of small arrays: few kernels, and a state of few arrays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from o2t_jax.types import Array, PyTree
 
 
 def flat_adam(clip: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
-    """`optax.flatten` of `clip_by_global_norm(clip)` and `scale_by_adam` (Kingma & Ba 2015), with less to write.
+    """`optax.flatten` of `clip_by_global_norm(clip)` and `scale_by_adam` (Kingma & Ba 2015), with fewer memory writes.
 
-    The moments are cut into the parameters' arrays, not the update: that would be one more vector, written and read
-    again. Takes trees with at least one array, all of one type.
+    The moments are split into the parameters' arrays, not the update: a flat update would be one more vector to write
+    and read. Takes trees with at least one array, all of one type.
     """
     scaling = optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
 

@@ -1,7 +1,7 @@
 """Layers of the encoder and the decoder: parameters for the operations of `o2t_jax.models.ops`.
 
-All feature maps are [B, H, W, C]. `dtype` is the type to compute in (None: that of inputs and parameters); parameters
-are float32.
+All feature maps are [B, H, W, C]. `dtype` is the compute type (None: that of inputs and parameters); parameters are
+float32.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from o2t_jax.models import ops
 
 GROUPS = 8
 HEADS = 4
-# Flax traces an initialiser wherever its parameter is used; a jitted one is traced once for a shape.
+# Flax traces an initialiser at every use of its parameter; a jitted one is traced once per shape.
 lecun_normal = jax.jit(nn.initializers.lecun_normal(), static_argnums=(1, 2))
 zeros = jax.jit(nn.initializers.zeros, static_argnums=(1, 2))
 ones = jax.jit(nn.initializers.ones, static_argnums=(1, 2))
@@ -98,12 +98,12 @@ class UpsampleConv(nn.Module):
 
 
 def groups_of(channels: int) -> int:
-    """Groups of a norm: 8, fewer where the channels do not divide."""
+    """Groups of a norm: 8, or fewer if 8 does not divide the channels."""
     return math.gcd(GROUPS, channels)
 
 
 class GroupNorm(nn.Module):
-    """GroupNorm (8 groups, fewer where the channels do not divide)."""
+    """GroupNorm (8 groups, or fewer if 8 does not divide the channels)."""
 
     dtype: Any = None
 
@@ -133,7 +133,7 @@ class NormAct(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Parameters of a residual block; its second convolution starts at zero, so the block starts as identity."""
+    """Parameters of a residual block. Its second convolution starts at zero, so the block starts as the identity."""
 
     dtype: Any = None
 
@@ -172,7 +172,7 @@ def _res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[ResBlock]
 
 
 class Attention(nn.Module):
-    """Self-attention with 4 heads over the pixels of a map, residual, pre-normalised."""
+    """Residual, pre-normalised self-attention with 4 heads over the pixels of a map."""
 
     dtype: Any = None
 

@@ -1,10 +1,10 @@
-"""The operations that the networks are made of, each in plain JAX: what a GPU or a TPU runs, and what to read.
+"""The operations of the networks in plain JAX: the form that GPUs and TPUs run, and the reference for readers.
 
-Maps are [B, H, W, C], kernels [k, k, C, D]. Numbers are of the inputs' type; sums over a map are at least float32.
+Maps are [B, H, W, C], kernels [k, k, C, D]. Results have the inputs' type; sums over a map are at least float32.
 
-XLA:CPU compiles some of these forms badly. `o2t_jax.models.cpu` holds others with the same values: `use("cpu")` makes
-them the process' form, once, where the devices are started, and `using("cpu")` a block's. The choice is part of JAX's
-cache keys, so a jitted function is traced anew for the other form.
+XLA:CPU compiles some of these forms badly. `o2t_jax.models.cpu` holds others with the same values. `use("cpu")` selects
+them for the process, once, where the devices are started; `using("cpu")` selects them for a block. The choice is part
+of JAX's cache keys, so a jitted function is traced again for the other form.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-EPSILON = 1e-6  # beside a variance
+EPSILON = 1e-6  # added to a variance
 NUM_INPUTS = 4
 INPUT_CHANNELS = 23
 # ITU-R BT.601 luma.
 GREY = (0.299, 0.587, 0.114)
 FORMS = ("plain", "cpu")
-# The operations by name: what a form may replace.
+# The operations by name; a form may replace any of them.
 OPS: dict[str, Callable] = {}
 
 _form = jax.make_user_context("plain")
@@ -35,26 +35,26 @@ _R = TypeVar("_R")
 
 
 def use(form: str) -> None:
-    """Installs a form, one of `FORMS`, for the whole process."""
+    """Installs one of `FORMS` for the whole process."""
     _twins(form)
     _form.set_global(form)
 
 
 @contextlib.contextmanager
 def using(form: str) -> Iterator[None]:
-    """A form for a block, in this thread."""
+    """Installs a form for a block, in this thread."""
     _twins(form)
     with _form(form):
         yield
 
 
 def form() -> str:
-    """The form that is installed."""
+    """The installed form."""
     return _form.value
 
 
 def form_for(platform: str) -> str:
-    """The form that is fast on a platform, such as `jax.default_backend()` gives."""
+    """The form that is fast on a platform (a name as returned by `jax.default_backend()`)."""
     return "cpu" if platform == "cpu" else "plain"
 
 
@@ -70,7 +70,7 @@ def _twins(form: str) -> Mapping[str, Callable]:
 
 
 def _op(plain: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The operation of this name in the form that is installed; `plain` where the form has none of its own."""
+    """The operation of this name in the installed form; `plain` if the form has none of its own."""
 
     @functools.wraps(plain)
     def chosen(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -81,7 +81,7 @@ def _op(plain: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
-    """`x` as float32, or wider where it is."""
+    """`x` as float32, or unchanged if it is wider."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -100,7 +100,7 @@ def conv(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, stride:
 def upsample_conv(
     x: jax.Array, beside: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array | None = None
 ) -> jax.Array:
-    """Convolution of `x`, enlarged by two, beside maps of that size: a decoder's way up.
+    """A decoder's upsampling: convolution of `x` enlarged by two, concatenated with maps of that size.
 
     Args: `x` [B, H, W, C]; `beside` [B, 2H, 2W, C_i] each; `kernel` [3, 3, C + sum of C_i, D]. -> [B, 2H, 2W, D].
     """
@@ -143,7 +143,7 @@ Block = tuple[NormConv, NormConv]
 def res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[Block], groups: int) -> jax.Array:
     """Residual blocks, each x + (GroupNorm, SiLU, 3x3 convolution) twice: `x` [B, H, W, C] -> the same shape.
 
-    `bias` [C] is that of the convolution before them, where it is not yet added to `x`.
+    `bias` [C] is that of the preceding convolution, if it is not yet added to `x`.
     """
     x = x if bias is None else x + bias
     for block in blocks:
@@ -161,7 +161,7 @@ def attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores).astype(value.dtype), value)
 
 
-# The network's two ends: 23 channels in, a rotation of the latent.
+# The network's input of 23 channels, and the rotation of its latent.
 
 
 def input_channels(pictures: jax.Array, para_maps: jax.Array) -> jax.Array:
@@ -205,9 +205,9 @@ def cayley(skew: jax.Array) -> jax.Array:
 
 
 def bilinear_places(pixels: jax.Array, height: int, width: int) -> tuple[jax.Array, ...]:
-    """Where bilinear sampling at `pixels` [B, N, 2] (u, v) reads a map, and how.
+    """Indices and weights of bilinear sampling at `pixels` [B, N, 2] (u, v).
 
-    Returns: `x0`, `y0` int32 [B, N], the top left of four neighbours; `fx`, `fy` [B, N], shares of the right and the
+    Returns: `x0`, `y0` int32 [B, N], the top left of four neighbours; `fx`, `fy` [B, N], weights of the right and the
     lower ones; `inside` [B, N], False where a neighbour is missing.
     """
     u, v = pixels[..., 0] - 0.5, pixels[..., 1] - 0.5

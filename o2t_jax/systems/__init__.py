@@ -1,4 +1,4 @@
-"""Registry of systems: each a model with its data and measurements, trained by the same loop.
+"""Registry of systems. Each is a model with its data and measurements; all are trained by the same loop.
 
 A new system is one module with `build(config) -> System`, one with its `FIELDS`, and a line for each here. A config may
 also name a module that is not listed: `system = "package.module"` or `"package.module:function"`; its fields are the
@@ -21,7 +21,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
     },
     foreign=True,
 )
-# Every field that a config of the system has; no others are taken.
+# All fields of a system's config; no others are accepted.
 SYSTEM_FIELDS: Registry[tuple[Group, ...]] = Registry(
     "system",
     {

@@ -1,4 +1,4 @@
-"""The contract of a system, where its authors look for it. The definitions live with the loop that calls them."""
+"""The contract of a system, in the place where its authors look. It is defined next to the loop that calls it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from o2t_jax.training.statistics import Gather, Max, Sum
 
 
 def build_system(config: Config) -> System:
-    """The system that `config.system` names. Raises UsageError for an unknown one or for fields it refuses."""
+    """The system named by `config.system`. Raises UsageError for an unknown one or for fields it refuses."""
     return get_builder(config.system)(config)
 
 

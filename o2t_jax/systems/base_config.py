@@ -14,20 +14,20 @@ RUN = Group(
     (
         Field("system", "", "a name in o2t_jax.systems.SYSTEMS, or package.module:function"),
         Field("seed", 0, "seed of weights, data and random numbers"),
-        Field("train_steps", 1000, "updates in all"),
-        Field("batch", 16, "samples an update, over all devices"),
+        Field("train_steps", 1000, "number of updates"),
+        Field("batch", 16, "samples per update, over all devices"),
         Field("lr", 1e-4, "learning rate"),
         Field("init_from", "", "another run whose parameters to start from: DIR, DIR@best, DIR@latest or DIR@STEP"),
-        Field("init_parts", (), "of that run only these parts, such as ('encoder',); empty: all"),
+        Field("init_parts", (), "start only these parts from that run, such as ('encoder',); empty: all"),
         Field("freeze", (), "parts of the parameters that are not trained, such as ('encoder', 'layer.gravity_mlp')"),
-        Field("seeds", 1, "runs of seed, seed + 1, ... side by side in one program; for samples made in JAX"),
+        Field("seeds", 1, "runs of seed, seed + 1, ... together in one program; for samples made in JAX"),
     ),
 )
 LOG = Group(
     "Evaluation, log and checkpoints",
     (
         Field("eval_every", 500, "steps between two evaluations on held-out samples"),
-        Field("log_every", 20, "steps between two log lines, each a mean over those steps", free=True),
+        Field("log_every", 20, "steps between two log lines; each line is a mean over these steps", free=True),
         Field("checkpoint_every", 500, "steps between two checkpoints; evaluated steps are saved too", free=True),
         Field(
             "writers",
@@ -35,7 +35,7 @@ LOG = Group(
             f"where numbers and pictures are logged: {', '.join(WRITERS)}, or package.module:function",
             free=True,
         ),
-        Field("keep_checkpoints", 2, "latest checkpoints to keep, beside the best one", free=True),
+        Field("keep_checkpoints", 2, "latest checkpoints to keep, in addition to the best one", free=True),
     ),
 )
 MACHINE = Group(
@@ -43,18 +43,18 @@ MACHINE = Group(
     (
         Field("device", "auto", "auto, cpu, gpu, cuda, rocm, tpu or mps", free=True),
         Field("parallel", 0, "devices of this machine to use; 0: all", free=True),
-        Field("memory_gb", 0.0, "plan as if only so much host memory (GB) were free; 0: what is free", free=True),
+        Field("memory_gb", 0.0, "plan as if only this much host memory (GB) were free; 0: all free memory", free=True),
         Field(
             "cpu_tuning",
             "on",
-            "on: settings of malloc, compiler and dispatch that make a CPU faster; off: none of them",
+            "on: settings of malloc, compiler and dispatch that make a CPU faster; off: default settings",
             ("on", "off"),
             free=True,
         ),
         Field("compilation_cache", "auto", "where compiled steps are kept: auto (per user), off, or a path", free=True),
     ),
 )
-# What every system has.
+# The fields of every system.
 FIELDS = (RUN, LOG, MACHINE)
 
 # For systems whose samples come through the replay ring (`o2t_jax.data.ring`).
@@ -68,7 +68,7 @@ BUFFER = Group(
         Field(
             "buffer",
             "deterministic",
-            "deterministic (repeatable), or free (workers and training run on independently: the guide's FIFO)",
+            "deterministic (repeatable), or free (workers and training do not wait for each other: the guide's FIFO)",
             ("deterministic", "free"),
         ),
     ),
@@ -91,19 +91,19 @@ _AT_LEAST_ONE = ("train_steps", "batch", "seeds", "eval_every", "log_every", "ch
 
 
 def validate(config: Config) -> None:
-    """Refuses shared fields that no system can work with, and NaN or infinity in any field.
+    """Refuses invalid values of shared fields, and NaN or infinity in any field.
 
     Raises:
         UsageError: names field, value and limit.
     """
     for name, value in flatten(config.to_dict()).items():
         if not is_finite(value):
-            raise UsageError(f"{name}={value} is not a finite number: set --config.{name} to one")
+            raise UsageError(f"{name}={value} is not a finite number: set --config.{name} to a finite one")
     for name in _AT_LEAST_ONE:
         if config[name] < 1:
             raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
     if config.init_parts and not config.init_from:
-        raise UsageError(f"init_parts={config.init_parts} are parts of another run: name it by --config.init_from")
+        raise UsageError(f"init_parts={config.init_parts} needs a run to start from: set --config.init_from")
     for writer in config.writers:
         WRITERS.check(writer)
     if config.lr < 0:

@@ -1,4 +1,4 @@
-"""Devices and the form of the networks' operations that is fast on them, chosen together, once in a program."""
+"""Devices and the form of the networks' operations that is fast on them, chosen together, once per program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def start_devices(
     *,
     tuned: bool = True,
 ) -> None:
-    """`training.parallel.start_devices`, then `models.ops.use` for what was found; before anything else of JAX runs.
+    """`training.parallel.start_devices`, then `models.ops.use` for the device found; before any other use of JAX.
 
     Without `tuned` the plain form is used on every platform.
     """

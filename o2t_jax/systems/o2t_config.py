@@ -1,9 +1,9 @@
 """The O2T system's config: every field, its default, unit and meaning. Needs no JAX.
 
-The files in `experiments/configs` start from `default()` and change what they are about. Fields named as in the
-original guide keep their meaning: module, train_steps, batch, lr, base_ch, latent_dim, render_size, pool_size,
-initial_fill, render_workers, device. Lengths in m, times in s, angles in degrees. The components' dataclasses
-(`ShotConfig`, `FlightConfig`, ...) take these fields by name and have no defaults of their own.
+The files in `experiments/configs` start from `default()` and change some fields. Fields named as in the original guide
+keep their meaning: module, train_steps, batch, lr, base_ch, latent_dim, render_size, pool_size, initial_fill,
+render_workers, device. Lengths are in m, times in s, angles in degrees. The components' dataclasses (`ShotConfig`,
+`FlightConfig`, ...) take these fields by name and have no defaults of their own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WORLD = Group(
     "The world: a scene of the project, or a module of the user's own",
     (
         Field("scene", "", "ballistic, fall or room; empty: default_scene, unless a module is named"),
-        Field("default_scene", "ballistic", "the scene where neither scene nor module is set"),
+        Field("default_scene", "ballistic", "the scene if neither scene nor module is set"),
         Field("module", "", "path or importable name of a module with render_scene_<id>"),
         Field("module_python", "", "interpreter that the module runs under; empty: this one"),
         Field(
@@ -48,7 +48,7 @@ WORLD = Group(
         Field(
             "render_backend",
             "opencv",
-            "opencv (on the host), or device (ray-cast by JAX where the network runs)",
+            "opencv (on the host), or device (ray-cast by JAX, on the network's device)",
             ("opencv", "device"),
         ),
     ),
@@ -70,7 +70,7 @@ PICTURES = Group(
         ),
         Field("sampler", "pairs", "pairs (a stereo pair near the ball), or flights", ("pairs", "flights")),
         Field("motion_threshold", 12, "a pixel moved where a channel differs by more than this, bytes"),
-        Field("max_attempts", 200, "shots (or setups, sampler=flights) drawn in vain before a sample gives up"),
+        Field("max_attempts", 200, "rejected shots (or setups, sampler=flights) after which a sample gives up"),
     ),
 )
 CAMERAS = Group(
@@ -80,7 +80,7 @@ CAMERAS = Group(
         Field("convergence", 0.0, "distance at which the eyes' axes meet, m; 0: parallel"),
         Field("distance_min", 0.0, "least horizontal distance of camera 1 from the scene, m; 0: the scene's own"),
         Field("distance_max", 0.0, "largest horizontal distance of camera 1 from the scene, m; 0: the scene's own"),
-        Field("focus", 0.0, "distance on camera 1's axis that the target camera turns to, m; 0: by its angles alone"),
+        Field("focus", 0.0, "distance on camera 1's axis that the target camera aims at, m; 0: by its angles alone"),
         Field("view_azimuth", 15.0, "half range of the target camera's turn in VIEW, degrees"),
         Field("view_elevation", 5.0, "half range of its elevation in VIEW, degrees"),
         Field("view_shift", 1.0, "half range of its shift along and across camera 1's heading in VIEW, m"),
@@ -92,18 +92,18 @@ CAMERAS = Group(
     ),
 )
 FLIGHTS = Group(
-    "Whole flights (sampler=flights): windows around a ball, cut from a static rig's large pictures",
+    "Whole flights (sampler=flights): windows around a ball, cropped from a static rig's large pictures",
     (
         Field("camera_size", 1024, "height and width of the rig's pictures, px; a sample holds windows of render_size"),
         Field("survey_times", 9, "moments that a setup is rendered at, by each camera of the rig"),
         Field("survey_stride", 4, "steps between two of these moments"),
         Field("survey_start", 0.2, "the first moment is drawn from [0, survey_start], s"),
-        Field("num_setups", 0, "setups used for ever in turn; 0: always new ones"),
+        Field("num_setups", 0, "number of setups, reused cyclically; 0: always new ones"),
         Field("samples_per_setup", 32, "samples drawn from one setup's pictures"),
         Field("setups_at_once", 4, "setups that alternate"),
         Field("survey_cache", 256, "setups whose windows are kept in memory"),
-        Field("window_jitter", 4, "half range of the ball's random place off the window's centre, px"),
-        Field("clean_windows", True, "nothing else may move in a window"),
+        Field("window_jitter", 4, "half range of the ball's random offset from the window's centre, px"),
+        Field("clean_windows", True, "reject windows in which anything else moves"),
         Field("ball_pixels", 30, "smallest area of a ball in the rig's pictures, px"),
         Field("min_times", 4, "least moments of a flight without a contact"),
         Field("min_span", 0.5, "shortest flight, s"),
@@ -116,7 +116,7 @@ FLIGHTS = Group(
 NETWORK = Group(
     "The network",
     (
-        Field("gauge", "camera", "camera (the latent is metric), or free (the guide's own)", ("camera", "free")),
+        Field("gauge", "camera", "camera (the latent is metric), or free (as in the guide)", ("camera", "free")),
         Field("encoder", "unet", f"{', '.join(ENCODERS)}, or package.module:Class (models/o2t/encoders.py)"),
         Field("base_ch", 8, "channels of the first level; a multiple of 4"),
         Field("latent_dim", 48, "numbers in the latent; a multiple of 6"),
@@ -124,15 +124,15 @@ NETWORK = Group(
         Field("compose", True, "draw slots as spheres over a warped background; False: give the decoder outlines only"),
         Field("dtype", "float32", "compute type of the convolutions", ("float32", "bfloat16")),
         Field("remat", False, "recompute activations in the backward pass, to save memory"),
-        Field("shoot_rounds", 2, "rounds of shooting; 0: velocities are plain differences, g is wrong (ablation)"),
+        Field("shoot_rounds", 2, "rounds of shooting; 0: velocities are plain differences and g is wrong (ablation)"),
         Field(
             "law_branch",
             "phys",
-            "what the law is learned by; ablations: blend, h_para, encoder (models/o2t/ablations.py)",
+            "the branch that trains the law; ablations: blend, h_para, encoder (models/o2t/ablations.py)",
             ("phys", "blend", "h_para", "encoder"),
         ),
-        Field("outline", True, "a ball's centre is that of a circle through its rim; False: the centroid (ablation)"),
-        Field("matting", True, "measure the ball by its pixels' mixture; False: by the tower's soft mask (ablation)"),
+        Field("outline", True, "a ball's centre is that of a circle fitted to its rim; False: centroid (ablation)"),
+        Field("matting", True, "measure the ball by alpha matting; False: by the tower's soft mask (ablation)"),
     ),
 )
 LOSS = Group(
@@ -140,14 +140,14 @@ LOSS = Group(
     (
         *base_config.OPTIMISER.fields,
         Field("lr_tower", 5e-3, "the mask tower's learning rate"),
-        Field("lr_g0", 2.0, "g0's own, about the m/s^2 it moves in a step at first; falls to 0.002 of it over the run"),
-        Field("lr_alpha", 0.01, "that of the height term: alpha and its MLP"),
+        Field("lr_g0", 2.0, "g0's learning rate, about its first steps in m/s^2; falls to 0.002 of it over the run"),
+        Field("lr_alpha", 0.01, "learning rate of the height term: alpha and its MLP"),
         Field("swap_weight", 100.0, "weight of the mask tower's loss"),
-        Field("law_weight", 1000.0, "weight of the law's loss against the picture's, whose own optimum for g0 is off"),
-        Field("departure_weight", 0.1, "weight of what the neural branch adds to used slots"),
+        Field("law_weight", 1000.0, "weight of the law's loss against the picture's, whose optimum for g0 is biased"),
+        Field("departure_weight", 0.1, "weight of the neural branch's contribution to used slots"),
         Field("alpha_l2", 1.0, "weight of L2 on the height term"),
         Field("alpha_start", 0.4, "share of the run after which alpha may leave zero"),
-        Field("huber", 0.02, "where the law's loss turns linear, m; about ten times a sighting's error"),
+        Field("huber", 0.02, "distance from which the law's loss is linear, m; about ten times a sighting's error"),
         Field("motion_weight", 0.0, "extra weight of pixels where the target differs from the first picture"),
         Field("visited_rate", 0.02, "share of a step in the running histogram of visited heights"),
     ),
@@ -175,7 +175,7 @@ def default() -> Config:
 
 
 def completed(config: Config) -> Config:
-    """The config itself, or a copy with the defaults of fields that it lacks: a run of an older version can be read."""
+    """The config itself, or a copy with defaults for missing fields, so that a run of an older version can be read."""
     values = flatten(config.to_dict())
     missing = [field for field in declared(FIELDS).values() if field.name not in values]
     if not missing:
@@ -187,7 +187,7 @@ def completed(config: Config) -> Config:
 
 
 def validate(config: Config) -> None:
-    """Refuses O2T fields that cannot work; `base_config.validate` has seen the shared ones.
+    """Refuses invalid O2T fields; `base_config.validate` checks the shared ones.
 
     Raises: UsageError that names the field, its value, the limit and the cure.
     """
@@ -210,7 +210,7 @@ def validate(config: Config) -> None:
     if not 1 <= config.used_slots <= config.latent_dim // 6:
         raise UsageError(f"used_slots={config.used_slots} must be in 1..{config.latent_dim // 6} (latent_dim / 6)")
     if config.used_slots != 1:
-        raise UsageError(f"used_slots={config.used_slots}: the metric block follows one ball so far; set it to 1")
+        raise UsageError(f"used_slots={config.used_slots}: the metric slots support only one ball: set it to 1")
     values = flatten(config.to_dict())
     for name, field in declared(FIELDS).items():
         if field.choices and values[name] not in field.choices:
@@ -252,5 +252,5 @@ def validate(config: Config) -> None:
         )
 
 
-# Metres; 0 leaves them out.
+# In metres; 0 means none.
 OPTIONAL_DISTANCES = ("convergence", "distance_min", "distance_max", "focus")

@@ -1,7 +1,7 @@
-"""The template of a system: copy this file and `toy_config.py`, and change what is yours (docs/new_system.md).
+"""The template of a system: copy this file and `toy_config.py`, and adapt them (docs/new_system.md).
 
-It learns how an oscillator moves when it is pushed, from vectors (position, velocity) and pushes, and reads the
-spring's stiffness off what it learned. Everything a system can have is here once, in its smallest form.
+It learns the motion of a pushed oscillator from vectors (position, velocity) and pushes, and computes the spring's
+stiffness from the learned model. Every part of a system appears here once, in its smallest form.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ROWS = {"hold the first state": False, "constant velocity": True}
 
 
 def build(config: Config) -> System:
-    """The toy of a config. Raises UsageError for fields that cannot work."""
+    """The toy of a config. Raises UsageError for invalid fields."""
     base_config.validate(config)
     toy_config.validate(config)
     return Toy(config)
@@ -67,7 +67,7 @@ class Toy(System):
         return {"states": made["states"], "actions": made["actions"]}
 
     def init(self, key: Array) -> tuple[PyTree, PyTree]:
-        """Parameters of the core; nothing beside them."""
+        """Parameters of the core, and no `extra`."""
         one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         model = Unrolled(self.core)
         return model.init(jnp.asarray(key), one["states"][:, 0], one["actions"], self.config.dt)["params"]["core"], {}
@@ -84,12 +84,12 @@ class Toy(System):
         return {"states": mask}
 
     def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
-        """Mean squared error over the steps and both numbers; one sample's by itself."""
+        """Mean squared error over the steps and both numbers, for each sample separately."""
         error = jnp.mean(jnp.square(self.predict(params, extra, batch) - batch["states"][:, 1:]), axis=(1, 2))
         return jnp.mean(error), ({}, {})
 
     def test(self, state: TrainState) -> Iterator[tuple[str, Result]]:
-        """Squared error over the variance, on sequences that training never draws, beside rows that learn nothing."""
+        """Squared error over the variance, on sequences that training never draws, with baselines that do not learn."""
         batch = self._test_batch
         truth = np.asarray(batch["states"])
         predicted = np.asarray(jax.jit(self.predict)(state.params, state.extra, batch))
@@ -123,12 +123,12 @@ class Toy(System):
         return {"stiffness_per_mass": float(-rate[1, 0]), "damping_per_mass": float(-rate[1, 1])}
 
     def truth(self) -> dict[str, Any]:
-        """What `spring` should find."""
+        """The true values of the read-out `spring`."""
         mass, stiffness, damping = (float(x) for x in self.env.params)
         return {"stiffness_per_mass": stiffness / mass, "damping_per_mass": damping / mass}
 
     def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """The spring, beside the truth."""
+        """The spring's stiffness and the true one."""
         if "spring" not in readouts:
             return []
         found, truth = np.mean(readouts["spring"]["stiffness_per_mass"]), self.truth()["stiffness_per_mass"]
@@ -152,7 +152,7 @@ class Toy(System):
 
 
 def _guess(first: np.ndarray, time: np.ndarray, moving: bool) -> np.ndarray:
-    """States [B, T, 2] of a ball at rest where it was, or flying on at the velocity it had."""
+    """States [B, T, 2] of a ball that rests at its first position, or moves on with its first velocity."""
     states = np.repeat(first[:, None], len(time), axis=1)
     if moving:
         states[..., 0] += first[:, None, 1] * time

@@ -1,4 +1,4 @@
-"""The toy system's config: what `experiments/configs/toy.py` starts from. Needs no JAX."""
+"""The toy system's config, the start of `experiments/configs/toy.py`. Needs no JAX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from o2t_jax.systems import base_config
 TOY = Group(
     "The toy: a pushed oscillator, learned from its states",
     (
-        Field("core", "newtonian", "what steps the state: a name in o2t_jax.models.cores.CORES"),
+        Field("core", "newtonian", "the dynamics core: a name in o2t_jax.models.cores.CORES"),
         Field("width", 32, "width of the core's two hidden layers"),
         Field("dt", 0.1, "one step, s"),
         Field("horizon", 10, "steps of a training sequence"),
@@ -31,7 +31,7 @@ def default() -> Config:
 
 
 def validate(config: Config) -> None:
-    """Refuses what cannot work; `base_config.validate` has seen the shared fields, the world checks its own."""
+    """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
     for name in ("width", "horizon"):
         if config[name] < 1:
             raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")

@@ -2,14 +2,14 @@
 
     checkpoints/<step>/params      the parameters, nested dicts of plain arrays: readable without this library
                        opt_state, extra
-                       law, ...    the numbers of each of the system's read-outs, by its name
+                       law, ...    the numbers of each of the system's read-outs, by name
                        config      the resolved config (JSON)
                        meta        step, system, random key, data position, plan, read-outs (JSON)
-                       metrics     held-out loss, where it was measured (JSON)
+                       metrics     held-out loss, if it was measured (JSON)
                        manifest.json  SHA-256 of every file above
 
-Only host arrays of one copy of the state are saved. So a checkpoint knows nothing of devices, and
-`orbax.checkpoint.StandardCheckpointer().restore(<step>/params)` gives numpy arrays back on any machine.
+Only host arrays of one copy of the state are saved. A checkpoint therefore does not depend on devices, and
+`orbax.checkpoint.StandardCheckpointer().restore(<step>/params)` returns numpy arrays on any machine.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Opened(NamedTuple):
 
 
 def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
-    """Reads a run back, verified: everything but the optimiser's state, needing no model.
+    """Reads a run, verified, without its model: everything but the optimiser's state.
 
     Args:
         workdir: the run's folder.
-        step: a step that was kept, "latest" (also None) or "best" (by the number that the system names).
+        step: a kept step, "latest" (also None) or "best" (by the system's metric `best`).
 
     Raises:
         UsageError: no such folder, checkpoint or step; a damaged or foreign checkpoint.
@@ -87,18 +87,18 @@ def restore_params(workdir: str | Path, step: int | str | None = None) -> PyTree
 
 
 def _while_it_trains(workdir: str | Path, step: int | str | None, read: Callable[[Path], T]) -> T:
-    """What `read` makes of a step's folder, of the then latest one where a run deletes it under our hands."""
+    """`read(folder)` of a step's folder; tries the newer one if a running training deletes the folder meanwhile."""
     while True:
         folder = find_step(workdir, step)
         try:
             return read(folder)
         except (UsageError, OSError):
-            if find_step(workdir, step) == folder:  # nothing newer or better: it is as it says
+            if find_step(workdir, step) == folder:  # nothing newer or better: the error is real
                 raise
 
 
 def restore_state(folder: Path, like: TrainState) -> TrainState:
-    """A state as numpy arrays, like `like` (arrays or `jax.ShapeDtypeStruct`s; None is left out); verified.
+    """A verified state as numpy arrays, structured like `like` (arrays or `jax.ShapeDtypeStruct`s; None is left out).
 
     Raises:
         UsageError: a damaged or foreign checkpoint, or one whose arrays do not fit `like`.
@@ -114,7 +114,7 @@ def _restore_part(folder: Path, like: TrainState, name: str) -> PyTree:
 
 
 def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
-    """The folder of a kept step: a number, "latest" (None) or "best". Raises UsageError where there is none."""
+    """The folder of a kept step: a number, "latest" (None) or "best". Raises UsageError if there is none."""
     root = Path(workdir).resolve() / folders.CHECKPOINTS
     steps = saved_steps(workdir)
     if not steps:
@@ -124,12 +124,12 @@ def find_step(workdir: str | Path, step: int | str | None = None) -> Path:
     if step == "best":
         return root / str(best_step(workdir) or steps[-1])
     if not str(step).isdigit() or int(step) not in steps:
-        raise UsageError(f"{workdir} has no checkpoint of step {step}; kept are {steps}, 'latest' and 'best'")
+        raise UsageError(f"{workdir} has no checkpoint of step {step}: choose one of {steps}, 'latest' or 'best'")
     return root / str(int(step))
 
 
 def best_step(workdir: str | Path) -> int | None:
-    """The kept step of the best held-out number; None where none was measured."""
+    """The kept step of the best held-out number; None if none was measured."""
     root = Path(workdir).resolve() / folders.CHECKPOINTS
     measured = {}
     for step in saved_steps(workdir):
@@ -139,12 +139,12 @@ def best_step(workdir: str | Path) -> int | None:
             except UsageError:
                 if (root / str(step) / "manifest.json").exists():
                     raise
-                # A run that goes on deletes it at this moment: it is not the best any more.
+                # A running training is deleting it: it is no longer the best.
     return min(measured, key=measured.__getitem__) if measured else None
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Verifies a checkpoint and reads its small facts."""
+    """Verifies a checkpoint and reads its metadata."""
     manifest.verify_manifest(folder)
     meta = _read_json(folder, "meta")
     if meta.get("schema") != SCHEMA:
@@ -155,19 +155,19 @@ def read_meta(folder: Path) -> dict[str, Any]:
 class Checkpoints:
     """Writes a run's checkpoints. One process writes; use as a context manager, so that the last save is completed.
 
-    The first checkpoint and the last are opened again once they are on disk: a run does not end well with one that
-    nobody can read.
+    The first checkpoint and the last are read back once they are on disk, so that a run cannot complete with an
+    unreadable one.
     """
 
     def __init__(self, workdir: Path, keep_latest: int):
         self._workdir = workdir
         self._root = workdir.resolve() / folders.CHECKPOINTS
         self._root.mkdir(parents=True, exist_ok=True)
-        for folder in self._root.glob(disk.UNFINISHED):  # by a process that was killed, or on a full disk
+        for folder in self._root.glob(disk.UNFINISHED):  # left by a killed process or a full disk
             shutil.rmtree(folder, ignore_errors=True)
         self._saving: int | None = None
         self._like: TrainState | None = None
-        self._opened: int | None = None  # the last saved step that was opened again
+        self._opened: int | None = None  # the last saved step that was read back
         self._closing = contextlib.ExitStack()
         policies = [
             keep.LatestN(keep_latest),
@@ -197,15 +197,15 @@ class Checkpoints:
         held_out: float | None = None,
         mode: str = "min",
     ) -> bool:
-        """Starts to write a host copy of the state (numpy arrays that nobody will change) and returns.
+        """Starts to write a host copy of the state (numpy arrays that must not change) and returns.
 
         `meta` and `readouts` hold JSON types; `held_out` is the number that picks the best step, smallest or largest by
-        `mode`. Waits for the save before it. False where this step is saved already.
+        `mode`. Waits for the previous save. Returns False if this step is already saved.
         """
         if step in saved_steps(self._workdir):
             return False
         self.wait()
-        if self._opened is None:  # the first: what cannot be read back is found out now, not at the end
+        if self._opened is None:  # the first: an unreadable checkpoint is found now, not at the end
             self.open_again()
         self._saving = step
         self._like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype), state)
@@ -226,12 +226,12 @@ class Checkpoints:
         return self._manager.save(step, args=ocp.args.Composite(**items), metrics=metrics)
 
     def wait(self) -> None:
-        """Returns when what was saved is on disk; raises what went wrong on the way."""
+        """Returns when the save is on disk; raises its errors."""
         self._manager.wait_until_finished()
         self._manager.check_for_errors()
 
     def open_again(self) -> None:
-        """Restores what was saved last, as a run that goes on from it would: bytes, names, shapes and types.
+        """Restores the last save as a resumed run would: bytes, names, shapes and types.
 
         Raises:
             UsageError: it cannot be read back.
@@ -242,10 +242,10 @@ class Checkpoints:
         try:
             folder = self._root / str(self._saving)
             read_meta(folder)
-            for name in _TREES:  # one after the other: memory for a second whole state was not planned for
+            for name in _TREES:  # one at a time: the plan has no memory for a second whole state
                 _restore_part(folder, self._like, name)
         except UsageError as error:
-            raise UsageError(f"what was saved at step {self._saving} cannot be read back: {error}") from error
+            raise UsageError(f"the checkpoint of step {self._saving} cannot be read back: {error}") from error
         self._opened = self._saving
 
     def __enter__(self) -> Checkpoints:
@@ -263,7 +263,7 @@ class Checkpoints:
     def _write_manifest(self) -> None:
         """Orbax calls this when all items are on disk, just before it gives the folder its final name.
 
-        So no checkpoint ever bears its final name without a manifest, not even after a SIGKILL.
+        A checkpoint therefore never has its final name without a manifest, not even after a SIGKILL.
         """
         for folder in (self._root / f"{self._saving}.orbax-checkpoint-tmp", self._root / str(self._saving)):
             if folder.is_dir():
@@ -285,7 +285,7 @@ def graft_parts(saved: PyTree, like: PyTree, parts: Sequence[str], what: str) ->
 
 
 def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
-    """The saved arrays (nested dicts) in the structure of `like`. Raises UsageError where they do not fit."""
+    """The saved arrays (nested dicts) in the structure of `like`. Raises UsageError if they do not fit."""
     want = traverse_util.flatten_dict(serialization.to_state_dict(like), keep_empty_nodes=True)
     have = traverse_util.flatten_dict(saved)
     need = {path: leaf for path, leaf in want.items() if _is_array(leaf)}
@@ -294,7 +294,7 @@ def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
         if found != wanted:
             raise UsageError(
                 f"{what} does not fit this config: {name} is {found} there, {wanted} here; it was made by another "
-                "config or version of the library: go on with that one, or take a new --workdir"
+                "config or version of the library: continue with that one, or choose a new --workdir"
             )
     filled = {path: have.get(path, leaf) for path, leaf in want.items()}
     return serialization.from_state_dict(like, traverse_util.unflatten_dict(filled))
@@ -309,7 +309,7 @@ _TREES = ("params", "opt_state", "extra")
 
 
 def _to_nested(tree: PyTree) -> dict[str, Any]:
-    """Nested dicts of arrays, without the empty nodes that an optimiser's state is full of."""
+    """Nested dicts of arrays, without the many empty nodes of an optimiser's state."""
     flat = traverse_util.flatten_dict(serialization.to_state_dict(tree))
     return traverse_util.unflatten_dict({path: np.asarray(leaf) for path, leaf in flat.items() if leaf is not None})
 
@@ -322,13 +322,13 @@ def read_tree(folder: Path, item: str) -> dict[str, Any]:
 
 
 def _read_json(folder: Path, item: str) -> Any:
-    # Orbax's manager names the file inside "metrics" as the item, and inside all other JSON items "metadata".
+    # Orbax's manager names the file inside "metrics" after the item, and inside all other JSON items "metadata".
     filename = item if item == "metrics" else None
     return _read(folder, item, functools.partial(ocp.JsonCheckpointHandler, filename))
 
 
 def _read(folder: Path, item: str, handler: Callable[..., ocp.CheckpointHandler]) -> Any:
-    """One item, by this process alone: nobody waits for another process to read."""
+    """Reads one item in this process alone, without waiting for other processes."""
     options = _alone("read")
     try:
         with (
@@ -351,7 +351,7 @@ def _alone(what: str) -> ocp.options.MultiprocessingOptions:
 
 
 def _cost(metrics: Mapping[str, Any]) -> float:
-    """What the best checkpoint has least of."""
+    """The number that is smallest for the best checkpoint."""
     value = metrics.get(HELD_OUT, np.inf)
     return -value if metrics.get("mode") == "max" else value
 

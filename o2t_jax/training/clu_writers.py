@@ -1,8 +1,8 @@
 """CLU's metric writers without TensorFlow.
 
-`clu.metric_writers` imports its TensorFlow writer when it is itself imported, though nothing else in it needs
-TensorFlow (1.4 GB, 13 s to import; and one that is installed may not import at all). So an empty module is seated in
-that writer's place first; the rest of CLU then works as it is. Import the names from here, never from
+`clu.metric_writers` imports its TensorFlow writer when it is itself imported, although nothing else in it needs
+TensorFlow. TensorFlow is 1.4 GB, takes 13 s to import, and an installed one may fail to import. We therefore put an
+empty module in that writer's place first; the rest of CLU works unchanged. Import the names from here, never from
 `clu.metric_writers`.
 """
 
@@ -14,7 +14,7 @@ import types
 _TENSORFLOW_WRITER = "clu.metric_writers.summary_writer"
 
 if _TENSORFLOW_WRITER not in sys.modules:  # else the user's own program has imported CLU with TensorFlow
-    _stub = types.ModuleType(_TENSORFLOW_WRITER, "Stands in for CLU's TensorFlow writer.")
+    _stub = types.ModuleType(_TENSORFLOW_WRITER, "Replaces CLU's TensorFlow writer.")
     _stub.SummaryWriter = None  # type: ignore[attr-defined]
     sys.modules[_TENSORFLOW_WRITER] = _stub
 

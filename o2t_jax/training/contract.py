@@ -1,7 +1,7 @@
-"""What training asks of a system, and what it offers in return. Nothing here knows a model or a data set.
+"""The contract between training and a system. Nothing here depends on a model or a data set.
 
 A system is a model with its data and its measurements: everything `experiments.train` needs to train it. The loop,
-checkpoints, devices, accumulation, logging and resuming are the same for all.
+checkpoints, devices, accumulation, logging and resuming are the same for all systems.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Readout = Callable[[TrainState], dict[str, Any] | None]
 class LossFn(Protocol):
     """`(params, extra, batch, keys, step) -> (loss, (metrics, statistics))`, pure; sees any equal share of a batch.
 
-    - `extra`: the state's collections that no gradient moves, as they are before this step.
-    - `batch`: arrays whose leading size is the share's number of samples b; `keys`: typed random keys [b], one a
-      sample. Draw a sample's random numbers from its own key, and any number of devices draws the same.
+    - `extra`: the state's collections that are not trained by gradient, as they are before this step.
+    - `batch`: arrays whose leading size is the share's number of samples b; `keys`: typed random keys [b], one for each
+      sample. If a sample's random numbers are drawn from its own key, they do not depend on the number of devices.
     - `step`: int32 [], updates made so far.
     - `loss` is a mean over samples, each normalised by itself (never by a sum over the batch).
     - `metrics`: flat, name -> scalar mean over the b samples, or name -> (sum, count) for a mean over some of them,
       added up exactly over micro-batches, devices and the steps between two log lines.
-    - `statistics`: flat, name -> `statistics.Sum`, `Max` or `Gather`: what `advance` needs of the batch.
+    - `statistics`: flat, name -> `statistics.Sum`, `Max` or `Gather`: the numbers that `advance` needs from the batch.
     """
 
     def __call__(
@@ -45,9 +45,9 @@ class LossFn(Protocol):
 class AdvanceFn(Protocol):
     """`(extra, params, statistics, step, key) -> extra`: the collections after a step, from the updated parameters.
 
-    Runs once a step, after the update, on every device alike: running means, averaged copies of the weights, target
-    networks and codebooks are made here. `statistics`: name -> the whole batch's array; `step`: int32 [], updates
-    made before this one; `key`: the step's own random key, the same on every device.
+    Runs once per step, after the update, identically on every device. Running means, averaged copies of the weights,
+    target networks and codebooks are updated here. `statistics`: name -> the whole batch's array; `step`: int32 [],
+    updates made before this one; `key`: the step's own random key, the same on every device.
     """
 
     def __call__(
@@ -69,10 +69,10 @@ class Plan:
 
     Attributes:
         pool_size: samples that the data's buffer may hold; 0 when the system asked for none.
-        micro_batch: samples that one device handles at a time.
-        micro_batches: pieces one after the other; devices x micro_batches x micro_batch = the global batch.
+        micro_batch: samples that one device processes at a time.
+        micro_batches: micro-batches per step, in sequence; devices x micro_batches x micro_batch = the global batch.
         devices: devices over all processes.
-        warnings: lines for the user about what was made smaller than asked.
+        warnings: lines for the user about values that were made smaller than requested.
     """
 
     pool_size: int
@@ -84,15 +84,15 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class DataRequest:
-    """What a system gets to make its training iterator from.
+    """The arguments from which a system makes its training iterator.
 
     Attributes:
-        position: what the iterator's `get_state()` gave when the checkpoint was saved; None for a new run.
+        position: the iterator's `get_state()` from when the checkpoint was saved; None for a new run.
         plan: use `plan.pool_size`, not the config's.
-        progress: call `progress(done, total)`, or with samples per second as a third argument, while a buffer fills:
-            it keeps the user informed and lets a signal through (it may raise; pass that on).
-        put: sends one host batch to where the step wants it, without waiting. An iterator may call it in a thread of
-            its own and yield the result; batches of numpy arrays are put by the loop.
+        progress: call `progress(done, total)`, or with samples per second as a third argument, while a buffer fills. It
+            keeps the user informed and checks for signals. It may raise; do not catch that.
+        put: sends one host batch to the step's devices without waiting. An iterator may call it in a thread of its own
+            and yield the result; the loop calls it on batches of numpy arrays.
         seeds: seeds of the states that train in this program: one, or S of them side by side (batches [S, B, ...]).
         process_index, process_count: an iterator yields this process's share, batch / process_count samples.
     """
@@ -106,7 +106,7 @@ class DataRequest:
     process_count: int = 1
 
     def share(self, batch: Batch) -> Batch:
-        """This process's share of a global host batch: for data that every process makes in full."""
+        """This process's share of a global host batch, for data that every process makes in full."""
 
         def cut(x: Array) -> Array:
             size = x.shape[0] // self.process_count
@@ -116,7 +116,7 @@ class DataRequest:
 
 
 class System(abc.ABC):
-    """A model, its data and its measurements. `init`, `loss`, `tx` and a source of batches are needed, no more.
+    """A model, its data and its measurements. Only `init`, `loss`, `tx` and a source of batches are required.
 
     Batches come from `train_iterator`, or from `make_batch` where samples are made in JAX.
     `build(config)` in a system's module returns a system; `o2t_jax.systems.SYSTEMS` names the module.
@@ -125,15 +125,15 @@ class System(abc.ABC):
     name: str = "system"
     tx: optax.GradientTransformation
     evaluators: Mapping[str, Evaluator] = {}  # scalars are logged as "<evaluator>/<name>"
-    periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every where it has none
+    periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default
     best: Best = Best()
-    # What the model says about the world, by name, from a host copy of the state (`opt_state` may be None): JSON
+    # Learned quantities of the world, by name, computed from a host copy of the state (`opt_state` may be None): JSON
     # types, or None for nothing. Saved as `<step>/<name>` with every checkpoint; scalars are logged as "<name>/<key>".
     readouts: Mapping[str, Readout] = {}
-    # "<read-out>/<key>" -> how far the trained numbers of two starts may be apart, in the number's own unit. A number
-    # that comes with an interval ("<key>_low", "<key>_high" beside "<key>") needs none: the intervals must overlap.
+    # "<read-out>/<key>" -> largest allowed difference between the trained numbers of two starts, in the number's own
+    # unit. A number with an interval ("<key>_low", "<key>_high" beside "<key>") needs none: the intervals must overlap.
     agreement: Mapping[str, float] = {}
-    pool_size: int = 0  # samples the data's buffer would like to hold in host memory
+    pool_size: int = 0  # requested number of samples in the data's buffer, in host memory
     sample_spec: Mapping[str, jax.ShapeDtypeStruct] | None = None  # one sample of a batch, no leading axis
     size_fields: tuple[str, ...] = ("batch",)  # config fields that make one sample cheaper, for error messages
     # `(seed, step) -> the global batch of that step`, pure and in JAX, both arguments int32 []. Systems that have it
@@ -159,8 +159,8 @@ class System(abc.ABC):
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Endless batches from `request.position` on; with several processes, each yields its share.
 
-        `get_state()` belongs to the batch that `next` gives next, whatever was prefetched, and is the same on every
-        process. Optional methods: `start()`, to begin in the background while the step compiles;
+        `get_state()` belongs to the batch that the following `next` returns, regardless of prefetching, and is the same
+        on every process. Optional methods: `start()`, to begin in the background while the step compiles;
         `stats() -> {name: number}`, logged as "data/<name>"; `close()`.
         """
         if self.make_batch is None:
@@ -170,28 +170,28 @@ class System(abc.ABC):
         return made_in_jax(self.make_batch, request)
 
     def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> PyTree:
-        """What the model says of a batch, from what it may see of it: arrays [B, ...]. Pure, under `jax.jit`."""
+        """The model's prediction for a batch, from the entries it may see: arrays [B, ...]. Pure, under `jax.jit`."""
         raise NotImplementedError(f"system {self.name!r} does not predict")
 
     def hidden(self, batch: Batch) -> dict[str, Array]:
-        """Of the arrays that hold targets or the future: name -> bool, of the array's shape, True where they do.
+        """For each array that holds targets or the future: name -> bool, of the array's shape, True at such entries.
 
-        No gradient of `predict` by these entries may differ from zero: a test over all systems holds them to it.
+        The gradient of `predict` by these entries must be zero. A test over all systems checks this.
         """
-        raise NotImplementedError(f"system {self.name!r} does not say what it must not see")
+        raise NotImplementedError(f"system {self.name!r} does not declare its hidden entries")
 
     def check(self) -> None:
-        """Raises UsageError where something outside the program that training needs is missing or wrong.
+        """Raises UsageError if something outside the program that training needs is missing or wrong.
 
-        Called before anything is compiled, which may take minutes, and before a workdir is claimed.
+        Called before compilation, which may take minutes, and before a workdir is claimed.
         """
         return None
 
     def activation_bytes(self, batch: int) -> int:
-        """Bytes of device memory that one step over `batch` samples needs beside state and gradients.
+        """Bytes of device memory that one step over `batch` samples needs in addition to state and gradients.
 
-        By default what the loss keeps for its backward pass, from its shapes: no compiler has seen it, so it may be
-        too much. 0 without a `sample_spec`.
+        By default the size of the arrays that the loss keeps for its backward pass, from their shapes. Compiler
+        optimisations are not considered, so it may be an overestimate. 0 without a `sample_spec`.
         """
         if self.sample_spec is None:
             return 0
@@ -223,17 +223,17 @@ class System(abc.ABC):
         return {}
 
     def summary(self, metrics: Mapping[str, float]) -> str:
-        """The part of the progress line that speaks of the model."""
+        """The model's part of the progress line."""
         return f"loss {metrics['loss']:.4g}"
 
     def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
-        """What the line "complete: ..." says of the read-outs, such as ("g0 9.81",)."""
+        """The read-outs' part of the line "complete: ...", such as ("g0 9.81",)."""
         return ()
 
     def truth(self) -> dict[str, Any] | None:
-        """The hidden truth of a simulated world, for `truth.json`; None where there is none."""
+        """The hidden truth of a simulated world, for `truth.json`; None if there is none."""
         return None
 
     def notes(self, plan: Plan) -> list[str]:
-        """Lines to print before the run starts: what it will cost, what it will not reach."""
+        """Lines to print before the run starts, such as its cost and its limits."""
         return []

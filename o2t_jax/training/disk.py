@@ -1,4 +1,4 @@
-"""Where a run's files go: enough room at the start, and one line where there is none left."""
+"""Disk space of a run: a check at the start, and a one-line error when the disk is full."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training.resources import gb
 from o2t_jax.training.workdir import CHECKPOINTS, saved_steps
 
-# errno -> what is wrong, and the cure.
+# errno -> the reason, and the cure.
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "make room"),
     getattr(errno, "EDQUOT", None): ("the disk quota is used up", "make room"),
     errno.EFBIG: ("a file has reached the limit on a file's size", "raise the limit (ulimit -f)"),
 }
-UNFINISHED = "*.orbax-checkpoint-tmp"  # a save that was cut off
+UNFINISHED = "*.orbax-checkpoint-tmp"  # an interrupted save
 
 
 def check_room(workdir: Path, state_bytes: int, keep: int, saves: int) -> None:
-    """Compares what a run will keep with what is free: `keep` latest checkpoints, the best one, one being written.
+    """Compares a run's needs with the free disk space: `keep` latest checkpoints, the best one, one being written.
 
     Args:
-        workdir: the run's folder, there or not; what it holds already is counted.
-        state_bytes: of one checkpoint.
-        keep: latest checkpoints that are kept.
-        saves: checkpoints that are still to be written.
+        workdir: the run's folder, existing or not; checkpoints already in it are counted.
+        state_bytes: size of one checkpoint.
+        keep: number of latest checkpoints that are kept.
+        saves: number of checkpoints that are still to be written.
 
     Raises:
-        UsageError: there is less room than that.
+        UsageError: there is too little space.
     """
     there = len(saved_steps(workdir))
     count = min(max(keep + 2 - there, 1), saves)
@@ -44,18 +44,18 @@ def check_room(workdir: Path, state_bytes: int, keep: int, saves: int) -> None:
     free = shutil.disk_usage(folder).free
     if count * state_bytes > free:
         raise UsageError(
-            f"{workdir}: {gb(free)} are free on its disk, and {count} more checkpoints of {gb(state_bytes)} go there: "
+            f"{workdir}: its disk has {gb(free)} free, but {count} more checkpoints of {gb(state_bytes)} are needed: "
             f"make room, lower --config.keep_checkpoints, or choose another --workdir"
         )
 
 
 def reason_of(error: BaseException | None) -> tuple[str, str] | None:
-    """Why nothing more could be written and the cure, where that is what was raised (or raised over); else None."""
+    """The reason and the cure if `error` or one of its causes is a failed write; else None."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         for code, reason in _REASONS.items():
-            # Orbax and TensorStore raise errors of their own that hold the system's words.
+            # Orbax and TensorStore raise errors of their own that contain the system's message.
             if code is not None and (getattr(error, "errno", None) == code or os.strerror(code) in str(error)):
                 return reason
         error = error.__cause__ or error.__context__
@@ -64,10 +64,10 @@ def reason_of(error: BaseException | None) -> tuple[str, str] | None:
 
 @contextlib.contextmanager
 def explained(workdir: Path, step: Callable[[], int]) -> Iterator[None]:
-    """Turns a full disk into one line. `step` gives the step that training is at.
+    """Turns the errors of a full disk into one line. `step` returns the current step of training.
 
     Raises:
-        UsageError: no more can be written.
+        UsageError: nothing more can be written.
     """
     with contextlib.ExitStack() as silence:
         _silence_threads(silence)
@@ -77,19 +77,19 @@ def explained(workdir: Path, step: Callable[[], int]) -> Iterator[None]:
             reason = reason_of(error)
             if reason is None:
                 raise
-            silence.pop_all()  # threads speak until the program ends
+            silence.pop_all()  # threads report until the program ends
             what, cure = reason
-            for folder in (workdir / CHECKPOINTS).glob(UNFINISHED):  # it takes room, which may be all there was
+            for folder in (workdir / CHECKPOINTS).glob(UNFINISHED):  # it takes space, possibly the last there was
                 shutil.rmtree(folder, ignore_errors=True)
             saved = saved_steps(workdir)
-            whole = f"checkpoint {saved[-1]} is whole" if saved else "nothing was saved yet"
+            whole = f"checkpoint {saved[-1]} is intact" if saved else "nothing was saved yet"
             raise UsageError(
-                f"{workdir}: {what} at step {step()}; {whole}: {cure} and type the same command again"
+                f"{workdir}: {what} at step {step()}; {whole}: {cure} and run the same command again"
             ) from error
 
 
 def _silence_threads(stack: contextlib.ExitStack) -> None:
-    """What threads print of an error that the main thread raises as well: a hundred tracebacks for one full disk."""
+    """Silences threads' reports of an error that the main thread also raises: a full disk causes a hundred of them."""
     unraisable, of_thread = sys.unraisablehook, threading.excepthook
 
     def wanted(record: logging.LogRecord) -> bool:

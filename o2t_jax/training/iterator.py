@@ -1,4 +1,4 @@
-"""The simplest data there is: a pure function from a step to a batch. Enough for systems without a render buffer."""
+"""The simplest data source: a pure function from a step to a batch, for systems without a render buffer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from o2t_jax.types import Array, Batch
 class BatchesByStep:
     """A `BatchIterator` over the global batches `make_batch(step)`, steps 0, 1, ...; its position is the next step.
 
-    `put` sends each to the devices; by default the training loop does.
+    `put` sends each batch to the devices; by default the training loop does.
     """
 
     def __init__(

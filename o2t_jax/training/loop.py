@@ -1,7 +1,7 @@
-"""The training loop: which step follows which, and when to look, measure, save and stop. It knows no model.
+"""The training loop: the order of steps, and when to log, evaluate, save and stop. It does not depend on a model.
 
-On an accelerator the device never waits for the host: a step is dispatched, the next batch is drawn while it runs, and
-only then are the metrics of the step *before* read. (On a CPU a step is done when its call returns, unless
+On an accelerator the device never waits for the host. A step is dispatched, the next batch is drawn while it runs, and
+only then are the metrics of the *previous* step read. (On a CPU a step is finished when its call returns, unless
 `cpu_tuning=off`.)
 """
 
@@ -25,7 +25,7 @@ from o2t_jax.types import Batch, BatchIterator
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """When things happen, in steps. Whatever is due at a step is due after it, with the state that it made.
+    """Periods of logs, evaluations and checkpoints, in steps. Each happens after the step, with the updated state.
 
     Attributes: `periods`: steps between two calls of each evaluator; `decisive`: the evaluator that picks the best
     checkpoint.
@@ -41,24 +41,24 @@ class Schedule:
         return step % self.log_every == 0 or step == self.train_steps
 
     def due(self, step: int) -> tuple[str, ...]:
-        """The evaluators that are due, all of them at the end."""
+        """The evaluators that are due at this step; all of them at the end."""
         return tuple(name for name, every in self.periods.items() if step % every == 0 or step == self.train_steps)
 
     def saves(self, step: int) -> bool:
-        """A state that the decisive evaluator measured is saved too, so that the best one can be kept."""
+        """Whether to save. A state that the decisive evaluator measures is saved too, so that the best can be kept."""
         return step % self.checkpoint_every == 0 or step == self.train_steps or self.decisive in self.due(step)
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Since the last log line: samples made use of a second, and seconds that the loop waited for data."""
+    """Since the last log line: training samples per second, and seconds that the loop waited for data."""
 
     samples_per_second: float
     data_wait_seconds: float
 
 
 class Hooks(Protocol):
-    """What happens beside training."""
+    """Callbacks of the loop."""
 
     def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
         """After every step, once its own metrics are known."""
@@ -67,10 +67,10 @@ class Hooks(Protocol):
         """`means` over the steps since the last log line."""
 
     def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
-        """`due`: names of the evaluators whose turn it is."""
+        """`due`: names of the evaluators that are due."""
 
     def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Averages) -> None:
-        """`position`: the iterator's, for the batch after this step; `window`: what the next log line has so far."""
+        """`position`: the iterator's, for the batch after this step; `window`: the next log line's averages so far."""
 
 
 def train(
@@ -86,20 +86,20 @@ def train(
     stop: Callable[[int], bool] = lambda step: False,
     window: Averages | None = None,
 ) -> tuple[TrainState, int]:
-    """Trains from step `start` to the end of the schedule, or until `stop(step)`; saves before it leaves.
+    """Trains from step `start` to the end of the schedule, or until `stop(step)`; saves before it returns.
 
     Args:
-        step_fn: compiled step; uses up the state it is given.
+        step_fn: compiled step; donates the state it is given.
         parallel: sends batches to the devices and metrics back.
         batch_size: samples in a global batch.
-        stop: asked after every step; every process of a run must get the same answer.
-        window: averages of a log interval that a resumed run is in the middle of.
+        stop: called after every step; must return the same value in every process of a run.
+        window: averages of the unfinished log interval of a resumed run.
 
     Returns:
         The state and its step.
 
     Raises:
-        UsageError: the loss or gradient is not finite. Nothing is saved after the step it happened in.
+        UsageError: the loss or gradient is not finite. Nothing is saved after that step.
     """
     if start >= schedule.train_steps:
         return state, start
@@ -113,7 +113,7 @@ def train(
             batch, position = reader.draw(data)
         else:
             position = data.get_state()
-        reader.read()  # the step before: the device has this one to work on meanwhile
+        reader.read()  # the previous step's, while the device works on this one
         reader.pending = (step, metrics)
         stopping = stop(step)
         due, saves = schedule.due(step), stopping or schedule.saves(step)
@@ -138,20 +138,20 @@ class _Reader:
         self.waited = 0.0
         self._schedule, self._hooks, self._parallel, self._batch_size = schedule, hooks, parallel, batch_size
         self._samples, self._busy = 0, 0.0
-        self._since: float | None = None  # the first step compiles: no pace until it is done
+        self._since: float | None = None  # the first step compiles: no rate until it has finished
 
     def draw(self, data: BatchIterator) -> tuple[Batch, Mapping[str, Any]]:
-        """The next batch, on its way to the devices, and the position it was drawn from."""
+        """The next batch, being sent to the devices, and the position it was drawn from."""
         position = data.get_state()
         before = time.monotonic()
         batch = next(data)
         self.waited += time.monotonic() - before
-        if all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(batch)):  # the iterator has put it itself
+        if all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(batch)):  # already put by the iterator
             return batch, position
         return self._parallel.put(dict(batch) if isinstance(batch, Mapping) else batch), position
 
     def read(self) -> None:
-        """Reads the pending metrics, refuses what is not finite, and logs if a line is due."""
+        """Reads the pending metrics, raises if they are not finite, and logs if a line is due."""
         if self.pending is None:
             return
         step, metrics = self.pending
@@ -168,7 +168,7 @@ class _Reader:
             self.waited, self._samples, self._busy = 0.0, 0, 0.0
 
     def restart_clock(self) -> None:
-        """Time spent on evaluating and saving is not time spent on training."""
+        """Excludes the time of evaluating and saving from the training time."""
         self._since = time.monotonic()
 
     def _count(self) -> None:

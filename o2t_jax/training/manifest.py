@@ -1,4 +1,4 @@
-"""SHA-256 manifest of a checkpoint: Orbax restores a flipped byte without a word, so every file is checked first."""
+"""SHA-256 manifest of a checkpoint: Orbax restores a flipped byte without an error, so every file is checked first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "manifest.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Hashes every file of the checkpoint's items. Orbax still touches the files beside them; those are left out."""
+    """Hashes every file of the checkpoint's items. Files beside the items are left out: Orbax still changes them."""
     digests = {
         str(path.relative_to(folder)): _digest(path)
         for item in sorted(folder.iterdir())
@@ -26,7 +26,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def verify_manifest(folder: Path) -> None:
-    """Raises UsageError where a file of the checkpoint is missing or is not what was saved."""
+    """Raises UsageError if a file of the checkpoint is missing or differs from the saved one."""
     try:
         digests = json.loads((folder / NAME).read_text())["sha256"]
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def verify_manifest(folder: Path) -> None:
 def _damaged(folder: Path, what: str) -> UsageError:
     step = int(folder.name)
     earlier = [int(p.name) for p in folder.parent.iterdir() if p.name.isdigit() and int(p.name) < step]
-    then = f"go on from step {max(earlier)}" if earlier else "start again from step 0"
+    then = f"resume from step {max(earlier)}" if earlier else "start again from step 0"
     return UsageError(f"the checkpoint of step {step} {what}: delete the folder {folder} to {then}")
 
 

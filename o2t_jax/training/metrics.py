@@ -1,4 +1,4 @@
-"""Averaging metrics between two log lines, and where they are written: console, TensorBoard files, JSON lines."""
+"""Averages of metrics between two log lines, and their writers: console, TensorBoard files, JSON lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILM_FPS = 10.0  # of films in TensorBoard, whose writers know no rate
 class Averages:
     """Exact means over the steps since the last log line: every metric is kept as a sum and a count.
 
-    Its state goes into checkpoints, so that a resumed run logs what the uninterrupted one would.
+    Its state goes into checkpoints, so that a resumed run logs the same as an uninterrupted one.
     """
 
     def __init__(self, state: Mapping[str, Sequence[float]] | None = None):
@@ -36,7 +36,7 @@ class Averages:
             self._sums[name] = (old[0] + float(total), old[1] + float(count))
 
     def means(self) -> dict[str, float]:
-        """The means; a metric that nothing was counted for is left out."""
+        """The means; a metric with a count of zero is left out."""
         return {name: total / count for name, (total, count) in self._sums.items() if count}
 
     def get_state(self) -> dict[str, list[float]]:
@@ -51,7 +51,7 @@ def mean_of(value: Any) -> float:
 
 
 def mean_over_seeds(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics [S] of seeds that train side by side as one number each: means, and sums of (sum, count) pairs."""
+    """Metrics [S] of seeds that train side by side, as one number each: means, and sums of (sum, count) pairs."""
 
     def total(value: Any) -> Any:
         return np.sum(value) if np.ndim(value) else value
@@ -65,17 +65,17 @@ def mean_over_seeds(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_writer(names: Iterable[str], workdir: Path, progress: Progress, *, resume_step: int = 0) -> MetricWriter:
-    """CLU's MultiWriter over the named ones of `writers.WRITERS`, each once.
+    """CLU's MultiWriter over the writers of `writers.WRITERS` with these names, each once.
 
-    What an earlier process logged after `resume_step`, the step that training goes on from, is dropped: those
-    steps are about to be made again.
+    Entries that an earlier process logged after `resume_step`, the step from which training resumes, are dropped:
+    those steps are about to be repeated.
     """
     makers = [WRITERS.get(name) for name in dict.fromkeys(names)]
     return MultiWriter([make(workdir, progress, resume_step) for make in makers])
 
 
 class _Writer(MetricWriter):
-    """A CLU writer that ignores what its output cannot hold."""
+    """A CLU writer that ignores the kinds of data its output does not support."""
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None: ...
     def write_images(self, step: int, images: Mapping[str, Any]) -> None: ...
@@ -90,9 +90,9 @@ class _Writer(MetricWriter):
 
 
 class ConsoleWriter(_Writer):
-    """Prints what evaluators measure, a line each, but no subgroups ("test/loss", not "test/FUTURE/loss").
+    """Prints evaluators' numbers, one line for each evaluator, without subgroups ("test/loss", not "test/FUTURE/loss").
 
-    Those are for tables and TensorBoard; training's own numbers are on the progress line.
+    Subgroups are for tables and TensorBoard; training's own numbers are on the progress line.
     """
 
     def __init__(self, progress: Progress):
@@ -113,7 +113,7 @@ class ConsoleWriter(_Writer):
 
 
 class JsonLinesWriter(_Writer):
-    """One object a call: {"step": n, name: number, ...}. NaN and infinities become null, as JSON has neither."""
+    """One object per call: {"step": n, name: number, ...}. NaN and infinities become null, as JSON has neither."""
 
     def __init__(self, path: Path, resume_step: int = 0):
         if path.exists():
@@ -152,7 +152,7 @@ class TensorBoardWriter(_Writer):
             self._writer.add_image(name, pictures, step, dataformats="NHWC" if pictures.ndim == 4 else "HWC")
 
     def write_videos(self, step: int, videos: Mapping[str, Any]) -> None:
-        """GIFs among the images (tensorboardX's own way needs moviepy); of N films the first."""
+        """Writes GIFs among the images (tensorboardX's own method needs moviepy); of N films only the first."""
         from tensorboardX.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 
         events = self._writer.file_writer
@@ -184,16 +184,16 @@ class TensorBoardWriter(_Writer):
         self._writer.close()
 
     def _check(self) -> None:
-        """Raises OSError where the thread that writes has ended over one: the queue to it would wait for ever."""
+        """Raises OSError if the writing thread was ended by one: the queue to it would wait for ever."""
         events: Any = self._writer.file_writer
         worker = events.event_writer._worker
         if worker is not None and not worker.is_alive():
-            self._writer.flush()  # fails as it did in the thread
+            self._writer.flush()  # raises the same error as in the thread
             raise OSError("the thread that writes TensorBoard's files has ended")
 
 
 def console_writer(workdir: Path, progress: Progress, resume_step: int) -> MetricWriter:
-    """For `WRITERS`; what was printed stays."""
+    """For `WRITERS`; lines already printed remain."""
     del workdir, resume_step
     return ConsoleWriter(progress)
 
@@ -211,7 +211,7 @@ def tensorboard_writer(workdir: Path, progress: Progress, resume_step: int) -> M
 
 
 def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
-    """The rows of a run's metrics.jsonl; a last line that a killed process left half written is skipped."""
+    """The rows of a run's metrics.jsonl; an incomplete last line of a killed process is skipped."""
     path = Path(workdir) / folders.METRICS
     if not path.exists():
         return []
@@ -219,7 +219,7 @@ def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
 
 
 def _step_of(line: str) -> float:
-    """The step of a row; infinity for a line that is no row."""
+    """The step of a row; infinity for a line that is not a row."""
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):

@@ -1,8 +1,8 @@
-"""The one place that knows about devices: which ones are used, and how the pure step is spread over them.
+"""The only module that depends on devices: which ones are used, and how the pure step is distributed over them.
 
-One device takes plain `jax.jit`. Several take `jax.pmap`: each holds a copy of the state and an equal share of the
+One device uses plain `jax.jit`. Several use `jax.pmap`: each holds a copy of the state and an equal share of the
 batch, and the step averages over the axis "batch", which spans all devices of all processes. To replace `pmap`
-(by `shard_map`, say) change `Parallel.compile` alone.
+(by `shard_map`, for example) change only `Parallel.compile`.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class Parallel:
 
     @property
     def speed_up(self) -> int:
-        """How many devices of this process really work side by side: simulated ones share its cores."""
+        """How many devices of this process really run in parallel: simulated ones share its cores."""
         return 1 if self.devices[0].platform == "cpu" else len(self.devices)
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes files and speaks to the user."""
+        """Whether this process writes files and reports to the user."""
         return self.process_index == 0
 
     def check_batch(self, batch: int) -> None:
-        """Raises UsageError where the devices cannot share `batch` samples equally."""
+        """Raises UsageError if the devices cannot share `batch` samples equally."""
         if batch % self.num_devices:
             near = max(self.num_devices, batch - batch % self.num_devices)
             raise UsageError(
@@ -63,7 +63,7 @@ class Parallel:
             )
 
     def compile(self, make_step: Callable[[str | None], StepFn], *, donate: bool = True) -> Any:
-        """Compiles `make_step(axis_name)`. With `donate` the state passed in is used up: keep no reference to it."""
+        """Compiles `make_step(axis_name)`. `donate` invalidates the state passed in: keep no reference to it."""
         donated = 0 if donate else ()
         if not self.mapped:
             return jax.jit(make_step(None), donate_argnums=donated)
@@ -72,9 +72,9 @@ class Parallel:
         )
 
     def in_turn(self, step: Callable) -> Any:
-        """`step`, or on several simulated devices one that waits until its results are there.
+        """`step`, or on several simulated devices a version of it that waits for its results.
 
-        Those share one thread pool, where two steps' collectives can lock up.
+        Those share one thread pool, in which two steps' collectives can deadlock.
         """
         if not self.mapped or self.devices[0].platform != "cpu":
             return step
@@ -86,7 +86,7 @@ class Parallel:
         return waiting
 
     def shapes(self, state: PyTree, batch: PyTree) -> tuple[PyTree, PyTree]:
-        """What `compile`'s step takes for a state and a batch of these shapes: see `replicate` and `put`."""
+        """The shapes that `compile`'s step takes for a state and a batch of these shapes: see `replicate` and `put`."""
         if not self.mapped:
             return state, batch
         count, struct = len(self.devices), jax.ShapeDtypeStruct
@@ -96,7 +96,7 @@ class Parallel:
         )
 
     def replicate(self, tree: PyTree) -> PyTree:
-        """A host tree as every device needs it; with several devices each leaf gains a leading axis."""
+        """A host tree copied to every device; with several devices each leaf gains a leading axis."""
         if not self.mapped:
             return jax.tree.map(lambda x: jax.device_put(x, self.devices[0], may_alias=False), tree)
         count = len(self.devices)
@@ -111,7 +111,7 @@ class Parallel:
     def to_host(self, tree: PyTree) -> PyTree:
         """The first device's copy as numpy arrays that own their memory.
 
-        `np.asarray` may return a view of device memory on CPU, which the next (donating) step overwrites.
+        On a CPU `np.asarray` may return a view of device memory, which the next (donating) step overwrites.
         """
         if not self.mapped:
             return jax.tree.map(lambda x: np.array(x, copy=True), jax.device_get(tree))
@@ -131,7 +131,7 @@ class Parallel:
         return jax.tree.map(share, batch)
 
     def any(self, flag: bool) -> bool:
-        """Whether any process raises the flag. All processes must ask at the same step."""
+        """Whether any process sets the flag. All processes must call this at the same step."""
         if self.process_count == 1:
             return flag
         from jax.experimental import multihost_utils
@@ -142,14 +142,14 @@ class Parallel:
         return NamedSharding(Mesh(np.array(self.devices), (AXIS,)), PartitionSpec(AXIS))
 
     def _pmap_devices(self) -> list[Any] | None:
-        return list(self.devices) if self.process_count == 1 else None  # several processes: pmap takes them all
+        return list(self.devices) if self.process_count == 1 else None  # several processes: pmap uses all devices
 
 
 def make_parallel(count: int = 0) -> Parallel:
     """The devices to use: all that JAX sees (0), or the first `count` of this process.
 
     Raises:
-        UsageError: fewer than `count` are there, or a choice is asked for where several processes run.
+        UsageError: fewer than `count` exist, or `count` is set with several processes.
     """
     local = jax.local_devices()
     processes = jax.process_count()
@@ -168,21 +168,21 @@ def start_devices(
     num_processes: int | None = None,
     process_id: int | None = None,
 ) -> None:
-    """Makes JAX use one kind of device and joins other processes; call it before anything else of JAX runs.
+    """Makes JAX use one kind of device and joins other processes; call it before any other use of JAX.
 
     Args:
-        device: one of `DEVICE_CHOICES`; "auto" takes JAX's own choice (TPU or GPU before CPU).
+        device: one of `DEVICE_CHOICES`; "auto" leaves the choice to JAX (TPU or GPU before CPU).
         coordinator: "host:port" of process 0, the same everywhere, for a run over several processes; "auto" lets
             JAX ask the cluster (SLURM, Open MPI, a TPU pod); None or "" for a run of one process.
-        num_processes: processes in all.
-        process_id: this one, from 0.
+        num_processes: number of processes.
+        process_id: index of this process, from 0.
 
     Raises:
-        UsageError: an unknown kind of device, one that is not there, or incomplete arguments for several processes.
+        UsageError: an unknown or unavailable kind of device, or incomplete arguments for several processes.
     """
     if device not in DEVICE_CHOICES:
         raise unknown_choice("device", device, DEVICE_CHOICES)
-    if device not in ("auto", "gpu"):  # "gpu" as a platform name would insist on CUDA and ROCm both
+    if device not in ("auto", "gpu"):  # "gpu" as a platform name would require both CUDA and ROCm
         jax.config.update("jax_platforms", device if device == "cpu" else f"{device},cpu")
     if coordinator == "auto":
         jax.distributed.initialize()
@@ -202,7 +202,7 @@ def _check_there(device: str) -> None:
     except (RuntimeError, AssertionError) as error:  # which of them depends on the plug-in
         platform, reason = None, str(error).partition("\n")[0] or type(error).__name__
     else:
-        reason = f"JAX found {platform} only"
+        reason = f"JAX found only {platform}"
     if platform is None or platform != {"cuda": "gpu", "rocm": "gpu", "auto": platform}.get(device, device):
         install = "or install JAX for it (this project's extras gpu, tpu, mac)"
         asked = os.environ.get("JAX_PLATFORMS")
@@ -212,4 +212,4 @@ def _check_there(device: str) -> None:
                 f"unset the variable, {install}"
             )
         cure = "set --config.device=cpu" if device == "auto" else "set --config.device=auto"
-        raise UsageError(f"device={device} is not there ({reason}): {cure}, {install}")
+        raise UsageError(f"device={device} is not available ({reason}): {cure}, {install}")

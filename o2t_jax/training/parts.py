@@ -1,4 +1,4 @@
-"""Parts of a tree of parameters by name: what a run starts from (`init_parts`) and what it leaves alone (`freeze`).
+"""Named parts of a tree of parameters: those a run starts from (`init_parts`) and those it does not train (`freeze`).
 
 A part is the path of a subtree, its names joined by dots: "encoder", or "layer.gravity_mlp".
 """
@@ -26,7 +26,7 @@ def mask_of(tree: PyTree, parts: Sequence[str]) -> PyTree:
 
 
 def check_parts(trees: Sequence[PyTree], parts: Sequence[str], field: str) -> None:
-    """Raises UsageError, with the nearest name, where a part is in none of the trees."""
+    """Raises UsageError, with the nearest name, if a part is in none of the trees."""
     paths = [path for tree in trees for path in traverse_util.flatten_dict(serialization.to_state_dict(tree))]
     names = {".".join(map(str, path[:depth])) for path in paths for depth in range(1, len(path))}
     names |= {str(path[0]) for path in paths}
@@ -35,4 +35,4 @@ def check_parts(trees: Sequence[PyTree], parts: Sequence[str], field: str) -> No
             continue
         top = ", ".join(sorted({name.partition(".")[0] for name in names}))
         hint = did_you_mean(part, sorted(names))
-        raise UsageError(f"{field}={part!r} names no part of the model: {hint}{' ' if hint else ''}its parts are {top}")
+        raise UsageError(f"{field}={part!r} is not a part of the model: {hint}{' ' if hint else ''}its parts are {top}")

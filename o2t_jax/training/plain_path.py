@@ -1,8 +1,8 @@
-"""A folder under a name that Orbax and TensorStore take for what it is.
+"""A path to a folder that Orbax and TensorStore interpret literally.
 
-Orbax looks for the files it has written by `glob.glob(folder + "/ocdbt.process_*")`. Where the folder's own name holds
-a pattern character it finds none, says nothing, and leaves a checkpoint that nobody can read. TensorStore takes no name
-that is not UTF-8, and a part that ends in a colon is taken for a bucket's scheme.
+Orbax looks for the files it has written by `glob.glob(folder + "/ocdbt.process_*")`. If the folder's own name contains
+a pattern character, Orbax finds none, reports no error, and leaves an unreadable checkpoint. TensorStore rejects names
+that are not UTF-8, and interprets a part that ends in a colon as a bucket's scheme.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 
 def check_name(folder: Path) -> None:
-    """Raises UsageError where checkpoints cannot be kept in `folder` (there or not) for its name alone."""
+    """Raises UsageError if checkpoints cannot be kept in `folder` (existing or not) because of its name."""
     name = str(folder.resolve())
     if _PLAIN.fullmatch(name) or _DESCRIPTORS.is_dir():
         return
@@ -33,12 +33,12 @@ def check_name(folder: Path) -> None:
 
 @contextlib.contextmanager
 def plain_path(folder: Path) -> Iterator[Path]:
-    """`folder` itself where its absolute name is plain, else the same folder by its number in this process (Linux).
+    """`folder` itself if its absolute name is plain, else the same folder by its file descriptor (Linux).
 
-    Args: `folder`, which is there.
+    Args: `folder`, which must exist.
 
     Raises:
-        UsageError: the name is not plain and this system gives folders no other.
+        UsageError: the name is not plain and this system provides no path by descriptor.
     """
     check_name(folder)
     folder = folder.resolve()

@@ -1,4 +1,4 @@
-"""What the user sees while a run goes on: one line that updates itself on a terminal, plain lines elsewhere."""
+"""Progress of a run for the user: one line that updates itself on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _PLAIN_SECONDS = 10.0  # between two lines in a file or a pipe, while a buffer f
 
 
 class Progress:
-    """Writes to standard output; silent where `enabled` is false (all processes but the first)."""
+    """Writes to standard output; silent if `enabled` is false (all processes but the first)."""
 
     def __init__(self, stream: TextIO | None = None, *, enabled: bool = True):
         self._stream = stream or sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - as long as the run
         self._enabled = enabled
         self._terminal = self._stream.isatty()
-        self._shown = False  # an updating line stands on the terminal
+        self._shown = False  # an updating line is on the terminal
         self._last = -1e9
         self._eta = Eta()
 
     def line(self, text: str) -> None:
-        """A line that stays."""
+        """Prints a permanent line."""
         self._clear()
         self._write(text + "\n")
 
     def update(self, text: str, *, plain: bool) -> None:
-        """The updating line on a terminal; elsewhere a line of its own, if `plain` asks for one now."""
+        """Replaces the updating line on a terminal; elsewhere prints a line of its own if `plain`."""
         if not self._terminal:
             if plain:
                 self._write(text + "\n")
@@ -41,7 +41,7 @@ class Progress:
             self._shown = True
 
     def fill(self, done: int, total: int, per_second: float | None = None) -> None:
-        """Progress of a buffer that fills before the first step; its pace, where the buffer knows it."""
+        """Progress of a buffer that fills before the first step, with its rate if the buffer knows it."""
         eta = (total - done) / per_second if per_second else self._eta.seconds(done, total)
         text = f"filling the buffer {done}/{total}"
         text += f" · {per_second:.3g} samples/s" if per_second else ""
@@ -52,7 +52,7 @@ class Progress:
         self.update(text, plain=due)
 
     def close(self) -> None:
-        """Leaves the updating line standing and the cursor below it."""
+        """Keeps the updating line on the terminal and moves the cursor below it."""
         if self._shown:
             self._write("\n")
             self._shown = False
@@ -69,13 +69,13 @@ class Progress:
 
 
 class Eta:
-    """Seconds to go, from the pace since the first call (the first step, which compiles, does not count)."""
+    """Remaining seconds, from the rate since the first call (the first step, which compiles, does not count)."""
 
     def __init__(self):
         self._start: tuple[int, float] | None = None
 
     def seconds(self, done: int, total: int) -> float | None:
-        """None until there is a pace to judge by."""
+        """None until a rate is known."""
         now = time.monotonic()
         if self._start is None or done < self._start[0]:
             self._start = (done, now)

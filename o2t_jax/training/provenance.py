@@ -1,4 +1,4 @@
-"""How a run came about: each start of its command, with the versions and devices it had, in `sessions.jsonl`."""
+"""A run's provenance: each start of its command, with versions and devices, in `sessions.jsonl`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("o2t_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "nu
 
 
 def record_start(workdir: Path, *, command: str, step: int, devices: str, cores: int) -> None:
-    """Adds a line: when, from which `step`, the `command`, `devices`, cores, and versions. `workdir` must be there."""
+    """Adds a line: time, first `step`, `command`, `devices`, cores, and versions. `workdir` must exist."""
     session = {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "step": step,
@@ -29,7 +29,7 @@ def record_start(workdir: Path, *, command: str, step: int, devices: str, cores:
 
 
 def versions() -> dict[str, str]:
-    """Installed version of each of `PACKAGES`; those that are not there are left out."""
+    """Installed version of each of `PACKAGES`; missing ones are left out."""
     found = {}
     for name in PACKAGES:
         try:
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 
 
 def read_sessions(workdir: str | Path) -> list[dict[str, Any]]:
-    """The starts of a run, oldest first; a line that is not whole is skipped."""
+    """The starts of a run, oldest first; an incomplete line is skipped."""
     path = Path(workdir) / SESSIONS
     lines = path.read_text().splitlines() if path.exists() else []
     found = []

@@ -1,4 +1,4 @@
-"""What a run does beside training: progress line, logs, evaluation, checkpoints, the final result."""
+"""A run's side effects: progress line, logs, evaluation, checkpoints, the final result."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from o2t_jax.types import BatchIterator
 
 
 class ResultsWriter(Protocol):
-    """Puts an evaluation's results where they can be looked at. The command brings one: training knows none."""
+    """Writes an evaluation's results. The command provides one; training implements none."""
 
     def write(self, step: int, found: Mapping[str, Result], /) -> object:
         """`found`: all results of one evaluation, by "<evaluator>/<name>"."""
         ...
 
 
-# Makes one for a run's folder; pictures and films may be shown by the run's own writer as well.
+# Makes one for a run's folder. Pictures and films may also go to the run's own metric writer.
 MakeResultsWriter = Callable[[Path, MetricWriter], ResultsWriter]
 
 
 class Reporter:
-    """The loop's hooks for one run. `writer`, `results` and `checkpoints` stay None in processes that write nothing."""
+    """The loop's hooks for one run. `writer`, `results` and `checkpoints` are None in processes that write no files."""
 
     writer: MetricWriter | None = None
     results: ResultsWriter | None = None
     checkpoints: checkpoint.Checkpoints | None = None
     data: BatchIterator | None = None
-    step = 0  # the last one whose metrics are known
+    step = 0  # the last step whose metrics are known
 
     def __init__(
         self, system: System, config: Config, workdir: Path, parallel: Parallel, progress: Progress, plan: Plan
@@ -60,7 +60,7 @@ class Reporter:
         if self._once is None:
             seconds = resources.program_seconds()
             self._once = {"train/first_step_seconds": seconds}
-            self._progress.line(f"begun     the first step was done {seconds:.1f} s after the program's start")
+            self._progress.line(f"begun     first step finished {seconds:.1f} s after the program started")
         total = self._config.train_steps
         eta = self._eta.seconds(step, total)
         parts = [f"step {step}/{total}", self._system.summary(metrics)]
@@ -87,7 +87,7 @@ class Reporter:
             self.writer.write_scalars(step, scalars)
 
     def on_eval(self, step: int, state: TrainState, due: Sequence[str]) -> None:
-        """Every process evaluates, so that none waits for another; one writes."""
+        """Every process evaluates, so that none waits for another; one process writes."""
         found: dict[str, Result] = {}
         single = self._parallel.unreplicate(state)
         for group in due:
@@ -103,7 +103,7 @@ class Reporter:
             self.results.write(step, found)
 
     def _measure(self, group: str, state: TrainState) -> Iterable[tuple[str, Result]]:
-        """One evaluator's results; of several seeds as one."""
+        """One evaluator's results; those of several seeds are merged."""
         evaluator, seeds = self._system.evaluators[group], self._config.seeds
         if seeds == 1:
             return evaluator(state)
@@ -144,7 +144,7 @@ class Reporter:
         self.writer.flush()
 
     def _read_out(self, host: TrainState) -> dict[str, Any]:
-        """Every read-out; of several seeds the numbers are lists [S]."""
+        """Every read-out; with several seeds the numbers are lists [S]."""
         seeds = self._config.seeds
         if seeds == 1:
             return {name: read(host) for name, read in self._system.readouts.items()}
@@ -175,14 +175,14 @@ class Reporter:
 
 
 def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The read-outs of S seeds as one: key -> list [S]; None where a seed has none."""
+    """The read-outs of S seeds as one: key -> list [S]; None if a seed has none."""
     if any(readout is None for readout in readouts):
         return None
     return {key: [readout[key] for readout in readouts if readout is not None] for key in readouts[0] or {}}
 
 
 def _means(readout: Mapping[str, Any]) -> dict[str, float]:
-    """Of numbers [S] the mean; what is no number is left out."""
+    """The mean of each list of numbers [S]; other values are left out."""
     plain = {key: values for key, values in readout.items() if all(isinstance(value, float) for value in values)}
     return {key: math.fsum(values) / len(values) for key, values in plain.items()}
 

@@ -1,4 +1,4 @@
-"""What this machine has and how a run fits into it: memory limits, the plan, the estimated cost, the compile cache."""
+"""The machine's resources and how a run fits into them: memory limits, plan, estimated cost, compilation cache."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from o2t_jax.training.contract import Plan
 
 GB = 1e9
 _PREFETCHED = 3  # batches on their way to the device
-_HEADROOM = 0.85  # share of what is free that a run may plan with
+_HEADROOM = 0.85  # share of the free memory that a run may plan with
 _RUNTIME = int(0.4 * GB)  # compiler, interpreter, pictures in flight
 _IMPORTED = time.monotonic()
 
 
 class Memory(NamedTuple):
-    """Free bytes: of the host, and of one device where it has memory of its own (None: it shares the host's)."""
+    """Free bytes: of the host, and of one device if it has memory of its own (None: it shares the host's)."""
 
     host: int
     device: int | None
 
 
 def free_memory(limit_gb: float = 0.0) -> Memory:
-    """What may be used now, by the strictest of machine, container (cgroup v1 and v2) and `limit_gb` (0: no limit)."""
+    """Usable memory: the least of machine, container (cgroup v1 and v2) and `limit_gb` (0: no limit)."""
     host = int(min(_machine_free(), _cgroup_free()))
     if limit_gb:
         host = min(host, int(limit_gb * GB))
@@ -40,7 +40,7 @@ def free_memory(limit_gb: float = 0.0) -> Memory:
 
 
 def program_seconds() -> float:
-    """Seconds since this program was started, its imports included (not on Linux: since this module was imported)."""
+    """Seconds since this program started, imports included (if not on Linux: since this module was imported)."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
@@ -55,11 +55,11 @@ def _machine_free() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not Linux: half of what is built in
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not Linux: half of the installed memory
 
 
 def _cgroup_free(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
-    """Limit minus use over this process's control group and all above it; infinity where there is no limit."""
+    """Limit minus use: least over this process's control group and all above it; infinity if there is no limit."""
     try:
         lines = proc.read_text().splitlines()
     except OSError:
@@ -90,7 +90,7 @@ def _group_free(folder: Path, limit_file: str, used_file: str) -> float:
         return float("inf")
     if not limit.isdigit():  # "max"
         return float("inf")
-    cache = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # given back under pressure
+    cache = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # released under memory pressure
     return max(0, int(limit) - used + cache)
 
 
@@ -108,24 +108,24 @@ def make_plan(
     size_fields: tuple[str, ...] = ("batch",),
     stored: Plan | None = None,
 ) -> Plan:
-    """The largest buffer and micro-batch that fit, up to what the config asks for. The global batch never changes.
+    """The largest buffer and micro-batch that fit, up to the config's values. The global batch never changes.
 
     Args:
         batch: global batch; `devices` (over all processes) divide it.
         local_devices: devices of this process, which share its host's memory.
-        memory: what is free.
+        memory: free memory.
         state_bytes, params_bytes: one copy of the state, and of the parameters in it.
-        activation_bytes: bytes a step over n samples needs on one device beside state and gradients.
-        sample_bytes, pool_size: one sample in the buffer, and how many it would like to hold.
+        activation_bytes: bytes that a step over n samples needs on one device in addition to state and gradients.
+        sample_bytes, pool_size: one sample in the buffer, and the requested number of them.
         size_fields: config fields that make one sample cheaper.
-        stored: the plan of the run that is resumed. Its buffer must come back as it was: batches depend on it.
+        stored: the plan of the run that is resumed. Its buffer must keep its size: batches depend on it.
 
     Raises:
         UsageError: not even one sample at a time fits, or the buffer cannot hold one batch.
     """
     local_batch = batch // devices
     shared = memory.device is None
-    # Gradients and updates beside the state; a checkpoint's copy and the batches in flight are the host's.
+    # Devices hold gradients and updates beside the state; the host holds a checkpoint's copy and prefetched batches.
     on_device = state_bytes + 2 * params_bytes
     on_host = _RUNTIME + state_bytes + _PREFETCHED * local_devices * local_batch * sample_bytes
     host = memory.host * _HEADROOM - on_host - (local_devices * on_device if shared else 0)
@@ -136,7 +136,7 @@ def make_plan(
         raise UsageError(_too_small(one, on_device, on_host, memory, short, size_fields))
 
     wanted = stored.pool_size if stored else pool_size
-    room = (host - local_devices * one) / 2 if shared else host  # leave activations at least as much as the buffer
+    room = (host - local_devices * one) / 2 if shared else host  # activations get at least as much as the buffer
     fits = wanted if sample_bytes == 0 else min(wanted, int(room / sample_bytes))
     warnings = []
     if fits < (wanted if stored else min(wanted, batch)):
@@ -156,7 +156,7 @@ def make_plan(
     micro = next(n for n in pieces if n == 1 or activation_bytes(n) <= device)
     if micro < asked:
         warnings.append(
-            f"micro-batch {asked} -> {micro}: the global batch stays {batch}, gradients add up over "
+            f"micro-batch {asked} -> {micro}: the global batch stays {batch}, gradients are accumulated over "
             f"{local_batch // micro} pieces ({gb(activation_bytes(asked))} needed, {gb(device)} free)"
         )
     return Plan(fits, micro, local_batch // micro, devices, tuple(warnings))
@@ -168,12 +168,12 @@ def _too_small(one: int, on_device: int, on_host: int, memory: Memory, short: st
     names = " or ".join(f"--config.{name}" for name in fields)
     return (
         f"one sample at a time needs {gb(need)} of {short} memory ({gb(one)} of it for the sample), "
-        f"but {gb(free)} are free, of which {_HEADROOM:.0%} may be planned with: lower {names}, or free memory"
+        f"but only {_HEADROOM:.0%} of the {gb(free)} that are free may be used: lower {names}, or free memory"
     )
 
 
 def measured_rate() -> float:
-    """Floating-point operations a second that this machine's first device reaches in a small convolution."""
+    """Floating-point operations per second that this machine's first device reaches in a small convolution."""
 
     def loss(weight: jax.Array, image: jax.Array) -> jax.Array:
         dimensions = ("NHWC", "HWIO", "NHWC")
@@ -191,16 +191,15 @@ def measured_rate() -> float:
 
 
 def flops(lowered: jax.stages.Lowered) -> float:
-    """The compiler's own count for a lowered function; loop bodies count once. NaN where it gives none."""
+    """The compiler's own count for a lowered function; loop bodies count once. NaN if it reports none."""
     return float((lowered.cost_analysis() or {}).get("flops", float("nan")))
 
 
 def set_compilation_cache(choice: str = "auto") -> Path | None:
-    """Lets JAX keep compiled steps on disk, whatever their size.
+    """Lets JAX keep compiled steps on disk, regardless of size.
 
     Args:
-        choice: "auto" for a folder of this user's (or the one JAX was given by JAX_COMPILATION_CACHE_DIR), "off",
-            or a path.
+        choice: "auto" for a folder of this user (or the one in JAX_COMPILATION_CACHE_DIR), "off", or a path.
 
     Returns:
         The folder; None when off.
@@ -211,19 +210,19 @@ def set_compilation_cache(choice: str = "auto") -> Path | None:
     try:
         own = choice if choice != "auto" else os.environ.get("JAX_COMPILATION_CACHE_DIR")
         folder = Path(own or _cache_home() / "o2t_jax" / "xla").expanduser()
-    except RuntimeError:  # a user without a home: containers run with a bare number
+    except RuntimeError:  # a user without a home directory: in containers it may be only a number
         if choice == "auto":
             return set_compilation_cache("off")
-        raise UsageError(f"compilation_cache={choice}: this user has no home: give a path or 'off'") from None
+        raise UsageError(f"compilation_cache={choice}: this user has no home directory: give a path or 'off'") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if choice == "auto":  # a read-only home is no reason to stop
+        if choice == "auto":  # a read-only home directory is no reason to stop
             return set_compilation_cache("off")
         raise UsageError(
-            f"compilation_cache={folder} cannot be made ({error.strerror}): give a path or 'off'"
+            f"compilation_cache={folder} cannot be created ({error.strerror}): give a path or 'off'"
         ) from None
-    # As where the folder cannot be made: what cannot be kept is compiled again.
+    # As if the folder could not be created: an entry that cannot be kept is compiled again.
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     jax.config.update("jax_enable_compilation_cache", True)
     jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -1,4 +1,4 @@
-"""One run from a config and a workdir to a result: plan, restore or start, train, leave things in order."""
+"""One run from a config and a workdir to a result: plan, restore or start, train, clean up."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def run(
     results: MakeResultsWriter,
     command: str = "",
 ) -> int:
-    """Trains `system` in `workdir` as `config` says, going on from the latest checkpoint there.
+    """Trains `system` in `workdir` as `config` specifies, resuming from the latest checkpoint there.
 
     Args:
-        results: makes what writes the evaluators' results.
-        command: what the user typed, for the run's record.
+        results: makes the writer of the evaluators' results.
+        command: the command line that the user typed, for the run's record.
 
     Returns:
         Exit code: 0 when the run is complete, 128 + signal number when a signal stopped it.
 
     Raises:
-        UsageError: anything the user can mend; what was saved before is intact.
+        UsageError: any error that the user can fix; earlier checkpoints are intact.
     """
     _check_shares(system, config, parallel)
     check_name(workdir)
@@ -80,7 +80,7 @@ def run(
             del make_state  # it may hold a copy on the host
             return this.train(step_fn, state, stop)
         except StopRequested as signal:
-            progress.line(f"stopped by {signal} before the first step; the same command starts again")
+            progress.line(f"stopped by {signal} before the first step; run the same command again to start over")
             return 128 + signal.signum
         finally:
             progress.close()
@@ -116,9 +116,10 @@ class _Start:
         return Plan(**self.meta["plan"]) if self.folder else None
 
     def state_maker(self, config: Config) -> Callable[[], TrainState]:
-        """Gives the state to start from: restored (numpy), or made by the system, perhaps with another run's weights.
+        """Returns a function that makes the initial state.
 
-        What cannot be used is refused here, before anything is claimed or compiled.
+        The state is restored (numpy), or made by the system, optionally with another run's weights. An unusable
+        checkpoint is refused here, before the workdir is claimed and the step is compiled.
         """
         if self.folder:
             restored = checkpoint.restore_state(self.folder, self.shapes)
@@ -134,13 +135,13 @@ class _Start:
 def _opened(source: str) -> checkpoint.Opened:
     """A run named by "DIR", "DIR@best" or "DIR@STEP"."""
     workdir, at, step = source.rpartition("@")
-    if not at or Path(source).is_dir():  # a folder may be called so
+    if not at or Path(source).is_dir():  # a folder's name may contain "@"
         workdir, step = source, ""
     return checkpoint.open_workdir(workdir, step or None)
 
 
 def _with_weights_of(state: TrainState, opened: checkpoint.Opened, config: Config) -> TrainState:
-    """Parameters and extra collections of another run, or parts of them; optimiser and step start new."""
+    """Parameters and extra collections of another run, or parts of them; optimiser state and step start at zero."""
     what, parts = f"init_from={config.init_from}", config.init_parts
     params = checkpoint.graft_parts(opened.state.params, state.params, parts, f"{what}: params")
     extra = checkpoint.graft_parts(opened.state.extra, state.extra, parts, f"{what}: extra")
@@ -152,7 +153,7 @@ def _seeds(config: Config) -> tuple[int, ...]:
 
 
 def _check_shares(system: System, config: Config, parallel: Parallel) -> None:
-    """Raises UsageError where devices or seeds cannot share the work."""
+    """Raises UsageError if devices or seeds cannot share the work."""
     parallel.check_batch(config.batch)
     if config.seeds == 1:
         return
@@ -197,7 +198,7 @@ class _Run:
     command: str
 
     def announce(self) -> None:
-        """Devices, memory and plan, before anything is made."""
+        """Prints devices, memory and plan, before any work is done."""
         line, config, parallel, plan, start = self.progress.line, self.config, self.parallel, self.plan, self.start
         device, memory = parallel.devices[0], resources.free_memory(config.memory_gb)
         activations = config.seeds * self.system.activation_bytes(plan.micro_batch)
@@ -227,7 +228,7 @@ class _Run:
         return loop.Schedule(config.train_steps, config.log_every, config.checkpoint_every, periods, decisive)
 
     def check_room(self) -> None:
-        """Raises UsageError where the disk has no room for what will be kept."""
+        """Raises UsageError if the disk has no room for the checkpoints that will be kept."""
         keep = self.config.keep_checkpoints
         steps = (n for n in range(self.start.step + 1, self.config.train_steps + 1) if self.schedule.saves(n))
         saves = sum(1 for _ in itertools.islice(steps, keep + 2))
@@ -259,7 +260,7 @@ class _Run:
             if step == config.train_steps:
                 reporter.finish(step, state)
         if step < config.train_steps:
-            self.progress.line(f"stopped at step {step} and saved; the same command goes on from there")
+            self.progress.line(f"stopped at step {step} and saved; run the same command again to resume")
             return 128 + (stop.signum or 0)
         if self.parallel.is_writer:
             self.progress.line(f"complete: {_result_line(self.system, self.workdir)}")
@@ -288,15 +289,16 @@ class _Run:
         return DataRequest(self.start.meta.get("data"), self.plan, fill, self.parallel.put, _seeds(self.config), *where)
 
     def _agree_to_stop(self, stop: StopFlag, schedule: loop.Schedule, step: int) -> bool:
-        """Several processes ask each other, at log steps only: they must all leave at the same step."""
+        """Several processes agree by communication, at log steps only: all must leave at the same step."""
         if self.parallel.process_count == 1:
             return stop.signum is not None
         return schedule.logs(step) and self.parallel.any(stop.signum is not None)
 
     def compiled_step(self, stack: contextlib.ExitStack, stop: StopFlag) -> Callable:
-        """The step, which compiles while the state is made and the buffer fills; with several processes, at the first.
+        """The step. It compiles while the state is made and the buffer fills.
 
-        (What is compiled ahead under `pmap` does not know a process' own share from the whole batch.)
+        With several processes it compiles at the first call instead: ahead-of-time compilation under `pmap` cannot
+        distinguish a process' own share from the whole batch.
         """
         system, start, pieces, parallel = self.system, self.start, self.plan.micro_batches, self.parallel
         frozen, seeds = self.config.freeze, self.config.seeds
@@ -313,18 +315,18 @@ class _Run:
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*size, *x.shape), x.dtype), dict(system.sample_spec))
         lowered = step_fn.lower(*parallel.shapes(start.shapes, batch))
         compiling = stack.enter_context(ThreadPoolExecutor(1)).submit(lambda: parallel.in_turn(lowered.compile()))
-        self._tell_cost(lowered)
+        self._report_cost(lowered)
 
         def compiled(state: TrainState, batch: Batch) -> Any:
             if not compiling.done():  # only at the first step
-                self.progress.update("compiling the step (kept for the next start)", plain=True)
+                self.progress.update("compiling the step (cached for the next start)", plain=True)
                 compiling.exception()
                 stop.check()
             return compiling.result()(state, batch)
 
         return compiled
 
-    def _tell_cost(self, lowered: jax.stages.Lowered) -> None:
+    def _report_cost(self, lowered: jax.stages.Lowered) -> None:
         each = resources.flops(lowered) * self.plan.micro_batches * self.plan.devices  # XLA counts one device's share
         total = each * (self.config.train_steps - self.start.step)
         if not np.isfinite(total):
@@ -334,7 +336,7 @@ class _Run:
             rate = resources.measured_rate() * self.parallel.speed_up
             text += (
                 f": at least {clock(total / rate)} at the {rate / 1e9:.0f} GFLOP/s that a convolution reaches here; "
-                "small layers are slower, and the progress line will tell"
+                "small layers are slower, so see the ETA on the progress line"
             )
         self.progress.line(text)
 

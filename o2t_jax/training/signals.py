@@ -1,7 +1,7 @@
-"""Signals that ask a run to end: it finishes the step, saves and leaves. A second Ctrl-C leaves at once.
+"""Signals that ask a run to end: it finishes the step, saves and exits. A second Ctrl-C exits immediately.
 
-Ctrl-C, SIGTERM, SIGHUP (terminal or connection closed) and SIGUSR1 (a batch system's warning before the time is up). Of
-the last three any number may come, from a system and from the program that started this one, while the run saves.
+The signals are Ctrl-C, SIGTERM, SIGHUP (terminal or connection closed) and SIGUSR1 (a batch system's warning before the
+time limit). Any number of the last three may arrive while the run saves, from the system and from the parent process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ END_SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, n
 
 
 class StopRequested(Exception):
-    """A signal came before the first step: there is nothing to save."""
+    """A signal arrived before the first step: there is nothing to save."""
 
     def __init__(self, signum: int):
         super().__init__(signal.Signals(signum).name)
@@ -25,7 +25,7 @@ class StopRequested(Exception):
 
 
 class StopFlag:
-    """Catches the signals while used as a context manager (in the main thread; elsewhere it never rises)."""
+    """Catches the signals while used as a context manager (in the main thread; elsewhere it is never set)."""
 
     def __init__(self):
         self.signum: int | None = None
@@ -34,7 +34,7 @@ class StopFlag:
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():
             for signum in END_SIGNALS:
-                # `nohup` has SIGHUP ignored: the run is meant to go on.
+                # Under `nohup` SIGHUP is ignored: the run is meant to continue.
                 if signum == signal.SIGINT or signal.getsignal(signum) != signal.SIG_IGN:
                     self._old[signum] = signal.signal(signum, self._catch)
         return self
@@ -44,7 +44,7 @@ class StopFlag:
             signal.signal(signum, handler)  # type: ignore[arg-type]
 
     def check(self) -> None:
-        """Raises StopRequested if a signal came."""
+        """Raises StopRequested if a signal has arrived."""
         if self.signum is not None:
             raise StopRequested(self.signum)
 
@@ -54,6 +54,6 @@ class StopFlag:
                 raise KeyboardInterrupt
             return
         self.signum = signum
-        # Past Python's buffers, which the signal may have come in the middle of.
+        # Bypasses Python's buffers: the signal may have interrupted a write to them.
         with contextlib.suppress(OSError):
-            os.write(1, b"\nstopping after this step; a second Ctrl-C stops at once\n")
+            os.write(1, b"\nstopping after this step; a second Ctrl-C stops immediately\n")

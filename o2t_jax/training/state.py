@@ -1,4 +1,4 @@
-"""Everything a training run carries from one step to the next, in one pytree."""
+"""The complete state of a training run between two steps, in one pytree."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class TrainState(struct.PyTreeNode):
 
     Attributes:
         step: int32 [], the number of updates made so far.
-        params: what the gradient moves.
+        params: the parameters trained by gradient.
         opt_state: the optax state for `params`.
-        extra: what no gradient moves, but a step may: running means, averaged weights. A dict of dicts, or empty.
+        extra: arrays that a step changes without gradient: running means, averaged weights. A dict of dicts, or empty.
         key: uint32 [2], the run's random key. It never changes: a step's randomness is folded from `key`, `step`
-            and the sample's place in the batch, so a resumed run draws what the uninterrupted one would.
+            and the sample's index in the batch, so a resumed run draws the same numbers as an uninterrupted one.
     """
 
     step: Array
@@ -44,10 +44,10 @@ class TrainState(struct.PyTreeNode):
 
 
 class Initial:
-    """The state at step 0, traced once: shapes and values both need that, and a network takes seconds.
+    """The state at step 0, traced once: shapes and values both need the trace, and a network takes seconds to trace.
 
     Args: `init(key) -> (params, extra)`; `tx`, the optimiser; `seeds`: one, or S of them for a state whose arrays have
-    a leading axis [S], each slice as its seed alone gives it.
+    a leading axis [S], each slice equal to the state of that seed alone.
     """
 
     def __init__(
@@ -67,9 +67,10 @@ class Initial:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._traced.out_info)
 
     def make(self) -> TrainState:
-        """The state, by one program (eagerly it is thousands of small ones), compiled in haste: it runs once.
+        """The state, made by one program (eagerly it would be thousands of small ones).
 
-        With the optimisations of a train step, a hundred random number generators take a CPU longer than the step.
+        The program runs once, so on a CPU it is compiled without optimisation. With optimisation, its hundred random
+        number generators take a CPU longer to compile than the train step.
         """
         options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
         return self._traced.lower().compile(options if jax.default_backend() == "cpu" else None)(self._keys)

@@ -1,7 +1,7 @@
-"""Statistics of a batch: what a loss hands to `System.advance`, each with its reduction over micro-batches and devices.
+"""Statistics of a batch that a loss passes to `System.advance`, with their reductions over micro-batches and devices.
 
-A loss sees one share of the batch. Means and gradients average over equal shares; a codebook's counts, the range of
-an advantage or a set of example codes do not. So a statistic says itself how its shares become the whole batch's.
+A loss sees one share of the batch. Means and gradients average over equal shares. A codebook's counts, the range of
+an advantage or a set of example codes do not. Each statistic therefore declares how its shares are reduced.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Sum(struct.PyTreeNode):
 
 
 class Max(struct.PyTreeNode):
-    """The largest, entry by entry: `value` of any shape."""
+    """Element-wise maximum: `value` of any shape."""
 
     value: Array
 
@@ -53,7 +53,7 @@ def over_pieces(stacked: Mapping[str, Statistic]) -> dict[str, Statistic]:
 
 
 def sums_of(statistics: Mapping[str, Statistic]) -> dict[str, Array]:
-    """The sums of floats: they travel with the gradients, in one all-reduce. (A mean of integers would round them.)"""
+    """The sums of floats, which join the gradients' all-reduce. (A mean of integers would round them.)"""
     sums = {name: jnp.asarray(each.value) for name, each in statistics.items() if isinstance(each, Sum)}
     return {name: value for name, value in sums.items() if jnp.issubdtype(value.dtype, jnp.floating)}
 
@@ -61,7 +61,7 @@ def sums_of(statistics: Mapping[str, Statistic]) -> dict[str, Array]:
 def over_devices(
     statistics: Mapping[str, Statistic], sums: Mapping[str, Array], axis_name: str
 ) -> dict[str, Statistic]:
-    """The whole batch's statistics from a device's own and the `sums` that are reduced already."""
+    """The whole batch's statistics from a device's own and the `sums`, which are already reduced."""
 
     def merge(name: str, statistic: Statistic) -> Statistic:
         if isinstance(statistic, Sum):
@@ -81,7 +81,7 @@ def values_of(statistics: Mapping[str, Statistic]) -> dict[str, Array]:
             if statistic.rows.shape[0] > MOST_ROWS:
                 raise ValueError(
                     f"statistic {name!r} gathers {statistic.rows.shape[0]} rows, the limit is {MOST_ROWS}: "
-                    "take every so-manyth row in the loss, or a Sum"
+                    "gather fewer rows in the loss, or use a Sum"
                 )
             values[name] = statistic.rows
         else:

@@ -1,8 +1,8 @@
 """One training step as a pure function: gradients over micro-batches and devices, one optimiser update, one `advance`.
 
-Whatever the number of devices or micro-batches, a step does the same thing to the same global batch: losses are
-means over samples, so shards of equal size average exactly; statistics say how they are reduced; random numbers belong
-to a sample's place in the global batch, not to a device.
+A step gives the same result for the same global batch, whatever the number of devices or micro-batches. Losses are
+means over samples, so shards of equal size average exactly. Each statistic declares its reduction. Random numbers
+belong to a sample's index in the global batch, not to a device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from o2t_jax.training.state import TrainState
 from o2t_jax.types import Array, Batch, PyTree
 
 Statistics = Mapping[str, stats.Statistic]
-_ADVANCE = 2**32 - 1  # folded into a step's key for `advance`: no sample's place in a batch
+_ADVANCE = 2**32 - 1  # folded into a step's key for `advance`; never the index of a sample in a batch
 
 
 def make_train_step(
@@ -39,12 +39,12 @@ def make_train_step(
         loss: see `contract.LossFn`.
         tx: the optimiser that `state.opt_state` belongs to.
         advance: see `contract.AdvanceFn`; None leaves `state.extra` as it is.
-        frozen: parts of the parameters (see `parts`) that stay as they are: no gradient, no decay, no share in a clip.
+        frozen: parts of the parameters (see `parts`) that are not trained: no gradient, no decay, no share in a clip.
         axis_name: name of the mapped device axis the step will run under; None for one device.
-        micro_batches: pieces a device's batch is cut into, one after the other, to save memory.
+        micro_batches: number of pieces of a device's batch, processed in sequence to save memory.
 
     Returns:
-        A pure function. Its metrics are those of `loss`, reduced over micro-batches and devices, and `loss` and
+        A pure function. Its metrics are those of `loss`, reduced over micro-batches and devices, plus `loss` and
         `grad_norm` (global norm of the gradient before any clipping in `tx`).
     """
     gradients = make_gradients(loss, frozen=frozen, axis_name=axis_name, micro_batches=micro_batches)
@@ -98,9 +98,9 @@ def make_gradients(
 def _over_devices(
     grads: PyTree, metrics: Mapping[str, Any], statistics: Statistics, axis_name: str
 ) -> tuple[PyTree, dict[str, Any], Statistics]:
-    """Over the devices: means of gradients and scalars, sums of (sum, count) pairs, statistics as they say."""
+    """Over the devices: means of gradients and scalars, sums of (sum, count) pairs, each statistic's own reduction."""
     devices = jax.lax.axis_size(axis_name)
-    # A mean of integers is a float, and the mean of `devices` times as much is the sum.
+    # A mean of integers is a float. The mean of `devices` times a value is the sum.
     scaled = _reduce_metrics(metrics, lambda x: 1.0 * x, lambda x: devices * x)
     scaled_sums = jax.tree.map(lambda x: devices * x, stats.sums_of(statistics))
     grads, reduced, sums = _all_mean((grads, scaled, scaled_sums), axis_name)
@@ -108,10 +108,11 @@ def _over_devices(
 
 
 def _all_mean(tree: PyTree, axis_name: str) -> PyTree:
-    """Means over the devices (integers' must be whole numbers), by one all-reduce for each type of number.
+    """Means over the devices (those of integers must be whole numbers), by one all-reduce for each number type.
 
-    Left alone, a step asks for one a leaf. XLA joins them, but 256 at most and on some devices up to a size only; each
-    that is left costs its latency, over a network of many hosts the larger part. The price is one copy.
+    Otherwise a step would issue one all-reduce for each leaf. XLA joins them, but at most 256, and on some devices only
+    up to a size. Each remaining one costs its latency, which dominates over a network of many hosts. The price of
+    joining them here is one copy.
     """
     leaves, structure = jax.tree.flatten(tree)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
@@ -129,7 +130,7 @@ def _all_mean(tree: PyTree, axis_name: str) -> PyTree:
 
 
 def sample_keys(state: TrainState, batch: Batch, axis_name: str | None = None) -> Array:
-    """Typed random keys [b], one a sample: folded from the run's key, the step and the place in the global batch."""
+    """Typed random keys [b], one per sample, folded from the run's key, the step and the index in the global batch."""
     size = jax.tree.leaves(batch)[0].shape[0]
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(_step_key(state), first + jnp.arange(size))
@@ -140,7 +141,7 @@ def _step_key(state: TrainState) -> Array:
 
 
 def _accumulate(grad_fn: Callable, state: TrainState, batch: Batch, keys: Array, pieces: int):
-    """Runs the pieces of a batch one after the other and averages: the memory of one piece, the gradient of all."""
+    """Averages over the pieces of a batch, processed in sequence: memory of one piece, gradient of all."""
 
     def cut(x: Array) -> Array:
         if x.shape[0] % pieces:
@@ -159,7 +160,7 @@ def _accumulate(grad_fn: Callable, state: TrainState, batch: Batch, keys: Array,
 
 
 def _reduce_metrics(metrics: Mapping[str, Any], mean: Callable, total: Callable) -> dict[str, Any]:
-    """Scalars are means over equally many samples: average. (sum, count) pairs add up."""
+    """Averages scalars, which are means over equally many samples, and adds up (sum, count) pairs."""
     return {
         name: tuple(map(total, value)) if isinstance(value, tuple) else mean(value) for name, value in metrics.items()
     }

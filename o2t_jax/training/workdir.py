@@ -1,14 +1,14 @@
-"""A run's folder: what lies where, and whose it is. Needs no JAX.
+"""A run's folder: its files, and the config it belongs to. Needs no JAX.
 
 config.json     the resolved config
-truth.json      the hidden truth of a simulated world, where there is one; never read by training
-checkpoints/    one folder a step (see `checkpoint`)
-metrics.jsonl   every logged number, one JSON object a line
-tensorboard/    the same and the pictures, as event files
-sessions.jsonl  each start of the command: when, from which step, with which versions and devices
+truth.json      the hidden truth of a simulated world, if there is one; never read by training
+checkpoints/    one folder per step (see `checkpoint`)
+metrics.jsonl   every logged number, one JSON object per line
+tensorboard/    the same numbers and the pictures, as event files
+sessions.jsonl  each start of the command: time, first step, versions and devices
 results.json    the last results of each evaluator, with units, intervals and baselines
 pictures/, films/, curves/, tables/
-                the results that are more than a number, PNG, MP4, CSV, JSON
+                the results that are not single numbers: PNG, MP4, CSV, JSON
 result.json     written when the run is complete: last metrics, evaluation, read-outs
 """
 
@@ -40,12 +40,12 @@ _MOST_SHOWN = 5
 
 
 def default_workdir(name: str, config: Config) -> Path:
-    """runs/<config name>-<short hash of the resolved config>: the same command finds the same folder again."""
+    """runs/<config name>-<short hash of the resolved config>: the same command finds the same folder."""
     return Path("runs") / f"{name}-{config_hash(config)}"
 
 
 def config_hash(config: Config) -> str:
-    """Eight hex digits over all fields that say what is computed."""
+    """Eight hex digits over all fields that affect the computation."""
     fixed = _fixed_fields(flatten(config.to_dict()), config)
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -62,15 +62,15 @@ def config_from_json(tree: Mapping[str, Any]) -> Config:
 
 
 def saved_steps(workdir: str | Path) -> list[int]:
-    """Steps with a complete checkpoint, rising. What a killed process left half written has another name."""
+    """Steps with a complete checkpoint, ascending. Incomplete ones of a killed process have other names."""
     root = Path(workdir) / CHECKPOINTS
     return sorted(int(path.name) for path in root.iterdir() if path.name.isdigit()) if root.is_dir() else []
 
 
 def check_workdir(workdir: Path, config: Config) -> None:
-    """Raises UsageError where `workdir` holds checkpoints of another config, or of none.
+    """Raises UsageError if `workdir` holds checkpoints of another config, or checkpoints without a config.
 
-    Without a checkpoint there is nothing to lose: a first attempt may have failed over one of its fields.
+    Without a checkpoint there is nothing to lose: a first attempt may have failed because of one of its fields.
     """
     if not saved_steps(workdir):
         return
@@ -95,7 +95,7 @@ def check_workdir(workdir: Path, config: Config) -> None:
 
 
 def claim_workdir(workdir: Path, config: Config, truth: Mapping[str, Any] | None) -> None:
-    """Writes what says whose folder this is. Call it after `check_workdir`. Raises UsageError where it cannot write."""
+    """Writes the config and the truth. Call it after `check_workdir`. Raises UsageError if it cannot write."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / CONFIG, config.to_dict())
@@ -107,7 +107,7 @@ def claim_workdir(workdir: Path, config: Config, truth: Mapping[str, Any] | None
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Holds a run's folder, so that the same command typed twice does not write it twice.
+    """Locks a run's folder, so that two runs of the same command do not both write it.
 
     Raises:
         UsageError: another process trains there.
@@ -119,17 +119,17 @@ def locked(workdir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(f"another process is training in {workdir}: wait for it or stop it") from None
-        except (ImportError, OSError):  # no such locks on this system or file system: go on without
+        except (ImportError, OSError):  # no such locks on this system or file system: continue without
             pass
         yield
 
 
 def read_json(path: Path) -> Any:
-    """Raises UsageError where the file is not JSON."""
+    """Raises UsageError if the file is not JSON."""
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise UsageError(f"{path} is not readable JSON ({error}): mend or delete it") from error
+        raise UsageError(f"{path} is not readable JSON ({error}): repair or delete it") from error
 
 
 def write_json(path: Path, value: Any) -> None:

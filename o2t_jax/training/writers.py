@@ -1,8 +1,8 @@
-"""Registry of log writers: where a run's metrics, pictures and texts go. Importing it needs no JAX.
+"""Registry of log writers, the outputs of a run's metrics, pictures and texts. Importing it needs no JAX.
 
-A writer is a `clu.metric_writers.MetricWriter`, made by `make(workdir, progress, resume_step)`. What an earlier process
-wrote after `resume_step` is to be dropped: those steps are about to be made again. `--config.writers=console,jsonl`
-chooses registered ones, or `package.module:function` for one of the user's own.
+A writer is a `clu.metric_writers.MetricWriter`, made by `make(workdir, progress, resume_step)`. It must drop entries
+that an earlier process wrote after `resume_step`, since those steps are about to be repeated.
+`--config.writers=console,jsonl` chooses registered ones; `package.module:function` names one of the user's own.
 """
 
 from __future__ import annotations

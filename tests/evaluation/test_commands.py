@@ -135,7 +135,7 @@ def test_the_law_is_read_without_the_model_and_compared_with_the_weights_on_dema
     monkeypatch.setitem(sys.modules, "toy_law_system", other)
     monkeypatch.setattr(ToySystem, "read_law", lambda self, state: {**recomputed, "g0": 9.9})
     assert law.main([f"--workdir={run}", "--recompute"]) == 2
-    assert "g0 of the weights is not what step 20 saved" in capsys.readouterr().err
+    assert "g0 of the weights differs from the law saved at step 20" in capsys.readouterr().err
 
 
 def test_a_report_of_a_run_that_goes_on_or_is_damaged(run):

@@ -219,9 +219,9 @@ def test_names_are_no_paths_and_never_overwrite_each_other(tmp_path):
 
 def test_a_folder_that_cannot_be_written_or_read_says_so(tmp_path):
     (tmp_path / "pictures").write_text("in the way")
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         ResultsFolder(tmp_path).write(1, RESULTS)
     for text in ("{", "[1]", '{"a": 1}'):
         (tmp_path / "results.json").write_text(text)
-        with pytest.raises(UsageError, match=r"mend or delete it"):
+        with pytest.raises(UsageError, match=r"repair or delete it"):
             ResultsFolder(tmp_path).write(1, {"a": Scalar(1.0)})

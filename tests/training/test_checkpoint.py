@@ -115,7 +115,7 @@ def test_parts_of_a_state_are_taken_and_the_rest_is_kept():
     assert checkpoint.graft_parts(source, like, ("net",), "params")["net"]["bias"].all()
     with pytest.raises(UsageError, match=r"head/kernel is float64\[9, 9\] there, float64\[3\] here"):
         checkpoint.graft_parts(source, like, ("head",), "params")
-    with pytest.raises(UsageError, match=r"freeze='nett' names no part of the model: did you mean 'net'\?"):
+    with pytest.raises(UsageError, match=r"freeze='nett' is not a part of the model: did you mean 'net'\?"):
         check_parts([like], ("nett",), "freeze")
 
 
@@ -131,7 +131,7 @@ def test_a_flipped_bit_is_an_error_that_names_the_step_and_the_cure(copy, item):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"step 50 is damaged: .*delete the folder .*50 to go on from step 40"):
+    with pytest.raises(UsageError, match=r"step 50 is damaged: .*delete the folder .*50 to resume from step 40"):
         checkpoint.open_workdir(copy)
     assert checkpoint.open_workdir(copy, 40).step == 40
 
@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_named(saved):
 
 def test_unknown_steps_and_folders(saved, tmp_path):
     for step in (30, "31", "worst"):
-        with pytest.raises(UsageError, match=r"kept are \[20, 40, 50\]"):
+        with pytest.raises(UsageError, match=r"choose one of \[20, 40, 50\]"):
             checkpoint.find_step(saved, step)
     with pytest.raises(UsageError, match="holds no checkpoint"):
         checkpoint.open_workdir(tmp_path / "nothing")
@@ -226,7 +226,7 @@ def test_a_run_whose_path_is_a_pattern_is_readable_there_and_anywhere(tmp_path, 
 
 def test_a_state_without_its_optimisers_is_opened_again_too(tmp_path):
     with checkpoint.Checkpoints(tmp_path, keep_latest=1) as store:
-        assert store.save(make_state(1).replace(opt_state=None), config=CONFIG, meta=META)
+        assert store.save(1, make_state(1).replace(opt_state=None), config=CONFIG, meta=META)
     assert leaves_equal(checkpoint.restore_params(tmp_path), make_state(1).params)
 
 
@@ -242,7 +242,7 @@ def test_what_cannot_be_read_back_is_found_out_at_once(tmp_path, monkeypatch, sa
     """The checkpoints that Orbax leaves under a pattern lack what joins their parts."""
     monkeypatch.setattr(checkpoint, "plain_path", contextlib.nullcontext)
     with (
-        pytest.raises(UsageError, match=r"saved at step 1 cannot be read back: .*params is not a checkpoint"),
+        pytest.raises(UsageError, match=r"checkpoint of step 1 cannot be read back: .*params is not a checkpoint"),
         checkpoint.Checkpoints(tmp_path / "[a]", keep_latest=2) as store,
     ):
         for step in range(1, saves + 1):

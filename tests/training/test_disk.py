@@ -28,7 +28,7 @@ def test_the_latest_the_best_and_the_one_being_written_must_fit(tmp_path, monkey
     if fits:
         disk.check_room(tmp_path / "run", 10**9, keep=2, saves=saves)
         return
-    with pytest.raises(UsageError, match=r"3\.9 GB are free on its disk, and 4 more checkpoints of 1\.0 GB go there"):
+    with pytest.raises(UsageError, match=r"its disk has 3\.9 GB free, but 4 more checkpoints of 1\.0 GB are needed"):
         disk.check_room(tmp_path / "run", 10**9, keep=2, saves=saves)
 
 
@@ -50,7 +50,7 @@ def test_one_line_tells_the_step_and_what_is_whole_and_the_half_written_goes(tmp
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     with (
         pytest.raises(
-            UsageError, match="the disk is full at step 9; checkpoint 4 is whole: make room and type the same"
+            UsageError, match="the disk is full at step 9; checkpoint 4 is intact: make room and run the same"
         ),
         disk.explained(tmp_path, lambda: 9),
     ):

@@ -142,5 +142,5 @@ def test_a_user_without_a_home_goes_without_the_cache(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert resources.set_compilation_cache("auto") is None
     assert told == {"jax_enable_compilation_cache": False}
-    with pytest.raises(UsageError, match="compilation_cache=~/x: this user has no home: give a path or 'off'"):
+    with pytest.raises(UsageError, match="=~/x: this user has no home directory: give a path or 'off'"):
         resources.set_compilation_cache("~/x")

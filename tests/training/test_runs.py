@@ -111,7 +111,7 @@ def test_a_foreign_system_trains_logs_evaluates_and_leaves_things_in_order(runs)
     rows = [row for row in read_metrics(root / "whole") if "train/first_step_seconds" in row]
     assert len(rows) == 1, "told once"
     seconds = rows[0]["train/first_step_seconds"]
-    assert seconds > 0 and f"the first step was done {seconds:.1f} s after the program's start" in output
+    assert seconds > 0 and f"first step finished {seconds:.1f} s after the program started" in output
     result = json.loads((root / "whole" / "result.json").read_text())
     assert result["step"] == 6 and result["best_step"] in (3, 6) and result["readouts"]["law"]["text"] == "line"
     logged = {name for row in read_metrics(root / "whole") for name in row}

@@ -41,7 +41,7 @@ def refuse(capsys, *arguments: str) -> str:
         ("--config.system=no.such.module", "no module 'no'"),
         ("--config.system=tests.training.toy:nothing", "has no 'nothing'"),
         ("--config.device=gup", "did you mean 'gpu'?"),
-        ("--config.device=tpu", "device=tpu is not there"),
+        ("--config.device=tpu", "device=tpu is not available"),
         ("--config.parallel=99", "parallel=99, but this process has"),
         ("--config.memory_gb=0.01", "one sample at a time needs"),
         ("--config.init_from=/nowhere", "/nowhere holds no checkpoint"),

@@ -1,1 +1,1 @@
-"""Results (`o2t_jax.results`) as what people and programs read: text, JSON, CSV, PNG, films, a run's folder, HTML."""
+"""Results (`o2t_jax.results`) in formats for people and programs: text, JSON, CSV, PNG, films, a run's folder, HTML."""

@@ -1,4 +1,4 @@
-"""Results as text: aligned tables, a line for a number."""
+"""Results as text: aligned tables, one line per number."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 from o2t_jax.evaluation.writers.json_file import write_json
 from o2t_jax.results import Column, Result, Scalar, Score, Table
 
-MOST_ROWS = 40  # longer tables are left to the files
+MOST_ROWS = 40  # longer tables are only written to files
 
 
 def as_text(name: str, result: Result) -> str:
-    """What a console shows of a result; empty for what only a file can show, and for numbers that a table repeats.
+    """A result as console text; empty for results that only a file can show, and for numbers that a table repeats.
 
-    These are the ones named "group/measure".
+    The latter are named "group/measure".
     """
     if isinstance(result, Table):
         if len(result.rows) > MOST_ROWS or not result.rows:
@@ -31,7 +31,7 @@ def as_text(name: str, result: Result) -> str:
 
 
 def describe(result: Scalar) -> str:
-    """A number with unit and interval; a Score with the baseline that is hardest to beat."""
+    """A number with unit and interval; a Score with its best baseline."""
     text = f"{result.value:.5g}{f' {result.unit}' if result.unit else ''}"
     if result.low is not None:
         text += f" [{result.low:.5g}, {result.high:.5g}]"
@@ -42,7 +42,7 @@ def describe(result: Scalar) -> str:
 
 
 def shown_columns(table: Table) -> dict[str, str]:
-    """Name -> format of the columns that a table prints; '' for text. Numbers without a format get four digits."""
+    """Name -> format of a table's printed columns; '' for text. Numbers without a format get four digits."""
     found = {}
     for name, column in table.columns.items():
         if column.shown:
@@ -57,9 +57,9 @@ def heading(name: str, column: Column) -> str:
 
 
 def format_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None) -> str:
-    """Rows as an aligned text table; '-' stands for what is not defined (NaN, None or absent).
+    """Rows as an aligned text table; '-' marks undefined entries (NaN, None or absent).
 
-    `columns`: name -> format of its numbers ('' for text, to the left); None takes every field of the first row.
+    `columns`: name -> format of its numbers ('' for left-aligned text); None takes every field of the first row.
     """
     if columns is None:
         columns = _columns_of(rows[0])
@@ -89,7 +89,7 @@ def _is_float(value: Any) -> bool:
 
 
 def format_cell(value: Any, spec: str) -> str:
-    """One entry of a table; '-' for what is not defined. Texts ignore the format."""
+    """One entry of a table; '-' if it is undefined. Texts ignore the format."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if not spec or isinstance(value, str | bool) or (spec[-1] == "d" and not float(value).is_integer()):
@@ -97,7 +97,7 @@ def format_cell(value: Any, spec: str) -> str:
     return format(int(value) if spec[-1] == "d" else value, spec)
 
 
-def tell(text: str, value: Any, target: str | Path | None) -> None:
+def report(text: str, value: Any, target: str | Path | None) -> None:
     """Prints `text` and, with a `target`, writes `value` by `write_json`."""
     print(text, file=text_stream(target))
     if target:
@@ -105,5 +105,5 @@ def tell(text: str, value: Any, target: str | Path | None) -> None:
 
 
 def text_stream(target: str | Path | None) -> TextIO:
-    """Where text goes when JSON goes to `target`: '-' leaves standard output to the JSON."""
+    """The stream for text when JSON goes to `target`: '-' reserves standard output for the JSON."""
     return sys.stderr if str(target) == "-" else sys.stdout

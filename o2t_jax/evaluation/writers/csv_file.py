@@ -1,4 +1,4 @@
-"""Tables and curves as comma-separated values, for spreadsheets and pandas. An empty field is not defined."""
+"""Tables and curves as comma-separated values, for spreadsheets and pandas. An empty field means undefined."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def table_csv(table: Table) -> str:
 
 
 def curve_csv(curve: Curve) -> str:
-    """x, y, the band where there is one, and a column a baseline; axes with their units."""
+    """x, y, the band if there is one, and a column per baseline; axes with their units."""
     columns = {
         heading(curve.x_label, Column(curve.x_unit)): curve.x,
         heading(curve.y_label, Column(curve.y_unit)): curve.y,

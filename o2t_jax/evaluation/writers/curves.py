@@ -1,4 +1,4 @@
-"""Curves as plots: a band round the measured line, baselines dashed. Drawn without matplotlib's global state."""
+"""Curves as plots: a band around the measured line, baselines dashed. Drawn without matplotlib's global state."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Mid tones: they are read on white and on black.
+# Mid tones, readable on white and on black.
 COLOURS = ("#3b82c4", "#d97706", "#2f9e62", "#b4578f", "#7c6fd0", "#8a8f98", "#c2504a", "#1f9aa8")
 MEASURED = COLOURS[0]
-INK = "#010203"  # stands for the colour of the text around an inline SVG
-_MARKED = 12  # points of a line that are few enough to be marked
+INK = "#010203"  # placeholder for the colour of the text around an inline SVG
+_MARKED = 12  # lines with at most this many points get markers
 
 
 def new_axes(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty figure of so many inches, and its axes side by side, with a grid and without a frame."""
+    """An empty figure of this size in inches, and its axes side by side, with a grid and without a frame."""
     figure = new_figure(figsize=(width, height), dpi=110, layout="constrained")
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
     for each in axes:
@@ -34,7 +34,7 @@ def new_axes(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tuple
 
 
 def figure_of(curve: Curve) -> Figure:
-    """The curve with its band, its baselines dashed, labels with units, a legend where there is more than one line."""
+    """The curve with its band, its baselines dashed, labels with units, a legend if there is more than one line."""
     figure, (axes,) = new_axes()
     few = len(curve.x) <= _MARKED
     if curve.low is not None and curve.high is not None:
@@ -59,10 +59,10 @@ def pixels_of(figure: Figure) -> np.ndarray:
 
 
 def svg_of(figure: Figure, name: str) -> str:
-    """An <svg> element to stand in a page: no background, lines and text of `INK` in the page's own text colour.
+    """An <svg> element for a page: no background, lines and text of `INK` in the page's own text colour.
 
-    On a narrow screen it does not shrink until its text cannot be read: let what is around it scroll. `name` keeps the
-    identifiers of several such elements of one page apart, and the text the same every time.
+    It has a minimum width, so that its text stays readable on a narrow screen: make the surrounding element scroll.
+    `name` makes the element's identifiers unique in a page, and its text reproducible.
     """
     from matplotlib import rc_context
     from matplotlib.text import Text

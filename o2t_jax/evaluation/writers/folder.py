@@ -1,13 +1,13 @@
-"""The results of an evaluation, sorted into a run's folder by what they are.
+"""The results of an evaluation, sorted by kind into a run's folder.
 
 results.json           every result by name: step, kind, all its numbers, and the file that shows it
 pictures/<name>_<step>.png
-films/<name>_<step>.mp4, or .gif where H.264 cannot be encoded
+films/<name>_<step>.mp4, or .gif if H.264 cannot be encoded
 tables/<name>.json     {"step", "rows"}; tables/<name>.csv
 curves/<name>.png, curves/<name>.csv
 
-In file names what is no letter, digit, dot, plus or minus is an underscore. Tables and curves are those of the last
-evaluation; a run that goes on overwrites them.
+In file names, all characters but letters, digits, dot, plus and minus become underscores. Tables and curves are those
+of the last evaluation; a run that continues overwrites them.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from o2t_jax.evaluation.writers.json_file import to_json, write_whole
 from o2t_jax.results import Curve, Film, Picture, Result, Scalar, Table
 
 INDEX = "results.json"
-FILM_SIDE = 128  # px; smaller films are enlarged, or half of their colours would be lost in 4:2:0
+FILM_SIDE = 128  # px; smaller films are enlarged, since 4:2:0 would lose half of their colours
 
 
 class Screen(Protocol):
-    """What shows pictures while a run goes on: CLU's metric writers, for TensorBoard."""
+    """A display for pictures during a run, such as CLU's metric writers for TensorBoard."""
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray], /) -> None: ...
 
@@ -40,19 +40,19 @@ class Screen(Protocol):
 
 
 class ResultsFolder:
-    """Writes results below `root`, pictures, films and curves also to a `screen`.
+    """Writes results below `root`; also pictures, films and curves to a `screen`.
 
-    flat: all files straight into `root`, without a subfolder for each kind.
+    flat: all files directly in `root`, without a subfolder for each kind.
     """
 
     def __init__(self, root: Path, screen: Screen | None = None, *, flat: bool = False) -> None:
         self._root, self._screen, self._flat = root, screen, flat
 
     def write(self, step: int, found: Mapping[str, Result]) -> dict[str, Path]:
-        """Writes results by name; a result of the same name as one before takes its place in `results.json`.
+        """Writes results by name; a result replaces an earlier one of the same name in `results.json`.
 
-        Returns: name -> the file to look at, of those that have one.
-        Raises: UsageError where something cannot be written; ValueError where two names are one in the file system.
+        Returns: name -> the file that shows the result, for results that have one.
+        Raises: UsageError if something cannot be written; ValueError if two names are the same in the file system.
         """
         stems: dict[str, str] = {}
         for name in found:
@@ -110,19 +110,19 @@ class ResultsFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"{path} cannot be made ({error.strerror}): give another folder") from error
+            raise UsageError(f"{path} cannot be created ({error.strerror}): give another folder") from error
         return path
 
 
 def read_index(root: Path) -> dict[str, Any]:
-    """What `results.json` holds, name -> entry; nothing where it is missing. Raises: UsageError where it is damaged."""
+    """The entries of `results.json`, name -> entry; empty if it is missing. Raises: UsageError if it is damaged."""
     path = root / INDEX
     try:
         found = json.loads(path.read_text()) if path.exists() else {}
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not readable JSON ({error}): mend or delete it") from error
+        raise UsageError(f"{path} is not readable JSON ({error}): repair or delete it") from error
     if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
-        raise UsageError(f"{path} is no list of results: mend or delete it")
+        raise UsageError(f"{path} is not a list of results: repair or delete it")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Numbers as valid JSON, whatever they are."""
+"""Numbers as valid JSON, including NaN and infinities."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from o2t_jax.results import Curve, Result, Table
 
 
 def plain(name: str, result: Result) -> dict[str, Any]:
-    """A result under the names that `experiments.evaluate` gives it: numbers as they are logged, a table's rows.
+    """A result under its names in `experiments.evaluate`: numbers as they are logged, a table's rows.
 
-    Of a curve all fields; of pictures and films nothing.
+    A curve gives all its fields; pictures and films give nothing.
     """
     if isinstance(result, Table):
         return {name: list(result.rows)}
@@ -29,14 +29,14 @@ def plain(name: str, result: Result) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> str:
-    """Valid JSON: what is not a number (no ball in the group) or infinite (a perfect PSNR) becomes null."""
+    """Valid JSON: NaN (no ball in the group) and infinities (a perfect PSNR) become null."""
     return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
 
 
 def write_json(value: Any, target: str | Path) -> None:
-    """Writes `to_json` to a file, or to standard output where `target` is '-'.
+    """Writes `to_json` to a file, or to standard output if `target` is '-'.
 
-    Raises: UsageError where the file cannot be written.
+    Raises: UsageError if the file cannot be written.
     """
     if str(target) == "-":
         sys.stdout.write(to_json(value))
@@ -45,11 +45,11 @@ def write_json(value: Any, target: str | Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes the whole file or none of it. Raises: UsageError where it cannot be written."""
-    target = Path(os.path.realpath(path))  # a link stays one
+    """Writes the whole file or none of it. Raises: UsageError if it cannot be written."""
+    target = Path(os.path.realpath(path))  # a link remains a link
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
-        if target.exists() and not target.is_file():  # a device or pipe has nothing to lose, and cannot be replaced
+        if target.exists() and not target.is_file():  # a device or pipe cannot be replaced, and has no content to lose
             target.write_bytes(data)
             return
         temporary.write_bytes(data)
@@ -57,7 +57,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); give another place, or make room") from error
+        raise UsageError(f"{path}: cannot be written ({error.strerror}): give another path, or make room") from error
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The parts of a self-contained HTML page: everything is in the file, nothing is fetched, no script runs."""
+"""The parts of a self-contained HTML page: everything is in the file, nothing is loaded, no script runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ summary { cursor: pointer; }
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """A whole document of the elements `body`."""
+    """A complete document with the elements `body`."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -58,7 +58,7 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def escaped(text: object) -> str:
-    """Any text as text of a page or of an attribute."""
+    """Any text, escaped for a page or an attribute."""
     return html.escape(str(text))
 
 
@@ -76,9 +76,9 @@ def paragraph(text: str) -> str:
 def table(
     columns: Mapping[str, bool], rows: Sequence[Sequence[str]], *, own: Sequence[bool] = (), kind: str = ""
 ) -> str:
-    """A table that scrolls sideways where the screen is narrow.
+    """A table that scrolls sideways on a narrow screen.
 
-    Args: `columns`: heading -> whether it holds numbers; `rows`: texts; `own`: which rows to stress; `kind`: "facts"
+    Args: `columns`: heading -> whether it holds numbers; `rows`: texts; `own`: which rows to highlight; `kind`: "facts"
     for cells that may be long.
     """
     classes = [' class="number"' if number else "" for number in columns.values()]
@@ -95,11 +95,11 @@ def table(
 def facts(pairs: Mapping[str, object]) -> str:
     """A table of names and values."""
     rows = [[name, str(value)] for name, value in pairs.items()]
-    return table({"what": False, "value": False}, rows, kind="facts")
+    return table({"property": False, "value": False}, rows, kind="facts")
 
 
 def folded(summary: str, *elements: str) -> str:
-    """Elements that open at a click."""
+    """Elements that open on a click."""
     return "\n".join(["<details>", f"<summary>{escaped(summary)}</summary>", *elements, "</details>"])
 
 
@@ -114,7 +114,7 @@ def picture(data: bytes, suffix: str, caption: str) -> str:
 
 
 def film(data: bytes, suffix: str, caption: str) -> str:
-    """An MP4 file that plays in the page, over and over; a GIF as it is."""
+    """An MP4 file that plays in the page in a loop, or a GIF."""
     if suffix == ".gif":
         return picture(data, suffix, caption)
     attributes = f'controls loop muted playsinline aria-label="{escaped(caption)}"'

@@ -15,9 +15,9 @@ TILE, MARGIN, STRIP = 128, 4, 18
 
 
 def picture_grid(columns: Mapping[str, np.ndarray], captions: Sequence[str]) -> np.ndarray:
-    """One sheet, uint8 [h, w, 3]: a row for each caption, a labelled column for each stack of pictures.
+    """One sheet, uint8 [h, w, 3]: a row per caption, a labelled column per stack of pictures.
 
-    Args: stacks [M, H, W, 3], uint8 or float in 0..1 (clipped); pictures under 128 px are enlarged by whole factors,
+    Args: stacks [M, H, W, 3], uint8 or float in 0..1 (clipped); pictures under 128 px are enlarged by integer factors,
     without smoothing.
     """
     names = list(columns)
@@ -51,6 +51,6 @@ def to_uint8(picture: np.ndarray) -> np.ndarray:
 def write_png(path: str | Path, picture: np.ndarray) -> None:
     """Writes an RGB picture [H, W, 3].
 
-    Raises: UsageError where the file cannot be written.
+    Raises: UsageError if the file cannot be written.
     """
     write_whole(Path(path), media.png(to_uint8(picture)))

@@ -1,4 +1,4 @@
-"""A page about one run, or about several beside each other: `experiments.report`."""
+"""A page about one run or several runs side by side: `experiments.report`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAW_HISTORY = ("train/g0", "law/g0_weight", "law/g0")
 
 
 def report(runs: Sequence[RunRecord], command: str = "") -> str:
-    """The whole page as HTML. Raises: UsageError where a run's results are damaged."""
+    """The whole page as HTML. Raises: UsageError if a run's results are damaged."""
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     body = [page.heading(1, title)]
     if len(runs) > 1:
@@ -39,7 +39,7 @@ def report(runs: Sequence[RunRecord], command: str = "") -> str:
 
 
 def comparison(runs: Sequence[RunRecord]) -> str:
-    """A row a number, a column a run: read-outs, and the scalars that are no part of a group."""
+    """A row per number and a column per run: read-outs, and the scalars that belong to no group."""
     numbers: list[dict[str, str]] = []
     for run in runs:
         found = {"system": str(run.config.get("system", "")), "step": _progress(run)}
@@ -55,14 +55,14 @@ def comparison(runs: Sequence[RunRecord]) -> str:
 
 
 def run_section(run: RunRecord, anchor: str, *, with_heading: bool) -> Iterator[str]:
-    """All there is about one run; what it has not made yet is left out."""
+    """Everything about one run; missing parts are left out."""
     if with_heading:
         yield page.heading(2, run.name, anchor)
     for note in run.notes:
         yield page.paragraph(f"Note: {note}")
     yield page.facts(_facts(run))
     if run.readouts:
-        yield page.heading(3, "What the model says of the world")
+        yield page.heading(3, "Read-outs")
         for name, readout in run.readouts.items():
             yield from _readout(run, name, readout, anchor)
     if run.index:
@@ -71,7 +71,7 @@ def run_section(run: RunRecord, anchor: str, *, with_heading: bool) -> Iterator[
     if run.rows:
         yield page.heading(3, "Training")
         yield from _training(run, anchor)
-    yield page.heading(3, "How it was made")
+    yield page.heading(3, "Commands and versions")
     for session in run.sessions:
         yield page.code(str(session.get("command") or "(from Python)"))
         yield page.facts(_session(session))
@@ -86,7 +86,7 @@ def _facts(run: RunRecord) -> dict[str, object]:
         best, name = run.result.get("best_step"), run.result.get("best_metric")
         facts |= {"best checkpoint": f"step {best}, by {name}"} if best is not None else {}
     for name, text in (
-        ("train/first_step_seconds", "first step done, after the program's start"),
+        ("train/first_step_seconds", "first step finished, after the program started"),
         ("train/data_wait_seconds", "waited for data, between the last two log lines"),
     ):
         values = run.series(name)[1]
@@ -144,7 +144,7 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
 
 
 def _pairs(name: str, value: Any) -> Curve | None:
-    """[[x, y], ...] as a curve; None where the value is none."""
+    """[[x, y], ...] as a curve; None if the value is not one."""
     try:
         array = np.asarray(value, float)
         return Curve(array[:, 0], array[:, 1], y_label=name) if array.ndim == 2 and array.shape[1] == 2 else None
@@ -189,7 +189,7 @@ def _results(run: RunRecord, anchor: str) -> Iterator[str]:
 
 
 def _score_table(scores: Mapping[str, Score]) -> str:
-    """A row a score: its value, every baseline's, and whether it beats them all."""
+    """A row per score: its value, every baseline's, and whether it beats them all."""
     names = list(dict.fromkeys(name for score in scores.values() for name in score.baselines))
     rows = []
     for name, score in scores.items():
@@ -214,11 +214,11 @@ def _table(table: Table) -> str:
 
 
 def _shown(folder: Path, name: str, entry: Mapping[str, Any]) -> str:
-    """A picture or film out of the run's own folder."""
+    """A picture or film from the run's own folder."""
     path = folder / str(entry.get("file", ""))
     caption = f"{name}, step {entry.get('step')}" + (f": {entry['caption']}" if entry.get("caption") else "")
     if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()) or path.suffix not in page.MIME:
-        return page.paragraph(f"{name}: {path} is not there any more")
+        return page.paragraph(f"{name}: {path} no longer exists")
     make = page.film if entry["kind"] == "film" else page.picture
     return make(path.read_bytes(), path.suffix, caption)
 
@@ -246,7 +246,7 @@ def _training(run: RunRecord, anchor: str) -> Iterator[str]:
 
 
 def _history(run: RunRecord, names: Sequence[str], salt: str) -> str:
-    """Logged numbers over steps, on a logarithmic axis where they span more than two decades."""
+    """Logged numbers over steps, on a logarithmic axis if they span more than two decades."""
     from matplotlib.ticker import MaxNLocator
 
     figure, (axes,) = new_axes()

@@ -1,4 +1,4 @@
-"""One run as its folder tells it: what a report is made of. Reading it is the command's work."""
+"""The record of one run, from which a report is made. The command reads it from the run's folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class RunRecord:
     """A run, finished or not; everything but its folder and config may be empty.
 
     Attributes:
-        folder: where its files lie.
+        folder: the run's folder.
         config: flat, field -> value.
-        rows: what was logged, {"step": n, name: number, ...}.
-        result: of a finished run: its last numbers.
-        index: its last results, as `folder.read_index` gives them.
-        readouts: by name, what the model says of the world.
+        rows: the logged numbers, {"step": n, name: number, ...}.
+        result: the last numbers of a finished run.
+        index: its last results, as returned by `folder.read_index`.
+        readouts: learned quantities of the world, by name.
         truth: the simulated world's own numbers.
         truth_curve: its g(z), z [M] m -> g [M] m/s^2.
         sessions: each start of the command.
-        notes: what could not be read, in words.
+        notes: messages about unreadable parts.
     """
 
     folder: Path
@@ -45,12 +45,12 @@ class RunRecord:
 
     @property
     def step(self) -> int:
-        """The last step that anything is known of."""
+        """The last step with any record."""
         steps = [row["step"] for row in self.rows] + [entry.get("step", 0) for entry in self.index.values()]
         return int(self.result["step"] if self.result else max(steps, default=0))
 
     def series(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Steps [T] and values [T] of a logged number; NaN where it was none. A later row of a step counts."""
+        """Steps [T] and values [T] of a logged number; NaN for null. The last row of a step counts."""
         found = {int(row["step"]): row[name] for row in self.rows if name in row}
         steps = sorted(found)
         return np.array(steps, int), np.array([np.nan if found[s] is None else found[s] for s in steps], float)

@@ -1,7 +1,7 @@
-"""Dynamics cores, one step each, `unroll`, the one scan that all of them share, and the registry of those with a name.
+"""Dynamics cores (one step each), the scan `unroll` that all of them share, and their registry.
 
 A core for vectors is a Flax module built from a world's `Layout` (and fields of its own), called as
-`core(state, action, dt, context)`; its parameters reach `unroll` by `as_core`, or inside another module by `Unrolled`.
+`core(state, action, dt, context)`. `as_core` binds its parameters for `unroll`; inside another module use `Unrolled`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CORES: Registry[Callable[..., nn.Module]] = Registry(
 def make_core(name: str, layout: Layout, **fields: Any) -> nn.Module:
     """The registered core of that name for states of that layout, e.g. `make_core("jump", layout, widths=(64, 64))`.
 
-    Raises: UsageError, with a suggestion, where there is no such core.
+    Raises: UsageError, with a suggestion, if there is no such core.
     """
     return CORES.get(name)(layout=layout, **fields)
 

@@ -1,4 +1,4 @@
-"""What the networks of cores on vectors take in."""
+"""Inputs for the networks of cores on vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from o2t_jax.types import PyTree
 
 
 def features(layout: Layout, state: jax.Array) -> jax.Array:
-    """`state` [B, size] as numbers for a network: of an angle its cosine and sine, all other entries as they are."""
+    """`state` [B, size] as numbers for a network: cosine and sine of each angle, all other entries unchanged."""
     angles = list(layout.angles)
     rest = [i for i in range(layout.size) if i not in layout.angles]
     turned = state[:, angles]
@@ -20,7 +20,7 @@ def features(layout: Layout, state: jax.Array) -> jax.Array:
 
 
 def joined(batch: int, *parts: PyTree) -> jax.Array:
-    """All leaves of all parts, each [B, ...] or [] (the same for all), as one array [B, F]; None has none."""
+    """All leaves of all parts, each [B, ...] or [] (the same for all), as one array [B, F]; None has no leaves."""
 
     def rows(leaf: Any) -> jax.Array:
         leaf = jnp.asarray(leaf, jnp.float32) if jnp.ndim(leaf) == 0 else jnp.asarray(leaf)

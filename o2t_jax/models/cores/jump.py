@@ -1,4 +1,4 @@
-"""The core that knows nothing: the next state is this one plus what a network says."""
+"""The core without prior knowledge: the next state is the current one plus the output of a network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Jump(nn.Module):
 
     @nn.compact
     def __call__(self, state: jax.Array, action: Any, dt: Any, context: Any) -> jax.Array:
-        """See `Core`; `dt` s is one more input."""
+        """See `Core`; `dt` s is another input."""
         x = joined(state.shape[0], features(self.layout, state), action, dt, context)
         return state + MLP((*self.widths, self.layout.size), last_init=nn.initializers.zeros)(x)
 

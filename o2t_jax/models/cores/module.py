@@ -1,7 +1,7 @@
 """Cores that are Flax modules, for `unroll`.
 
-A module called inside a raw `lax.scan` while it is initialised leaks tracers without an error, so a scan never sees a
-module that is bound: it sees a pure function of parameters that were made outside.
+A module called inside a raw `lax.scan` while it is initialised leaks tracers without an error. A scan therefore never
+gets a bound module; it gets a pure function of parameters that were made outside.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def as_core(module: nn.Module, variables: PyTree) -> Core:
 class Unrolled(nn.Module):
     """`unroll` of a core, as a module: `init` makes the core's parameters, `apply` runs whole sequences.
 
-    The core may have parameters and constants; random numbers (dropout) and collections that change have no place
-    in it.
+    The core may have parameters and constants, but no random numbers (dropout) and no collections that change.
     """
 
     core: nn.Module

@@ -1,4 +1,4 @@
-"""The core that knows Newton's second law: a network says how positions are accelerated, a step integrates."""
+"""The core with Newton's second law: a network gives the acceleration of the positions, a step integrates it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STEPS = {"leapfrog": leapfrog_step, "semi_implicit": semi_implicit_step}
 
 
 class Newtonian(nn.Module):
-    """q'' = MLP(q, q', action, context), the action held over the step. Untrained, all moves straight on.
+    """q'' = MLP(q, q', action, context), the action held over the step. Untrained, everything moves in straight lines.
 
     Attributes: `layout` of the state [B, size], whose momenta must be velocities; `widths` of the hidden layers;
-    `step`, the integrator, one of `STEPS`; `substeps`, how many of them make a step of dt (a few: they are compiled one
-    by one). Entries of the state that are neither position nor velocity stay as they are, and the network sees them.
+    `step`, the integrator, one of `STEPS`; `substeps`, their number in a step of dt (keep it small: the loop is
+    unrolled). Entries of the state that are neither position nor velocity do not change; the network reads them.
     Raises: UsageError for a layout without such a split, or an unknown integrator.
     """
 

@@ -1,7 +1,7 @@
-"""The forms of `o2t_jax.models.ops` that XLA compiles well for a CPU: the same values, other ways to them.
+"""The forms of `o2t_jax.models.ops` that XLA compiles well for a CPU: the same values, computed in another way.
 
-No other module knows these: `ops.use("cpu")` puts them in the plain forms' place. Each file says which fact of XLA:CPU
-it is for.
+No other module depends on these; `ops.use("cpu")` replaces the plain forms by them. Each file states the properties of
+XLA:CPU that it is made for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Residual blocks in the form that is fast on a CPU: their biases take one pass over a map instead of three a block.
+"""Residual blocks in the form that is fast on a CPU: their biases take one pass over a map in all, not three per block.
 
-Adding a bias and summing up its gradient are passes over a map. A GroupNorm does either for nothing, and the biases of
-maps that are summed are summed first: so they wait within the operation, and are added once, at its end.
+Adding a bias and summing its gradient are passes over a map. A GroupNorm does both at no cost, and the biases of maps
+that are summed can be summed first. They are therefore carried through the operation and added once, at its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from o2t_jax.models.ops import Block
 
 def res_blocks(x: jax.Array, bias: jax.Array | None, blocks: Sequence[Block], groups: int) -> jax.Array:
     """`ops.res_blocks`."""
-    scale = blocks[0][0].scale  # biases wait in the norms' own type, also where the maps are bfloat16
+    scale = blocks[0][0].scale  # biases are carried in the norms' own type, even if the maps are bfloat16
     waiting = jnp.zeros_like(scale) if bias is None else bias.astype(scale.dtype)
     for first, second in blocks:
         y = conv(biased_group_norm(x, waiting, first.scale, first.shift, groups, True), first.kernel)

@@ -1,19 +1,20 @@
 """3x3 convolutions in the forms that XLA compiles well for a CPU.
 
-Facts of XLA:CPU (jaxlib 0.10 and 0.12) stand behind them:
+They follow from properties of XLA:CPU (jaxlib 0.10 and 0.12):
 
-- Eigen's convolution wants at least 16 output channels: with 4 most of a vector register is idle. A window wide enough
-  for p neighbouring columns that steps p columns gives p times the channels, in a [B, H, W/p, pD] map, which is the
-  same bytes. It multiplies by some zeros and is up to three times faster, for fewer patches are copied, too: that is
-  why it is taken where few channels are read. 17 channels take two to three times as long as 16.
-- Of a convolution, the gradient by the kernel is one in which samples stand where channels do. With one sample it takes
-  two to three times as long as with the same pixels in 16: cut a sample into strips of rows. On large maps its time
-  goes into patches of one side, and grows faster than the other side's channels beyond 16: take the patches of the
-  side with fewer channels, for 16 of the other's at a time.
-- Of a convolution of stride 2, the gradient by the input multiplies by three zeros of four, and on large or tiny maps
-  runs on one core: the four pixels that belong together are one convolution of the gradient to four times the channels.
+- Eigen's convolution needs at least 16 output channels: with 4 most of a vector register is idle. A window wide enough
+  for p neighbouring columns that steps p columns gives p times the channels, in a [B, H, W/p, pD] map of the same
+  bytes. It multiplies by some zeros and is up to three times faster. It also copies fewer patches, so it is used where
+  few channels are read. 17 channels take two to three times as long as 16.
+- The gradient of a convolution by its kernel is a convolution whose channel axis is the samples. With one sample it
+  takes two to three times as long as with the same pixels in 16, so we cut a sample into strips of rows. On large maps
+  most of its time is spent on patches of one side, and beyond 16 channels of the other side it grows faster than their
+  number. We take the patches of the side with fewer channels, for 16 channels of the other side at a time.
+- The gradient of a stride-2 convolution by its input multiplies by zeros three times out of four, and on large or tiny
+  maps runs on one core. We compute each 2 x 2 block of pixels by one convolution of the gradient to four times the
+  channels.
 
-What a layer's two passes do is jitted, so that Python traces it once for a shape and not at every layer.
+The forward and backward passes of a layer are jitted, so that Python traces them once per shape and not at every layer.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from jax import lax
 from o2t_jax.models.cpu.norm import add_bias
 
 VECTOR = 16
-# Channels of the input up to which an output of several registers a window is no loss.
+# Channels of the input up to which an output of several registers per window costs nothing.
 FEW = 4
 # Pixels of a map up to which a convolution is a matrix product: Eigen's is ten times slower on 2 x 2 maps.
 TINY = 4
-# Samples, or strips of them, that the gradient by a kernel is summed over at once.
+# Samples, or strips of them, that the gradient by a kernel is summed over together.
 STRIPS = 16
 # Pixels of a sample's map from which that gradient is taken for 16 channels at a time.
 LARGE = 128 * 128
@@ -50,7 +51,7 @@ def plain_conv3(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
 
 
 def columns_together(width: int, inputs: int, outputs: int) -> int:
-    """How many columns a convolution computes at once: up to four, while they fit a register or read few channels."""
+    """Columns that a convolution computes together: up to four, while they fit a register or read few channels."""
     pack = 1
     few = inputs <= FEW and outputs <= VECTOR
     while (few or 2 * pack * outputs <= VECTOR) and width % (2 * pack) == 0 and pack < 4:
@@ -59,7 +60,7 @@ def columns_together(width: int, inputs: int, outputs: int) -> int:
 
 
 def widen(kernel: jax.Array, pack: int) -> jax.Array:
-    """[3, 3, C, D] -> [3, 2 + pack, C, pack D]: the kernels of `pack` neighbouring columns, in one window."""
+    """[3, 3, C, D] -> [3, 2 + pack, C, pack D]: the kernels of `pack` neighbouring columns in one window."""
     moved = [jnp.pad(kernel, ((0, 0), (place, pack - 1 - place), (0, 0), (0, 0))) for place in range(pack)]
     return jnp.concatenate(moved, axis=3)
 
@@ -74,7 +75,7 @@ def tiny_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def packed_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`plain_conv3` by groups of columns, or as a matrix product where the map is tiny."""
+    """`plain_conv3` by groups of columns, or as a matrix product if the map is tiny."""
     _, h, w, c = x.shape
     if h * w <= TINY:
         return tiny_conv3(x, kernel)
@@ -90,16 +91,16 @@ def kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     if x.shape[1] * x.shape[2] < LARGE:
         return _gradient_by_strips(x, g, 1)
     if c > d and c % VECTOR == 0:
-        # The sum of x at a tap times g is that of x times g at the opposite tap: the other way round, turned over.
+        # The sum of x at a tap times g equals that of x times g at the opposite tap: exchange the two, flip the result.
         return jnp.swapaxes(kernel_gradient(g, x)[::-1, ::-1], 2, 3)
     parts = [_gradient_by_strips(x, g[..., i : i + VECTOR], 1) for i in range(0, d, VECTOR)]
     return jnp.concatenate(parts, axis=3)
 
 
 def _gradient_by_strips(x: jax.Array, g: jax.Array, stride: int) -> jax.Array:
-    """`kernel_gradient`, or with a `stride` of 2 that of `halving_conv3`; summed over strips of rows at once."""
+    """`kernel_gradient`, or for a `stride` of 2 that of `halving_conv3`; computed on all strips of rows together."""
     b, h, w, c = x.shape
-    count = max(n for n in range(1, max(STRIPS // b, 1) + 1) if g.shape[1] % n == 0)  # of a sample, all of one height
+    count = max(n for n in range(1, max(STRIPS // b, 1) + 1) if g.shape[1] % n == 0)  # equal strips of a sample
     padding: Any = "SAME"
     if count > 1:
         strips = x.reshape(b, count, h // count, w, c)
@@ -116,12 +117,12 @@ def _gradient_by_strips(x: jax.Array, g: jax.Array, stride: int) -> jax.Array:
 
 
 def few_pixels(g: jax.Array) -> bool:
-    """Whether a kernel to the channels of `g` [B, H, W, D] is larger than its maps: turning it over costs most then."""
+    """Whether a kernel to the channels of `g` [B, H, W, D] is larger than its maps, so that flipping it costs most."""
     return math.prod(g.shape[:3]) <= g.shape[3]
 
 
 def input_gradient_by_products(g: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """The gradient of `plain_conv3` by its input, without a kernel turned over: one product, then nine maps added up.
+    """The gradient of `plain_conv3` by its input, without flipping the kernel: one product, then a sum of nine maps.
 
     Args: `g` [B, H, W, D], `kernel` [3, 3, C, D], `stride` s, 1 or 2 (of an even input). Returns: [B, s H, s W, C].
     """
@@ -130,7 +131,7 @@ def input_gradient_by_products(g: jax.Array, kernel: jax.Array, stride: int) -> 
     product = lax.dot_general(g.reshape(-1, d), kernel.reshape(9 * c, d), (((1,), (1,)), ((), ())))
     taps = product.reshape(b, h, w, 3, 3, c)
     zero, none = jnp.zeros((), g.dtype), (0, 0, 0)
-    # Where each tap reads the input, which has a pixel more on either side, or on the far side where the stride is 2.
+    # The pixels that each tap reads. The input has one more pixel on either side, or on the far side for stride 2.
     read = [
         lax.pad(taps[:, :, :, i, j], zero, (none, (i, 2 - i, stride - 1), (j, 2 - j, stride - 1), none))
         for i in range(3)
@@ -156,7 +157,7 @@ def _conv3_backward(saved: tuple, g: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     if few_pixels(g):
         return input_gradient_by_products(g, kernel, 1), kernel_gradient(x, g)
-    # The input's gradient is the convolution with the kernel turned over, its channels exchanged.
+    # The input's gradient is the convolution with the flipped kernel, its channels exchanged.
     return packed_conv3(g, jnp.swapaxes(kernel[::-1, ::-1], 2, 3)), kernel_gradient(x, g)
 
 
@@ -166,7 +167,7 @@ conv3.defvjp(_conv3_forward, _conv3_backward)
 def halved_input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
     """The gradient [B, H, W, C] of `halving_conv3` by its input: of `g` [B, H/2, W/2, D] and `kernel` [3, 3, C, D].
 
-    Two by two pixels of the input are read by the same two by two outputs: one convolution to 4 C channels.
+    The same 2 x 2 outputs read each 2 x 2 block of the input, so this is one convolution to 4 C channels.
     """
     b, h, w, d = g.shape
     c = kernel.shape[2]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Up to this side a filter is a product with a band matrix: costly per pixel where maps are large, else a fast call.
+# Up to this side length a filter is a product with a band matrix: fast for small maps, costly per pixel for large ones.
 MATRIX_SIDE = 128
 
 
@@ -35,13 +35,13 @@ def _by_matrix(maps: jax.Array, taps: np.ndarray, axis: int) -> jax.Array:
 
 def _by_shifts(maps: jax.Array, taps: np.ndarray, axis: int) -> jax.Array:
     size, padded = maps.shape[axis], _padded(maps, len(taps) // 2, len(taps) // 2, axis)
-    # Shifts and sums fuse into one pass; a convolution with one channel a group does not, on CPU.
+    # Shifts and sums fuse into one pass; on a CPU a convolution with one channel per group does not.
     shifted = [jax.lax.slice_in_dim(padded, i, i + size, axis=axis % maps.ndim) for i in range(len(taps))]
     return functools.reduce(jnp.add, [float(tap) * x for tap, x in zip(taps, shifted, strict=True)])
 
 
 def _running_sum(maps: jax.Array, width: int, axis: int) -> jax.Array:
-    """Sums of `width` neighbours by cumulative sums: a `reduce_window` this wide would dominate a step."""
+    """Sums of `width` neighbours by cumulative sums: a `reduce_window` of this width would dominate a step."""
     size = maps.shape[axis]
     total = jnp.cumsum(_padded(maps, width // 2 + 1, width // 2, axis), axis=axis)
     upper = jax.lax.slice_in_dim(total, width, width + size, axis=axis % maps.ndim)

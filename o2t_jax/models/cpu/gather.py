@@ -1,4 +1,4 @@
-"""Bilinear sampling by one gather: on a CPU one of 4 C numbers costs less than four of C, for four times the memory."""
+"""Bilinear sampling by one gather: on a CPU one of 4 C numbers is faster than four of C, for four times the memory."""
 
 from __future__ import annotations
 

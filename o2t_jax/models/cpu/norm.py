@@ -1,17 +1,17 @@
 """GroupNorm in the form that XLA compiles well for a CPU.
 
-Facts of XLA:CPU (jaxlib 0.10 and 0.12) stand behind it:
+It follows from properties of XLA:CPU (jaxlib 0.10 and 0.12):
 
-- A sum over pixels runs on one core per sample: sum in two stages. Two sums over the same pixels are one pass only
-  where they are one `lax.reduce`.
-- XLA computes an array again for each reader, in each reader's order, unless its last operation counts as costly: where
-  a layer's output is read by a convolution, a transposition and a sum, it ends with a division. An optimisation barrier
-  does not help, it is gone before fusion.
-- A repeated vector (`jnp.tile`) is index arithmetic in every loop that reads it, ten times slower than a stored one:
-  repeat by a product.
+- A sum over pixels runs on one core per sample, so we sum in two stages. Two sums over the same pixels take one pass
+  only if they are one `lax.reduce`.
+- XLA computes an array again for each reader, in each reader's order, unless its last operation counts as costly. If a
+  layer's output is read by a convolution, a transposition and a sum, the layer therefore ends with a division. An
+  optimisation barrier does not help, because it is removed before fusion.
+- A repeated vector (`jnp.tile`) becomes index arithmetic in every loop that reads it, ten times slower than a stored
+  vector. We repeat by a product.
 - An element-wise loop over 4 channels does not fill a register; over [B, H, W C] it does.
 
-What a layer's two passes do is jitted, so that Python traces it once for a shape and not at every layer.
+The forward and backward passes of a layer are jitted, so that Python traces them once per shape and not at every layer.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from jax import lax
 
 from o2t_jax.models.ops import EPSILON, at_least_float32
 
-# Rows of partial sums, over all samples: enough for the cores at hand, few enough to add up in no time.
+# Rows of partial sums, over all samples: enough for the available cores, few enough to be added quickly.
 PARTIAL_SUMS = 32
-# Numbers of a sample's map up to which one plain sum does: the loops of two stages take longer to compile than to run.
+# Size of a sample's map up to which one plain sum is used: the loops of two stages take longer to compile than to run.
 SMALL = 20_000
-# Below it SiLU's slope is zero to float32, and exp(-z) would overflow when squared.
+# Below this value SiLU's slope is zero in float32, and exp(-z) would overflow when squared.
 FLATTEST = -40.0
 
 
 def _rows_apart(x: jax.Array) -> jax.Array:
-    """[B, R, ...] -> [B, parts, R / parts, ...]: what each core sums first."""
+    """[B, R, ...] -> [B, parts, R / parts, ...]: the parts that the cores sum first."""
     b, rows, _ = x.shape
     parts = max(1, PARTIAL_SUMS // b)
     while rows % parts:
@@ -60,19 +60,19 @@ def two_sums(x: jax.Array, other: jax.Array, channels: int) -> tuple[jax.Array, 
 
 
 def _group_mean(x: jax.Array, groups: int) -> jax.Array:
-    """`x` [B, C] -> the mean of its group at every channel, [B, C]. A product is a call, no loop to be compiled."""
+    """`x` [B, C] -> the mean of its group at every channel, [B, C]. A product needs no loop to be compiled."""
     size = x.shape[1] // groups
     share = jnp.asarray(np.kron(np.eye(groups), np.full((size, size), 1.0 / size)), x.dtype)
     return jnp.dot(x, share, precision=lax.Precision.HIGHEST)
 
 
 def repeated(x: jax.Array, times: int) -> jax.Array:
-    """`x` [B, C] -> [B, times C]. A product: XLA would put a repetition's index arithmetic into every pixel."""
+    """`x` [B, C] -> [B, times C], by a product: with `tile` XLA would do index arithmetic at every pixel."""
     return jnp.dot(x, jnp.tile(jnp.eye(x.shape[1], dtype=x.dtype), (1, times)), precision=lax.Precision.HIGHEST)
 
 
 def wide(x: jax.Array) -> jax.Array:
-    """[B, H, W, C] -> [B, H, W C], the same bytes."""
+    """[B, H, W, C] -> [B, H, W C], the same bytes reshaped."""
     return x.reshape(*x.shape[:2], -1)
 
 
@@ -84,7 +84,7 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 
 
 def _moments(sums: jax.Array, squares: jax.Array, pixels: int, groups: int) -> tuple[jax.Array, jax.Array]:
-    """Mean and 1 / deviation of each channel's group, [B, C], of sums over `pixels` and sums of squares, [B, C]."""
+    """Mean and 1 / deviation of each channel's group, [B, C], from sums over `pixels` and sums of squares, [B, C]."""
     mean, square = (_group_mean(v, groups) / pixels for v in (sums, squares))
     return mean, lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + EPSILON)
 
@@ -100,10 +100,10 @@ def biased_group_norm(
 ) -> jax.Array:
     """GroupNorm of `x` + `bias`, with SiLU after it if `silu`; computed in float32 or wider.
 
-    Args: `x` [B, H, W, C]; `bias`, that of the convolution before, `scale`, `shift` [C].
+    Args: `x` [B, H, W, C]; `bias`, that of the preceding convolution, `scale`, `shift` [C].
 
-    The bias costs no pass over the pixels, nor does its gradient: both follow from sums that are taken anyway. Only
-    `x` is kept for the backward pass, which computes the activations again: cheaper than to store and read them.
+    Neither the bias nor its gradient costs a pass over the pixels: both follow from sums that are needed anyway. Only
+    `x` is kept for the backward pass, which recomputes the activations. This is cheaper than storing and reading them.
     """
     return _group_norm_forward(x, bias, scale, shift, groups, silu)[0]
 
@@ -117,7 +117,7 @@ def _group_norm_forward(
     sums, squares = two_sums(wide(full), wide(full), x.shape[3])
     shifted = sums + pixels * bias
     mean, rate = _moments(shifted, squares + bias * (sums + shifted), pixels, groups)
-    mean = mean - bias  # as `x` is without the bias
+    mean = mean - bias  # since `x` excludes the bias
     slope = rate * scale
     offset = shift - mean * slope
     if x[0].size <= SMALL:

@@ -1,6 +1,6 @@
-"""The Cayley transform without LAPACK, whose threads fight XLA's for a CPU's cores.
+"""The Cayley transform without LAPACK, whose threads compete with XLA's for a CPU's cores.
 
-LAPACK's solve of 48 x 48 took 10 ms and more inside a step, 0.1 ms alone.
+LAPACK's solve of 48 x 48 took 10 ms or more inside a step, and 0.1 ms alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 
 def cayley(skew: jax.Array) -> jax.Array:
-    """`ops.cayley` by elimination: the symmetric part of I + A is I, so no pivot is below one, and none is sought."""
+    """`ops.cayley` by elimination without pivoting: the symmetric part of I + A is I, so no pivot is below one."""
     dim = skew.shape[0]
     eye = jnp.eye(dim, dtype=skew.dtype)
 

@@ -1,7 +1,7 @@
-"""The network's first convolution without its 23 channels: they are sums of 17 planes, and those are small or there.
+"""The network's first convolution without its 23 channels, which are sums of 17 planes that are small or already exist.
 
-A convolution of the channels is one of the planes (RGB of pictures 1..4, then PARA 1..5) with the sums put into its
-kernel. Interleaving the channels would take longer than the convolution.
+A convolution of the channels equals one of the planes (RGB of pictures 1..4, then PARA 1..5) with the sums absorbed
+into its kernel. Interleaving the channels would take longer than the convolution.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SUMS_OF_PLANES = _sums_of_planes()
 
 
 def stem(pictures: jax.Array, para_maps: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """`ops.stem`. Channels of bfloat16 are made all the same: planes would round the differences."""
+    """`ops.stem`. In bfloat16 the channels are made nevertheless: planes would round the differences."""
     b, _, height, width, _ = pictures.shape
     if kernel.dtype == jnp.bfloat16:
         return conv(input_channels(pictures, para_maps).astype(kernel.dtype), kernel, bias)
@@ -58,8 +58,8 @@ def _shifted_enlargement(size: int, to: int, dtype: jnp.dtype) -> jax.Array:
 def convolve_enlarged(maps: jax.Array, kernel: jax.Array, height: int, width: int) -> jax.Array:
     """3x3 'same' convolution of the enlarged `maps` [B, P, h, w] by `kernel` [3, 3, P, F] -> [B, height, width, F].
 
-    Enlarging is a product with a matrix from either side, and a tap of the kernel moves that matrix: the kernel is
-    applied to the small maps, and the large ones are never made, neither here nor in the gradients.
+    Enlarging is a product with a matrix from either side, and a tap of the kernel shifts that matrix. The kernel is
+    therefore applied to the small maps, and the large maps are never made, neither here nor in the gradients.
     """
     b, _, h, w = maps.shape
     features = kernel.shape[3]
@@ -67,6 +67,6 @@ def convolve_enlarged(maps: jax.Array, kernel: jax.Array, height: int, width: in
     taps = product("bphw,ijpf->bihjwf", maps, kernel).reshape(b, 3 * h, 3 * w, features)
     across, down = (_shifted_enlargement(*sizes, maps.dtype) for sizes in ((w, width), (h, height)))
     rows = product("xw,bhwf->bhxf", across, taps).reshape(b, 3 * h, width * features)
-    # The large product in the order it is read in: `einsum` would turn it over.
+    # The large product in the order in which it is read: `einsum` would transpose it.
     pixels = jax.lax.dot_general(down, rows, (((1,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
     return jnp.swapaxes(pixels, 0, 1).reshape(b, height, width, features)

@@ -1,9 +1,9 @@
 """The 3x3 convolution of a map enlarged by two (`ops.upsample`), computed on the small map.
 
-Two by two pixels of the enlarged map are one of the small map, so the nine taps of an output pixel fall on four of its
-pixels: which, and with which sums of the kernel, depends on whether its row and its column are even. The gradients need
-the output's gradient only summed over two by two pixels, at the nine places that the kernel's taps can have. That is
-16 instead of 36 products a small pixel forward, and 9 instead of 36 for either gradient.
+Each 2 x 2 block of the enlarged map is one pixel of the small map, so the nine taps of an output pixel fall on four
+small pixels. Which four, and with which sums of the kernel, depends on whether the output's row and column are even.
+The gradients need the output's gradient only summed over 2 x 2 pixels, at the nine offsets of the kernel's taps. This
+takes 16 instead of 36 products per small pixel forward, and 9 instead of 36 for either gradient.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from o2t_jax.models import ops
 from o2t_jax.models.cpu.convolution import conv, convolve
 from o2t_jax.models.cpu.norm import add_bias
 
-# Products a tap from which it is faster; with fewer, its kernels take longer to compile than a run has of them.
+# Products per tap from which this form is faster; with fewer, its kernels take longer to compile than they save.
 WORTH = 1_000_000
 
 
 def worthwhile(x: jax.Array, features: int) -> bool:
-    """Whether to take `enlarged_conv3` of `x` [B, H, W, C] to `features`."""
+    """Whether to use `enlarged_conv3` from `x` [B, H, W, C] to `features`."""
     return math.prod(x.shape) * features >= WORTH
 
 
@@ -45,7 +45,7 @@ def enlarged_conv3(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _pairs(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """Three taps along `axis` as two on the small map: of even outputs, which begin a pixel before, and of odd ones."""
+    """Three taps along `axis` as two on the small map: for even outputs (which begin a pixel earlier) and odd ones."""
     first, second, third = jnp.split(kernel, 3, axis)
     return jnp.concatenate([first, second + third], axis), jnp.concatenate([first + second, third], axis)
 
@@ -64,7 +64,7 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
 
 
 def _sums_at_taps(g: jax.Array) -> jax.Array:
-    """`g` [B, 2H, 2W, D] -> [B, H, W, 9 D]: at each tap the sum of the outputs by which it reads a small pixel."""
+    """`g` [B, 2H, 2W, D] -> [B, H, W, 9 D]: for each tap the sum over the outputs for which it reads a small pixel."""
     _, height, width, _ = g.shape
     padded = jnp.pad(g, ((0, 0), (1, 1), (1, 1), (0, 0)))
     sums = []

@@ -1,7 +1,7 @@
-"""Ablations: what else the law could be learned by.
+"""Ablations: other paths by which the law could be learned.
 
-The model proper reads the physics branch of what was measured. These mix into it the NN branch, or what knows the
-target's camera and time, and learn a wrong law (BENCHMARKS.md, 'Ablations').
+The actual model reads the law from the physics branch, started from measured numbers only. These add the NN branch, or
+quantities that depend on the target's camera and time, and learn a wrong law (BENCHMARKS.md, 'Ablations').
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class ReadsTheBlend(O2TModel):
 
 
 class ReadsPara(O2TModel):
-    """h_PARA, which knows the target's camera and time, is added to the numbers that are read."""
+    """h_PARA, which depends on the target's camera and time, is added to the numbers that are read."""
 
     def read_from(self, evolved: phys.Evolved, observed: Observed) -> jax.Array:
         return evolved.phys + self.h_para(scale_para(observed.para[:, TARGET]))
 
 
 class StartsFromTheEncoder(O2TModel):
-    """The encoder's own numbers, which know PARA5, are added to what is measured."""
+    """The encoder's own numbers, which depend on PARA5, are added to the measured ones."""
 
     def start_from(self, values: jax.Array, latent: jax.Array) -> jax.Array:
         return values + latent

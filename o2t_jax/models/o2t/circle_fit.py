@@ -1,11 +1,11 @@
-"""The circle through most of a coverage's edge: a sphere's direction and size, though part of its rim is lost.
+"""Robust circle fit to a coverage's edge: a sphere's direction and size, even if part of its rim is lost.
 
 A sphere's outline is a circular cone of rays. A bright rim before a bright sky has no contrast, so a mask loses a cap
-of the ball there, and the mask's centroid is drawn away from it: by 0.3 px for balls of 10 px before RoomPhys' sky,
-a sag in height that passes for a law (docs/notes/identifiability.md). The rest of the rim is still on the cone. Its
-radius is measured along spokes from a first guess of the centre, and a circle is fitted to the spokes' ends by iterated
-weighted least squares whose weights fall for ends that lie off it (Geman & McClure 1985), the scale narrowing from
-round to round.
+of the ball there, and the mask's centroid moves away from it: by 0.3 px for balls of 10 px before RoomPhys' sky. This
+bias in height looks like a law (docs/notes/identifiability.md). The rest of the rim is still on the cone. Its radius is
+measured along spokes from a first guess of the centre, and a circle is fitted to the spokes' ends. The fit is iterated
+weighted least squares with weights that fall for ends off the circle (Geman & McClure 1985), at a scale that narrows
+from round to round.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from o2t_jax.models.ops import bilinear
 
 SPOKES = 48
 POINTS = 32
-# Reach of a spoke: share of the first guess' radius, and px beside it.
+# Length of a spoke: share of the first guess' radius, plus px.
 _REACH_SHARE, _REACH_PX = 1.5, 2.0
-# Deviation (share of the radius, and px beside it) beyond which a spoke's end counts little, by round.
+# Deviation (share of the radius, plus px) beyond which a spoke's end has little weight, by round.
 _SCALES = (0.3, 0.15, 0.08, 0.04, 0.02, 0.01, 0.005, 0.005, 0.005)
 _SCALE_PX = 0.05
 _RECENTRE = 2
@@ -30,10 +30,10 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 def fit_outline(cover: jax.Array, guess: Sighting, rotation: jax.Array, intrinsics: Intrinsics) -> Sighting:
-    """A sighting of the same things by the circle through most of their edge.
+    """A sighting of the same objects by the circle through most of their edge.
 
-    Args: `cover` [B, P, H, W] in 0..1; `guess`, such as `stereo.locate` gives, over [B, P]; `rotation` [B, P, 3, 3];
-    `intrinsics` shared, or with principal points [B, P]. What is not seen keeps its guess. No gradient.
+    Args: `cover` [B, P, H, W] in 0..1; `guess` over [B, P], such as `stereo.locate` returns; `rotation` [B, P, 3, 3];
+    `intrinsics` shared, or with principal points [B, P]. An object that is not seen keeps its guess. No gradient.
     """
     b, p, h, w = cover.shape
     lens, focal = intrinsics.over(2), intrinsics.focal
@@ -63,7 +63,7 @@ def fit_outline(cover: jax.Array, guess: Sighting, rotation: jax.Array, intrinsi
         local = local + shift_u[..., None] * across + shift_v[..., None] * down
         return local / jnp.linalg.norm(local, axis=-1, keepdims=True), radius
 
-    # Loops, not their rounds written out: compiling them would take seconds.
+    # Loops instead of unrolled rounds, which would take seconds to compile.
     local, radius = jax.lax.fori_loop(0, _RECENTRE, recentre, (local, size))
     direction = jnp.einsum("...ji,...j->...i", rotation, local, precision=_EXACT)
     good = guess.seen & (radius > 0.5 * size) & (radius < 2.0 * size)
@@ -94,7 +94,7 @@ def _circle(ends: jax.Array, cos: jax.Array, sin: jax.Array, floor: float) -> tu
 
 
 def _solve3(matrix: jax.Array, right: jax.Array) -> jax.Array:
-    """Solution [..., 3] of symmetric 3 x 3 systems by Cramer's rule: no library call for each little matrix."""
+    """Solution [..., 3] of symmetric 3 x 3 systems by Cramer's rule, without a library call for each small matrix."""
     a, b, c = (matrix[..., i] for i in range(3))
     crossed = jnp.cross(b, c)
     det = jnp.sum(a * crossed, axis=-1)

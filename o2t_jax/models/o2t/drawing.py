@@ -1,8 +1,8 @@
-"""What the camera gauge shows the decoder: the slots drawn through the known target camera, over a warped background.
+"""The decoder's picture input in the camera gauge: slots drawn through the target camera, over a warped background.
 
 Two named priors: `ground and sky` (the background is the plane z = 0 and a far sky, so the inputs can be warped to the
 target view) and `spheres` (a slot is drawn as a solid sphere that keeps the inputs' colours). With `compose=False` the
-decoder is handed the spheres' outlines only.
+decoder gets only the spheres' outlines.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def view_rays(para: jax.Array, intrinsics: Intrinsics) -> jax.Array:
 
 
 def spread(mask: jax.Array, reach: int = 2) -> jax.Array:
-    """Largest value of `mask` [B, S, H, W] within `reach` pixels along both axes: what covers also the blurred rim."""
+    """Largest value of `mask` [B, S, H, W] within `reach` pixels along both axes: it also covers the blurred rim."""
     for axis in (-2, -1):
         size = mask.shape[axis]
         pad = [(0, 0)] * mask.ndim
@@ -50,10 +50,10 @@ def spread(mask: jax.Array, reach: int = 2) -> jax.Array:
 def warp_background(
     pictures: jax.Array, mask: jax.Array, para: jax.Array, target: jax.Array, lens: Lenses
 ) -> jax.Array:
-    """The target view's background out of the four inputs, by the ground plane and a far sky.
+    """The target view's background from the four inputs, by the ground plane and a far sky.
 
-    Args: `pictures` [B, 4, H, W, 3], `mask` [B, 4, H, W] (what moves, left out), `para` [B, 4, 6], `target` [B, 6].
-    Returns: [B, H, W, 3]; mean of the unmasked sources that see the point (the first one, clamped, where none does).
+    Args: `pictures` [B, 4, H, W, 3], `mask` [B, 4, H, W] (moving objects, left out), `para` [B, 4, 6], `target` [B, 6].
+    Returns: [B, H, W, 3]; mean of the unmasked sources that see the point (the first one, clamped, if none does).
     """
     b, s, h, w, _ = pictures.shape
     rays = view_rays(target, lens.target)
@@ -90,9 +90,9 @@ def draw_spheres(
 ) -> Drawn:
     """Draws spheres of radius `slots.radius` at `centre` [B, K, 3] m (x, y, z) through the camera of `target` [B, 6].
 
-    A target ray meets the sphere at a point with some normal; the colour is what the inputs `pictures` [B, 4, H, W, 3]
-    show at the same normal of the measured sphere (`para` [B, 4, 6]), weighted by how squarely each camera sees it.
-    Coverage is differentiable by `centre`; colours are data.
+    A target ray meets the sphere at a point with some normal. The colour is that of the inputs `pictures`
+    [B, 4, H, W, 3] at the same normal of the measured sphere (`para` [B, 4, 6]), with more weight for cameras that see
+    the point head-on. Coverage is differentiable by `centre`; colours carry no gradient.
     """
     rays = view_rays(target, lens.target)[:, None]
     origin = target[:, None, None, None, 1:4]
@@ -118,7 +118,7 @@ def _sphere_colours(
     """Colours [B, K, H, W, 3] of the measured spheres at world normals [B, K, H, W, 3], from the inputs."""
     b, s, h, w, _ = pictures.shape
     position, rotation = camera_poses(para)
-    # [B, 4, K, ...]: both eyes see the first place, then the second.
+    # [B, 4, K, ...]: both eyes see the first position, then the second.
     centre = jax.lax.stop_gradient(jnp.stack([slots.first, slots.first, slots.second, slots.second], axis=1))
     to_eye = position[:, :, None] - centre
     to_eye = to_eye / jnp.maximum(jnp.linalg.norm(to_eye, axis=-1, keepdims=True), 1e-6)
@@ -134,7 +134,7 @@ def _sphere_colours(
 
 
 def compose(background: jax.Array, drawn: Drawn) -> jax.Array:
-    """Lays the slots over `background` [B, H, W, 3], the farthest first."""
+    """Draws the slots over `background` [B, H, W, 3], the farthest first."""
     order = jnp.argsort(-drawn.distance, axis=1)[:, :, None, None]
     coverage = jnp.take_along_axis(drawn.coverage, order, axis=1)
     colour = jnp.take_along_axis(drawn.colour, order[..., None], axis=1)

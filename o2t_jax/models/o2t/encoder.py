@@ -26,8 +26,8 @@ from o2t_jax.models.ops import at_least_float32
 class Encoder(nn.Module):
     """3x3 conv, five levels of [ResBlock, ResBlock, downsample], bottleneck, global average, two linear layers.
 
-    Attention stands in level 5 (maps of 1/16 of the picture) and in the bottleneck (1/32): by depth, so that the
-    parameters do not depend on the picture's size. Its contract with the decoder: `encoders`.
+    Attention is in level 5 (maps of 1/16 of the picture) and in the bottleneck (1/32). Its place is fixed by depth, so
+    that the parameters do not depend on the picture's size. For the contract with the decoder see `encoders`.
     """
 
     base_ch: int

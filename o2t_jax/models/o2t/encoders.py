@@ -1,18 +1,18 @@
-"""Registry of encoders, and what lies between an encoder and the rest of the network. Importing it needs no JAX.
+"""Registry of encoders, and the contract between an encoder and the rest of the network. Importing it needs no JAX.
 
 An encoder is a Flax module, made as `encoder(base_ch, latent_dim, remat, dtype)` and called as
 `h, skips = encoder(pictures, para_maps)`:
 
-- `pictures` float32 [B, 4, H, W, 3] in 0..1, H and W multiples of `STRIDE`; `para_maps` float32 [B, 5, 8, 8], what
-  `inputs.ParaMaps` makes of the five PARA. `inputs.Stem` is the guide's first convolution, which reads both.
-- `h` float32 [B, latent_dim]: the latent that W_ROT turns, before anything metric is written into it.
+- `pictures` float32 [B, 4, H, W, 3] in 0..1, H and W multiples of `STRIDE`; `para_maps` float32 [B, 5, 8, 8], made by
+  `inputs.ParaMaps` from the five PARA. `inputs.Stem` is the guide's first convolution, which reads both.
+- `h` float32 [B, latent_dim]: the latent that W_ROT rotates, before any metric numbers are written into it.
 - `skips`: `LEVELS` maps [B, H / 2^i, W / 2^i, C_i], i = 0 .. LEVELS - 1, of type `dtype`. The decoder reads the widths
-  C_i from the maps, so they are the encoder's own choice.
+  C_i from the maps, so the encoder may choose them.
 - Parameters do not depend on H and W: one checkpoint serves pictures of any size. `remat`: recompute in the backward
   pass. `dtype`: compute type; parameters are float32.
 
 `--config.encoder=NAME` chooses a registered one, `--config.encoder=package.module:Class` one of the user's own. The
-plan of memory (`System.activation_bytes`) is measured for `unet`.
+memory plan (`System.activation_bytes`) is measured for `unet`.
 """
 
 from __future__ import annotations

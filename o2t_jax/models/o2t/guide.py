@@ -1,7 +1,7 @@
-"""The guide's network to the letter: pictures -> h48 -> W_ROT -> PhysLayer -> blend -> W_ROT^T -> + h_PARA -> picture.
+"""The guide's network, exactly: pictures -> h48 -> W_ROT -> PhysLayer -> blend -> W_ROT^T -> + h_PARA -> picture.
 
-Read `inputs`, `encoder`, `rotation`, `phys_layer` and `decoder` after it. Nothing here ties the latent to metres, and
-g0 has no reason to be the world's: `network.O2TModel` adds what does. B samples, pictures of H x W px, D = 48.
+Read `inputs`, `encoder`, `rotation`, `phys_layer` and `decoder` after it. Nothing here ties the latent to metres, so g0
+need not equal the world's; `network.O2TModel` adds that tie. B samples, pictures of H x W px, D = 48.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from o2t_jax.models.o2t.encoders import MakeEncoder
 from o2t_jax.models.o2t.inputs import ParaMaps, scale_para
 from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
 
-SEEN = slice(0, TARGET)  # the pictures that a prediction is made of
+SEEN = slice(0, TARGET)  # the pictures that a prediction is made from
 
 
 class GuideModel(nn.Module, kw_only=True):

@@ -1,4 +1,4 @@
-"""The network's input (O2T guide, 'Input'): four pictures and five PARA, of which the first layer makes 23 channels."""
+"""The network's input (O2T guide, 'Input'): four pictures and five PARA, turned into 23 channels by the first layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def scale_para(para: jax.Array) -> jax.Array:
 
 
 class ParaChannel(nn.Module):
-    """One channel per PARA: MLP 6 -> 128 -> 256 -> 64, read as 8 x 8, to be enlarged to the picture's size."""
+    """One channel per PARA: MLP 6 -> 128 -> 256 -> 64, reshaped to 8 x 8, later enlarged to the picture's size."""
 
     @nn.compact
     def __call__(self, para: jax.Array) -> jax.Array:

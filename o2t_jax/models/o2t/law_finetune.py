@@ -1,10 +1,10 @@
-"""The law phase: a trained network's law, and nothing else of it, trained on over flights seen sharply.
+"""The law phase: training only the law of a trained network further, on flights seen in close-ups.
 
-In training a step sees some samples of five pictures with the whole network behind them. Once the mask tower finds the
-ball, what is left is the law's own loss (`loss.py`: the predicted point must lie on the ray through what the tower
-sees), which needs no picture in the step: all flights at once. g0, alpha and the height term's weights go on from where
-training left them, by gradient descent through shooting and the physics branch; tower, encoder, decoder and W_ROT are
-not touched. Nothing but sightings, camera poses and times enters.
+In training a step processes a few samples of five pictures with the whole network. Once the mask tower finds the ball,
+the law's own loss suffices (`loss.py`: the predicted point must lie on the ray to the ball that the tower sees). It
+needs no pictures in the step, so one step uses all flights. g0, alpha and the height term's weights continue from their
+trained values, by gradient descent through shooting and the physics branch; tower, encoder, decoder and W_ROT do not
+change. The only inputs are sightings, camera poses and times.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from o2t_jax.models.o2t.stereo import height_first, height_last
 from o2t_jax.types import PyTree
 
 LAW = ("g0", "alpha", "gravity_mlp")
-HUBER_M = 3e-4  # of the distances from the rays: close-ups see a ball's centre to a tenth of it
-# Beside a loss in units of HUBER_M squared: it only decides between curves that fit alike.
+HUBER_M = 3e-4  # of the distances from the rays; close-ups locate a ball's centre to a tenth of it
+# Relative to a loss in units of HUBER_M squared: it only decides between curves that fit equally well.
 ALPHA_L2 = 1e-4
 ITERATIONS = 100
 _SHOOT_ROUNDS = 3
 
 
 class FlightRays(NamedTuple):
-    """F flights, each seen at its beginning, its end and M moments between, there by C cameras.
+    """F flights, each seen at its beginning, its end and M moments between; the moments are seen by C cameras.
 
     `start`, `end` [F, 3] m; `dt` [F] s, a `steps`-th of the time between them; `moments` [M] in steps; `origin` and
-    unit `direction` [F, M, C, 3] of the rays; `weight` [F, M, C], 0 where there is none.
+    unit `direction` [F, M, C, 3] of the rays; `weight` [F, M, C], 0 where there is no ray.
     """
 
     start: np.ndarray
@@ -50,7 +50,7 @@ class FlightRays(NamedTuple):
 
 def flight_loss(law: phys.LawParams, visited: jax.Array, flights: FlightRays) -> jax.Array:
     """Mean Huber loss of the rays, in units of `HUBER_M` squared."""
-    # Across the ground only differences count: near zero float32 has digits for micrometres.
+    # Horizontally only differences matter: near zero float32 resolves micrometres.
     shift = flights.start * np.array([1.0, 1.0, 0.0])
     start, end = (height_first(jnp.asarray(x - shift, jnp.float32))[:, None] for x in (flights.start, flights.end))
     origin = jnp.asarray(flights.origin - shift[:, None, None], jnp.float32)
@@ -68,7 +68,7 @@ def flight_loss(law: phys.LawParams, visited: jax.Array, flights: FlightRays) ->
 def train_law(layer: PyTree, visited: jax.Array, flights: FlightRays) -> tuple[PyTree, np.ndarray]:
     """The PhysLayer's parameters `layer` with a law trained on all flights by L-BFGS, and the loss [ITERATIONS].
 
-    Args: `visited` [bins], the state's heights, kept. Raises: UsageError where the law comes out not finite.
+    Args: `visited` [bins], the state's height histogram, not changed. Raises: UsageError if the law is not finite.
     """
     visited = jnp.asarray(visited)
 

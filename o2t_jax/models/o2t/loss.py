@@ -1,13 +1,13 @@
-"""The O2T loss: pictures for the network, point-to-ray distances for the law. Pictures, cameras and times only.
+"""The O2T loss: pictures for the network, point-to-ray distances for the law. It uses only pictures, cameras and times.
 
 - picture: w (0.7 MSE + 0.3 L1) on the target (O2T guide, 'Training'); w is 1, or larger where the target differs from
-  the first picture (`motion_weight`). L1 is rounded off within half a grey level: where the background is composed,
-  most errors are rounding, and a sign of those would make the gradient another one on every machine.
+  the first picture (`motion_weight`). L1 is smoothed within half a grey level: where the background is composed, most
+  errors are rounding, and their sign would make the gradient differ between machines.
 - swap: trains the mask tower on the left eye's inputs (`mask_tower.swap_loss`).
-- law: the physics branch's predicted position must lie on the ray through what the tower sees in the *target* picture;
-  the distance is in metres (a pixel residual times depth), so near and far balls weigh alike and noisy depths bias g0
-  less. Huber, so that a wrong sighting pulls with bounded force.
-- departure: what the NN branch adds to used slots; alpha: L2 on the height term's weights.
+- law: the physics branch's predicted position must lie on the ray to the ball that the tower sees in the *target*
+  picture. The distance is in metres (a pixel residual times depth), so that near and far balls have equal weight and
+  noisy depths bias g0 less. It is a Huber loss, so that the gradient of a wrong sighting is bounded.
+- departure: the NN branch's contribution to used slots; alpha: L2 on the height term's weights.
 
 Every term is a mean over samples of a per-sample number: micro-batches and devices average to the same value.
 """
@@ -56,7 +56,7 @@ def to_float(pictures: jax.Array) -> jax.Array:
 
 
 def picture_loss(prediction: jax.Array, target: jax.Array, first: jax.Array, motion: float) -> jax.Array:
-    """[B]: weighted 0.7 MSE + 0.3 L1 (rounded off) over pixels and channels; weights have mean one per sample."""
+    """[B]: weighted 0.7 MSE + 0.3 L1 (smoothed) over pixels and channels; weights have mean one per sample."""
     error = prediction - target
     absolute = huber(jnp.abs(error), HALF_GREY) / HALF_GREY
     per_pixel = jnp.mean(MSE_SHARE * jnp.square(error) + L1_SHARE * absolute, axis=-1)
@@ -74,15 +74,15 @@ def ray_distance(points: jax.Array, origin: jax.Array, direction: jax.Array) -> 
 
 
 def huber(distance: jax.Array, delta: float) -> jax.Array:
-    """Quadratic to `delta`, linear beyond; slope one at infinity times delta."""
+    """Quadratic up to `delta`, linear with slope `delta` beyond."""
     inside = jnp.minimum(distance, delta)
     return 0.5 * inside**2 + delta * (distance - inside)
 
 
 def law_loss(batch: Any, outputs: Outputs, delta: float) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Of the predicted positions from the target's sighting: weighted Huber loss, 0/1 weight, distance in m; each [B].
+    """Deviation of the predicted positions from the target's sighting: Huber loss, 0/1 weight, distance in m; each [B].
 
-    Weighs FUTURE samples in which every slot was seen in all five pictures. The sighting is data.
+    The weight is 1 for FUTURE samples in which every slot was seen in all five pictures. The sighting has no gradient.
     """
     assert outputs.measured is not None
     sighting = outputs.measured.target
@@ -96,8 +96,8 @@ def law_loss(batch: Any, outputs: Outputs, delta: float) -> tuple[jax.Array, jax
 def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
     """Builds `loss(params, extra, batch, step) -> (loss, (metrics, heights))`.
 
-    `metrics` as `o2t_jax.training.contract.LossFn` has them; `heights`: of each bin and the samples, as `visit` takes
-    them, {"heights": [HEIGHT_BINS], "samples": []} sums over the batch; empty in the free gauge.
+    `metrics`: see `o2t_jax.training.contract.LossFn`. `heights`: the arguments of `visit` as sums over the batch,
+    {"heights": [HEIGHT_BINS], "samples": []}; empty in the free gauge.
     """
 
     def loss(params: Any, extra: Any, batch: Any, step: jax.Array) -> Any:
@@ -121,7 +121,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         metrics["g0"] = layer["g0"]
         if outputs.measured is not None:
             left = pictures[:, :TARGET:2]
-            # What the same camera saw at other times, where the samples bring it: else its other picture.
+            # The same camera's view at other times if the samples contain it, else its other picture.
             others = to_float(batch["backgrounds"])[:, :TARGET:2] if "backgrounds" in batch else left[:, ::-1]
             swap = swap_loss(outputs.measured.mask, left, others)
             law, seen, distance = law_loss(batch, outputs, weights.huber)
@@ -145,7 +145,7 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
 
 def _hold_alpha(params: Any, active: jax.Array) -> Any:
     layer = dict(params["layer"])
-    # Held where it is (zero in a new run), so that what is trained is also what is read out.
+    # Held at its value (zero in a new run), so that the trained law is also the one that is read out.
     layer["alpha"] = jnp.where(active, layer["alpha"], jax.lax.stop_gradient(layer["alpha"]))
     return {**params, "layer": layer}
 
@@ -156,7 +156,7 @@ def _by_mode(name: str, values: jax.Array, mode: jax.Array) -> dict[str, tuple[j
 
 
 def _heights(outputs: Outputs, seen: jax.Array) -> jax.Array:
-    """[HEIGHT_BINS]: the heights met at t1, t2 and the target, counted over the samples that train the law."""
+    """[HEIGHT_BINS]: counts of the heights at t1, t2 and the target, over the samples that train the law."""
     assert outputs.measured is not None
     measured = outputs.measured
     heights = jnp.stack([measured.slots.first[..., 2], measured.slots.second[..., 2], measured.predicted[..., 2]])
@@ -166,5 +166,5 @@ def _heights(outputs: Outputs, seen: jax.Array) -> jax.Array:
 
 
 def visit(visited: Any, heights: Any, samples: Any, rate: float) -> jax.Array:
-    """Moving average of the heights met, per sample: linear in them, so it is normalised only where it is used."""
+    """Moving average of the height counts per sample. It is linear in them, so it is normalised only where used."""
     return (1.0 - rate) * visited + rate * heights / samples

@@ -1,7 +1,7 @@
-"""The mask tower: which pixels of one picture belong to what moves, and the loss that teaches it.
+"""The mask tower, which segments the moving object in one picture, and its loss.
 
 Named prior (`moving, one colour`): the tower is trained to explain each picture of the left eye as its other one with
-one coloured thing laid over it (`swap_loss`). No true state enters.
+one object of a single colour drawn over it (`swap_loss`). It uses no true state.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from o2t_jax.models.layers import Conv, Dense
 
 
 class MaskTower(nn.Module):
-    """One picture -> coverage logits of what moves; works at half and quarter resolution (space-to-depth)."""
+    """One picture -> coverage logits of the moving object; works at half and quarter resolution (space-to-depth)."""
 
     features: int = 16
 
@@ -44,12 +44,12 @@ def depth_to_space(x: jax.Array) -> jax.Array:
 
 
 def swap_loss(mask: jax.Array, pictures: jax.Array, others: jax.Array) -> jax.Array:
-    """How badly each picture is explained as another of the same camera with one coloured thing laid over it.
+    """Error of explaining each picture as another of the same camera with one object of a single colour over it.
 
-    Args: `mask` [B, P, H, W]; `pictures` float32 [B, P, H, W, 3] in 0..1; `others`, of the same shape, what the same
-    cameras saw at other times.
-    Returns: [B], mean squared error over pictures, pixels and channels. The colour is the mask's own mean, weighted by
-    how much a pixel changed: it needs no start value and no true colour.
+    Args: `mask` [B, P, H, W]; `pictures` float32 [B, P, H, W, 3] in 0..1; `others`, of the same shape, pictures of the
+    same cameras at other times.
+    Returns: [B], mean squared error over pictures, pixels and channels. The colour is the mean over the mask, weighted
+    by each pixel's change: it needs no start value and no true colour.
     """
     change = jnp.sum(jnp.square(pictures - others), axis=-1)
     weight = jax.lax.stop_gradient(mask * change) + 1e-8

@@ -1,9 +1,9 @@
-"""From where something is to how much of each pixel it covers: alpha matting, without parameters.
+"""Alpha matting, without parameters: from a mask of an object to the share of each pixel that the object covers.
 
-A pixel on a rim is a mixture I = a F + (1 - a) B of the thing's colour F just inside and the background B just outside
-(Porter & Duff 1984; Smith & Blinn 1996). Where a mask is sure of either side, F and B are local means of the picture
-itself, and a follows in closed form. The mask tower need therefore only find the thing: its own soft edge, trained with
-one colour a thing, loses a rim that is brighter than the rest, and the centroid with it
+A pixel on a rim is a mixture I = a F + (1 - a) B of the object's colour F just inside and the background B just outside
+(Porter & Duff 1984; Smith & Blinn 1996). Where a mask is certain on both sides, F and B are local means of the picture,
+and a follows in closed form. The mask tower therefore needs only to find the object. Its own soft edge, trained with
+one colour per object, loses a rim that is brighter than the rest, which biases the centroid
 (docs/notes/identifiability.md).
 """
 
@@ -19,7 +19,7 @@ from o2t_jax.models.ops import separable
 
 SIGMA_PX = 1.0
 FINE_SIGMA_PX, FINE_ROUNDS = 0.6, 2
-# Of the mask, so that only pixels wholly in or out count; a half covered one weighs 1.5e-5.
+# Exponent of the mask, so that only pixels wholly inside or outside count; a half covered one weighs 1.5e-5.
 SURENESS = 16
 _MIN_WEIGHT = 1e-4
 _MIN_CONTRAST = 1e-4
@@ -33,10 +33,10 @@ def gaussian_blur(maps: jax.Array, sigma: float = SIGMA_PX) -> jax.Array:
 
 
 def coverage(mask: jax.Array, pictures: jax.Array, sigma: float = SIGMA_PX) -> jax.Array:
-    """How much of each pixel the thing covers.
+    """The share of each pixel that the object covers.
 
-    Args: `mask` [..., H, W] in 0..1, where it is; `pictures` float32 [..., H, W, 3] in 0..1; `sigma` px, how near
-    "just inside" and "just outside" are: at least as far as the mask's edge may be from the rim.
+    Args: `mask` [..., H, W] in 0..1 of the object; `pictures` float32 [..., H, W, 3] in 0..1; `sigma` px, distance from
+    the rim of "just inside" and "just outside": at least the largest error of the mask's edge.
     Returns: [..., H, W] in 0..1: the mixing share on the rim, and the mask's own decision (0 or 1) away from it.
     """
     planes = jnp.moveaxis(pictures, -1, 0)
@@ -58,16 +58,17 @@ def shrink(maps: jax.Array, factor: int) -> jax.Array:
 
 
 def coverage_through_scales(mask: jax.Array, pictures: jax.Array) -> jax.Array:
-    """As `coverage`, of `pictures` [..., H, W, 3] that are 2^n times as large as the `mask` [..., h, w] of them.
+    """As `coverage`, for `pictures` [..., H, W, 3] that are 2^n times as large as their `mask` [..., h, w].
 
-    A mask's edge is uncertain by a pixel of its own, so matting goes through the scales, each twice as large as the one
-    before, and what it finds on one is the mask on the next. On the last it looks nearer to the rim (`FINE_SIGMA_PX`),
-    which loses less of a side that brightens up to it; the rounds make up for the mask's edge.
-    Returns: [..., H, W] in 0..1. Raises: ValueError for sizes that no power of two relates.
+    A mask's edge is uncertain by one of its own pixels. Matting therefore proceeds through scales, each twice as large
+    as the previous one, and its result on one scale is the mask on the next. On the last scale it looks nearer to the
+    rim (`FINE_SIGMA_PX`), which loses less of a side that brightens towards the rim; several rounds correct the mask's
+    edge.
+    Returns: [..., H, W] in 0..1. Raises: ValueError if no power of two relates the sizes.
     """
     factor = pictures.shape[-2] // mask.shape[-1]
     if (factor * mask.shape[-2], factor * mask.shape[-1]) != pictures.shape[-3:-1] or factor & (factor - 1):
-        raise ValueError(f"pictures {pictures.shape[-3:-1]} are no power of two times as large as {mask.shape[-2:]}")
+        raise ValueError(f"pictures {pictures.shape[-3:-1]} are not 2^n times as large as the mask {mask.shape[-2:]}")
     while factor > 1:
         mask = coverage(mask, shrink(pictures, factor))
         factor //= 2

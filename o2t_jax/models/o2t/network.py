@@ -1,15 +1,15 @@
 """The O2T network: the guide's (`guide`), and the gauge that ties its latent to metres.
 
-Two gauges. `free` is the guide's model to the letter: nothing ties the latent to metres, and g0 has no reason to be the
-world's. `camera` overwrites the latent's used slots by what is measured in the pictures, evolves them by the learned
-law, and draws them through the known target camera: g0 and alpha get gradient only that way. Its four stages:
+There are two gauges. `free` is exactly the guide's model: nothing ties the latent to metres, and g0 need not equal the
+world's. `camera` overwrites the latent's used slots by numbers measured in the pictures, evolves them by the learned
+law, and draws them through the known target camera; g0 and alpha get gradient only by this path. Its four stages:
 
-    look      pictures -> masks of what moves -> a direction to the ball in each picture
+    look      pictures -> masks of moving objects -> a direction to the ball in each picture
     measure   directions -> points in metres at t1 and t2 -> the velocity that the learned law needs between them
     evolve    position, velocity and the encoder's latent -> n steps of the PhysLayer -> the point at the target's time
     draw      that point -> a sphere before a warped background, through the target's camera
 
-Its parts: `mask_tower`, `matting`, `circle_fit`, `stereo`, `drawing`. All are made of the operations of `models.ops`.
+Its parts: `mask_tower`, `matting`, `circle_fit`, `stereo`, `drawing`. All use the operations of `models.ops`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Gauge = Literal["camera", "free"]
 
 
 class Observed(NamedTuple):
-    """What the network is given; shapes in `O2TModel.__call__`."""
+    """The network's inputs; shapes in `O2TModel.__call__`."""
 
     pictures: jax.Array
     para: jax.Array
@@ -54,7 +54,7 @@ class Observed(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What is found in the pictures."""
+    """The objects found in the pictures. "As data": without gradient."""
 
     live_mask: jax.Array
     """Masks [B, 2, H, W] of the left eye, with gradient, for the tower's own loss alone."""
@@ -63,36 +63,36 @@ class Looked(NamedTuple):
     inputs: Sighting
     """Over [B, 4], as data."""
     target: Sighting
-    """What the target's own picture shows, [B, 1] as data, for the loss; [B, 0] where it was not given."""
+    """Sighting in the target's own picture, [B, 1] as data, for the loss; [B, 0] if that picture is not given."""
 
 
 class State(NamedTuple):
-    """The used slots at t1: `slots` in metres, and the same with the velocity as a `particle`."""
+    """The used slots at t1: `slots` in metres, and `particle`, the same with the velocity."""
 
     slots: Slots
     particle: phys.Particle
 
 
 class Future(NamedTuple):
-    """The target's time."""
+    """The state at the target's time."""
 
     point: jax.Array
-    """Positions [B, K, 3] m, (x, y, z), by the physics branch: the law's only way to the loss."""
+    """Positions [B, K, 3] m, (x, y, z), by the physics branch: the law's only path to the loss."""
     latent: jax.Array
-    """Both branches blended, [B, D] in the rotated frame; to it the law is data."""
+    """Both branches blended, [B, D] in the rotated frame; without gradient to the law."""
     departure: jax.Array
-    """[B]: mean over the latent of the square of what the NN branch adds to used slots in the blend."""
+    """[B]: mean square over the latent of the NN branch's contribution to used slots in the blend."""
 
 
 class Canvas(NamedTuple):
-    """What the decoder starts from: further `channels` [B, H, W, E], and `logits` to correct, [B, H, W, 3] or zero."""
+    """The decoder's picture input: extra `channels` [B, H, W, E], and `logits` to correct, [B, H, W, 3] or zero."""
 
     channels: jax.Array
     logits: jax.Array | float
 
 
 class Measured(NamedTuple):
-    """What the camera gauge adds to a prediction (all in the frame of camera 1)."""
+    """The camera gauge's additional outputs (all in the frame of camera 1)."""
 
     mask: jax.Array
     """`Looked.live_mask`."""
@@ -148,10 +148,10 @@ class O2TModel(GuideModel, kw_only=True):
     ) -> Outputs:
         """Predicts the target picture.
 
-        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1, for a loss [B, 5, H, W, 3]: of the target's own picture the
-        ball is located, together with the others', and nothing else is made; `para` float32 [B, 5, 6], relative to
-        camera 1; `k`, `n` int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the
-        state; `window` float32 [B, 5, 2] where the pictures are windows: their top left pixels (u0, v0).
+        Args: `pictures` float32 [B, 4, H, W, 3] in 0..1, or [B, 5, H, W, 3] for a loss: the target's own picture serves
+        only to locate the ball, together with the others; `para` float32 [B, 5, 6], relative to camera 1; `k`, `n`
+        int32 [B], steps from t1 to t2 and to the target; `visited` the height histogram of the state; `window` float32
+        [B, 5, 2] if the pictures are windows: their top left pixels (u0, v0).
         """
         if self.gauge == "free":
             return Outputs(super().__call__(pictures[:, SEEN], para, n, visited), None)
@@ -170,18 +170,18 @@ class O2TModel(GuideModel, kw_only=True):
     # The camera gauge, stage by stage.
 
     def look(self, observed: Observed) -> Looked:
-        """Masks and sightings in all pictures that are given."""
+        """Masks and sightings in all given pictures."""
         pictures, window = observed.pictures, observed.window
         count = pictures.shape[1]
         live_mask, mask = self._masks_of_all(pictures)
         window = None if window is None else window[:, :count]
         sightings = self._locate(mask, pictures, observed.para[:, :count], window)
         inputs, target = (jax.tree.map(lambda x, at=at: x[:, at], sightings) for at in (SEEN, slice(TARGET, None)))
-        # The target's own picture has no part in the prediction: from here on it is `target`, for the loss.
+        # The target's own picture is not used in the prediction: from here on it is `target`, for the loss.
         return Looked(live_mask, mask[:, SEEN], inputs, target)
 
     def measure(self, observed: Observed, looked: Looked) -> State:
-        """Points in metres by two eyes, and the velocity at t1 by shooting through the learned law."""
+        """Points in metres by triangulation, and the velocity at t1 by shooting through the learned law."""
         slots = triangulate_slots(looked.inputs, observed.para[:, SEEN])
         gravity = phys.gravity_curve(self.layer.law(), observed.visited)
         first, second = height_first(slots.first), height_first(slots.second)
@@ -197,19 +197,19 @@ class O2TModel(GuideModel, kw_only=True):
         evolved = self.layer(start, n, observed.visited)
         read = self.read_from(evolved, observed)
         point = height_last(phys.from_latent(read, self.layer.slots, self.used_slots).position)
-        # Past this the law is data: only the projected positions may carry its gradient.
+        # No gradient to the law beyond this point: only the projected positions may carry it.
         held = phys.Evolved(evolved.nn, jnp.where(rows, jax.lax.stop_gradient(evolved.phys), evolved.phys))
         added = phys.blend_weight(n.astype(latent.dtype))[:, None] * (held.nn - held.phys)
         departure = jnp.mean(jnp.square(added) * rows, axis=-1) * present[:, 0]
         return Future(point, blend(held, n), departure)
 
     def start_from(self, values: jax.Array, latent: jax.Array) -> jax.Array:
-        """What the used rows start from: the measured `values` [B, D]. (`ablations` have others.)"""
+        """Initial numbers of the used rows: the measured `values` [B, D]. (`ablations` replace this.)"""
         del latent
         return values
 
     def read_from(self, evolved: phys.Evolved, observed: Observed) -> jax.Array:
-        """What the law's loss sees, [B, D]: the physics branch alone. (`ablations` have others.)"""
+        """The numbers that the law's loss reads, [B, D]: the physics branch alone. (`ablations` replace this.)"""
         del observed
         return evolved.phys
 
@@ -233,13 +233,13 @@ class O2TModel(GuideModel, kw_only=True):
         return intrinsics_for(height, width) if window is None else window_intrinsics(self.camera_size, height, window)
 
     def masks(self, pictures: jax.Array) -> jax.Array:
-        """Where the tower finds the ball: [B, P, H, W] in 0..1, of `pictures` float32 [B, P, H, W, 3]."""
+        """The tower's masks of the ball: [B, P, H, W] in 0..1, from `pictures` float32 [B, P, H, W, 3]."""
         b, p, h, w, c = pictures.shape
         return jax.nn.sigmoid(self.tower(pictures.reshape(b * p, h, w, c))).reshape(b, p, h, w)
 
     def _masks_of_all(self, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Masks [B, 2, H, W] of the left eye, with gradient, and, as data, of all pictures [B, 4 or 5, H, W]."""
-        # The left eye's pictures train the tower; the others look alike and would double the cost.
+        # Only the left eye's pictures train the tower; the others are similar and would double the cost.
         live = self.masks(pictures[:, LEFT_1:TARGET:2])
         others = self.masks(jnp.concatenate([pictures[:, RIGHT_1:TARGET:2], pictures[:, TARGET:]], axis=1))
         pairs = jnp.stack([live, others[:, :2]], axis=2).reshape(len(live), TARGET, *live.shape[2:])
@@ -251,7 +251,7 @@ class O2TModel(GuideModel, kw_only=True):
 
     def _locate(self, mask: jax.Array, pictures: jax.Array, para: jax.Array, window: jax.Array | None) -> Sighting:
         _, rotation = camera_poses(para)
-        # The tower answers to its own loss alone (`mask_tower.swap_loss`): no error of the law may move a sighting.
+        # The tower is trained by its own loss only (`mask_tower.swap_loss`): no error of the law may move a sighting.
         fixed = jax.lax.stop_gradient(mask)
         share = coverage(fixed, pictures) if self.matting else fixed
         lens = self.lens(mask.shape[-2], mask.shape[-1], window)
@@ -261,14 +261,14 @@ class O2TModel(GuideModel, kw_only=True):
         return jax.lax.stop_gradient(sighting)
 
     def sight_close(self, pictures: jax.Array, factor: int) -> Sighting:
-        """Sightings, in their cameras' axes, of the one large thing in whole `pictures` float32 [N, H, W, 3].
+        """Sightings, in their cameras' axes, of the one large object in whole `pictures` float32 [N, H, W, 3].
 
-        The tower sees them `factor` (a power of two) times smaller, so that the thing has the size it was trained on;
-        matting brings its mask back to full size. By the centroid, not the outline: it weighs all pixels of a rim that
-        is hundreds of them long.
+        The tower sees them `factor` (a power of two) times smaller, so that the object has the size it was trained on;
+        matting returns its mask to full size. The centroid is used, not the outline: it averages over all pixels of a
+        rim that is hundreds of pixels long.
         """
         mask = jax.nn.sigmoid(self.tower(shrink(pictures, factor)))
-        # A highlight gets half a mask from a tower that was trained with one colour a thing: that must be enough, or
-        # the thing has a hole. The background has next to none, and the rim is the matting's.
+        # The tower is trained with one colour per object and gives a highlight half a mask. Half a mask must be enough,
+        # or the object has a hole. The background has almost none, and matting determines the rim.
         share = coverage_through_scales(1.0 - (1.0 - mask) ** 2, pictures)
         return locate(share, jnp.eye(3), intrinsics_for(*pictures.shape[1:3]))

@@ -1,4 +1,4 @@
-"""O2T's optimiser: the network by AdamW; g0, the height term (alpha and MLP) and the mask tower in their own groups."""
+"""O2T's optimiser: AdamW for the network; own groups for g0, the height term (alpha and MLP) and the mask tower."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule
 
 
 def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
-    # No decay: zero is not a likelier law than any other. Its own clip: a picture's gradient must not scale the law's.
+    # No decay: zero is no likelier than any other law. Its own clip: a picture's gradient must not scale the law's.
     return optax.chain(flat_adam(1.0, b1, b2), optax.scale_by_learning_rate(rate))
 
 
@@ -52,7 +52,7 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     The mask tower, g0 and alpha have Adam of their own where their rate is set. With g0 in the network's group at rate
     1e-4 it can move by about the sum of the rates, 2.5 m/s^2 in 50,000 steps.
     """
-    # The decay is not flat, or the parameters would have to be joined for it.
+    # The decay is not flattened: the parameters would have to be joined for it.
     network = optax.chain(
         flat_adam(rates.clip),
         optax.add_decayed_weights(rates.weight_decay),
@@ -64,8 +64,8 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
     if rates.alpha is not None:
         groups[ALPHA] = _adam(schedule(rates.alpha, train_steps, hold=0.4))
     if rates.g0 is not None:
-        # Far at first, then a long average: a strong world is a hundred steps of the first rate away, a weak one must
-        # be met to a hundredth. A short memory forgets how steep the loss was far from the law.
+        # Large steps first, then a long average: a strong gravity is a hundred steps of the first rate away, and a weak
+        # one must be found to a hundredth. A short memory forgets how steep the loss was far from the law.
         decay = optax.exponential_decay(rates.g0, train_steps, G0_DECAY)
         groups[G0] = _adam(decay, b1=0.8, b2=0.98)
 

@@ -18,7 +18,7 @@ import numpy as np
 from o2t_jax.models.cores import Core, unroll
 from o2t_jax.models.layers import MLP
 
-# Heights visited are kept as a histogram over these bins (m); what lies beyond counts in the outermost bin.
+# Visited heights are kept as a histogram over these bins (m); heights beyond them count in the outermost bin.
 HEIGHT_MAX = 40.0
 HEIGHT_BINS = 160
 BLEND_FLOOR, BLEND_RANGE, BLEND_STEPS = 0.22, 0.73, 5.72
@@ -52,7 +52,7 @@ def blend_weight(n: jax.Array) -> jax.Array:
 
 
 class LawParams(NamedTuple):
-    """The law as the layer learns it: g0 [] in m/s^2, alpha [D/2 + 1], gravity MLP parameters."""
+    """The law's learned parameters: g0 [] in m/s^2, alpha [D/2 + 1], gravity MLP parameters."""
 
     g0: jax.Array
     alpha: jax.Array
@@ -70,14 +70,14 @@ GravityField = Callable[[jax.Array], jax.Array]
 def gravity_curve(law: LawParams, visited: jax.Array) -> GravityField:
     """g(z) = g0 + a(z) of the camera gauge; the law that is read out.
 
-    a(z) = alpha . [MLP(z), 1] minus its mean over the visited heights, so that g0 is the mean of g(z). That mean is
-    taken here, once: in a scan's step it would cost more than the step.
+    a(z) = alpha . [MLP(z), 1] minus its mean over the visited heights, so that g0 is the mean of g(z). The mean is
+    computed here, once: in a scan's step it would cost more than the step.
     Args: `visited` [HEIGHT_BINS], counts of visited heights (all zero: no shift).
     """
     mlp = _gravity_mlp(law.alpha.shape[0] - 1)
 
     def raw(height: jax.Array) -> jax.Array:
-        # 10 m brings heights to order one; it is a unit of length, not a hint at the law.
+        # 10 m scales heights to order one; it is a unit of length and carries no information about the law.
         features = mlp.apply({"params": law.mlp}, height[..., None] / 10.0)
         return jnp.einsum("...f,f->...", features, law.alpha[:-1], precision=jax.lax.Precision.HIGHEST)
 
@@ -101,7 +101,7 @@ class Particle(NamedTuple):
 def verlet(particle: Particle, gravity: GravityField, dt: float | jax.Array) -> Particle:
     """One velocity-Verlet step (second order; exact for constant gravity).
 
-    Args: `gravity`: heights [B, K] m -> g [B, K] m/s^2; `dt` s, of all or each sample's own [B, 1, 1].
+    Args: `gravity`: heights [B, K] m -> g [B, K] m/s^2; `dt` s, one for all samples or one for each [B, 1, 1].
     """
     down = jnp.asarray([1.0, 0.0, 0.0], particle.position.dtype)
     g_old = gravity(particle.position[..., 0])[..., None] * down
@@ -128,7 +128,7 @@ def shoot(
 
     Args: `start`, `end` [B, K, 3] m; `k` int32 [B] >= 1; `dt` as for `verlet`; `rounds` of correction (one is exact for
     constant gravity).
-    Returns: velocity [B, K, 3] m/s. A plain difference quotient is off by g k dt / 2.
+    Returns: velocity [B, K, 3] m/s. A plain difference quotient has an error of g k dt / 2.
     """
     duration = jnp.maximum(k, 1).astype(start.dtype)[:, None, None] * dt
     velocity = (end - start) / duration
@@ -166,16 +166,16 @@ def from_latent(h: jax.Array, slots: int, used: int) -> Particle:
 
 
 class Evolved(NamedTuple):
-    """What the layer returns, n steps on: both branches [B, D] in the rotated latent, before the blend."""
+    """The layer's result after n steps: both branches [B, D] in the rotated latent, before the blend."""
 
     nn: jax.Array
     phys: jax.Array
 
 
 class PhysLayer(nn.Module):
-    """Both branches under one `lax.scan`, weights shared by the steps, n per sample.
+    """Both branches in one `lax.scan`, with weights shared by the steps and n steps per sample.
 
-    `used` slots (0 in the free gauge) carry metric numbers: they fall by `gravity_curve` of their own height, with
+    `used` slots (0 in the free gauge) carry metric numbers. They fall by `gravity_curve` of their own height, with
     velocity Verlet. The other rows follow the guide: gravity = g0 mask + alpha * [MLP(position), 1] in the free gauge
     (the constant acts on the unmasked rows), and g0 mask with a stopped gradient in the camera gauge.
     """
@@ -203,7 +203,7 @@ class PhysLayer(nn.Module):
         return self.latent_dim // 6
 
     def law(self) -> LawParams:
-        """The law's parameters, to be handed to `gravity_curve`."""
+        """The law's parameters, for `gravity_curve`."""
         return LawParams(self.g0, self.alpha, self.mlp)
 
     def _free_gravity(self, position: jax.Array) -> jax.Array:
@@ -231,6 +231,6 @@ class PhysLayer(nn.Module):
             stepped = state.nn + self._nn.apply({"params": self.nn_branch}, state.nn)
             return Evolved(stepped, self._phys_step(state.phys, gravity))
 
-        # The NN branch sees metric numbers as data: the law must not be trained through it.
+        # The NN branch gets metric numbers without gradient: the law must not be trained through it.
         start_nn = jnp.where(used_rows(self.slots, self.used), jax.lax.stop_gradient(h), h)
         return unroll(core, Evolved(start_nn, h), None, self.dt, lengths=n, steps=self.n_max)[0]

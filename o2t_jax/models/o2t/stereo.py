@@ -1,8 +1,8 @@
 """From masks to metres: the geometry of the camera gauge, without parameters.
 
-A mask's centroid over solid angle is the direction to the ball's centre (exact for a sphere: its outline is a circular
-cone of rays), its solid angle gives the angular radius, and two eyes triangulate to metres. Nothing here sees PARA5,
-the target's time or the target.
+A mask's centroid over solid angle is the direction to the ball's centre. This is exact for a sphere, whose outline is a
+circular cone of rays. The solid angle gives the angular radius, and triangulation by two eyes gives metres. Nothing
+here uses PARA5, the target's time or the target.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 class Sighting(NamedTuple):
-    """What the masks say about one thing in each picture ([...] = batch and picture axes)."""
+    """The position of one object in each picture, from its masks ([...] = batch and picture axes)."""
 
     direction: jax.Array
-    """Unit direction [..., 3] in the world frame of camera 1, towards the thing's centre."""
+    """Unit direction [..., 3] in the world frame of camera 1, towards the object's centre."""
     sin_radius: jax.Array
     """Sine of the angular radius [...]."""
     pixels: jax.Array
-    """Mask mass [...] in pixels inside the window; small when nothing is seen."""
+    """Mask mass [...] in pixels inside the search disc; small when nothing is seen."""
     seen: jax.Array
     """True [...] where the mask has enough pixels and its disc lies inside the picture."""
 
@@ -44,12 +44,12 @@ def _solid_angle(intrinsics: Intrinsics, dtype: jnp.dtype) -> jax.Array:
 
 
 def locate(mask: jax.Array, rotation: jax.Array, intrinsics: Intrinsics) -> Sighting:
-    """Finds the heaviest blob of each mask and measures it.
+    """Finds the densest region of each mask and measures it.
 
-    Args: `mask` [..., H, W] in 0..1; `rotation` [..., 3, 3] of each picture's camera; `intrinsics` of all, or with a
+    Args: `mask` [..., H, W] in 0..1; `rotation` [..., 3, 3] of each picture's camera; `intrinsics` shared, or with a
     principal point [...] for each.
-    The window is placed by the densest box of the mask, then by mean shift, without gradient; it is a disc of 1.5 times
-    the blob's radius plus two pixels with a soft rim, so that stray mask far away does not pull the centroid.
+    The search disc is placed at the densest box of the mask, then by mean shift, without gradient. Its radius is 1.5
+    times that of the region plus two pixels, with a soft rim, so that stray mask far away does not move the centroid.
     """
     h, w = mask.shape[-2:]
     grid = jnp.asarray(pixel_grid(intrinsics), mask.dtype)

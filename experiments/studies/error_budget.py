@@ -46,6 +46,7 @@ def tell_budget(arguments: _cli.Arguments) -> int:
 def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.o2t.curriculum import ModeMix
+    from o2t_jax.data.o2t.sample import held_out_samples
     from o2t_jax.evaluation.o2t.error_budget import budget, sight
     from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.systems.base import build_system
@@ -62,7 +63,8 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
     _cpu.start_devices(tuning, config.device)
     system: Any = build_system(config)
     ahead = ModeMix((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
-    batch, truth, _ = system.source.held_out([ahead], samples)
+    batch, truth, _ = held_out_samples(system.source, [(ahead, range(samples))])
+    assert truth is not None
     direction, seen = sight(system.model, opened.state.params, batch)
     found = budget(batch, truth.position[:, :, 0], direction, seen, config.huber)
     weights = system.read_law(opened.state)["g0_weight"]

@@ -1,6 +1,6 @@
 """From a source to batches on the device: replay ring, placement, and a thread that stays one batch ahead.
 
-    with Pipeline(source.train_element, buffer, seed, place=put_on_devices, ...) as batches:
+    with Pipeline(make, buffer, seed, place=put_on_devices, ...) as batches:
         for batch in batches: ...
 
 The next batch is drawn and placed while the step before it runs. An error in any thread surfaces in the next

@@ -24,7 +24,7 @@ from o2t_jax.data.ring import BufferConfig, Ring, Strata
 from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
-# Beside the streams of `o2t_jax.data.o2t.pair_source.SPLITS` (0 and 1): draws may not repeat a sample's random numbers.
+# Beside the streams of `o2t_jax.data.o2t.sample.SPLITS` (0 and 1): draws may not repeat a sample's random numbers.
 _DRAW_STREAM = 2
 
 MakeElement = Callable[[int, int], PyTree]

@@ -67,7 +67,7 @@ class BufferConfig:
         return self.initial_fill + int(step * self._ratio)
 
     def step_of(self, index: int) -> int:
-        """The first step with P(step) > index: whose stage sample `index` belongs to."""
+        """The first step with P(step) > index: for which sample `index` is made."""
         missing = index + 1 - self.initial_fill
         return 0 if missing <= 0 else -int(-missing // self._ratio)
 

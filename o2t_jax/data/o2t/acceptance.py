@@ -19,8 +19,12 @@ from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET
 
-# Samples are made by many threads at once; OpenCV's own would only fight them for the cores.
+# Many threads make samples at the same time; OpenCV's own threads would compete with them for the cores.
 cv2.setNumThreads(1)
+
+# The later moments, after a sample's last picture: long enough that the ball has moved away, short enough to be cheap
+# for a module that simulates up to them.
+LATER_S = (1.5, 2.7)
 
 STILL = "nothing moves"
 CUT = "cut off by the border"
@@ -71,7 +75,8 @@ class RenderPlan(NamedTuple):
 def render_plan(shot: Shot) -> RenderPlan:
     """Lists the cameras x moments of a shot; the pictures of one camera lie together (renderers cache backgrounds)."""
     first, second = shot.times[LEFT_1], shot.times[LEFT_2]
-    later, latest = shot.reference_times
+    last = float(shot.times.max())
+    later, latest = (last + delay for delay in LATER_S)
     cameras, moments = [LEFT_1, RIGHT_1], [(first, second, later), (first, second, later)]
     same = (
         shot.n == 0

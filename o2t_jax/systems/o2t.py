@@ -224,9 +224,8 @@ class O2TSystem(System):
             process_count=request.process_count,
             place=request.put,
             progress=request.progress,
+            position=request.position,
         )
-        if request.position is not None:
-            pipeline.set_state(request.position)
         pipeline.start()
         return pipeline
 

@@ -40,7 +40,7 @@ def take(pipeline, count):
 
 
 def our_threads():
-    return [t for t in threading.enumerate() if t.name.startswith(("grain", "replay"))]
+    return [t for t in threading.enumerate() if t.name.startswith("replay")]
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +70,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(make_source, sto
         time.sleep(0.05)  # the prefetch thread runs ahead of what was handed out
         state = json.loads(json.dumps(pipeline.get_state()))
     assert state == {"next_step": stop, "pool_size": 24}
-    with sample_pipeline(make_source(), scaled(24), BUFFER) as pipeline:
-        pipeline.set_state(state)
+    with sample_pipeline(make_source(), scaled(24), BUFFER, position=state) as pipeline:
         assert pipeline.get_state() == state
         assert take(pipeline, 24 - stop) == whole[stop:]
 
@@ -81,11 +80,11 @@ def test_a_curriculum_beyond_the_samplers_n_max_is_refused(make_source):
         sample_pipeline(make_source(), Curriculum.scaled(10, 13), BUFFER)
 
 
-def test_set_state_on_a_running_pipeline_goes_back():
+def test_an_earlier_position_goes_back_while_the_first_pipeline_runs_on():
     with Pipeline(number, BUFFER, 0) as pipeline:
         first = take(pipeline, 5)
-        pipeline.set_state({"next_step": 2, "pool_size": 24})
-        assert take(pipeline, 3) == first[2:]
+        with Pipeline(number, BUFFER, 0, position={"next_step": 2, "pool_size": 24}) as again:
+            assert take(again, 3) == first[2:]
 
 
 def test_the_saved_pool_size_is_used_again():
@@ -94,16 +93,15 @@ def test_the_saved_pool_size_is_used_again():
         whole = take(pipeline, 12)
         state = pipeline.get_state()
         rest = take(pipeline, 4)
-    with Pipeline(number, smaller, 0) as pipeline:
-        pipeline.set_state(state)
+    with Pipeline(number, smaller, 0, position=state) as pipeline:
         assert take(pipeline, 4) == rest and pipeline.get_state()["pool_size"] == 24
     with Pipeline(number, smaller, 0) as pipeline:
         assert take(pipeline, 12) != whole
 
 
 def test_a_position_of_other_sizes_is_refused():
-    with Pipeline(number, BUFFER, 0) as pipeline, pytest.raises(UsageError, match="pool_size 4"):
-        pipeline.set_state({"next_step": 3, "pool_size": 4})
+    with pytest.raises(UsageError, match="pool_size 4"):
+        Pipeline(number, BUFFER, 0, position={"next_step": 3, "pool_size": 4})
 
 
 def test_batches_on_the_device_keep_their_numbers():
@@ -347,8 +345,7 @@ def test_a_free_run_resumes_with_new_samples():
         for _ in range(5):
             next(pipeline)
         state = pipeline.get_state()
-    with Pipeline(number, FREE, 0) as pipeline:
-        pipeline.set_state(state)
+    with Pipeline(number, FREE, 0, position=state) as pipeline:
         batch = next(pipeline)
         assert state == {"next_step": 5, "pool_size": 24}
         assert batch["index"].min() >= 24 + 5 * 8 and np.all(batch["step"] >= 5)

@@ -220,8 +220,7 @@ def test_a_pipelines_samples_are_made_as_the_curriculum_says_at_their_step(make_
     made = {e["para"].tobytes() for e in elements(source, "train", range(4), ModeMix.only(DIS))}
     assert {para.tobytes() for para in first["para"]} == made
     position = {"next_step": 60, "pool_size": 4}
-    with sample_pipeline(source, curriculum, buffer) as pipeline:
-        pipeline.set_state(position)
+    with sample_pipeline(source, curriculum, buffer, position=position) as pipeline:
         late = next(pipeline)
     made = {e["para"].tobytes() for e in elements(source, "train", range(240, 244), curriculum.at(39))}
     assert {para.tobytes() for para in late["para"]} <= made

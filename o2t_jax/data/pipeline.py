@@ -78,7 +78,7 @@ class Pipeline(Iterator[PyTree]):
         self._state = drawn.get_state()
         self._begun: float | None = None
         self._filled_in: float | None = None
-        self._waited, self._handed_out = 0.0, 0
+        self._waited, self._delivered = 0.0, 0
         # A pipeline that is dropped without `close` (an exception in a notebook) must not leave threads behind: they
         # hold the buffer, not the pipeline.
         self._finalizer = weakref.finalize(self, _shut_down, self._batches, drawn)
@@ -96,13 +96,13 @@ class Pipeline(Iterator[PyTree]):
         self.start()
         if self._filled_in is None:
             self._filled_in = self._wait_for_fill()
-        # Before the batches that are ready: the run is over, and soon is better than late.
+        # Before the batches that are ready: the run is over, and sooner is better.
         if self._buffer.error is not None:
             raise self._buffer.error
         begun = time.monotonic()
         batch, self._state = next(self._batches)
         self._waited += time.monotonic() - begun
-        self._handed_out += 1
+        self._delivered += 1
         return batch
 
     def _wait_for_fill(self) -> float:
@@ -120,7 +120,7 @@ class Pipeline(Iterator[PyTree]):
             self.progress(done, total, done / max(time.monotonic() - self._begun, 1e-9))
 
     def get_state(self) -> dict[str, int]:
-        """Position after the last batch handed out, whatever has been drawn ahead: JSON-serialisable."""
+        """Position after the last batch that was returned, however many have been drawn ahead: JSON-serialisable."""
         return dict(self._state)
 
     def stats(self) -> dict[str, float]:
@@ -130,7 +130,7 @@ class Pipeline(Iterator[PyTree]):
         values = {
             "waited_seconds": self._waited,
             "fill_seconds": self._filled_in or 0.0,
-            "batches": float(self._handed_out),
+            "batches": float(self._delivered),
             "rendered": float(rendered),
             "drawn": float(drawn),
             "reuse": drawn / rendered if rendered else 0.0,

@@ -1,6 +1,6 @@
 """The memory of the replay buffer: its sizes, the ring of samples, and how a batch is drawn from it.
 
-Nothing here knows what a sample is: any pytree of arrays of fixed shapes will do.
+A sample is any pytree of arrays of fixed shapes.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class O2TSystem(System):
         )
 
     def _buffer(self, pool_size: int, process_count: int = 1) -> BufferConfig:
-        """This process's ring. As asked for, what does not fit together is refused; a smaller pool is filled less."""
+        """Sizes of this process's ring. A pool smaller than the config's is filled less."""
         config = self.config
         batch = config.batch // process_count
         fill = config.initial_fill if pool_size == config.pool_size else min(config.initial_fill, pool_size)
@@ -251,7 +251,7 @@ class O2TSystem(System):
 
     @property
     def _ahead(self) -> ModeMix:
-        """FUTURE with a range of n, not one n: in a strong world no ball is in sight any more at the largest."""
+        """FUTURE with a range of n, not one n: under a strong gravity no ball is still in sight at the largest n."""
         return ModeMix((0.0, 0.0, 1.0), self.config.k_min + 1, self.config.n_max)
 
     @functools.cached_property

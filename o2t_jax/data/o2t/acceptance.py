@@ -1,6 +1,6 @@
-"""Which samples are kept: decided by the pictures alone, so that nothing about the law or the true states leaks in.
+"""Acceptance of samples by their pictures alone, so that nothing about the law or the true states leaks in.
 
-A sample is kept when each of its five pictures shows something that moves, whole and large enough. What moves is
+A sample is kept when each of its five pictures shows a moving object, whole and large enough. The moving pixels are
 found without knowing the background: each of the three cameras is rendered at three moments (left and right at t1, t2
 and a later one; the target's at its own time and two later ones), and a pixel of one moment belongs to the moving mask
 when it differs from both others. Differing from one other moment would also mark the empty place where the ball will
@@ -59,7 +59,7 @@ class AcceptanceRule:
 
 
 class RenderPlan(NamedTuple):
-    """The pictures to render for one shot, without repeats, and where to find what in them.
+    """The pictures to render for one shot, without repeats, and which of them the sample uses.
 
     `times` [R] s, `angles` [R, 2] deg, `positions` [R, 3] m with R = 9, or 6 where the target camera is camera 1.
     `sample` [5]: which of the R is each of the sample's pictures. `others` [5, 2]: the same camera's other two moments.

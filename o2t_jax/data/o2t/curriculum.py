@@ -1,4 +1,4 @@
-"""What is practised when: the probabilities of the three modes and the range of n, by training step.
+"""The curriculum: the probabilities of the three modes and the range of n, by training step.
 
 The guide's table (modes are those of `o2t_jax.geometry.para`):
 
@@ -10,7 +10,7 @@ The guide's table (modes are those of `o2t_jax.geometry.para`):
 | 4 | 50,000 | 25% | 10 / 10 / 80 | Gaussian, clipped: mean 3 -> 15, deviation 1 -> 8 over the phase |
 
 Mean and deviation of the last phase are the guide's for n_max = 20 and scale with the config's n_max.
-The curriculum governs both what is rendered and what is drawn (`o2t_jax.data.buffer`).
+It governs both which samples are rendered and which are drawn (`o2t_jax.data.buffer`).
 """
 
 from __future__ import annotations

@@ -118,13 +118,13 @@ class FlightSource:
         return target, left
 
     def setup_of(self, index: int) -> int:
-        """The number of the setup that sample `index` is drawn from; neighbours alternate between a few."""
+        """The number of the setup that sample `index` is drawn from; consecutive samples alternate between a few."""
         together = self.config.setups_at_once
         setup = index // (self.config.samples_per_setup * together) * together + index % together
         return setup % self.config.num_setups if self.config.num_setups else setup
 
     def survey(self, split: str, setup: int, attempt: int = 0) -> Survey:
-        """What the rig saw of setup number `setup`; `attempt` > 0 gives its substitutes where flights are missing."""
+        """The flights found in setup number `setup`; `attempt` > 0 gives its substitutes where it has too few."""
         # The fifth number, never 0, keeps this stream apart from those of samples, which have four.
         key = (*self.streams.key(split, setup), attempt + 1)
 

@@ -1,7 +1,7 @@
 """Samples of five pictures, two eyes at two moments and a target: drawn, rendered, accepted or rejected.
 
 A shot whose pictures do not show a whole moving ball is rejected and the next one is drawn from the sample's own stream
-of random numbers; the mode stays, or else hard modes would become rare.
+of random numbers. The mode stays the same: hard modes would become rare otherwise.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class PairSource:
         return self.views.n_max
 
     def __call__(self, split: str, index: int, mix: ModeMix) -> Sample:
-        """The first shot of the sample's random stream that the pictures let pass.
+        """The first shot of the sample's random stream whose pictures are accepted.
 
         Raises: UsageError after `max_attempts` rejected shots.
         """

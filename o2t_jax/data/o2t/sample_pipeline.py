@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.data.o2t.curriculum import Curriculum
-from o2t_jax.data.o2t.flight_source import FlightSource
-from o2t_jax.data.o2t.pair_source import PairSource
-from o2t_jax.data.o2t.sample import Arrays, for_process
+from o2t_jax.data.o2t.sample import Arrays, Sampler, for_process
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig, Strata
 from o2t_jax.errors import UsageError
@@ -17,7 +15,7 @@ from o2t_jax.geometry.para import MODES
 
 
 def sample_pipeline(
-    source: PairSource | FlightSource,
+    source: Sampler,
     curriculum: Curriculum,
     buffer: BufferConfig,
     *,

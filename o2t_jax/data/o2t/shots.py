@@ -3,8 +3,8 @@
 Left and right eye at t1, the same pair at t2 = t1 + k dt, the target at t1 + n dt from a third view.
 DIS (n = 0): the target view is view 1. VIEW (n = 0) and FUTURE (n > k): the target camera is shifted against camera 1,
 by the guide's ranges unless the config says otherwise. Camera 1 comes from the scene's `view_prior`, which knows the
-distribution of initial conditions only: neither this sample's ball nor the law may aim a camera, or PARA5 would tell
-the answer.
+distribution of initial conditions only: neither this sample's ball nor the law may aim a camera, or PARA5 would
+reveal the answer.
 """
 
 from __future__ import annotations

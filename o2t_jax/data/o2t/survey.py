@@ -1,7 +1,7 @@
 """A survey of one setup, and the samples' views drawn from its flights.
 
 A survey keeps of its pictures only the patches around the balls of contact-free flights: a few hundred kilobytes a
-flight. Which cameras are the eyes, which moments, and what is asked for is then drawn as often as one likes.
+flight. Any number of samples can then be drawn from it: two cameras as the eyes, the moments, the target.
 """
 
 from __future__ import annotations

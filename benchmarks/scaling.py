@@ -160,7 +160,8 @@ def _share(system: Any, config: Any, parallel: Any) -> dict[str, np.ndarray]:
     """This process's part of a global batch that is the same for any number of processes."""
     own = config.batch // parallel.process_count
     begin = own * parallel.process_index
-    samples = [system.source.train_element(i, config.train_steps) for i in range(begin, begin + own)]
+    mix = system.curriculum.at(config.train_steps)
+    samples = [system.source("train", i, mix).arrays() for i in range(begin, begin + own)]
     return {name: np.stack([sample[name] for sample in samples]) for name in system.sample_spec}
 
 

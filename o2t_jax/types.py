@@ -44,15 +44,13 @@ class Renderer(Protocol):
 
 
 class BatchIterator(Protocol):
-    """Endless batches with a small, JSON-serialisable position."""
+    """Endless batches with a small, JSON-serialisable position, which a new iterator is made with to go on from it."""
 
     def __iter__(self) -> Iterator[Batch]: ...
 
     def __next__(self) -> Batch: ...
 
     def get_state(self) -> dict[str, Any]: ...
-
-    def set_state(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Evaluator(Protocol):

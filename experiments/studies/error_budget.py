@@ -47,6 +47,7 @@ def report_budget(arguments: _cli.Arguments) -> int:
 def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
     """The budget of a run, with its world's `truth` and the `weights`' g."""
     from o2t_jax.data.o2t.curriculum import ModeMix
+    from o2t_jax.data.o2t.sample import held_out_samples
     from o2t_jax.evaluation.o2t.error_budget import budget, sight_samples
     from o2t_jax.physics.gravity import gravity_of
     from o2t_jax.systems.o2t import build
@@ -64,7 +65,7 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
     _cpu.start_devices(tuning, config.device)
     system = build(config)
     ahead = ModeMix((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
-    batch, truth, _ = system.source.held_out([ahead], samples)
+    batch, truth, _ = held_out_samples(system.source, [(ahead, range(samples))])
     assert truth is not None  # without a module the scene is ours
     rays = sight_samples(O2TSights(system.model, opened.state.params), batch)
     found = budget(batch["para"], truth.position[:, :, 0], rays.direction, rays.seen, config.huber)

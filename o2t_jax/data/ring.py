@@ -1,6 +1,6 @@
 """The memory of the replay buffer: its sizes, the ring of samples, and how a batch is drawn from it.
 
-Nothing here knows what a sample is: any pytree of arrays of fixed shapes will do.
+A sample is any pytree of arrays of fixed shapes.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class BufferConfig:
         return self.initial_fill + int(step * self._ratio)
 
     def step_of(self, index: int) -> int:
-        """The first step with P(step) > index: whose stage sample `index` belongs to."""
+        """The first step with P(step) > index: for which sample `index` is made."""
         missing = index + 1 - self.initial_fill
         return 0 if missing <= 0 else -int(-missing // self._ratio)
 

@@ -17,10 +17,11 @@ from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.flight_source import FlightSource
 from o2t_jax.data.o2t.pair_source import PairSource
+from o2t_jax.data.o2t.sample import held_out_samples, spec_for
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.o2t.shots import ShotConfig
 from o2t_jax.data.pipeline import Pipeline
-from o2t_jax.data.replay import BufferConfig
+from o2t_jax.data.ring import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
@@ -35,7 +36,7 @@ from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.training.statistics import Statistic, Sum
-from o2t_jax.types import Array, Batch, Evaluator, PyTree, Renderer
+from o2t_jax.types import Array, Batch, PyTree, Renderer
 
 MODULE_CACHE = "runs/module_cache"
 
@@ -134,15 +135,17 @@ class O2TSystem(System):
         self.pool_size = config.pool_size
         self.views = make_views(config)
         self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
-        self._buffer(config.pool_size)
+        self._buffer(config.pool_size)  # refuses sizes that do not fit together, before anything is rendered
         self.weights = make_weights(config)
         self._loss = make_loss(self.model, self.weights, config.train_steps)
         self.readouts = {"law": self.read_law}
         # One percent of the Earth's gravity; nothing ties g0 to metres in the free gauge.
         self.agreement = {"law/g0_weight": 0.1} if config.gauge == "camera" else {}
         self.flights = from_flat(FlightConfig, config) if config.sampler == "flights" else None
-        spec = (FlightSource if self.flights else PairSource).spec_for((config.render_size, config.render_size))
+        spec = spec_for((config.render_size, config.render_size), windows=self.flights is not None)
         self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}
+        # Rendering the held-out set takes seconds that a short command need not spend.
+        self.evaluators = {"test": lambda state: self._prediction_evaluator(state)}
 
     @functools.cached_property
     def source(self) -> PairSource | FlightSource:
@@ -154,7 +157,6 @@ class O2TSystem(System):
                 renderer,
                 scene,
                 self.flights,
-                self.curriculum,
                 config.seed,
                 image_size=shape,
                 max_attempts=config.max_attempts,
@@ -163,7 +165,6 @@ class O2TSystem(System):
             renderer,
             scene,
             self.views,
-            self.curriculum,
             config.seed,
             image_size=shape,
             visibility=make_visibility(config),
@@ -171,7 +172,7 @@ class O2TSystem(System):
         )
 
     def _buffer(self, pool_size: int, process_count: int = 1) -> BufferConfig:
-        """This process's ring. As asked for, what does not fit together is refused; a smaller pool is filled less."""
+        """Sizes of this process's ring. A pool smaller than the config's is filled less."""
         config = self.config
         batch = config.batch // process_count
         fill = config.initial_fill if pool_size == config.pool_size else min(config.initial_fill, pool_size)
@@ -217,31 +218,29 @@ class O2TSystem(System):
         """The replay ring, its batches placed a step ahead."""
         pipeline = sample_pipeline(
             self.source,
+            self.curriculum,
             self._buffer(request.plan.pool_size, request.process_count),
             process_index=request.process_index,
             process_count=request.process_count,
             place=request.put,
             progress=request.progress,
+            position=request.position,
         )
-        if request.position is not None:
-            pipeline.set_state(request.position)
         pipeline.start()
         return pipeline
 
     @functools.cached_property
     def held_out(self) -> HeldOut:
         """The fixed held-out samples: a quarter DIS, a quarter VIEW, and FUTURE with n over its whole range."""
-        config = self.config
-        few = max(1, config.eval_samples // 4)
-        batch, truth, _ = self.source.held_out([ModeMix.only(DIS), ModeMix.only(VIEW)], few, references=True)
-        future, future_truth, _ = self.source.held_out(
-            [self._ahead], max(1, config.eval_samples - 2 * few), references=True
-        )
-        balls = None
-        if truth is not None and future_truth is not None:
-            joined = type(truth)(*(np.concatenate(pair) for pair in zip(truth, future_truth, strict=True)))
-            balls = Balls.at_target(joined)
-        return collect({key: np.concatenate([batch[key], future[key]]) for key in batch}, balls)
+        few = max(1, self.config.eval_samples // 4)
+        future = max(1, self.config.eval_samples - 2 * few)
+        asked = [
+            (ModeMix.only(DIS), range(few)),
+            (ModeMix.only(VIEW), range(few, 2 * few)),
+            (self._ahead, range(future)),
+        ]
+        batch, truth, _ = held_out_samples(self.source, asked, references=True)
+        return collect(batch, None if truth is None else Balls.at_target(truth))
 
     @functools.cached_property
     def held_out_sequence(self) -> Mapping[str, np.ndarray] | None:
@@ -252,13 +251,17 @@ class O2TSystem(System):
 
     @property
     def _ahead(self) -> ModeMix:
-        """FUTURE with a range of n, not one n: in a strong world no ball is in sight any more at the largest."""
+        """FUTURE with a range of n, not one n: under a strong gravity no ball is still in sight at the largest n."""
         return ModeMix((0.0, 0.0, 1.0), self.config.k_min + 1, self.config.n_max)
 
     @functools.cached_property
-    def evaluators(self) -> Mapping[str, Evaluator]:  # type: ignore[override]
-        """`test`: prediction on the held-out samples."""
-        return {"test": _LazyEvaluator(self)}
+    def _prediction_evaluator(self) -> PredictionEvaluator:
+        """Prediction on the held-out samples."""
+
+        def predict(state: PyTree, batch: Mapping[str, np.ndarray]) -> Any:
+            return self.predict_pictures(state.params, state.extra, dict(batch))
+
+        return PredictionEvaluator(self.held_out, predict, sequence=self.held_out_sequence)
 
     def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
         """Predicted pictures [B, H, W, 3] in 0..1; the batch's fifth picture may be left out, and is not used."""
@@ -346,20 +349,3 @@ class O2TSystem(System):
                 "and nothing ties it to metres"
             )
         return notes
-
-
-class _LazyEvaluator:
-    """Builds the held-out set at its first call: rendering it takes seconds that a short command need not spend."""
-
-    def __init__(self, system: O2TSystem) -> None:
-        self._system = system
-
-    @functools.cached_property
-    def _evaluator(self) -> PredictionEvaluator:
-        def predict(state: PyTree, batch: Mapping[str, np.ndarray]) -> Any:
-            return self._system.predict_pictures(state.params, state.extra, dict(batch))
-
-        return PredictionEvaluator(self._system.held_out, predict, sequence=self._system.held_out_sequence)
-
-    def __call__(self, state: PyTree) -> Any:
-        return self._evaluator(state)

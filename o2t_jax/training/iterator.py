@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -26,9 +26,7 @@ class BatchesByStep:
     ):
         self._make_batch, self._put = make_batch, put
         self._share = request.share
-        self._step = 0
-        if request.position is not None:
-            self.set_state(request.position)
+        self._step = 0 if request.position is None else int(request.position["next_step"])
 
     def __iter__(self) -> Iterator[Batch]:
         return self
@@ -40,9 +38,6 @@ class BatchesByStep:
 
     def get_state(self) -> dict[str, Any]:
         return {"next_step": self._step}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        self._step = int(state["next_step"])
 
 
 def made_in_jax(make_batch: Callable[[Array, Array], Batch], request: DataRequest) -> BatchesByStep:

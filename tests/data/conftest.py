@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.data.o2t.curriculum import Curriculum
 from o2t_jax.data.o2t.pair_source import PairSource
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from tests.defaults import acceptance_rule, shot_config
@@ -71,12 +70,11 @@ def views():
 
 @pytest.fixture
 def make_source():
-    """Builds a PairSource over the fake world; keywords go to PairSource, but `world`, `views`, `steps` here."""
+    """Builds a PairSource over the fake world; keywords go to PairSource, but `world` and `views` here."""
 
-    def make(world=None, views=VIEWS, steps=400, seed=7, image_size=(32, 32), **keywords):
+    def make(world=None, views=VIEWS, seed=7, image_size=(32, 32), **keywords):
         world = world or FakeWorld()
-        curriculum = Curriculum.scaled(steps, views.n_max)
         options = {"visibility": acceptance_rule(), "max_attempts": 200} | keywords
-        return PairSource(world, world, views, curriculum, seed, image_size=image_size, **options)
+        return PairSource(world, world, views, seed, image_size=image_size, **options)
 
     return make

@@ -16,9 +16,15 @@ from o2t_jax.data.o2t.curriculum import Curriculum
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.errors import UsageError
+from tests.data.conftest import VIEWS
 from tests.defaults import buffer_config
 
 BUFFER = buffer_config(pool_size=24, initial_fill=16, batch=8, reuse=2.0)
+
+
+def scaled(steps):
+    """A curriculum of so many steps for the fake world."""
+    return Curriculum.scaled(steps, VIEWS.n_max)
 
 
 def number(index, step):
@@ -34,7 +40,7 @@ def take(pipeline, count):
 
 
 def our_threads():
-    return [t for t in threading.enumerate() if t.name.startswith(("grain", "replay"))]
+    return [t for t in threading.enumerate() if t.name.startswith("replay")]
 
 
 @pytest.fixture(autouse=True)
@@ -50,31 +56,35 @@ def test_rendered_batches_are_the_same_under_1_and_8_workers(make_source):
     runs = []
     for workers in (1, 8):
         buffer = buffer_config(24, 16, 8, reuse=2.0, render_workers=workers)
-        with sample_pipeline(make_source(steps=24), buffer) as pipeline:
+        with sample_pipeline(make_source(), scaled(24), buffer) as pipeline:
             runs.append(take(pipeline, 24))
     assert runs[0] == runs[1] and len(set(runs[0])) == 24
 
 
 @pytest.mark.parametrize("stop", [0, 1, 9, 20])
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(make_source, stop):
-    with sample_pipeline(make_source(steps=24), BUFFER) as pipeline:
+    with sample_pipeline(make_source(), scaled(24), BUFFER) as pipeline:
         whole = take(pipeline, 24)
-    with sample_pipeline(make_source(steps=24), BUFFER, prefetch=3) as pipeline:
+    with sample_pipeline(make_source(), scaled(24), BUFFER, prefetch=3) as pipeline:
         take(pipeline, stop)
         time.sleep(0.05)  # the prefetch thread runs ahead of what was handed out
         state = json.loads(json.dumps(pipeline.get_state()))
     assert state == {"next_step": stop, "pool_size": 24}
-    with sample_pipeline(make_source(steps=24), BUFFER) as pipeline:
-        pipeline.set_state(state)
+    with sample_pipeline(make_source(), scaled(24), BUFFER, position=state) as pipeline:
         assert pipeline.get_state() == state
         assert take(pipeline, 24 - stop) == whole[stop:]
 
 
-def test_set_state_on_a_running_pipeline_goes_back():
+def test_a_curriculum_beyond_the_samplers_n_max_is_refused(make_source):
+    with pytest.raises(UsageError, match="n_max=12"):
+        sample_pipeline(make_source(), Curriculum.scaled(10, 13), BUFFER)
+
+
+def test_an_earlier_position_goes_back_while_the_first_pipeline_runs_on():
     with Pipeline(number, BUFFER, 0) as pipeline:
         first = take(pipeline, 5)
-        pipeline.set_state({"next_step": 2, "pool_size": 24})
-        assert take(pipeline, 3) == first[2:]
+        with Pipeline(number, BUFFER, 0, position={"next_step": 2, "pool_size": 24}) as again:
+            assert take(again, 3) == first[2:]
 
 
 def test_the_saved_pool_size_is_used_again():
@@ -83,16 +93,15 @@ def test_the_saved_pool_size_is_used_again():
         whole = take(pipeline, 12)
         state = pipeline.get_state()
         rest = take(pipeline, 4)
-    with Pipeline(number, smaller, 0) as pipeline:
-        pipeline.set_state(state)
+    with Pipeline(number, smaller, 0, position=state) as pipeline:
         assert take(pipeline, 4) == rest and pipeline.get_state()["pool_size"] == 24
     with Pipeline(number, smaller, 0) as pipeline:
         assert take(pipeline, 12) != whole
 
 
 def test_a_position_of_other_sizes_is_refused():
-    with Pipeline(number, BUFFER, 0) as pipeline, pytest.raises(UsageError, match="pool_size 4"):
-        pipeline.set_state({"next_step": 3, "pool_size": 4})
+    with pytest.raises(UsageError, match="pool_size 4"):
+        Pipeline(number, BUFFER, 0, position={"next_step": 3, "pool_size": 4})
 
 
 def test_batches_on_the_device_keep_their_numbers():
@@ -129,11 +138,10 @@ def test_the_next_batch_is_placed_while_the_step_runs():
 
 def test_realised_modes_follow_the_curriculum(make_source):
     steps, batch = 120, 16
-    source = make_source(steps=steps, image_size=(16, 16))
-    with sample_pipeline(source, buffer_config(96, 64, batch, reuse=1.0)) as pipeline:
+    source, curriculum = make_source(image_size=(16, 16)), scaled(steps)
+    with sample_pipeline(source, curriculum, buffer_config(96, 64, batch, reuse=1.0)) as pipeline:
         modes = [np.bincount(next(pipeline)["mode"], minlength=3) for _ in range(steps)]
         stats = pipeline.stats()
-    curriculum: Curriculum = source.curriculum
     for phase, end in zip(curriculum.phases, [3, 10, 30, steps], strict=True):
         drawn = np.sum(modes[phase.start : end], axis=0)
         p, count = np.array(phase.probabilities), drawn.sum()
@@ -141,10 +149,10 @@ def test_realised_modes_follow_the_curriculum(make_source):
         tolerance = 4 * np.sqrt(p * (1 - p) / count) + batch / count
         assert np.all(np.abs(drawn / count - p) <= tolerance), (phase, drawn / count)
     total = np.sum(modes, axis=0) / (steps * batch)
-    told = [stats["fraction_DIS"], stats["fraction_VIEW"], stats["fraction_FUTURE"]]
-    np.testing.assert_allclose(told, total, atol=2 * batch / (steps * batch))
+    reported = [stats["fraction_DIS"], stats["fraction_VIEW"], stats["fraction_FUTURE"]]
+    np.testing.assert_allclose(reported, total, atol=2 * batch / (steps * batch))
     assert stats["mode_absent"] <= 3 * batch
-    assert stats["rejects"] >= 0 and stats["rendered"] >= source.curriculum.train_steps * batch
+    assert stats["rejects"] >= 0 and stats["rendered"] >= curriculum.train_steps * batch
 
 
 def test_an_error_in_a_worker_surfaces_as_itself_before_the_samples_that_come_first():
@@ -285,7 +293,7 @@ def test_processes_draw_and_render_streams_of_their_own(make_source):
         place = {"process_index": process, "process_count": 2}
         with Pipeline(number, BUFFER, 0, **place) as pipeline:
             drawn.append(take(pipeline, 3))
-        with sample_pipeline(make_source(), BUFFER, **place) as pipeline:
+        with sample_pipeline(make_source(), scaled(400), BUFFER, **place) as pipeline:
             rendered.append({row.tobytes() for _ in range(3) for row in next(pipeline)["para"]})
             assert pipeline.get_state() == {"next_step": 3, "pool_size": 24}
     assert drawn[0] != drawn[1]
@@ -337,8 +345,7 @@ def test_a_free_run_resumes_with_new_samples():
         for _ in range(5):
             next(pipeline)
         state = pipeline.get_state()
-    with Pipeline(number, FREE, 0) as pipeline:
-        pipeline.set_state(state)
+    with Pipeline(number, FREE, 0, position=state) as pipeline:
         batch = next(pipeline)
         assert state == {"next_step": 5, "pool_size": 24}
         assert batch["index"].min() >= 24 + 5 * 8 and np.all(batch["step"] >= 5)

@@ -15,7 +15,9 @@ import pytest
 
 from experiments import train
 from experiments._config import load_config
+from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
+from o2t_jax.geometry.para import DIS
 from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.state import Initial
@@ -153,7 +155,7 @@ def test_pictures_made_on_the_device_make_the_same_samples() -> None:
     for backend in ("opencv", "device"):
         config = small_config()
         config.render_backend = backend
-        elements.append(build(config).source.train_element(3, 0))
+        elements.append(build(config).source("train", 3, ModeMix.only(DIS)).arrays())
     drawn, cast = elements
     np.testing.assert_array_equal(drawn["para"], cast["para"])
     difference = np.abs(drawn["pictures"].astype(int) - cast["pictures"])

@@ -1,6 +1,6 @@
-"""Which samples are kept: decided by the pictures alone, so that nothing about the law or the true states leaks in.
+"""Acceptance of samples by their pictures alone, so that nothing about the law or the true states leaks in.
 
-A sample is kept when each of its five pictures shows something that moves, whole and large enough. What moves is
+A sample is kept when each of its five pictures shows a moving object, whole and large enough. The moving pixels are
 found without knowing the background: each of the three cameras is rendered at three moments (left and right at t1, t2
 and a later one; the target's at its own time and two later ones), and a pixel of one moment belongs to the moving mask
 when it differs from both others. Differing from one other moment would also mark the empty place where the ball will
@@ -19,8 +19,12 @@ from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET
 
-# Samples are made by many threads at once; OpenCV's own would only fight them for the cores.
+# Many threads make samples at the same time; OpenCV's own threads would compete with them for the cores.
 cv2.setNumThreads(1)
+
+# The later moments, after a sample's last picture: long enough that the ball has moved away, short enough to be cheap
+# for a module that simulates up to them.
+LATER_S = (1.5, 2.7)
 
 STILL = "nothing moves"
 CUT = "cut off by the border"
@@ -55,7 +59,7 @@ class AcceptanceRule:
 
 
 class RenderPlan(NamedTuple):
-    """The pictures to render for one shot, without repeats, and where to find what in them.
+    """The pictures to render for one shot, without repeats, and which of them the sample uses.
 
     `times` [R] s, `angles` [R, 2] deg, `positions` [R, 3] m with R = 9, or 6 where the target camera is camera 1.
     `sample` [5]: which of the R is each of the sample's pictures. `others` [5, 2]: the same camera's other two moments.
@@ -71,7 +75,8 @@ class RenderPlan(NamedTuple):
 def render_plan(shot: Shot) -> RenderPlan:
     """Lists the cameras x moments of a shot; the pictures of one camera lie together (renderers cache backgrounds)."""
     first, second = shot.times[LEFT_1], shot.times[LEFT_2]
-    later, latest = shot.reference_times
+    last = float(shot.times.max())
+    later, latest = (last + delay for delay in LATER_S)
     cameras, moments = [LEFT_1, RIGHT_1], [(first, second, later), (first, second, later)]
     same = (
         shot.n == 0

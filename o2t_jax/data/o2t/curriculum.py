@@ -1,6 +1,6 @@
-"""What is practised when: the probabilities of the three modes and the range of n, by training step.
+"""The curriculum: the probabilities of the three modes and the range of n, by training step.
 
-The guide's table (modes and n are those of `o2t_jax.types`):
+The guide's table (modes are those of `o2t_jax.geometry.para`):
 
 | phase | guide's start | scaled start | DIS / VIEW / FUTURE | n of FUTURE |
 |---|---|---|---|---|
@@ -10,7 +10,7 @@ The guide's table (modes and n are those of `o2t_jax.types`):
 | 4 | 50,000 | 25% | 10 / 10 / 80 | Gaussian, clipped: mean 3 -> 15, deviation 1 -> 8 over the phase |
 
 Mean and deviation of the last phase are the guide's for n_max = 20 and scale with the config's n_max.
-The curriculum governs both what is rendered and what is drawn (`o2t_jax.data.replay`).
+It governs both which samples are rendered and which are drawn (`o2t_jax.data.buffer`).
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class ModeMix:
 
     @classmethod
     def only(cls, mode: int, n: int | None = None) -> ModeMix:
-        """A stage of one mode alone, for a held-out set; FUTURE needs `n`."""
+        """A mix of one mode alone, for a held-out set; FUTURE needs `n`."""
         if mode == FUTURE and n is None:
-            raise UsageError("a stage of FUTURE alone needs n: give the number of steps to predict")
+            raise UsageError("a mix of FUTURE alone needs n: give the number of steps to predict")
         probabilities = tuple(float(m == mode) for m in range(len(MODES)))
         return cls(probabilities, n or 1, n or 1)  # type: ignore[arg-type]
 
@@ -65,22 +65,24 @@ class ModeMix:
         cumulative = np.cumsum(self.probabilities)
         return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
 
-    def draw_steps(self, rng: np.random.Generator, k_min: int, k_max: int) -> tuple[int, int]:
-        """(k, n) of one FUTURE sample, always with n > k, since at n <= k nothing is predicted.
+    def draw_steps(self, rng: np.random.Generator, mode: int, k_min: int, k_max: int, n_max: int) -> tuple[int, int]:
+        """(k, n) of one sample: n = 0 except in FUTURE, where k < n <= n_max (n > k: else nothing is predicted).
 
         A uniform range gives k in [k_min, k_max] below n_high, then n in [max(n_low, k + 1), n_high]. Where the
         range ends at or below k_min (the guide's n of 1 to 2 beside a k of 4 to 8), it counts from k instead:
         n is 1 to `n_high - n_low + 1` steps after the second pair of pictures.
         """
+        if mode != FUTURE:
+            return int(rng.integers(k_min, k_max + 1)), 0
         if self.n_high <= k_min:
             k = int(rng.integers(k_min, k_max + 1))
-            return k, k + int(rng.integers(1, self.n_high - self.n_low + 2))
+            return k, min(k + int(rng.integers(1, self.n_high - self.n_low + 2)), n_max)
         k = int(rng.integers(k_min, min(k_max, self.n_high - 1) + 1))
         if self.gaussian is None:
-            return k, int(rng.integers(max(self.n_low, k + 1), self.n_high + 1))
+            return k, min(int(rng.integers(max(self.n_low, k + 1), self.n_high + 1)), n_max)
         mean, deviation = self.gaussian
         n = int(np.rint(rng.normal(mean, deviation)))
-        return k, min(max(n, self.n_low, k + 1), self.n_high)
+        return k, min(max(n, self.n_low, k + 1), self.n_high, n_max)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """The whole schedule of a run of `train_steps` steps. `stage(step)` is a pure function of the step."""
+    """The whole schedule of a run of `train_steps` steps. `at(step)` is a pure function of the step."""
 
     phases: tuple[Phase, ...]
     train_steps: int
@@ -154,8 +156,8 @@ class Curriculum:
         """Which phase (from 0) holds at `step`: the last one that has started."""
         return max(i for i, phase in enumerate(self.phases) if phase.start <= max(step, 0))
 
-    def stage(self, step: int) -> ModeMix:
-        """The stage at `step`; past the run's end it stays what it was there."""
+    def at(self, step: int) -> ModeMix:
+        """The mix at `step`; past the run's end it stays that of the last step."""
         phase = self.phases[self.phase_index(step)]
         gaussian = None
         if phase.gaussian is not None:
@@ -165,13 +167,9 @@ class Curriculum:
             gaussian = (mean_0 + done * (mean_1 - mean_0), deviation_0 + done * (deviation_1 - deviation_0))
         return ModeMix(phase.probabilities, phase.n_low, phase.n_high, gaussian)
 
-    def last_stage(self) -> ModeMix:
-        """The stage of the run's last step."""
-        return self.stage(self.train_steps - 1)
-
     def expected_fractions(self, first: int, last: int) -> np.ndarray:
         """Mean mode probabilities [3] over the steps [first, last): what realised fractions are compared with."""
-        return np.mean([self.stage(s).probabilities for s in range(first, last)], axis=0)
+        return np.mean([self.at(s).probabilities for s in range(first, last)], axis=0)
 
     def describe(self) -> str:
         """One line a phase: its steps, DIS/VIEW/FUTURE in percent, n."""

@@ -1,9 +1,9 @@
 """Samples cut from whole flights: small windows that follow a ball through the large pictures of static cameras.
 
-The counterpart of `PairSource` for long flights, and for renderers whose pictures are dear: one survey (a rig of
-cameras at a grid of times) serves many samples. A sample is a pure function of (seed, split, index, process, stage):
-the index gives the setup and the sample's own random numbers, the setup gives the pictures. `window` tells where in
-the full picture of its camera a window lies; intrinsics are those of the full picture.
+The counterpart of `PairSource` for long flights, and for renderers whose pictures are expensive: one survey (a rig of
+cameras at a grid of times) serves many samples. The index of a sample gives its setup and its own random numbers, the
+setup gives the pictures. `window` is the place of a window in the full picture of its camera; intrinsics are those of
+the full picture.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from o2t_jax.caching import SharedCache
-from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
+from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.data.o2t.flight_config import FlightConfig
-from o2t_jax.data.o2t.sample_source import SPLITS, Element, SampleSource, Spec, Truth, outline_centroid, to_first_camera
+from o2t_jax.data.o2t.sample import Sample, Streams, check_attempts, drawn_by
 from o2t_jax.data.o2t.shots import Shot
 from o2t_jax.data.o2t.survey import (
     FivePictures,
@@ -28,8 +28,7 @@ from o2t_jax.data.o2t.survey import (
     window_corner,
 )
 from o2t_jax.errors import UsageError
-from o2t_jax.geometry.camera import intrinsics_for, relative_para, world_to_camera
-from o2t_jax.geometry.para import LEFT_1, MODES, NUM_PICTURES, TARGET
+from o2t_jax.geometry.para import LEFT_1, MODES, TARGET
 from o2t_jax.render.scenes import rig_of
 from o2t_jax.types import Renderer
 
@@ -54,20 +53,12 @@ class FlightWindows(NamedTuple):
     radius: np.ndarray
 
 
-class _Kept(NamedTuple):
-    survey: Survey
-    flight: Flight
-    views: FivePictures
-    corners: list[tuple[int, int]]
-    rejects: int
-
-
-class FlightSource(SampleSource[_Kept]):
-    """Draws samples from the flights of a scene with a rig. Thread-safe as long as the renderer is.
+class FlightSource:
+    """Draws samples from the flights of a scene with a rig: a `Sampler` (`o2t_jax.data.o2t.sample`).
 
     Args: `renderer` makes the pictures; `scene` places the rig (for a plug-in module: the room); `image_size` = (S, S),
-    the windows' size. `process_index` gives every process of a distributed run its own training setups; the test split
-    is the same for all. Raises: UsageError for a scene without a rig and where sizes, times or seeds cannot work.
+    the windows' size; `process_index` as in `Streams`. Raises: UsageError for a scene without a rig and where sizes,
+    times or seeds cannot work.
     """
 
     def __init__(
@@ -75,7 +66,6 @@ class FlightSource(SampleSource[_Kept]):
         renderer: Renderer,
         scene: object,
         config: FlightConfig,
-        curriculum: Curriculum,
         seed: int,
         *,
         image_size: tuple[int, int],
@@ -90,35 +80,53 @@ class FlightSource(SampleSource[_Kept]):
                 f"{config.camera_size - 2 * config.window_jitter} px"
             )
         config.check_against(self.scene)
-        super().__init__(
-            renderer,
-            curriculum,
-            seed,
-            image_size=image_size,
-            n_max=config.n_max,
-            max_attempts=max_attempts,
-            process_index=process_index,
-        )
-        self.config = config
+        check_attempts(max_attempts)
+        self.renderer, self.config = renderer, config
+        self.streams, self.max_attempts = Streams(seed, process_index), max_attempts
+        self.image_size = (int(height), int(width))
         self._surveys: SharedCache[Survey] = SharedCache(config.survey_cache)
 
-    @classmethod
-    def spec_for(cls, image_size: tuple[int, int]) -> Spec:
-        """As `SampleSource.spec_for`, with the background of each picture and where its window lies."""
-        spec = super().spec_for(image_size)
-        return {**spec, "backgrounds": spec["pictures"], "window": ((NUM_PICTURES, 2), np.dtype(np.float32))}
+    @property
+    def n_max(self) -> int:
+        """The largest n that a mix may ask for."""
+        return self.config.n_max
+
+    def __call__(self, split: str, index: int, mix: ModeMix) -> Sample:
+        """A sample from its setup's flights, tried in random order, then from those of substitute setups.
+
+        Raises: UsageError after `max_attempts` setups.
+        """
+        rng = self.streams.rng(split, index)
+        mode = mix.draw_mode(rng)
+        for attempt in range(self.max_attempts):
+            survey = self.survey(split, self.setup_of(index), attempt)
+            for choice in rng.permutation(len(survey.flights)):
+                flight = survey.flights[choice]
+                views = draw_views(rng, survey, flight, mode, mix, self.config)
+                if views is not None:
+                    return self._cut_out(rng, survey, flight, views, attempt)
+        raise UsageError(
+            f"{drawn_by(self.renderer, self.scene.name)}: {self.max_attempts} setups in a row have no flight for "
+            f"sample {index} ({MODES[mode]}): raise camera_size, render_size (a ball must fit into a window), "
+            "survey_times or k_max, or lower min_span or survey_stride"
+        )
+
+    def references(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """The backgrounds of target and picture 1, three times each."""
+        assert sample.backgrounds is not None
+        target, left = (np.repeat(sample.backgrounds[picture, None], 3, axis=0) for picture in (TARGET, LEFT_1))
+        return target, left
 
     def setup_of(self, index: int) -> int:
-        """The number of the setup that sample `index` is drawn from; neighbours alternate between a few."""
+        """The number of the setup that sample `index` is drawn from; consecutive samples alternate between a few."""
         together = self.config.setups_at_once
         setup = index // (self.config.samples_per_setup * together) * together + index % together
         return setup % self.config.num_setups if self.config.num_setups else setup
 
     def survey(self, split: str, setup: int, attempt: int = 0) -> Survey:
-        """What the rig saw of setup number `setup`; `attempt` > 0 are its substitutes where flights are lacking."""
-        process = self._process(split)
+        """The flights found in setup number `setup`; `attempt` > 0 gives its substitutes where it has too few."""
         # The fifth number, never 0, keeps this stream apart from those of samples, which have four.
-        key = (self.seed, SPLITS[split], setup, process, attempt + 1)
+        key = (*self.streams.key(split, setup), attempt + 1)
 
         def make() -> Survey:
             return take_survey(self.renderer, self.scene, np.random.default_rng(key), self.config, self.image_size[0])
@@ -145,67 +153,28 @@ class FlightSource(SampleSource[_Kept]):
             raise UsageError("these setups have no contact-free flight: give more setups")
         return FlightWindows(*(np.stack(column) for column in zip(*rows, strict=True)))
 
-    def _keep(self, split: str, index: int, stage: ModeMix | None) -> _Kept:
-        """The sample of this index: its setup's flights in random order, then those of substitutes."""
-        stage, rng = self._stream(split, index, stage)
-        mode = stage.draw_mode(rng)
-        for attempt in range(self.max_attempts):
-            survey = self.survey(split, self.setup_of(index), attempt)
-            for choice in rng.permutation(len(survey.flights)):
-                flight = survey.flights[choice]
-                views = draw_views(rng, survey, flight, mode, stage, self.config)
-                if views is not None:
-                    return _Kept(survey, flight, views, self._corners(rng, flight, views), attempt)
-        raise UsageError(
-            f"{self._named(self.scene.name)}: {self.max_attempts} setups in a row have no flight for sample {index} "
-            f"({MODES[mode]}): raise camera_size, render_size (a ball must fit into a window), survey_times or k_max, "
-            "or lower min_span or survey_stride"
-        )
-
-    def _corners(self, rng: np.random.Generator, flight: Flight, views: FivePictures) -> list[tuple[int, int]]:
-        """Each picture's window; the same picture gets the same window, so that DIS asks for picture 1 itself."""
-        jitter, chosen = self.config.window_jitter, {}
-        for place in zip(views.cameras, views.moments, strict=True):
-            shift = rng.integers(-jitter, jitter + 1, 2)
-            if place not in chosen:
-                chosen[place] = window_corner(*flight.patches[place], self.image_size[0], shift)
-        return [chosen[place] for place in zip(views.cameras, views.moments, strict=True)]
-
-    def _element(self, kept: _Kept) -> Element:
-        views = kept.views
+    def _cut_out(
+        self, rng: np.random.Generator, survey: Survey, flight: Flight, views: FivePictures, rejects: int
+    ) -> Sample:
+        """The five windows, each shifted at random; the same picture keeps its window, so DIS asks for picture 1."""
+        jitter, size = self.config.window_jitter, self.image_size[0]
         places = list(zip(views.cameras, views.moments, strict=True))
-        cuts = [
-            window(kept.flight.patches[place][0], corner, self.image_size[0])
-            for place, corner in zip(places, kept.corners, strict=True)
-        ]
-        return {
-            "pictures": np.stack([picture for picture, _ in cuts]),
-            "backgrounds": np.stack([background for _, background in cuts]),
-            "window": np.array(kept.corners, np.float32),
-            # In float64 first: positions in the world may be large beside the shifts that matter.
-            "para": relative_para(np.stack([kept.survey.para(*place) for place in places])).astype(np.float32),
-            "k": np.array(views.k, np.int32),
-            "n": np.array(views.n, np.int32),
-            "mode": np.array(views.mode, np.int32),
-            "rejects": np.array(kept.rejects, np.int32),
-        }
-
-    def _references(self, kept: _Kept, element: Element) -> Element:
-        """The backgrounds of target and picture 1, three times each."""
-        del kept
-        chosen = {"reference": TARGET, "left_reference": LEFT_1}
-        return {name: np.repeat(element["backgrounds"][picture, None], 3, axis=0) for name, picture in chosen.items()}
-
-    def _truth(self, kept: _Kept) -> Truth:
-        para = np.stack([kept.survey.para(c, m) for c, m in zip(kept.views.cameras, kept.views.moments, strict=True)])
-        shot = Shot(para[:, 0], para[:, 4:], para[:, 1:4], kept.views.k, kept.views.n, kept.views.mode, (0.0, 0.0))
-        position, visible, radius = self.renderer.truth(kept.survey.setup_seed, shot.times)  # type: ignore[attr-defined]
-        position, radius = np.asarray(position, np.float64), np.asarray(radius, np.float64)
-        rotation = world_to_camera(shot.angles[:, 0], shot.angles[:, 1])[:, None]
-        intrinsics = intrinsics_for(self.config.camera_size, self.config.camera_size)
-        centroid = outline_centroid(position, radius, shot.positions[:, None], rotation, intrinsics)
-        centroid = centroid - np.array(kept.corners, np.float64)[:, None]
-        return Truth(to_first_camera(position, shot), np.asarray(visible, bool), radius, centroid)
+        corners: dict[tuple[int, int], tuple[int, int]] = {}
+        for place in places:
+            shift = rng.integers(-jitter, jitter + 1, 2)
+            if place not in corners:
+                corners[place] = window_corner(*flight.patches[place], size, shift)
+        cuts = [window(flight.patches[place][0], corners[place], size) for place in places]
+        para = np.stack([survey.para(*place) for place in places])
+        return Sample(
+            Shot(para[:, 0], para[:, 4:], para[:, 1:4], views.k, views.n, views.mode),
+            survey.setup_seed,
+            np.stack([picture for picture, _ in cuts]),
+            rejects,
+            (self.config.camera_size, self.config.camera_size),
+            window=np.array([corners[place] for place in places], np.float32),
+            backgrounds=np.stack([background for _, background in cuts]),
+        )
 
 
 __all__ = ["FlightSource", "FlightWindows"]

@@ -1,35 +1,48 @@
-"""Batches of O2T samples: a source behind the replay ring, its modes drawn as the curriculum says."""
+"""Batches of O2T samples: a sampler behind the replay ring, modes and n as the curriculum says."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from o2t_jax.data.o2t.flight_source import FlightSource
-from o2t_jax.data.o2t.pair_source import PairSource
+import numpy as np
+
+from o2t_jax.data.o2t.curriculum import Curriculum
+from o2t_jax.data.o2t.sample import Arrays, Sampler, for_process
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig, Strata
+from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import MODES
 
 
 def sample_pipeline(
-    source: PairSource | FlightSource,
+    source: Sampler,
+    curriculum: Curriculum,
     buffer: BufferConfig,
     *,
     process_index: int = 0,
     process_count: int = 1,
     **keywords: Any,
 ) -> Pipeline:
-    """Batches of a source's training samples. Keywords: `Pipeline`'s.
+    """Batches of a sampler's training samples. Keywords: `Pipeline`'s.
 
     In a distributed run give `process_index` and `process_count`, and a `buffer` whose sizes are this process's share.
+    Raises: UsageError where the curriculum asks for a longer prediction than the sampler can give.
     """
+    if curriculum.n_max > source.n_max:
+        raise UsageError(f"the curriculum draws n up to {curriculum.n_max}, above n_max={source.n_max}: raise n_max")
+    own = for_process(source, process_index)
+
+    def make(index: int, step: int) -> Arrays:
+        sample = own("train", index, curriculum.at(step))
+        return {**sample.arrays(), "rejects": np.array(sample.rejects, np.int32)}
+
     return Pipeline(
-        source.for_process(process_index).train_element,
+        make,
         buffer,
-        source.seed,
+        source.streams.seed,
         process_index=process_index,
         process_count=process_count,
-        strata=Strata("mode", lambda step: source.curriculum.stage(step).probabilities, MODES),
+        strata=Strata("mode", lambda step: curriculum.at(step).probabilities, MODES),
         counters=("rejects",),
         **keywords,
     )

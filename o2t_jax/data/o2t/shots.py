@@ -3,8 +3,8 @@
 Left and right eye at t1, the same pair at t2 = t1 + k dt, the target at t1 + n dt from a third view.
 DIS (n = 0): the target view is view 1. VIEW (n = 0) and FUTURE (n > k): the target camera is shifted against camera 1,
 by the guide's ranges unless the config says otherwise. Camera 1 comes from the scene's `view_prior`, which knows the
-distribution of initial conditions only: neither this sample's ball nor the law may aim a camera, or PARA5 would tell
-the answer.
+distribution of initial conditions only: neither this sample's ball nor the law may aim a camera, or PARA5 would
+reveal the answer.
 """
 
 from __future__ import annotations
@@ -16,18 +16,15 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
 from o2t_jax.geometry.para import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
 
 _MAX_ELEVATION_DEG = 85.0
-# After a sample's last picture: long enough for what moves to be elsewhere, short enough for a module that simulates.
-REFERENCE_DELAYS_S = (1.5, 2.7)
 
 
 class ViewPrior(Protocol):
-    """What the sampler asks of a scene (or of the stand-in for a plugged-in module)."""
+    """The part of a scene that aims camera 1 (for a plugged-in module: that of a stand-in scene)."""
 
     name: str
     t_max: float
@@ -117,8 +114,7 @@ class ShotConfig:
 class Shot(NamedTuple):
     """The plan of one sample: poses and times of its five pictures, in the world frame.
 
-    `times` [5] s, `angles` [5, 2] (azimuth, elevation) deg, `positions` [5, 3] m, all float64; `reference_times` [2] s
-    are later moments that motion is judged against (`o2t_jax.data.o2t.acceptance`).
+    `times` [5] s, `angles` [5, 2] (azimuth, elevation) deg, `positions` [5, 3] m, all float64.
     """
 
     times: np.ndarray
@@ -127,31 +123,14 @@ class Shot(NamedTuple):
     k: int
     n: int
     mode: int
-    reference_times: tuple[float, float]
 
     def para(self) -> np.ndarray:
         """PARA [5, 6] of the pictures, in the world frame (s, m, m, m, deg, deg)."""
         return np.concatenate([self.times[:, None], self.positions, self.angles], axis=1)
 
 
-def draw_steps(rng: np.random.Generator, mode: int, stage: ModeMix, config: ShotConfig) -> tuple[int, int]:
-    """(k, n): n = 0 except in FUTURE, where k < n <= n_max."""
-    if mode != FUTURE:
-        return int(rng.integers(config.k_min, config.k_max + 1)), 0
-    k, n = stage.draw_steps(rng, config.k_min, config.k_max)
-    return k, min(n, config.n_max)
-
-
-def sample_shot(
-    rng: np.random.Generator,
-    prior: ViewPrior,
-    mode: int,
-    stage: ModeMix,
-    config: ShotConfig,
-    steps: tuple[int, int] | None = None,
-) -> Shot:
-    """Draws times and cameras of one sample of the given mode; `steps` = (k, n) fixes those two."""
-    k, n = draw_steps(rng, mode, stage, config) if steps is None else steps
+def sample_shot(rng: np.random.Generator, prior: ViewPrior, config: ShotConfig, mode: int, k: int, n: int) -> Shot:
+    """Draws t1 and the cameras of one sample; `k` and `n` are steps of dt from t1 to the second pair and the target."""
     t1 = rng.uniform(0.0, config.t1_max)
     t2 = t1 + k * config.dt
     position, azimuth, elevation = prior.view_prior(rng, config)
@@ -166,8 +145,7 @@ def sample_shot(
     positions = np.stack([position, eye, position, eye, target[0]])
     left, right = (azimuth, elevation), (eye_azimuth, eye_elevation)
     angles = np.array([left, right, left, right, target[1:]], np.float64)
-    last = float(max(t2, times[TARGET]))
-    return Shot(times, angles, positions, k, n, mode, (last + REFERENCE_DELAYS_S[0], last + REFERENCE_DELAYS_S[1]))
+    return Shot(times, angles, positions, k, n, mode)
 
 
 def _target_camera(

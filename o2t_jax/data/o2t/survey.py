@@ -1,7 +1,7 @@
 """A survey of one setup, and the samples' views drawn from its flights.
 
 A survey keeps of its pictures only the patches around the balls of contact-free flights: a few hundred kilobytes a
-flight. Which cameras are the eyes, which moments, and what is asked for is then drawn as often as one likes.
+flight. Any number of samples can then be drawn from it: two cameras as the eyes, the moments, the target.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Flight(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What a rig saw of one setup: `times` [T] s of its moments, `cameras` [C], the `flights` found."""
+    """One setup as a rig saw it: `times` [T] s of its moments, `cameras` [C], the `flights` found."""
 
     setup_seed: int
     times: np.ndarray
@@ -84,11 +84,11 @@ def take_survey(
 
 
 def draw_views(
-    rng: np.random.Generator, survey: Survey, flight: Flight, mode: int, stage: ModeMix, config: FlightConfig
+    rng: np.random.Generator, survey: Survey, flight: Flight, mode: int, mix: ModeMix, config: FlightConfig
 ) -> FivePictures | None:
     """FivePictures of a sample of the given mode from a flight; None where it has none.
 
-    Any two cameras that see the ball from different enough bearings may be the eyes. FUTURE follows the stage's range
+    Any two cameras that see the ball from different enough bearings may be the eyes. FUTURE follows the mix's range
     and distribution of n as far as the moments allow, and prefers a second pair amid a long flight.
     """
     eyes = _stereo_pairs(survey, flight, config)
@@ -103,7 +103,7 @@ def draw_views(
         targets = _targets(flight, (a, b), pairs, mode, config)
         if not targets:
             continue
-        weight = _weights(targets, stage, config) if mode == FUTURE else np.ones(len(targets))
+        weight = _weights(targets, mix, config) if mode == FUTURE else np.ones(len(targets))
         first, second, camera, moment = targets[int(rng.choice(len(targets), p=weight / weight.sum()))]
         k, n = ((m - first) * config.survey_stride for m in (second, moment))
         return FivePictures((a, b, a, b, camera), (first, first, second, second, moment), k, n, mode)
@@ -164,19 +164,19 @@ def _targets(
     ]
 
 
-def _weights(targets: list[tuple[int, int, int, int]], stage: ModeMix, config: FlightConfig) -> np.ndarray:
-    """Weights of FUTURE samples: n within the stage's range or nearest to it; times the information on gravity,
+def _weights(targets: list[tuple[int, int, int, int]], mix: ModeMix, config: FlightConfig) -> np.ndarray:
+    """Weights of FUTURE samples: n within the mix's range or nearest to it; times the information on gravity,
 
-    (k (n - k))^2: what three moments tell of a curvature, at equal noise.
+    (k (n - k))^2: how well three moments determine a curvature, at equal noise.
     """
     first, second, _, moment = np.array(targets).T * config.survey_stride
     k, n = second - first, moment - first
     # A range that ends before the second pair counts from there, as in `ModeMix.draw_steps`.
-    ahead = n - k if stage.n_high <= config.k_min else n
-    outside = np.maximum(stage.n_low - ahead, 0) + np.maximum(ahead - stage.n_high, 0)
+    ahead = n - k if mix.n_high <= config.k_min else n
+    outside = np.maximum(mix.n_low - ahead, 0) + np.maximum(ahead - mix.n_high, 0)
     weight = np.where(outside == outside.min(), (k * (n - k)) ** 2, 0).astype(np.float64)
-    if stage.gaussian is not None:
-        mean, deviation = stage.gaussian
+    if mix.gaussian is not None:
+        mean, deviation = mix.gaussian
         exponent = -0.5 * ((n - mean) / deviation) ** 2
         weight *= np.exp(exponent - exponent[weight > 0].max())
     return weight

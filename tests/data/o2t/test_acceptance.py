@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from o2t_jax.data.o2t.acceptance import CUT, STILL, moving_mask, rejection, render_plan
+from o2t_jax.data.o2t.acceptance import CUT, LATER_S, STILL, moving_mask, rejection, render_plan
 from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.data.o2t.shots import sample_shot
 from o2t_jax.errors import UsageError
@@ -25,7 +25,9 @@ def picture(*discs, size=32):
 
 
 def make_plan(fake_world, views, mode, seed=0):
-    shot = sample_shot(np.random.default_rng(seed), fake_world(), mode, ModeMix((0.0, 0.0, 1.0), 1, 12), views)
+    rng = np.random.default_rng(seed)
+    k, n = ModeMix((0.0, 0.0, 1.0), 1, 12).draw_steps(rng, mode, views.k_min, views.k_max, views.n_max)
+    shot = sample_shot(rng, fake_world(), views, mode, k, n)
     return shot, render_plan(shot)
 
 
@@ -61,7 +63,8 @@ def test_a_plan_renders_every_camera_at_three_moments_once(fake_world, views, mo
         for i in range(NUM_PICTURES):
             trio = [plan.sample[i], *plan.others[i]]
             np.testing.assert_array_equal(poses[trio, 1:], np.repeat(shot.para()[i : i + 1, 1:], 3, axis=0))
-            later, latest = shot.reference_times
+            later, latest = (shot.times.max() + delay for delay in LATER_S)
+            assert latest > later > shot.times.max() + 1.0
             alone = i == TARGET and mode != DIS
             expected = {shot.times[TARGET], later, latest} if alone else {shot.times[0], shot.times[2], later}
             assert set(plan.times[trio]) == expected

@@ -27,7 +27,7 @@ GUIDE_TABLE = [
 
 @pytest.mark.parametrize(("step", "probabilities"), GUIDE_TABLE)
 def test_guide_phases_start_where_the_guide_says(step, probabilities):
-    assert Curriculum.guide(200_000, 20).stage(step).probabilities == probabilities
+    assert Curriculum.guide(200_000, 20).at(step).probabilities == probabilities
 
 
 def test_scaled_phases_start_at_0_2_8_25_percent():
@@ -37,37 +37,37 @@ def test_scaled_phases_start_at_0_2_8_25_percent():
 @pytest.mark.parametrize(("n_max", "scale"), [(20, 1.0), (40, 2.0)])
 def test_gaussian_grows_from_3_1_to_15_8_and_scales_with_n_max(n_max, scale):
     curriculum = Curriculum.guide(90_000, n_max)
-    assert curriculum.stage(50_000).gaussian == pytest.approx((3 * scale, 1 * scale))
-    assert curriculum.stage(89_999).gaussian == pytest.approx((15 * scale, 8 * scale))
-    assert curriculum.stage(500_000) == curriculum.stage(89_999)
-    means = [curriculum.stage(s).gaussian[0] for s in range(50_000, 90_000, 5_000)]
+    assert curriculum.at(50_000).gaussian == pytest.approx((3 * scale, 1 * scale))
+    assert curriculum.at(89_999).gaussian == pytest.approx((15 * scale, 8 * scale))
+    assert curriculum.at(500_000) == curriculum.at(89_999)
+    means = [curriculum.at(s).gaussian[0] for s in range(50_000, 90_000, 5_000)]
     assert np.all(np.diff(means) > 0)
 
 
 @pytest.mark.parametrize("step", [0, 1_000, 10_000, 50_000])
 def test_drawn_modes_follow_the_table(step):
-    stage = Curriculum.guide(60_000, 20).stage(step)
+    mix = Curriculum.guide(60_000, 20).at(step)
     rng = np.random.default_rng(0)
     count = 4_000
-    drawn = np.bincount([stage.draw_mode(rng) for _ in range(count)], minlength=3) / count
-    p = np.array(stage.probabilities)
+    drawn = np.bincount([mix.draw_mode(rng) for _ in range(count)], minlength=3) / count
+    p = np.array(mix.probabilities)
     assert np.all(np.abs(drawn - p) <= 4 * np.sqrt(p * (1 - p) / count))
 
 
 def test_drawn_n_follows_the_clipped_gaussian():
-    stage = Curriculum.guide(60_000, 20).stage(59_999)
+    mix = Curriculum.guide(60_000, 20).at(59_999)
     rng = np.random.default_rng(1)
-    drawn = np.array([stage.draw_steps(rng, 1, 1)[1] for _ in range(4_000)])
+    drawn = np.array([mix.draw_steps(rng, FUTURE, 1, 1, 20)[1] for _ in range(4_000)])
     expected = np.clip(np.rint(np.random.default_rng(2).normal(15, 8, 200_000)), 2, 20)
     assert drawn.mean() == pytest.approx(expected.mean(), abs=4 * expected.std() / np.sqrt(len(drawn)))
     assert np.mean(drawn == 20) == pytest.approx(np.mean(expected == 20), abs=0.03)
 
 
 def test_short_phase_keeps_the_guides_n_where_k_allows_it():
-    short = Curriculum.guide(60_000, 20).stage(10_000)
+    short = Curriculum.guide(60_000, 20).at(10_000)
     rng = np.random.default_rng(3)
-    assert {short.draw_steps(rng, 1, 1) for _ in range(50)} == {(1, 2)}
-    assert {n - k for k, n in (short.draw_steps(rng, 4, 8) for _ in range(200))} == {1, 2}
+    assert {short.draw_steps(rng, FUTURE, 1, 1, 20) for _ in range(50)} == {(1, 2)}
+    assert {n - k for k, n in (short.draw_steps(rng, FUTURE, 4, 8, 20) for _ in range(200))} == {1, 2}
 
 
 @settings(deadline=None, max_examples=60)
@@ -83,17 +83,18 @@ def test_n_exceeds_k_and_stays_within_n_max(k_min, k_span, beyond, train_steps, 
     k_max = k_min + k_span
     n_max = k_max + beyond
     rng = np.random.default_rng(seed)
-    stage = Curriculum.scaled(train_steps, n_max).stage(step)
+    mix = Curriculum.scaled(train_steps, n_max).at(step)
     for _ in range(10):
-        k, n = stage.draw_steps(rng, k_min, k_max)
+        k, n = mix.draw_steps(rng, FUTURE, k_min, k_max, n_max)
         assert k_min <= k <= k_max
-        assert k < n <= n_max + 1
-        assert n <= n_max or stage.n_high <= k_min
+        assert k < n <= n_max
+        k, n = mix.draw_steps(rng, VIEW, k_min, k_max, n_max)
+        assert k_min <= k <= k_max and n == 0
 
 
 def test_a_single_n_can_be_asked_for():
     rng = np.random.default_rng(4)
-    drawn = [ModeMix.only(FUTURE, 6).draw_steps(rng, 4, 8) for _ in range(50)]
+    drawn = [ModeMix.only(FUTURE, 6).draw_steps(rng, FUTURE, 4, 8, 20) for _ in range(50)]
     assert {n for _, n in drawn} == {6}
     assert {k for k, _ in drawn} == {4, 5}
     assert {ModeMix.only(VIEW).draw_mode(rng) for _ in range(20)} == {VIEW}
@@ -120,9 +121,9 @@ def test_expected_fractions_average_over_steps():
     assert curriculum.expected_fractions(6, 10) == pytest.approx([0.75, 0.25, 0.0])
 
 
-def test_a_stage_survives_pickling_and_compares_by_value():
-    stage = Curriculum.guide(60_000, 20).stage(55_000)
-    assert pickle.loads(pickle.dumps(stage)) == stage
+def test_a_mix_survives_pickling_and_compares_by_value():
+    mix = Curriculum.guide(60_000, 20).at(55_000)
+    assert pickle.loads(pickle.dumps(mix)) == mix
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,6 @@ def test_bad_input_is_refused_in_one_line(build, names):
 def test_no_view_shows_no_view_and_keeps_the_share_of_the_future() -> None:
     scaled, without = (Curriculum.named(name, 100, 20) for name in ("scaled", "no_view"))
     for step in (0, 5, 20, 60, 99):
-        dis, view, future = without.stage(step).probabilities
+        dis, view, future = without.at(step).probabilities
         assert view == 0.0 and dis + future == pytest.approx(1.0)
-        assert future == scaled.stage(step).probabilities[2]
+        assert future == scaled.at(step).probabilities[2]

@@ -11,9 +11,10 @@ import pytest
 from o2t_jax.caching import SharedCache
 from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_source import FlightSource
+from o2t_jax.data.o2t.sample import for_process, held_out_samples, spec_for
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.errors import UsageError
-from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, LEFT_2, TARGET, VIEW
+from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, TARGET, VIEW
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
@@ -21,6 +22,8 @@ from tests.defaults import buffer_config, flight_config
 
 CONFIG = flight_config(camera_size=384, survey_times=7, samples_per_setup=6, setups_at_once=2, window_jitter=3)
 SIZE = 48
+CURRICULUM = Curriculum.scaled(400, CONFIG.n_max)
+LATE = CURRICULUM.at(390)
 
 
 class Counting(SceneRenderer):
@@ -37,8 +40,7 @@ class Counting(SceneRenderer):
 def source(config=CONFIG, seed=3):
     scene = get_scene("fall")
     renderer = Counting(scene, Gravity.hyperbolic(9.3, 8.0))
-    curriculum = Curriculum.scaled(400, config.n_max)
-    return FlightSource(renderer, scene, config, curriculum, seed, image_size=(SIZE, SIZE), max_attempts=50)
+    return FlightSource(renderer, scene, config, seed, image_size=(SIZE, SIZE), max_attempts=50)
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +54,26 @@ def same(a, b):
 
 @pytest.mark.parametrize("mode", [DIS, VIEW, FUTURE])
 def test_windows_are_bytes_of_the_full_pictures(shared, mode):
-    stage = ModeMix.only(mode, 24 if mode == FUTURE else None)
+    mix = ModeMix.only(mode, 24 if mode == FUTURE else None)
     for index in range(4):
-        kept = shared._keep("train", index, stage)
-        element = shared.element("train", index, stage)
-        survey, (u0, v0) = kept.survey, element["window"].T.astype(int)
-        for i, (camera, moment) in enumerate(zip(kept.views.cameras, kept.views.moments, strict=True)):
-            view, count = survey.cameras[camera], len(survey.times)
-            angles, place = np.tile(view.angles, (count, 1)), np.tile(view.position, (count, 1))
+        sample = shared("train", index, mix)
+        survey, shot = shared.survey("train", shared.setup_of(index), sample.rejects), sample.shot
+        u0, v0 = sample.window.T.astype(int)
+        assert survey.setup_seed == sample.setup_seed
+        for i in range(NUM_PICTURES):
+            (moment,) = np.flatnonzero(survey.times == shot.times[i])
+            count = len(survey.times)
+            angles, place = np.tile(shot.angles[i], (count, 1)), np.tile(shot.positions[i], (count, 1))
             full = shared.renderer.render(survey.setup_seed, survey.times, angles, place, (384, 384))
             part = slice(v0[i], v0[i] + SIZE), slice(u0[i], u0[i] + SIZE)
-            np.testing.assert_array_equal(element["pictures"][i], full[moment][part])
-            np.testing.assert_array_equal(element["backgrounds"][i], np.sort(full, axis=0)[(count - 1) // 2][part])
+            np.testing.assert_array_equal(sample.pictures[i], full[moment][part])
+            np.testing.assert_array_equal(sample.backgrounds[i], np.sort(full, axis=0)[(count - 1) // 2][part])
 
 
 def test_elements_keep_the_interface(shared):
     for index, mode in enumerate([DIS, VIEW, FUTURE]):
-        element = shared.element("test", index, ModeMix.only(mode, 24))
-        for name, (shape, dtype) in shared.spec().items():
+        element = shared("test", index, ModeMix.only(mode, 24)).arrays()
+        for name, (shape, dtype) in spec_for((SIZE, SIZE), windows=True).items():
             assert element[name].shape == shape and element[name].dtype == dtype
         para, k, n = element["para"], int(element["k"]), int(element["n"])
         assert element["mode"] == mode and CONFIG.k_min <= k <= CONFIG.k_max
@@ -86,7 +90,8 @@ def test_elements_keep_the_interface(shared):
 
 
 def test_the_ball_is_where_truth_puts_it_in_the_window(shared):
-    batch, truth, rejects = shared.held_out([ModeMix.only(VIEW), ModeMix.only(FUTURE, 24)], 6, references=True)
+    asked = [(ModeMix.only(VIEW), range(6)), (ModeMix.only(FUTURE, 24), range(6, 12))]
+    batch, truth, rejects = held_out_samples(shared, asked, references=True)
     assert rejects.shape == (12,) and batch["reference"].shape == (12, 3, SIZE, SIZE, 3)
     offsets = []
     for i in range(12):
@@ -107,24 +112,24 @@ def test_a_sample_depends_on_its_index_alone():
     one, other = source(), source()
     order = [5, 0, 9, 3, 14, 0]
     with ThreadPoolExecutor(6) as pool:
-        many = dict(zip(order, pool.map(lambda i: one.train_element(i, 390), order), strict=True))
+        many = dict(zip(order, pool.map(lambda i: one("train", i, LATE).arrays(), order), strict=True))
     for index in sorted(many):
-        assert same(many[index], other.train_element(index, 390))
+        assert same(many[index], other("train", index, LATE).arrays())
     # Indices 0..11 share two setups, 14 has a third: none was rendered twice, whatever the threads asked for.
     assert one.renderer.pictures == other.renderer.pictures <= 5 * 4 * CONFIG.survey_times
-    elsewhere = one.for_process(1)
-    assert not same(elsewhere.train_element(0, 390), many[0])
-    assert same(elsewhere.element("test", 0), one.element("test", 0))
-    assert not same(one.element("test", 0), one.element("train", 0))
+    elsewhere = for_process(one, 1)
+    assert not same(elsewhere("train", 0, LATE).arrays(), many[0])
+    assert same(elsewhere("test", 0, LATE).arrays(), one("test", 0, LATE).arrays())
+    assert not same(one("test", 0, LATE).arrays(), one("train", 0, LATE).arrays())
 
 
 def test_a_fixed_number_of_setups_is_used_for_ever():
     few = source(flight_config(camera_size=384, survey_times=7, num_setups=2, samples_per_setup=3, setups_at_once=2))
     assert [few.setup_of(i) for i in range(14)] == [0, 1] * 7
-    elements = [few.element("train", i, ModeMix.only(VIEW)) for i in (0, 600, 60_000)]
+    elements = [few("train", i, ModeMix.only(VIEW)).arrays() for i in (0, 600, 60_000)]
     rendered = few.renderer.pictures
     assert not same(elements[0], elements[1]) and not same(elements[1], elements[2])
-    few.element("train", 6_000_000, ModeMix.only(VIEW))
+    few("train", 6_000_000, ModeMix.only(VIEW))
     assert few.renderer.pictures == rendered
 
 
@@ -147,7 +152,8 @@ def test_all_windows_of_all_flights(shared):
 def test_batches_do_not_depend_on_the_workers():
     runs = []
     for workers in (1, 4):
-        with sample_pipeline(source(), buffer_config(12, 8, 4, reuse=2.0, render_workers=workers)) as batches:
+        buffer = buffer_config(12, 8, 4, reuse=2.0, render_workers=workers)
+        with sample_pipeline(source(), CURRICULUM, buffer) as batches:
             runs.append([next(batches)["backgrounds"] for _ in range(4)])
     np.testing.assert_array_equal(runs[0], runs[1])
 
@@ -191,15 +197,15 @@ def test_bad_configs_are_refused_in_one_line(changes, names):
 
 
 def test_bad_sources_are_refused():
-    scene, curriculum = get_scene("fall"), Curriculum.scaled(400, CONFIG.n_max)
+    scene = get_scene("fall")
     renderer = SceneRenderer(scene, Gravity.constant(9.8))
     with pytest.raises(UsageError, match="'ballistic' has no rig"):
-        FlightSource(renderer, get_scene("ballistic"), CONFIG, curriculum, 0, image_size=(48, 48), max_attempts=1)
+        FlightSource(renderer, get_scene("ballistic"), CONFIG, 0, image_size=(48, 48), max_attempts=1)
     with pytest.raises(UsageError, match="lower survey_times to 11"):
         long = flight_config(survey_times=20)
-        FlightSource(renderer, scene, long, curriculum, 0, image_size=(48, 48), max_attempts=1)
+        FlightSource(renderer, scene, long, 0, image_size=(48, 48), max_attempts=1)
     with pytest.raises(UsageError, match="render_size=48x64"):
-        FlightSource(renderer, scene, CONFIG, curriculum, 0, image_size=(48, 64), max_attempts=1)
+        FlightSource(renderer, scene, CONFIG, 0, image_size=(48, 64), max_attempts=1)
     with pytest.raises(UsageError, match="no flight for sample 0"):
         tiny = flight_config(camera_size=64, survey_times=7)
-        FlightSource(renderer, scene, tiny, curriculum, 0, image_size=(16, 16), max_attempts=1).element("train", 0)
+        FlightSource(renderer, scene, tiny, 0, image_size=(16, 16), max_attempts=1)("train", 0, LATE)

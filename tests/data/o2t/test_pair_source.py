@@ -1,4 +1,4 @@
-"""A sample is a pure function of (seed, split, index, stage), in a frame of its own, and shows its ball."""
+"""A sample is a pure function of (seed, split, index, mix), in a frame of its own, and shows its ball."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ import pytest
 
 from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.pair_source import ATTEMPTS_PER_STEPS, PairSource
-from o2t_jax.data.o2t.sample_source import outline_centroid
+from o2t_jax.data.o2t.sample import held_out_samples, outline_centroid, spec_for, truth_of
+from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, TARGET, VIEW
-from tests.defaults import acceptance_rule, shot_config
+from tests.defaults import acceptance_rule, buffer_config, shot_config
 
 MIXED = ModeMix((0.3, 0.3, 0.4), 1, 12)
 OPTIONS = {"image_size": (32, 32), "visibility": acceptance_rule(), "max_attempts": 200}
+
+
+def elements(source, split, indices, mix=MIXED):
+    return [source(split, i, mix).arrays() for i in indices]
 
 
 def same(a, b):
@@ -28,39 +33,40 @@ def same(a, b):
 
 def test_an_element_has_the_promised_shapes_and_types(make_source):
     source = make_source(image_size=(32, 48))
-    element = source.element("train", 3, MIXED)
-    assert {key: (value.shape, value.dtype) for key, value in element.items() if key != "rejects"} == source.spec()
-    assert element["rejects"].dtype == np.int32
+    element = source("train", 3, MIXED).arrays()
+    found = {key: (value.shape, value.dtype) for key, value in element.items()}
+    assert found == spec_for((32, 48), windows=False)
 
 
 def test_an_element_is_pure_in_any_order_and_thread(make_source):
     source = make_source()
-    once = [source.element("train", i, MIXED) for i in range(12)]
-    backwards = [make_source().element("train", i, MIXED) for i in reversed(range(12))][::-1]
+    once = elements(source, "train", range(12))
+    backwards = [make_source()("train", i, MIXED).arrays() for i in reversed(range(12))][::-1]
     with ThreadPoolExecutor(6) as pool:
-        threaded = list(pool.map(lambda i: source.element("train", i, MIXED), range(12)))
+        threaded = list(pool.map(lambda i: source("train", i, MIXED).arrays(), range(12)))
     for a, b, c in zip(once, backwards, threaded, strict=True):
         assert same(a, b) and same(a, c)
 
 
 def test_seeds_splits_and_processes_have_streams_of_their_own(make_source):
-    base = make_source().element("train", 0, MIXED)
-    others = [
-        make_source().element("test", 0, MIXED),
-        make_source().element("train", 1, MIXED),
-        make_source(seed=8).element("train", 0, MIXED),
-        make_source(process_index=1).element("train", 0, MIXED),
+    samples = [
+        make_source()("train", 0, MIXED),
+        make_source()("test", 0, MIXED),
+        make_source()("train", 1, MIXED),
+        make_source(seed=8)("train", 0, MIXED),
+        make_source(process_index=1)("train", 0, MIXED),
     ]
-    paras = [element["para"][LEFT_1, 3] for element in [base, *others]]
+    paras = [sample.arrays()["para"][LEFT_1, 3] for sample in samples]
     assert len(set(map(float, paras))) == len(paras)
-    assert same(make_source(process_index=1).element("test", 5, MIXED), make_source().element("test", 5, MIXED))
+    (one,), (other,) = (elements(make_source(process_index=i), "test", [5]) for i in (1, 0))
+    assert same(one, other)
 
 
 def test_turning_and_moving_the_world_leaves_every_input_alone(make_source, fake_world):
     there = fake_world(turn=-71.0, move=(300.0, -20.0))
     for i in range(15):
-        a = make_source().element("train", i, MIXED)
-        b = make_source(world=there).element("train", i, MIXED)
+        a = make_source()("train", i, MIXED).arrays()
+        b = make_source(world=there)("train", i, MIXED).arrays()
         np.testing.assert_allclose(a["para"], b["para"], atol=1e-5)
         difference = np.abs(a["pictures"].astype(int) - b["pictures"])
         assert difference.max() <= 25 and np.mean(difference > 0) < 0.01
@@ -70,17 +76,17 @@ def test_neither_the_law_nor_the_ball_aims_a_camera(make_source, fake_world):
     earth, moon = make_source(), make_source(world=fake_world(gravity=1.62))
     compared = 0
     for i in range(20):
-        a, b = earth.element("train", i, MIXED), moon.element("train", i, MIXED)
-        if a["rejects"] == b["rejects"]:
-            np.testing.assert_array_equal(a["para"], b["para"])
-            compared += int(not np.array_equal(a["pictures"], b["pictures"]))
+        a, b = earth("train", i, MIXED), moon("train", i, MIXED)
+        if a.rejects == b.rejects:
+            np.testing.assert_array_equal(a.arrays()["para"], b.arrays()["para"])
+            compared += int(not np.array_equal(a.pictures, b.pictures))
     assert compared > 8
 
 
 def test_one_render_call_per_shot_and_rejects_are_counted(make_source, fake_world):
     world = fake_world()
     source = make_source(world=world)
-    rejects = [int(source.element("train", i, ModeMix.only(FUTURE, 12))["rejects"]) for i in range(40)]
+    rejects = [source("train", i, ModeMix.only(FUTURE, 12)).rejects for i in range(40)]
     assert sum(rejects) > 0
     assert world.calls == len(rejects) + sum(rejects)
 
@@ -100,10 +106,10 @@ class HalfEmpty:
 
 def test_rejects_do_not_skew_the_modes(make_source, fake_world):
     source = make_source(world=HalfEmpty(fake_world()), image_size=(24, 24))
-    stage = ModeMix((0.5, 0.0, 0.5), 8, 12)
-    elements = [source.element("train", i, stage) for i in range(200)]
-    modes = np.bincount([e["mode"] for e in elements], minlength=3) / 200
-    rejected = [sum(int(e["rejects"]) for e in elements if e["mode"] == m) for m in (DIS, FUTURE)]
+    mix = ModeMix((0.5, 0.0, 0.5), 8, 12)
+    samples = [source("train", i, mix) for i in range(200)]
+    modes = np.bincount([s.shot.mode for s in samples], minlength=3) / 200
+    rejected = [sum(s.rejects for s in samples if s.shot.mode == m) for m in (DIS, FUTURE)]
     assert rejected[1] > 5 * max(rejected[0], 1) and rejected[1] > 100
     assert modes[FUTURE] == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 200))
 
@@ -111,9 +117,9 @@ def test_rejects_do_not_skew_the_modes(make_source, fake_world):
 def test_an_impossible_n_gives_way_to_another(make_source, fake_world):
     """At 60 m/s^2 the ball is out of sight at the largest n: the sample is drawn again with a smaller one."""
     source = make_source(world=fake_world(gravity=60.0))
-    elements = [source.element("train", i, ModeMix((0.0, 0.0, 1.0), 4, 12)) for i in range(12)]
-    assert max(int(e["rejects"]) for e in elements) >= ATTEMPTS_PER_STEPS
-    assert all(e["k"] < e["n"] for e in elements)
+    samples = [source("train", i, ModeMix((0.0, 0.0, 1.0), 4, 12)) for i in range(12)]
+    assert max(s.rejects for s in samples) >= ATTEMPTS_PER_STEPS
+    assert all(s.shot.k < s.shot.n for s in samples)
 
 
 @pytest.mark.parametrize("mode", [DIS, VIEW, FUTURE])
@@ -121,9 +127,10 @@ def test_pictures_truth_and_para_agree(make_source, mode):
     """The ball lies in each picture where the truth, seen through the sample's own relative PARA, projects to."""
     source = make_source(image_size=(96, 96))
     camera = intrinsics_for(96, 96)
-    stage = ModeMix.only(mode, 8 if mode == FUTURE else None)
+    mix = ModeMix.only(mode, 8 if mode == FUTURE else None)
     for i in range(6):
-        element, truth = source.element("test", i, stage), source.truth("test", i, stage)
+        sample = source("test", i, mix)
+        element, truth = sample.arrays(), truth_of(source.renderer, sample)
         rotation = world_to_camera(element["para"][:, 4].astype(float), element["para"][:, 5].astype(float))
         origin = element["para"][:, 1:4].astype(float)
         through_para = outline_centroid(truth.position, truth.radius, origin[:, None], rotation[:, None], camera)
@@ -160,23 +167,24 @@ def test_outline_centroid_is_the_middle_of_the_tangent_cones_ellipse():
 
 def test_a_held_out_set_has_the_asked_modes_and_its_truth(make_source):
     source = make_source()
-    stages = [ModeMix.only(DIS), ModeMix.only(VIEW), ModeMix.only(FUTURE, 5), ModeMix.only(FUTURE, 10)]
-    batch, truth, rejects = source.held_out(stages, 3)
+    mixes = [ModeMix.only(DIS), ModeMix.only(VIEW), ModeMix.only(FUTURE, 5), ModeMix.only(FUTURE, 10)]
+    asked = [(mix, range(3 * i, 3 * i + 3)) for i, mix in enumerate(mixes)]
+    batch, truth, rejects = held_out_samples(source, asked)
     assert rejects.shape == (12,)
     assert batch["mode"].tolist() == [DIS] * 3 + [VIEW] * 3 + [FUTURE] * 6
     assert batch["n"].tolist() == [0] * 6 + [5] * 3 + [10] * 3
     assert "rejects" not in batch and batch["pictures"].shape == (12, 5, 32, 32, 3)
-    assert same({"x": truth.centroid[7]}, {"x": source.truth("test", 7, stages[2]).centroid})
-    assert same(batch, make_source().held_out(stages, 3)[0])
+    assert same({"x": truth.centroid[7]}, {"x": truth_of(source.renderer, source("test", 7, mixes[2])).centroid})
+    assert same(batch, held_out_samples(make_source(), asked)[0])
 
 
 def test_a_sequence_is_one_sample_with_its_target_at_every_step(make_source):
     source = make_source()
-    stage = ModeMix.only(FUTURE, 9)
-    sample, sequence = source.element("test", 3, stage), source.sequence("test", 3, stage)
+    mix = ModeMix.only(FUTURE, 9)
+    sample, sequence = source("test", 3, mix).arrays(), source.sequence("test", 3, mix)
     n_max = source.views.n_max
     assert sequence["n"].tolist() == list(range(n_max + 1)) and "rejects" not in sequence
-    assert set(sequence) == set(source.spec())
+    assert set(sequence) == set(sample)
     for i in range(n_max + 1):
         assert np.array_equal(sequence["pictures"][i, :TARGET], sample["pictures"][:TARGET])
     assert same({k: v[9] for k, v in sequence.items()}, {k: sample[k] for k in sequence})
@@ -188,9 +196,9 @@ def test_a_sequence_is_one_sample_with_its_target_at_every_step(make_source):
 
 def test_references_show_the_held_out_cameras_long_after_the_flight(make_source):
     source = make_source()
-    stages = [ModeMix.only(VIEW), ModeMix.only(FUTURE, 9)]
-    plain, _, _ = source.held_out(stages, 2)
-    batch, _, _ = source.held_out(stages, 2, references=True)
+    asked = [(ModeMix.only(VIEW), range(2)), (ModeMix.only(FUTURE, 9), range(2, 4))]
+    plain, _, _ = held_out_samples(source, asked)
+    batch, _, _ = held_out_samples(source, asked, references=True)
     assert same({key: batch[key] for key in plain}, plain)
     for name in ("reference", "left_reference"):
         assert batch[name].shape == (4, 3, 32, 32, 3)
@@ -199,14 +207,23 @@ def test_references_show_the_held_out_cameras_long_after_the_flight(make_source)
 
 def test_a_renderer_without_truth_gives_none(make_source, fake_world):
     source = make_source(world=HalfEmpty(fake_world()))
-    assert source.truth("test", 0, ModeMix.only(DIS)) is None
-    assert source.held_out([ModeMix.only(DIS)], 1)[1] is None
+    assert truth_of(source.renderer, source("test", 0, ModeMix.only(DIS))) is None
+    assert held_out_samples(source, [(ModeMix.only(DIS), [0])])[1] is None
 
 
-def test_without_a_stage_the_runs_last_one_holds(make_source):
-    source = make_source(steps=40)
-    assert same(source.element("test", 2), source.element("test", 2, source.curriculum.stage(39)))
-    assert same(source.train_element(4, 0), source.element("train", 4, ModeMix.only(DIS)))
+def test_a_pipelines_samples_are_made_as_the_curriculum_says_at_their_step(make_source):
+    """The first batch is DIS alone; past the curriculum's end its last mix holds."""
+    source, curriculum = make_source(), Curriculum.scaled(40, 12)
+    buffer = buffer_config(pool_size=4, initial_fill=4, batch=4, reuse=1.0)
+    with sample_pipeline(source, curriculum, buffer) as pipeline:
+        first = next(pipeline)
+    made = {e["para"].tobytes() for e in elements(source, "train", range(4), ModeMix.only(DIS))}
+    assert {para.tobytes() for para in first["para"]} == made
+    position = {"next_step": 60, "pool_size": 4}
+    with sample_pipeline(source, curriculum, buffer, position=position) as pipeline:
+        late = next(pipeline)
+    made = {e["para"].tobytes() for e in elements(source, "train", range(240, 244), curriculum.at(39))}
+    assert {para.tobytes() for para in late["para"]} <= made
 
 
 class Empty(HalfEmpty):
@@ -227,7 +244,7 @@ def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source = make_source(world=world(fake_world()), max_attempts=9)
     with pytest.raises(UsageError) as error:
-        source.element("train", 5, ModeMix.only(FUTURE, 6))
+        source("train", 5, ModeMix.only(FUTURE, 6))
     message = str(error.value)
     assert cause in message and "9 shots" in message and "FUTURE" in message and "\n" not in message
     assert message.startswith(f"scene '{source.prior.name}': ")
@@ -237,7 +254,7 @@ def test_a_scene_that_never_shows_a_ball_ends_with_one_line_naming_a_field(
     assert height == source.image_size[0] and width >= 5 * source.image_size[1]
     source.renderer.module = "mine.py"  # as a plug-in's: then no scene is drawn
     with pytest.raises(UsageError, match=r"^module 'mine.py': 9 shots"):
-        source.element("train", 5, ModeMix.only(FUTURE, 6))
+        source("train", 5, ModeMix.only(FUTURE, 6))
 
 
 class Wrong(HalfEmpty):
@@ -247,7 +264,7 @@ class Wrong(HalfEmpty):
 
 def test_a_renderer_that_ignores_the_size_is_refused(make_source, fake_world):
     with pytest.raises(UsageError, match="image_size"):
-        make_source(world=Wrong(fake_world())).element("train", 0, MIXED)
+        make_source(world=Wrong(fake_world()))("train", 0, MIXED)
 
 
 @pytest.mark.parametrize(
@@ -265,22 +282,18 @@ def test_bad_arguments_are_refused_before_the_first_picture(make_source, keyword
         make_source(**keywords)
 
 
-def test_bad_splits_indices_and_times_are_refused(make_source, fake_world, views):
+def test_bad_splits_indices_and_times_are_refused(make_source, views):
     source = make_source()
     with pytest.raises(UsageError, match="'valid'"):
-        source.element("valid", 0)
+        source("valid", 0, MIXED)
     with pytest.raises(UsageError, match="-3"):
-        source.element("train", -3)
+        source("train", -3, MIXED)
     with pytest.raises(UsageError, match="n_max"):
         make_source(views=dataclasses.replace(views, n_max=40))
-    with pytest.raises(UsageError, match="n_max=12"):
-        PairSource(fake_world(), fake_world(), views, Curriculum.scaled(10, 13), 0, **OPTIONS)
 
 
 def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     """In a strong world the ball is gone from most late pictures: an empty place must not pass for a ball."""
-    from o2t_jax.data.o2t.curriculum import Curriculum
-    from o2t_jax.data.o2t.pair_source import PairSource
     from o2t_jax.physics.gravity import law_for
     from o2t_jax.render.opencv.renderer import SceneRenderer
     from o2t_jax.render.scenes import get_scene
@@ -289,8 +302,8 @@ def test_every_kept_ballistic_target_shows_the_ball_whole() -> None:
     views = shot_config(dt=0.05, k_min=4, k_max=8, n_max=16, t1_max=0.1, stereo_gap=0.5)
     for gravity in (1.62, 24.8):
         renderer = SceneRenderer(scene, law_for(gravity, 0.0))
-        source = PairSource(renderer, scene, views, Curriculum.scaled(10, 16), 0, **OPTIONS | {"image_size": (64, 64)})
-        _, truth, _ = source.held_out([ModeMix((0.0, 0.0, 1.0), 9, 16)], 16)
+        source = PairSource(renderer, scene, views, 0, **OPTIONS | {"image_size": (64, 64)})
+        _, truth, _ = held_out_samples(source, [(ModeMix((0.0, 0.0, 1.0), 9, 16), range(16))])
         assert truth is not None and truth.visible[:, TARGET].all()
         centre = truth.centroid[:, TARGET, 0]
         assert np.all((centre > 2) & (centre < 62)), gravity

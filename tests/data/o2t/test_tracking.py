@@ -7,7 +7,7 @@ import pytest
 
 from o2t_jax.data.o2t.detection import Camera, Detection, Region, as_sphere, find_blobs, median_background
 from o2t_jax.data.o2t.free_flight import free_segments
-from o2t_jax.data.o2t.sample_source import outline_centroid
+from o2t_jax.data.o2t.sample import outline_centroid
 from o2t_jax.data.o2t.tracking import Fix, Track, match_detections, rough_tracks
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 from o2t_jax.physics.gravity import Gravity

@@ -1,4 +1,4 @@
-"""The ring: what it holds at a step, how it is drawn from, and that threads change nothing."""
+"""The replay buffer: what its ring holds at a step, how it is drawn from, and that threads change nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from o2t_jax.config import from_flat
-from o2t_jax.data.replay import ReplayDataset
+from o2t_jax.data.buffer import Buffer
 from o2t_jax.data.ring import BufferConfig, Ring, Strata
 from o2t_jax.errors import UsageError
 from tests.defaults import buffer_config
@@ -23,14 +23,12 @@ def tagged(index, step):
     return {"index": np.array(index, np.int64), "step": np.array(step, np.int64), "mode": np.array(index % 3, np.int32)}
 
 
-def batches(make, config, count, seed=0, state=None, **keywords):
-    iterator = iter(ReplayDataset(make, config, seed, **keywords))
-    if state is not None:
-        iterator.set_state(state)
+def batches(make, config, count, seed=0, **keywords):
+    buffer = Buffer(make, config, seed, **keywords)
     try:
-        return [next(iterator) for _ in range(count)], iterator.get_state()
+        return [next(buffer) for _ in range(count)], buffer.get_state()
     finally:
-        iterator.close()
+        buffer.close()
 
 
 @settings(deadline=None, max_examples=100)
@@ -165,15 +163,14 @@ def test_a_sample_of_another_shape_is_refused():
         batches(growing, buffer_config(16, 16, 4), 1)
 
 
-def test_counters_are_summed_and_not_handed_on():
+def test_counters_are_summed_and_not_passed_on():
     def make(index, step):
         return {"x": np.zeros(2), "rejects": np.array(3)}
 
-    dataset = ReplayDataset(make, buffer_config(8, 8, 4), 0, counters=("rejects",))
-    iterator = iter(dataset)
-    assert set(next(iterator)) == {"x"}
-    iterator.close()
-    assert dataset.monitor.counters == {"rejects": 24} and dataset.monitor.rendered == 8
+    buffer = Buffer(make, buffer_config(8, 8, 4), 0, counters=("rejects",))
+    assert set(next(buffer)) == {"x"}
+    buffer.close()
+    assert buffer.counters == {"rejects": 24} and buffer.rendered == 8
 
 
 GOOD = {"pool_size": 32, "initial_fill": 16, "batch": 8}

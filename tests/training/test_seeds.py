@@ -79,7 +79,7 @@ def test_parts_of_another_run_are_a_start_and_frozen_parts_stay(runs, tmp_path) 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        (["--config.freeze=MLP_1"], ("freeze='MLP_1' names no part of the model", "did you mean 'MLP_0'")),
+        (["--config.freeze=MLP_1"], ("freeze='MLP_1' is not a part of the model", "did you mean 'MLP_0'")),
         (["--config.init_parts=MLP_0"], ("init_parts=('MLP_0',)", "--config.init_from")),
         (["--config.seeds=0"], ("seeds=0 must be at least 1",)),
         (["--config.env.stiffness=-1.0"], ("stiffness",)),

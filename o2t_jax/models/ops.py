@@ -54,7 +54,7 @@ def form() -> str:
 
 
 def form_for(platform: str) -> str:
-    """The form that is fast on a platform (a name as returned by `jax.default_backend()`)."""
+    """The form that is fast on a platform (named as `jax.default_backend` names it)."""
     return "cpu" if platform == "cpu" else "plain"
 
 

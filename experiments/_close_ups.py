@@ -65,7 +65,7 @@ def as_columns(refined: Mapping[str, Any]) -> dict[str, str]:
     return {
         "refined g0": f"{refined['g0']:.5f} +- {half[0]:.5f}",
         "refined alpha": f"{refined['alpha']:.4f} +- {half[1]:.4f}",
-        "form": refined["form"] or "cannot tell",
+        "form": refined["form"] or "undetermined",
     }
 
 

@@ -49,7 +49,7 @@ def test_a_refined_law_is_told_with_its_intervals_and_whether_they_hold() -> Non
     law = {"g0": 9.51, "alpha": 7.0, "half_width": [0.02, 0.3], "form": None}
     row = worlds.judge_refined({"refined": law, "weights": {"g0": 9.6, "alpha": 8.0}}, 9.5, 8.0)
     assert row["law phase"] == pytest.approx(0.1)
-    assert row["held"] == "g0" and row["refined g0"] == "9.51000 +- 0.02000" and row["form"] == "cannot tell"
+    assert row["held"] == "g0" and row["refined g0"] == "9.51000 +- 0.02000" and row["form"] == "undetermined"
     assert worlds.judge_refined({"refined": {**law, "form": "linear"}, "weights": law}, 9.6, 6.0)["held"] == "none"
     assert worlds.judge_refined({"refined": None, "error": "no ball"}, 9.5, 8.0) == {"refined g0": "no ball"}
 

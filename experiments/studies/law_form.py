@@ -62,7 +62,7 @@ def run_forms(laws: int, tracks: int, size: int, seed: int) -> dict[str, Any]:
         kind: {
             "right": sum(r["named"] == r["form"] for r in records),
             "wrong": sum(r["named"] not in (None, r["form"]) for r in records),
-            "cannot tell": sum(r["named"] is None for r in records),
+            "undetermined": sum(r["named"] is None for r in records),
         }
         for kind, records in kinds.items()
     }

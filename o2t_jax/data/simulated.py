@@ -1,7 +1,7 @@
 """Sequences of simulated worlds, made on the device: a pure function of (seed, split, index).
 
-Nothing is stored: any sequence can be made again from its three numbers, and there are as many as one likes. A system
-hands `batch_at` to `training.iterator.BatchesByStep`.
+Nothing is stored: any sequence can be made again from its three numbers, and their number is not limited. A system
+calls `sequences` in its `make_batch` (see `systems/toy.py`); `batch_at` serves iterators on the host.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from o2t_jax.physics.environment import Environment, checked_dt, simulate
 from o2t_jax.types import Array
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-_MAX_INDEX = 2**32 - 1  # what `jax.random.fold_in` tells apart
+_MAX_INDEX = 2**32 - 1  # the largest number that `jax.random.fold_in` takes
 
 
 def sequence_key(seed: Any, split: int, index: Any) -> jax.Array:

@@ -1,1 +1,1 @@
-"""Measures what a model learnt: its law (`law`) and the pictures it predicts (`prediction`). `writers` show it."""
+"""Measures what a model learnt: `o2t/` its law and the pictures it predicts. `writers/` show the results."""

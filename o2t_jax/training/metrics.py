@@ -74,8 +74,8 @@ def make_writer(names: Iterable[str], workdir: Path, progress: Progress, *, resu
     return MultiWriter([make(workdir, progress, resume_step) for make in makers])
 
 
-class _Writer(MetricWriter):
-    """A CLU writer that ignores the kinds of data its output does not support."""
+class Writer(MetricWriter):
+    """The base of log writers: a CLU writer that ignores the kinds of data that a subclass has no method for."""
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None: ...
     def write_images(self, step: int, images: Mapping[str, Any]) -> None: ...
@@ -89,7 +89,7 @@ class _Writer(MetricWriter):
     def close(self) -> None: ...
 
 
-class ConsoleWriter(_Writer):
+class ConsoleWriter(Writer):
     """Prints evaluators' numbers, one line for each evaluator, without subgroups ("test/loss", not "test/FUTURE/loss").
 
     Subgroups are for tables and TensorBoard; training's own numbers are on the progress line.
@@ -112,7 +112,7 @@ class ConsoleWriter(_Writer):
             self._progress.line(f"step {step} · {name}\n{text}")
 
 
-class JsonLinesWriter(_Writer):
+class JsonLinesWriter(Writer):
     """One object per call: {"step": n, name: number, ...}. NaN and infinities become null, as JSON has neither."""
 
     def __init__(self, path: Path, resume_step: int = 0):
@@ -133,7 +133,7 @@ class JsonLinesWriter(_Writer):
         self._file.close()
 
 
-class TensorBoardWriter(_Writer):
+class TensorBoardWriter(Writer):
     """TensorBoard event files through tensorboardX: no TensorFlow."""
 
     def __init__(self, folder: Path, resume_step: int = 0):

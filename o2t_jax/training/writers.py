@@ -1,7 +1,8 @@
 """Registry of log writers, the outputs of a run's metrics, pictures and texts. Importing it needs no JAX.
 
-A writer is a `clu.metric_writers.MetricWriter`, made by `make(workdir, progress, resume_step)`. It must drop entries
-that an earlier process wrote after `resume_step`, since those steps are about to be repeated.
+A writer is a `MetricWriter` of `o2t_jax.training.clu_writers` (CLU's own package would import TensorFlow), made by
+`make(workdir, progress, resume_step)`. Subclass `o2t_jax.training.metrics.Writer`, which ignores what it has no method
+for. A writer must drop entries that an earlier process wrote after `resume_step`: those steps are about to be repeated.
 `--config.writers=console,jsonl` chooses registered ones; `package.module:function` names one of the user's own.
 """
 

@@ -1,4 +1,4 @@
-"""What moves in the pictures of one camera that stands still: a background, and round blobs before it.
+"""What moves in the pictures of one static camera: a background, and round blobs before it.
 
 The background is the median over the camera's moments; a blob is a connected region that differs from it. A blob is
 `round` when its size, place and extent are those of one whole sphere's outline, by the camera's geometry alone: a
@@ -17,7 +17,7 @@ import numpy as np
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, world_to_camera
 
-# Samples are made by many threads at once; OpenCV's own would only fight them for the cores.
+# Samples are made by many threads at once; OpenCV's own would compete with them for the cores.
 cv2.setNumThreads(1)
 
 # Pixels that a ball covers by little more than a tenth differ already: a blob is about this much wider on every side.
@@ -144,7 +144,7 @@ def _fits(region: Region, direction: np.ndarray, sin2: float, k: Intrinsics) -> 
     """Whether extent and centre of the region are those of the sphere's outline."""
     x, y, z = direction.tolist()
     ahead = z * z - sin2
-    # Half extents of the ellipse in which p^T (C C^T - (1 - sin^2 s) I) p >= 0, see `render.outlines.ball`.
+    # Half extents of the ellipse in which p^T (C C^T - (1 - sin^2 s) I) p >= 0, see `render.silhouettes.ball`.
     half = [k.focal * math.sqrt(sin2 * (ahead + c * c)) / ahead for c in (x, y)]
     left, top, right, bottom = region.box
     sides = ((left, right, region.centre[0]), (top, bottom, region.centre[1]))

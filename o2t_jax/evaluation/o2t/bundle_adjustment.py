@@ -99,7 +99,7 @@ def fit_tracks(
     level: float = 0.95,
     max_rounds: int = 30,
 ) -> TrackFit:
-    """Fits a law of `evaluation.law.FORMS` to tracks by Gauss-Newton.
+    """Fits a law of `evaluation.o2t.law.FORMS` to tracks by Gauss-Newton.
 
     Args:
       weights: [S, P] of the pictures' squared residuals; 0 is no picture. All alike where None.

@@ -27,7 +27,7 @@ from o2t_jax.types import PyTree
 Curve = Callable[[np.ndarray], np.ndarray]
 
 LAW_KEYS = ("g0", "alpha", "g0_weight", "alpha_weights", "g_of_z", "z_visited", "step", "params_sha256")
-MIN_SPAN_M = 5.0  # below this span of heights g0 and alpha cannot be told apart
+MIN_SPAN_M = 5.0  # below this span of heights g0 and alpha cannot be distinguished
 GRID_M = 0.1
 MAX_GRID = 100_000
 

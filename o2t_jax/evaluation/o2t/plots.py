@@ -53,7 +53,7 @@ def law_figure(
 
     Args:
       history: steps [T] and g0 [T] m/s^2; may be empty.
-      law: a read-out with the keys of `evaluation.law.LAW_KEYS`.
+      law: a read-out with the keys of `evaluation.o2t.law.LAW_KEYS`.
       truth: the world's own law, z [M] m -> g [M] m/s^2, drawn dashed; None where it is not known.
     """
     table = np.asarray(law["g_of_z"], np.float64)

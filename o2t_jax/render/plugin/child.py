@@ -3,7 +3,7 @@
 Run as a script by the interpreter that the user chose, which may hold neither JAX nor this project: standard library,
 numpy and the module only, Python 3.8 or newer; never import `o2t_jax` here.
 
-    python plugin_child.py FD          FD: the child's end of a socket pair
+    python child.py FD          FD: the child's end of a socket pair
 
 What the module prints must not reach the program (sealed RoomPhys modules print the law that is to be found), so
 descriptors 0, 1, 2 point at the null device before the module is imported, and the socket is the only way back. Replies

@@ -20,7 +20,7 @@ def result():
 
 def test_a_form_that_leads_is_named_and_one_that_does_not_is_not_guessed(result):
     assert result["counts"]["clear"]["right"] >= 5 and result["counts"]["clear"]["wrong"] == 0
-    assert result["counts"]["unclear"]["wrong"] == 0 and result["counts"]["unclear"]["cannot tell"] >= 5
+    assert result["counts"]["unclear"]["wrong"] == 0 and result["counts"]["unclear"]["undetermined"] >= 5
     assert {record["form"] for record in result["clear"]} == set(study.TRUE_FORMS), "both kinds of law were tried"
 
 

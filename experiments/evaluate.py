@@ -34,6 +34,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     from o2t_jax.results import keep
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import open_workdir
+    from o2t_jax.training.reporter import measure
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir, values.step)
@@ -46,7 +47,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     found: dict[str, Result] = {}
     for group, evaluator in system.evaluators.items():
         numbers[group] = {}
-        for name, result in evaluator(opened.state):
+        for name, result in measure(evaluator, opened.state, opened.config.get("seeds", 1)):
             keep(found, f"{group}/{name}", result)
             numbers[group] |= plain(name, result)
             if text := as_text(name, result):

@@ -94,6 +94,8 @@ def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, A
             notes.append(str(error))
     if source is None:
         return {}, notes
+    if "readouts" not in source:
+        return {}, [*notes, f"{workdir} was written before read-outs had names: its read-outs are not shown"]
     found = source["readouts"]
     return {name: readout for name, readout in found.items() if readout}, notes
 

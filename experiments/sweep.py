@@ -70,8 +70,13 @@ def plan_runs(arguments: _cli.Arguments, fields: str, seeds: int) -> list[Run]:
     choices = parse_fields(fields)
     for name in choices:
         _config.check_field(arguments.config, name, arguments.loaded.groups if arguments.loaded else ())
-    if "seed" in choices:
-        raise UsageError("--fields cannot hold seed: use --seeds=N")
+    if {"seed", "seeds"} & choices.keys():
+        raise UsageError("--fields cannot hold seed or seeds: use --seeds=N")
+    several = arguments.config.get("seeds", 1)
+    if several > 1 and seeds > 1:
+        raise UsageError(
+            f"config.seeds={several} and --seeds={seeds} would train the same seeds twice: give one of them"
+        )
     common = _cli.config_overrides(list(arguments.argv))
     runs = []
     for values in itertools.product(*choices.values()):
@@ -100,7 +105,8 @@ def finish_run(run: Run, out: Path) -> dict[str, Any]:
     path = out / f"{run.name}.json"
     if path.exists():
         record = folders.read_json(path)
-        if record["status"] == "finished" and record["arguments"] == list(run.arguments):
+        known = "readouts" in (record["result"] or {})  # records of versions before read-outs had names lack them
+        if record["status"] == "finished" and record["arguments"] == list(run.arguments) and known:
             print(f"{run.name}: finished before", flush=True)
             return record
     print(f"{run.name}: training", flush=True)
@@ -145,14 +151,17 @@ def _numbers(result: Mapping[str, Any] | None) -> dict[str, float]:
     """The finite scalars of a result, under the names by which they are logged."""
     if not result:
         return {}
-    law = {f"law/{name}": value for name, value in (result["readouts"].get("law") or {}).items()}
+    readouts = {f"{name}/{key}": x for name, found in result["readouts"].items() for key, x in (found or {}).items()}
     train = {f"train/{name}": value for name, value in result["train"].items() if name == "loss"}
-    numbers = {**train, **result["eval"], **law}
-    return {
-        name: float(value)
-        for name, value in numbers.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    numbers = {name: _mean(value) for name, value in {**train, **result["eval"], **readouts}.items()}
+    return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
+
+
+def _mean(value: Any) -> float | None:
+    """A number; the mean of a list of numbers (those of a run's several seeds); None for all else."""
+    values: list[Any] = value if isinstance(value, list) and value else [value]
+    plain = all(isinstance(x, int | float) and not isinstance(x, bool) for x in values)
+    return statistics.fmean(values) if plain else None
 
 
 def write_table(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:

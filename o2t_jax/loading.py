@@ -62,7 +62,7 @@ def load(workdir: str | Path, step: int | str | None = None, *, seed: int = 0) -
 
     Args:
         step: a step that was kept, "latest" (also None) or "best".
-        seed: which seed of a run that trained several (`config.seeds`), from 0.
+        seed: the position, from 0, among the seeds of a run that trained several: 1 is the second, `config.seed + 1`.
 
     Raises:
         UsageError: no such folder, checkpoint, step or seed; a damaged or foreign checkpoint.

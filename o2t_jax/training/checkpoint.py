@@ -365,9 +365,11 @@ def _shape(leaf: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    """A number, a rectangular list of numbers, or None (kept as NaN)."""
+    """A number, a rectangular list of numbers, or None in place of a number (kept as NaN)."""
     if value is None:
         return True
+    if isinstance(value, list) and any(x is None for x in value):
+        return all(x is None or isinstance(x, int | float) for x in value)
     try:
         return np.asarray(value).dtype.kind in "iuf" and np.asarray(value).size > 0
     except ValueError:

@@ -62,6 +62,10 @@ class Best:
     name: str = "test/loss"
     mode: Literal["min", "max"] = "min"
 
+    def __post_init__(self) -> None:
+        if self.mode not in ("min", "max"):
+            raise ValueError(f"mode={self.mode!r} must be 'min' or 'max'")
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -117,6 +121,8 @@ class DataRequest:
 
 class System(abc.ABC):
     """A model, its data and its measurements. Only `init`, `loss`, `tx` and a source of batches are required.
+
+    A registered system also has `predict` and `hidden`, which a test over all systems calls.
 
     Batches come from `train_iterator`, or from `make_batch` where samples are made in JAX.
     `build(config)` in a system's module returns a system; `o2t_jax.systems.SYSTEMS` names the module.

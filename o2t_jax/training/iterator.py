@@ -15,16 +15,11 @@ from o2t_jax.types import Array, Batch
 class BatchesByStep:
     """A `BatchIterator` over the global batches `make_batch(step)`, steps 0, 1, ...; its position is the next step.
 
-    `put` sends each batch to the devices; by default the training loop does.
+    Each batch goes to the devices by the request's `put`.
     """
 
-    def __init__(
-        self,
-        make_batch: Callable[[int], Batch],
-        request: DataRequest,
-        put: Callable[[Batch], Batch] = lambda batch: batch,
-    ):
-        self._make_batch, self._put = make_batch, put
+    def __init__(self, make_batch: Callable[[int], Batch], request: DataRequest):
+        self._make_batch, self._put = make_batch, request.put
         self._share = request.share
         self._step = 0 if request.position is None else int(request.position["next_step"])
 
@@ -47,4 +42,4 @@ def made_in_jax(make_batch: Callable[[Array, Array], Batch], request: DataReques
     else:
         seeds = jnp.asarray(request.seeds, jnp.int32)
         make = jax.jit(lambda step: jax.vmap(make_batch, in_axes=(0, None))(seeds, step))
-    return BatchesByStep(lambda step: make(jnp.int32(step)), request, request.put)
+    return BatchesByStep(lambda step: make(jnp.int32(step)), request)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
+import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training.contract import StepFn
@@ -156,8 +157,9 @@ class _Reader:
             return
         step, metrics = self.pending
         self.pending = None
-        metrics = mean_over_seeds(self._parallel.to_host(metrics))
+        metrics = self._parallel.to_host(metrics)
         _check_finite(step, metrics)
+        metrics = mean_over_seeds(metrics)
         self.window.add(metrics)
         self._count()
         self._hooks.on_step(step, {name: mean_of(value) for name, value in metrics.items()})
@@ -180,10 +182,13 @@ class _Reader:
 
 
 def _check_finite(step: int, metrics: Mapping[str, Any]) -> None:
+    """Raises UsageError if a loss or gradient, scalars or one per seed [S], is not finite."""
     for name in ("loss", "grad_norm"):
-        value = mean_of(metrics[name])
-        if not math.isfinite(value):
+        values = np.asarray(metrics[name], np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            whose = f" of the seed at position {bad[0]}" if values.ndim else ""
             raise UsageError(
-                f"{name} is {value} at step {step}: training stopped, earlier checkpoints are untouched; "
-                "lower --config.lr or look at the samples, then start in a new --workdir"
+                f"{name}{whose} is {values.flat[bad[0]]} at step {step}: training stopped, earlier checkpoints are "
+                "untouched; lower --config.lr or look at the samples, then start in a new --workdir"
             )

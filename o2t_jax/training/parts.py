@@ -28,8 +28,7 @@ def mask_of(tree: PyTree, parts: Sequence[str]) -> PyTree:
 def check_parts(trees: Sequence[PyTree], parts: Sequence[str], field: str) -> None:
     """Raises UsageError, with the nearest name, if a part is in none of the trees."""
     paths = [path for tree in trees for path in traverse_util.flatten_dict(serialization.to_state_dict(tree))]
-    names = {".".join(map(str, path[:depth])) for path in paths for depth in range(1, len(path))}
-    names |= {str(path[0]) for path in paths}
+    names = {".".join(map(str, path[:depth])) for path in paths for depth in range(1, len(path) + 1)}
     for part in parts:
         if part in names:
             continue

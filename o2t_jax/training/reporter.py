@@ -19,7 +19,7 @@ from o2t_jax.training.metrics import Averages
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.progress import Eta, Progress, clock
 from o2t_jax.training.state import TrainState, of_seed
-from o2t_jax.types import BatchIterator
+from o2t_jax.types import BatchIterator, Evaluator
 
 
 class ResultsWriter(Protocol):
@@ -92,7 +92,7 @@ class Reporter:
         single = self._parallel.unreplicate(state)
         for group in due:
             results: dict[str, Result] = {}
-            for name, result in self._measure(group, single):
+            for name, result in measure(self._system.evaluators[group], single, self._config.seeds):
                 keep(results, f"{group}/{name}", result)
             numbers = {key: x for name, result in results.items() for key, x in scalars_of(name, result).items()}
             self._evaluated[group] = (step, numbers)
@@ -101,13 +101,6 @@ class Reporter:
                 self.writer.write_scalars(step, numbers)
         if self.results:
             self.results.write(step, found)
-
-    def _measure(self, group: str, state: TrainState) -> Iterable[tuple[str, Result]]:
-        """One evaluator's results; those of several seeds are merged."""
-        evaluator, seeds = self._system.evaluators[group], self._config.seeds
-        if seeds == 1:
-            return evaluator(state)
-        return over_seeds([list(evaluator(of_seed(state, i))) for i in range(seeds)])
 
     def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Averages) -> None:
         host = self._parallel.to_host(state)
@@ -174,16 +167,25 @@ class Reporter:
         folders.write_json(self._workdir / folders.RESULT, result)
 
 
+def measure(evaluator: Evaluator, state: TrainState, seeds: int = 1) -> Iterable[tuple[str, Result]]:
+    """One evaluator's results on a state; those of a state of several seeds (leading axis [S]) are merged."""
+    if seeds == 1:
+        return evaluator(state)
+    return over_seeds([list(evaluator(of_seed(state, i))) for i in range(seeds)])
+
+
 def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The read-outs of S seeds as one: key -> list [S]; None if a seed has none."""
-    if any(readout is None for readout in readouts):
+    """The read-outs of S seeds as one: key -> list [S], with None for a seed that lacks it; None if no seed has any."""
+    if all(readout is None for readout in readouts):
         return None
-    return {key: [readout[key] for readout in readouts if readout is not None] for key in readouts[0] or {}}
+    keys = dict.fromkeys(key for readout in readouts for key in readout or {})
+    return {key: [(readout or {}).get(key) for readout in readouts] for key in keys}
 
 
 def _means(readout: Mapping[str, Any]) -> dict[str, float]:
-    """The mean of each list of numbers [S]; other values are left out."""
-    plain = {key: values for key, values in readout.items() if all(isinstance(value, float) for value in values)}
+    """The mean of each list of numbers [S] over the seeds that have one; other values are left out."""
+    known = {key: [value for value in values if value is not None] for key, values in readout.items()}
+    plain = {key: values for key, values in known.items() if values and all(isinstance(x, float) for x in values)}
     return {key: math.fsum(values) / len(values) for key, values in plain.items()}
 
 

@@ -155,6 +155,9 @@ def _seeds(config: Config) -> tuple[int, ...]:
 def _check_shares(system: System, config: Config, parallel: Parallel) -> None:
     """Raises UsageError if devices or seeds cannot share the work."""
     parallel.check_batch(config.batch)
+    _check_measures(system)
+    if system.make_batch is not None and config.seed + config.seeds > 2**31:
+        raise UsageError(f"seed={config.seed} is too large: set --config.seed below 2^31 (samples are made in JAX)")
     if config.seeds == 1:
         return
     if system.make_batch is None:
@@ -167,6 +170,23 @@ def _check_shares(system: System, config: Config, parallel: Parallel) -> None:
             f"seeds={config.seeds} train in one program on one device, but {parallel.num_devices} are used: "
             "set --config.parallel=1"
         )
+
+
+def _check_measures(system: System) -> None:
+    """Raises UsageError if the names by which a system measures itself do not fit together."""
+    known = ", ".join(system.evaluators) or "none"
+    group = system.best.name.partition("/")[0]
+    if system.evaluators and group not in system.evaluators:
+        raise UsageError(
+            f"system {system.name!r}: best={system.best.name!r} names no evaluator of its own ({known}): "
+            "set best = Best('<evaluator>/<number>')"
+        )
+    for name, every in system.periods.items():
+        if name not in system.evaluators or every < 1:
+            raise UsageError(
+                f"system {system.name!r}: periods[{name!r}]={every} must be at least 1, "
+                f"for an evaluator of its own ({known})"
+            )
 
 
 def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> Plan:
@@ -253,7 +273,7 @@ class _Run:
                 schedule=schedule,
                 hooks=reporter,
                 parallel=self.parallel,
-                batch_size=config.batch,
+                batch_size=config.batch * config.seeds,
                 stop=lambda step: self._agree_to_stop(stop, schedule, step),
                 window=Averages(start.meta.get("window")),
             )

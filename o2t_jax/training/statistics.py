@@ -44,7 +44,7 @@ def over_pieces(stacked: Mapping[str, Statistic]) -> dict[str, Statistic]:
 
     def merge(statistic: Statistic) -> Statistic:
         if isinstance(statistic, Sum):
-            return Sum(jnp.sum(statistic.value, axis=0))
+            return Sum(jnp.sum(statistic.value, axis=0, dtype=statistic.value.dtype))
         if isinstance(statistic, Max):
             return Max(jnp.max(statistic.value, axis=0))
         return Gather(statistic.rows.reshape(-1, *statistic.rows.shape[2:]))

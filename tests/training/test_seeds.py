@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 import o2t_jax
-from experiments import train
+from experiments import evaluate, report, sweep, train
+from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint
+from o2t_jax.training.loop import _check_finite
+from o2t_jax.training.reporter import _means, _of_seeds
 
 SHORT = ["--config=toy", "--config.train_steps=6", "--config.batch=4", "--config.horizon=3", "--config.width=8"]
 SHORT += ["--config.eval_every=6", "--config.checkpoint_every=3", "--config.compilation_cache=off"]
@@ -56,6 +59,33 @@ def test_results_of_several_seeds_are_means_with_intervals(runs) -> None:
     np.testing.assert_array_equal(saved["stiffness_per_mass"], result["readouts"]["spring"]["stiffness_per_mass"])
 
 
+def test_evaluate_and_report_show_a_run_of_several_seeds(runs, capsys) -> None:
+    assert evaluate.main([f"--workdir={runs / 'both'}", "--json=-", "--device=cpu"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    stored = json.loads((runs / "both" / "result.json").read_text())
+    assert found["test"]["error"] == pytest.approx(stored["eval"]["test/error"], rel=1e-6)
+    assert report.main([f"--workdir={runs / 'both'}", f"--out={runs / 'page.html'}"]) == 0
+    mean = np.mean(stored["readouts"]["spring"]["stiffness_per_mass"])
+    assert f"{mean:.5g}" in (runs / "page.html").read_text()
+
+
+def test_a_seed_without_a_number_does_not_hide_the_others() -> None:
+    merged = _of_seeds([{"g": 1.0}, None, {"g": 3.0, "alpha": None}])
+    assert merged == {"g": [1.0, None, 3.0], "alpha": [None, None, None]} and _means(merged) == {"g": 2.0}
+    assert _of_seeds([None, None]) is None
+
+
+def test_a_seed_whose_loss_is_not_finite_is_named() -> None:
+    with pytest.raises(UsageError, match="loss of the seed at position 1 is nan at step 3"):
+        _check_finite(3, {"loss": np.array([1.0, np.nan]), "grad_norm": np.ones(2)})
+
+
+@pytest.mark.parametrize("wrong", [["--fields=seeds=2,3"], ["--config.seeds=2", "--seeds=2"]])
+def test_a_sweep_refuses_seeds_of_two_kinds(wrong, tmp_path, capsys) -> None:
+    assert sweep.main(["--config=toy", f"--out={tmp_path}", *wrong]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_several_seeds_resume_bit_for_bit(runs, tmp_path) -> None:
     import shutil
 
@@ -82,6 +112,7 @@ def test_parts_of_another_run_are_a_start_and_frozen_parts_stay(runs, tmp_path) 
         (["--config.freeze=MLP_1"], ("freeze='MLP_1' is not a part of the model", "did you mean 'MLP_0'")),
         (["--config.init_parts=MLP_0"], ("init_parts=('MLP_0',)", "--config.init_from")),
         (["--config.seeds=0"], ("seeds=0 must be at least 1",)),
+        ([f"--config.seed={2**31 - 1}", "--config.seeds=2"], (f"seed={2**31 - 1}", "--config.seed")),
         (["--config.env.stiffness=-1.0"], ("stiffness",)),
         (["--config.core=newtonain"], ("core='newtonain' is unknown", "did you mean 'newtonian'")),
         (["--config.dt=0.0"], ("dt=0",)),

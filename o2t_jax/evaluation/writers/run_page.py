@@ -116,7 +116,7 @@ def _readout(run: RunRecord, name: str, readout: Mapping[str, Any], anchor: str)
     numbers = _readout_numbers(readout, run.truth)
     if numbers:
         rows = [[f"{name}/{key}", *texts] for key, *texts in numbers]
-        yield page.table({"read-out": False, "value": True, "interval": True, "truth": True}, rows)
+        yield page.table({"read-out": False, "value": True, "interval, or range over seeds": True, "truth": True}, rows)
     if set(LAW_KEYS) <= set(readout):
         figure = law_figure(history_of(run.rows, _LAW_HISTORY), readout, run.truth_curve)
         yield page.figure(svg_of(figure, f"{anchor}/{name}"), f"{name}: over training, and over the heights visited")
@@ -130,6 +130,7 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
     """Name, value, interval, truth of each number and text; {"value", "low", "high", "unit", "truth"} is one number."""
     found = []
     for key, value in readout.items():
+        value = _over_seeds(value)
         parts = value if isinstance(value, Mapping) and "value" in value else {"value": value}
         if isinstance(value, Mapping) and "value" not in value:
             found += [(f"{key}/{name}", *texts) for name, *texts in _readout_numbers(value, truth)]
@@ -141,6 +142,14 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
             text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
             found.append((key, text, interval, "" if true is None else _number(true, unit)))
     return found
+
+
+def _over_seeds(value: Any) -> Any:
+    """The numbers of several seeds as their mean and range; other values unchanged."""
+    numbers = [x for x in value if x is not None] if isinstance(value, list) else []
+    if not numbers or not all(isinstance(x, float) for x in numbers):
+        return value
+    return {"value": math.fsum(numbers) / len(numbers), "low": min(numbers), "high": max(numbers)}
 
 
 def _pairs(name: str, value: Any) -> Curve | None:

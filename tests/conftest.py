@@ -1,6 +1,7 @@
 """Settings for all tests; they must stand before JAX is imported anywhere."""
 
 import os
+import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # o2t_jax, experiments and tests, also without installing the project
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Under nohup SIGHUP is ignored, which our commands respect: the tests of signals need it as a terminal gives it.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Compiling takes a third of the time; what the tests compute is tiny.
 HASTE = {"xla_backend_optimization_level": "0"}
 if version("jaxlib").startswith("0.10."):  # XLA ends a program that gives it a flag it does not know

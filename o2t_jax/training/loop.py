@@ -18,9 +18,10 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training.contract import StepFn
-from o2t_jax.training.metrics import Averages, mean_of, mean_over_seeds
+from o2t_jax.training.metrics import Averages, mean_of
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.state import TrainState
+from o2t_jax.training.step import reduce_metrics
 from o2t_jax.types import Batch, BatchIterator
 
 
@@ -159,7 +160,7 @@ class _Reader:
         self.pending = None
         metrics = self._parallel.to_host(metrics)
         _check_finite(step, metrics)
-        metrics = mean_over_seeds(metrics)
+        metrics = reduce_metrics(metrics, np.mean, np.sum)  # over the seeds; a single one has scalars
         self.window.add(metrics)
         self._count()
         self._hooks.on_step(step, {name: mean_of(value) for name, value in metrics.items()})

@@ -50,20 +50,6 @@ def mean_of(value: Any) -> float:
     return float(value)
 
 
-def mean_over_seeds(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics [S] of seeds that train side by side, as one number each: means, and sums of (sum, count) pairs."""
-
-    def total(value: Any) -> Any:
-        return np.sum(value) if np.ndim(value) else value
-
-    def mean(value: Any) -> Any:
-        return np.mean(value) if np.ndim(value) else value
-
-    return {
-        name: tuple(map(total, value)) if isinstance(value, tuple) else mean(value) for name, value in metrics.items()
-    }
-
-
 def make_writer(names: Iterable[str], workdir: Path, progress: Progress, *, resume_step: int = 0) -> MetricWriter:
     """CLU's MultiWriter over the writers of `writers.WRITERS` with these names, each once.
 

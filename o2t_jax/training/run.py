@@ -57,6 +57,7 @@ def run(
         UsageError: any error that the user can fix; earlier checkpoints are intact.
     """
     _check_shares(system, config, parallel)
+    _check_measures(system)
     check_name(workdir)
     folders.check_workdir(workdir, config)
     start = _Start.find(system, config, workdir)
@@ -155,7 +156,6 @@ def _seeds(config: Config) -> tuple[int, ...]:
 def _check_shares(system: System, config: Config, parallel: Parallel) -> None:
     """Raises UsageError if devices or seeds cannot share the work."""
     parallel.check_batch(config.batch)
-    _check_measures(system)
     if system.make_batch is not None and config.seed + config.seeds > 2**31:
         raise UsageError(f"seed={config.seed} is too large: set --config.seed below 2^31 (samples are made in JAX)")
     if config.seeds == 1:

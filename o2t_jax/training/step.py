@@ -101,7 +101,7 @@ def _over_devices(
     """Over the devices: means of gradients and scalars, sums of (sum, count) pairs, each statistic's own reduction."""
     devices = jax.lax.axis_size(axis_name)
     # A mean of integers is a float. The mean of `devices` times a value is the sum.
-    scaled = _reduce_metrics(metrics, lambda x: 1.0 * x, lambda x: devices * x)
+    scaled = reduce_metrics(metrics, lambda x: 1.0 * x, lambda x: devices * x)
     scaled_sums = jax.tree.map(lambda x: devices * x, stats.sums_of(statistics))
     grads, reduced, sums = _all_mean((grads, scaled, scaled_sums), axis_name)
     return grads, reduced, stats.over_devices(statistics, sums, axis_name)
@@ -155,11 +155,11 @@ def _accumulate(grad_fn: Callable, state: TrainState, batch: Batch, keys: Array,
     zero = jax.tree.map(jnp.zeros_like, state.params)
     grads, (value, metrics, statistics) = jax.lax.scan(body, zero, jax.tree.map(cut, (batch, keys)))
     grads = jax.tree.map(lambda x: x / pieces, grads)
-    metrics = _reduce_metrics(metrics, lambda x: jnp.mean(x, axis=0), lambda x: jnp.sum(x, axis=0))
+    metrics = reduce_metrics(metrics, lambda x: jnp.mean(x, axis=0), lambda x: jnp.sum(x, axis=0))
     return jnp.mean(value), metrics, stats.over_pieces(statistics), grads
 
 
-def _reduce_metrics(metrics: Mapping[str, Any], mean: Callable, total: Callable) -> dict[str, Any]:
+def reduce_metrics(metrics: Mapping[str, Any], mean: Callable, total: Callable) -> dict[str, Any]:
     """Averages scalars, which are means over equally many samples, and adds up (sum, count) pairs."""
     return {
         name: tuple(map(total, value)) if isinstance(value, tuple) else mean(value) for name, value in metrics.items()

@@ -25,6 +25,7 @@ from absl import flags
 from experiments import _cli, _config
 from experiments._trainings import launch, stoppable
 from o2t_jax.errors import UsageError
+from o2t_jax.results import known_of_seeds
 from o2t_jax.training import workdir as folders
 
 
@@ -55,7 +56,7 @@ def sweep(arguments: _cli.Arguments) -> int:
     runs = plan_runs(arguments, values.fields, values.seeds)
     with concurrent.futures.ThreadPoolExecutor(values.jobs) as pool:
         records = list(pool.map(lambda run: finish_run(run, out), runs))
-    rows = table(records)
+    rows = table(records, arguments.config.get("seeds", 1) if arguments.config else 1)
     write_table(out, rows)
     print(as_text(rows))
     failed = [record["name"] for record in records if record["status"] != "finished"]
@@ -126,10 +127,18 @@ def finish_run(run: Run, out: Path) -> dict[str, Any]:
     return record
 
 
-def table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row per run, then rows of mean and deviation over the seeds of each combination that has several."""
+def table(records: Sequence[Mapping[str, Any]], seeds: int = 1) -> list[dict[str, Any]]:
+    """A row per run, then rows of mean and deviation over the seeds of each combination that has several.
+
+    seeds: how many each run trained side by side (`config.seeds`); its read-outs are then lists, shown as means.
+    """
     rows = [
-        {**record["fields"], "seed": str(record["seed"]), "status": record["status"], **_numbers(record["result"])}
+        {
+            **record["fields"],
+            "seed": str(record["seed"]),
+            "status": record["status"],
+            **_numbers(record["result"], seeds),
+        }
         for record in records
     ]
     groups: dict[tuple, list[dict[str, Any]]] = {}
@@ -147,21 +156,19 @@ def table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows + summaries
 
 
-def _numbers(result: Mapping[str, Any] | None) -> dict[str, float]:
+def _numbers(result: Mapping[str, Any] | None, seeds: int) -> dict[str, float]:
     """The finite scalars of a result, under the names by which they are logged."""
     if not result:
         return {}
     readouts = {f"{name}/{key}": x for name, found in result["readouts"].items() for key, x in (found or {}).items()}
     train = {f"train/{name}": value for name, value in result["train"].items() if name == "loss"}
-    numbers = {name: _mean(value) for name, value in {**train, **result["eval"], **readouts}.items()}
-    return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
-
-
-def _mean(value: Any) -> float | None:
-    """A number; the mean of a list of numbers (those of a run's several seeds); None for all else."""
-    values: list[Any] = value if isinstance(value, list) and value else [value]
-    plain = all(isinstance(x, int | float) and not isinstance(x, bool) for x in values)
-    return statistics.fmean(values) if plain else None
+    if seeds > 1:
+        readouts = {name: statistics.fmean(known) for name, x in readouts.items() if (known := known_of_seeds(x))}
+    return {
+        name: float(value)
+        for name, value in {**train, **result["eval"], **readouts}.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
 
 
 def write_table(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -38,7 +38,7 @@ from o2t_jax.results.kinds import (
     kind_of,
     scalars,
 )
-from o2t_jax.results.seeds import over_seeds
+from o2t_jax.results.seeds import known_of_seeds, over_seeds
 
 __all__ = [
     "Better",
@@ -56,6 +56,7 @@ __all__ = [
     "from_json",
     "keep",
     "kind_of",
+    "known_of_seeds",
     "over_seeds",
     "scalars",
     "to_json",

@@ -14,6 +14,12 @@ from o2t_jax.results.kinds import Column, Curve, Film, Picture, Result, Scalar, 
 CONFIDENCE = 0.95
 
 
+def known_of_seeds(values: Any) -> list[float]:
+    """The known numbers of a read-out of S seeds, a list [S] with None for a seed without one; [] for other values."""
+    known = [value for value in values if value is not None] if isinstance(values, list) else []
+    return known if all(isinstance(value, float) for value in known) else []
+
+
 def half_width(values: np.ndarray) -> np.ndarray:
     """Half of the mean's 95% interval over the first axis: `values` [S, ...], S at least 2 -> [...]."""
     from scipy.stats import t

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from o2t_jax.config import Config
-from o2t_jax.results import Result, keep, over_seeds
+from o2t_jax.results import Result, keep, known_of_seeds, over_seeds
 from o2t_jax.results import scalars as scalars_of
 from o2t_jax.training import checkpoint, resources
 from o2t_jax.training import workdir as folders
@@ -184,9 +185,7 @@ def _of_seeds(readouts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | 
 
 def _means(readout: Mapping[str, Any]) -> dict[str, float]:
     """The mean of each list of numbers [S] over the seeds that have one; other values are left out."""
-    known = {key: [value for value in values if value is not None] for key, values in readout.items()}
-    plain = {key: values for key, values in known.items() if values and all(isinstance(x, float) for x in values)}
-    return {key: math.fsum(values) / len(values) for key, values in plain.items()}
+    return {key: statistics.fmean(known) for key, values in readout.items() if (known := known_of_seeds(values))}
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:

@@ -80,6 +80,14 @@ def test_a_seed_whose_loss_is_not_finite_is_named() -> None:
         _check_finite(3, {"loss": np.array([1.0, np.nan]), "grad_norm": np.ones(2)})
 
 
+def test_only_a_run_of_several_seeds_has_means_of_lists() -> None:
+    """A read-out of one seed may hold lists, such as the range of heights."""
+    readouts = {"law": {"g0": [9.0, None, 10.0], "name": ["a", "b", "c"]}}
+    record = {"fields": {}, "seed": 0, "status": "finished", "result": {"train": {}, "eval": {}, "readouts": readouts}}
+    assert sweep.table([record], seeds=3)[0]["law/g0"] == 9.5 and "law/name" not in sweep.table([record], seeds=3)[0]
+    assert not any(name.startswith("law/") for name in sweep.table([record])[0])
+
+
 @pytest.mark.parametrize("wrong", [["--fields=seeds=2,3"], ["--config.seeds=2", "--seeds=2"]])
 def test_a_sweep_refuses_seeds_of_two_kinds(wrong, tmp_path, capsys) -> None:
     assert sweep.main(["--config=toy", f"--out={tmp_path}", *wrong]) == 2

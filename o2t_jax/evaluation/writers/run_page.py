@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def comparison(runs: Sequence[RunRecord]) -> str:
     for run in runs:
         found = {"system": str(run.config.get("system", "")), "step": _progress(run)}
         for name, readout in run.readouts.items():
-            found |= {f"{name}/{key}": text for key, text, *_ in _readout_numbers(readout, run.truth)}
+            found |= {f"{name}/{key}": text for key, text, *_ in _readout_numbers(_over_seeds(run, readout), run.truth)}
         for name, result in _numeric(run).items():
             if isinstance(result, Scalar) and name.count("/") < 2:
                 found[name] = _number(result.value, result.unit)
@@ -113,7 +114,7 @@ def _session(session: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _readout(run: RunRecord, name: str, readout: Mapping[str, Any], anchor: str) -> Iterator[str]:
-    numbers = _readout_numbers(readout, run.truth)
+    numbers = _readout_numbers(_over_seeds(run, readout), run.truth)
     if numbers:
         rows = [[f"{name}/{key}", *texts] for key, *texts in numbers]
         yield page.table({"read-out": False, "value": True, "interval, or range over seeds": True, "truth": True}, rows)
@@ -130,7 +131,6 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
     """Name, value, interval, truth of each number and text; {"value", "low", "high", "unit", "truth"} is one number."""
     found = []
     for key, value in readout.items():
-        value = _over_seeds(value)
         parts = value if isinstance(value, Mapping) and "value" in value else {"value": value}
         if isinstance(value, Mapping) and "value" not in value:
             found += [(f"{key}/{name}", *texts) for name, *texts in _readout_numbers(value, truth)]
@@ -144,12 +144,15 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
     return found
 
 
-def _over_seeds(value: Any) -> Any:
-    """The numbers of several seeds as their mean and range; other values unchanged."""
-    numbers = [x for x in value if x is not None] if isinstance(value, list) else []
-    if not numbers or not all(isinstance(x, float) for x in numbers):
-        return value
-    return {"value": math.fsum(numbers) / len(numbers), "low": min(numbers), "high": max(numbers)}
+def _over_seeds(run: RunRecord, readout: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A read-out with each number of several seeds as their mean and range. A single seed's lists are no numbers."""
+    if run.config.get("seeds", 1) == 1:
+        return readout
+    merged = dict(readout)
+    for key, values in readout.items():
+        if numbers := results.known_of_seeds(values):
+            merged[key] = {"value": statistics.fmean(numbers), "low": min(numbers), "high": max(numbers)}
+    return merged
 
 
 def _pairs(name: str, value: Any) -> Curve | None:

@@ -10,14 +10,13 @@ import functools
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
 from o2t_jax.process import user_environment
-from o2t_jax.training.signals import END_SIGNALS
+from o2t_jax.training.signals import caught
 
 COMMAND = (sys.executable, "-m", "experiments.train")
 A = TypeVar("A")
@@ -57,19 +56,13 @@ def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
     @functools.wraps(main)
     def run(arguments: A) -> int:
         global _running
-        _running, before = _Running(), {}
-        if threading.current_thread() is threading.main_thread():
-            for signum in END_SIGNALS:
-                if signal.getsignal(signum) != signal.SIG_IGN:
-                    before[signum] = signal.signal(signum, _running.catch)
-        try:
-            return main(arguments)
-        except Stopped as stopped:
-            print(f"stopped by {stopped}: trainings are saved, run the same command again to resume", flush=True)
-            return 128 + stopped.signum
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+        _running = _Running()
+        with caught(_running.catch):
+            try:
+                return main(arguments)
+            except Stopped as stopped:
+                print(f"stopped by {stopped}: trainings are saved, run the same command again to resume", flush=True)
+                return 128 + stopped.signum
 
     return run
 

@@ -13,9 +13,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # o2t_jax, experiments and tests, also without installing the project
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# A shell's background jobs ignore SIGINT, those under nohup SIGHUP, which our commands respect: the tests of signals
-# need them as a terminal gives them.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under nohup SIGHUP is ignored, which our commands respect: the tests of signals need it as a terminal gives it.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Compiling takes a third of the time; what the tests compute is tiny.

@@ -10,10 +10,28 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # Windows has no more than the first two
 END_SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
+
+
+@contextlib.contextmanager
+def caught(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Gives the signals that ask for an end to `handler`, in the main thread; in another one none is caught."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for signum in END_SIGNALS:
+            # Under `nohup` SIGHUP is ignored: the run is meant to continue.
+            if signum == signal.SIGINT or signal.getsignal(signum) != signal.SIG_IGN:
+                before[signum] = signal.signal(signum, handler)
+    try:
+        yield
+    finally:
+        for signum, old in before.items():
+            signal.signal(signum, old)
 
 
 class StopRequested(Exception):
@@ -29,19 +47,14 @@ class StopFlag:
 
     def __init__(self):
         self.signum: int | None = None
-        self._old: dict[int, object] = {}
+        self._caught = contextlib.ExitStack()
 
     def __enter__(self) -> StopFlag:
-        if threading.current_thread() is threading.main_thread():
-            for signum in END_SIGNALS:
-                # Under `nohup` SIGHUP is ignored: the run is meant to continue.
-                if signum == signal.SIGINT or signal.getsignal(signum) != signal.SIG_IGN:
-                    self._old[signum] = signal.signal(signum, self._catch)
+        self._caught.enter_context(caught(self._catch))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for signum, handler in self._old.items():
-            signal.signal(signum, handler)  # type: ignore[arg-type]
+        self._caught.close()
 
     def check(self) -> None:
         """Raises StopRequested if a signal has arrived."""

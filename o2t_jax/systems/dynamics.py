@@ -1,0 +1,318 @@
+"""System `dynamics`: a world that is pushed, learned from its noisy states (docs/dynamics.md).
+
+A window of noisy steps gives the start, and where asked the parameters that nobody tells; the model rolls out from
+there, and the loss is the squared error of the rollout. Tests start from clean states, at any step dt.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from o2t_jax.config import Config
+from o2t_jax.data.simulated import SimulatedSequences
+from o2t_jax.data.windows import HeldOut, Windows
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.dynamics import rollouts
+from o2t_jax.models.cores import CORES, VectorCore, make_core, rollout
+from o2t_jax.models.cores.window import WindowEncoder
+from o2t_jax.physics.env_parameters import PARAMETERS
+from o2t_jax.physics.environment import Environment, checked_dt
+from o2t_jax.physics.envs import get_environment
+from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, ScoreTable
+from o2t_jax.systems import base_config, dynamics_config
+from o2t_jax.systems.base import Best, System, TrainState
+from o2t_jax.types import Array, Batch, PyTree
+
+_ODE_FIELDS = ("step", "substeps")
+_HUBER = 0.3  # in standard deviations of the states; larger errors count linearly
+_SCALE_SEQUENCES = 500  # from which typical sizes and the linear row are computed
+_ROWS = ("persistence", "constant velocity", "best linear")
+
+
+def build(config: Config) -> System:
+    """The system of a config. Raises UsageError for invalid fields."""
+    base_config.validate(config)
+    dynamics_config.validate(config)
+    system = Dynamics(config)
+    jax.eval_shape(system.init, jax.random.key(0))  # a model that does not fit the world is refused here
+    return system
+
+
+def make_world(config: Config) -> Environment:
+    """The world of `env.*` and `vary`. Raises: UsageError."""
+    given = config.env.to_dict()
+    name = given.pop("name")
+    if set(given) != set(PARAMETERS.get(name, ())):
+        raise UsageError(
+            f"env.name={name!r} does not fit this config's fields env.*: use experiments/configs/dynamics/{name}.py"
+        )
+    return get_environment(name, ranges=dynamics_config.ranges_of(config), **given)
+
+
+class Dynamics(System):
+    """See `o2t_jax.training.contract.System`. Parameters: "core", and with a window "encoder"."""
+
+    name = "dynamics"
+    sample_spec: Mapping[str, jax.ShapeDtypeStruct]
+    best = Best("test/error", "min")
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.env = make_world(config)
+        self.dts = tuple(checked_dt(self.env, dt) for dt in config.dt)
+        self.length = config.window + config.horizon
+        self.windows = Windows(
+            SimulatedSequences(self.env, config.steps, self.dts, config.seed), self.length, config.n_seqs, config.noise
+        )
+        self.core = self.core_for(max(self.dts))
+        hidden = (2 * config.width,) * config.depth
+        size = config.context_size if config.context == "inferred" else 0
+        self.encoder = WindowEncoder(self.env.layout, hidden, size, self.scale)
+        self.smoother = WindowEncoder(self.env.layout, hidden, 0, self.scale, place=config.window)
+        rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
+        self.tx = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate))
+        self.evaluators = {"test": self.test}
+        one = jax.eval_shape(lambda seed, step: self.windows.batch(seed, step, 1), jnp.int32(0), jnp.int32(0))
+        self.sample_spec = {name: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for name, x in one.items()}
+
+    def core_for(self, dt: float, pieces: int = 1) -> VectorCore:
+        """The model with inner steps of at most `config.inner` s in a step of `dt` s of `pieces` actions."""
+        config, fields = self.config, {}
+        made = make_core(config.model, self.env.layout, widths=(config.width,) * config.depth, scale=self.scale)
+        if hasattr(made, "substeps"):
+            # 1e-6: a dt of exactly n inner steps must not become n + 1 by rounding.
+            fields = {"step": config.integrator, "substeps": pieces * math.ceil(dt / pieces / config.inner - 1e-6)}
+        if config.reversible:
+            fields |= _reversible(config.model)
+        return made.clone(**fields)
+
+    @functools.cached_property
+    def scale(self) -> tuple[float, ...]:
+        """The standard deviation of each entry over training sequences, angles wrapped."""
+        sequences = SimulatedSequences(self.env, max(10, round(3.0 / max(self.dts))), self.dts, 0)
+        states = np.asarray(sequences.batch("train", np.arange(_SCALE_SEQUENCES))["states"])
+        return tuple(float(x) for x in np.sqrt(rollouts.variance(self.env.layout, states)))
+
+    def make_batch(self, seed: Array, step: Array) -> Batch:
+        """The batch of a step."""
+        return self.windows.batch(seed, step, self.config.batch)
+
+    def init(self, key: Array) -> tuple[PyTree, PyTree]:
+        """Parameters of the core and of the window's encoder, and no `extra`."""
+        of_core, of_encoder, of_smoother = jax.random.split(jnp.asarray(key), 3)
+        one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
+        w, params = self.config.window, {}
+        context = one.get("known") if self.config.context == "known" else None
+        if w:
+            seen = one["states"][:, : w + 1], one["actions"][:, :w], one["dt"], context
+            params["encoder"] = self.encoder.init(of_encoder, *seen)["params"]
+        if self.config.smooth:
+            seen = one["states"], one["actions"], one["dt"], context
+            params["smoother"] = self.smoother.init(of_smoother, *seen)["params"]
+        if self.config.context == "inferred":
+            context = jnp.zeros((1, self.config.context_size))
+        begun = self.core.begin(one["states"][:, 0])
+        params["core"] = self.core.init(of_core, begun, one["actions"][:, 0], one["dt"], context)["params"]
+        return params, {}
+
+    def read_window(self, params: PyTree, batch: Batch) -> tuple[Array, Any]:
+        """The start [B, D] at the window's end and the context [B, C] or None, from the steps before the rollout."""
+        w = self.config.window
+        known = batch["known"] if self.config.context == "known" else None
+        states = jnp.asarray(batch["states"])
+        if not w:
+            return states[:, 0], known
+        start, found = self.encoder.apply(
+            {"params": params["encoder"]}, states[:, : w + 1], batch["actions"][:, :w], batch["dt"], known
+        )
+        return start, known if found is None else found
+
+    def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
+        """States [B, horizon, D] after the window, from it and the actions."""
+        start, context = self.read_window(params, batch)
+        actions = jnp.asarray(batch["actions"])[:, self.config.window :]
+        return rollout(self.core, params["core"], start, actions, batch["dt"], context)
+
+    def hidden(self, batch: Batch) -> dict[str, Array]:
+        """The states after the window."""
+        mask = np.zeros(np.shape(batch["states"]), bool)
+        mask[:, self.config.window + 1 :] = True
+        return {"states": mask}
+
+    def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
+        """Squared error of the rollout and its start over the variance, mean over steps and entries.
+
+        With `smooth` the rollout starts from a state estimated from all its noisy states: maximum likelihood with the
+        start as a nuisance parameter. From the window alone the start is less certain, and a model that predicts the
+        mean of what may follow learns too much friction. The window's start then follows the smoothed one.
+        """
+        start, context = self.read_window(params, batch)
+        w, states, actions = self.config.window, jnp.asarray(batch["states"]), jnp.asarray(batch["actions"])
+        unit, metrics, loss = jnp.asarray(self.scale), {}, jnp.zeros(())
+        if self.config.smooth:
+            known = batch["known"] if self.config.context == "known" else None
+            filtered, seen = start, (states, actions, batch["dt"], known)
+            start = self.smoother.apply({"params": params["smoother"]}, *seen)[0]
+            if w:
+                loss = jnp.mean(jnp.square((filtered - jax.lax.stop_gradient(start)) / unit))
+                metrics["start"] = loss
+        predicted = rollout(self.core, params["core"], start, actions[:, w:], batch["dt"], context)
+        # Not wrapped: windows are short, and a wrapped error has false minima.
+        apart = jnp.concatenate([start[:, None], predicted], axis=1) - states[:, w:]
+        metrics["rollout"] = jnp.mean(jnp.square(apart / unit))
+        # A few windows close to an unstable point must not outweigh all others: Huber's loss.
+        robust = 2.0 * optax.huber_loss(apart / unit, delta=_HUBER)
+        return loss + jnp.mean(robust), (metrics, {})
+
+    @functools.cached_property
+    def held_out(self) -> HeldOut:
+        """The test's sequences, the same for every seed."""
+        config = self.config
+        dts = tuple(checked_dt(self.env, dt) for dt in config.dt_values)
+        known = (config.test_horizon, (*dts, self.dts[0]), config.hold, config.window, self.dts[0], config.noise)
+        return HeldOut(self.env, config.test_starts, *known)
+
+    def contexts(self, params: PyTree) -> Any:
+        """The context [N, C] of each held-out sequence: what is known, or inferred from its noisy window; or None."""
+        batch = self.held_out.windows() | {"dt": np.full(self.config.test_starts, self.dts[0], np.float32)}
+        if self.config.context == "known":
+            return self.held_out.sequences["known"]
+        return self._read(params, batch)[1] if self.config.context == "inferred" else None
+
+    @functools.cached_property
+    def _read(self) -> Any:
+        return jax.jit(self.read_window)
+
+    def rollout_at(self, params: PyTree, dt: float) -> np.ndarray:
+        """States [N, T, D] predicted from the clean held-out starts at steps of `dt` s."""
+        run = self._runs.setdefault(dt, jax.jit(functools.partial(self._rollout, dt)))
+        test = self.held_out.rollouts(dt)
+        return np.asarray(run(params, test["states"][:, 0], test["actions"], self.contexts(params)))
+
+    @functools.cached_property
+    def _runs(self) -> dict[float, Any]:
+        return {}
+
+    def _rollout(self, dt: float, params: PyTree, start: Array, actions: Array, context: Any) -> jax.Array:
+        pieces = self.held_out.pieces(dt)
+        split = jnp.asarray(actions).reshape(*actions.shape[:2], pieces, self.env.actions.size)
+        return rollout(self.core_for(dt, pieces), params["core"], jnp.asarray(start), split, dt, context)
+
+    @functools.cached_property
+    def _rows(self) -> dict[float, dict[str, np.ndarray]]:
+        """Errors [N, T] of the rows that learn little, by dt; the same for every seed."""
+        found = {}
+        for dt in self._test_dts:
+            train = self.held_out.training(_SCALE_SEQUENCES, dt)
+            found[dt] = rollouts.rows(self.env.layout, train, self.held_out.rollouts(dt), self._variance, dt)
+        return found
+
+    @property
+    def _test_dts(self) -> tuple[float, ...]:
+        return tuple(sorted({*self.held_out.dts}))
+
+    @property
+    def _variance(self) -> np.ndarray:
+        return np.square(np.asarray(self.scale))
+
+    def test(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """Rollouts from clean held-out starts beside rows that learn little: at every dt, and over the horizon."""
+        lines, own = [], self.dts[0]
+        for dt in self._test_dts:
+            truth = self.held_out.rollouts(dt)["states"][:, 1:]
+            found = rollouts.errors(self.env.layout, self.rollout_at(state.params, dt), truth, self._variance)
+            by_method = {self.config.model: found, **self._rows[dt]}
+            means = {name: rollouts.state_error(x) for name, x in by_method.items()}
+            for name, each in by_method.items():
+                lines.append(
+                    {
+                        "dt": dt,
+                        "method": name,
+                        "error": means[name],
+                        "of persistence": means[name] / means["persistence"],
+                        "of best linear": means[name] / means["best linear"],
+                        "valid time": rollouts.valid_time(each, dt),
+                    }
+                )
+            if dt == own:
+                mine, *rest = means.items()
+                yield "error", Score(mine[1], baselines=dict(rest), better="lower")
+                time = dt * np.arange(1, truth.shape[1] + 1)
+                curves = {name: np.minimum(np.mean(each, axis=0), 1e6) for name, each in by_method.items()}
+                axes = ("horizon", "squared error / variance", "s", "")
+                model = self.config.model
+                yield (
+                    "error_over_horizon",
+                    ScoreCurve(
+                        time, curves.pop(model), None, None, *axes, baselines=curves, better="lower", method=model
+                    ),
+                )
+        columns = {
+            "dt": Column("s"),
+            "method": Column(),
+            "error": Column(spec=".4g"),
+            "of persistence": Column(spec=".4g"),
+            "of best linear": Column(spec=".4g"),
+            "valid time": Column("s", ".2f"),
+        }
+        baselines = [name for name in _ROWS if any(line["method"] == name for line in lines)]
+        yield (
+            "rollouts",
+            ScoreTable(
+                columns,
+                lines,
+                baselines=baselines,
+                better="lower",
+                method=self.config.model,
+                by=("dt",),
+                score_column="error",
+            ),
+        )
+        if self.config.context == "inferred":
+            yield from self._inferred(state.params)
+
+    def _inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
+        """How the inferred context tells the parameters that vary: slope and rms of what is read from it.
+
+        The reading is calibrated on training sequences: the context is regressed on the parameters, and inverted.
+        """
+        # Sequences that no training reaches: 4000 x 2^20 is just below the largest index.
+        batch = jax.jit(lambda: self.windows.batch(jnp.int32(self.config.seed), jnp.uint32(2**20), 4000))()
+        train = np.asarray(self._read(params, batch)[1], np.float64)
+        known = np.asarray(batch["known"], np.float64)
+        test, truth = np.asarray(self.contexts(params), np.float64), self.held_out.sequences["known"]
+        design = np.concatenate([known, np.ones((len(known), 1))], axis=1)
+        weights = np.linalg.lstsq(design, train, rcond=None)[0]
+        read = (test - weights[-1]) @ np.linalg.pinv(weights[:-1])
+        for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
+            half = 0.5 * (high - low)
+            slope = np.polyfit(truth[:, i], read[:, i], 1)[0]
+            yield f"{name}_slope", Scalar(float(slope))
+            yield f"{name}_rms", Scalar(float(half * np.sqrt(np.mean(np.square(read[:, i] - truth[:, i])))))
+
+    def truth(self) -> dict[str, Any]:
+        """The world's parameters and the ranges of those that vary."""
+        return {"env": self.config.env.to_dict(), "vary": list(self.config.vary)}
+
+    def notes(self, plan: Any) -> list[str]:
+        """The model's size."""
+        params = jax.eval_shape(self.init, jax.random.key(0))[0]
+        counts = {name: sum(x.size for x in jax.tree.leaves(part)) for name, part in params.items()}
+        return [f"model: {self.config.model}, " + ", ".join(f"{n} parameters in {name}" for name, n in counts.items())]
+
+
+def _reversible(model: str) -> dict[str, bool]:
+    """The fields that make a model's motion reversible. Raises: UsageError for a model that has none."""
+    fields = {"newtonian": {"reversible": True}, "port_hamiltonian": {"separable": True, "damped": False}}
+    if model not in fields:
+        CORES.check(model)
+        raise UsageError(f"reversible=True with model={model}: only {' and '.join(fields)} have it")
+    return fields[model]

@@ -21,7 +21,7 @@ def gym_id(name: str) -> str:
 
 
 def register() -> None:
-    """Registers all worlds that are not registered yet. Runs at import; call it after adding a world to the registry."""
+    """Registers the worlds that are not registered yet. Runs at import; call it after adding one to the registry."""
     import gymnasium
 
     for name in ENVIRONMENTS:

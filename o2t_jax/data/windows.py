@@ -106,7 +106,7 @@ class HeldOut:
 
     @functools.cached_property
     def sequences(self) -> dict[str, np.ndarray]:
-        """"states" [N, T + 1, D] (clean), "actions" [N, T, A] on the grid, "known", and "params" (a pytree)."""
+        """ "states" [N, T + 1, D] (clean), "actions" [N, T, A] on the grid, "known", and "params" (a pytree)."""
         return self._made("test", self.count, self.window)
 
     def training(self, count: int, dt: float) -> dict[str, np.ndarray]:
@@ -120,7 +120,7 @@ class HeldOut:
         steps = int(self.horizon / dt + 1e-6)
         every, made = self.pieces(dt), self.sequences
         return {
-            "states": made["states"][:, start :: every][:, : steps + 1],
+            "states": made["states"][:, start::every][:, : steps + 1],
             "actions": self._at(made["actions"][:, start:], dt)[:, :steps],
         }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ import optax
 
 from o2t_jax.config import Config
 from o2t_jax.data.simulated import SimulatedSequences
-from o2t_jax.data.windows import HeldOut, Windows
+from o2t_jax.data.windows import Windows
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics import rollouts
 from o2t_jax.models.cores import CORES, VectorCore, make_core, rollout
@@ -26,15 +26,13 @@ from o2t_jax.models.cores.window import WindowEncoder
 from o2t_jax.physics.env_parameters import PARAMETERS
 from o2t_jax.physics.environment import Environment, checked_dt
 from o2t_jax.physics.envs import get_environment
-from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, ScoreTable
 from o2t_jax.systems import base_config, dynamics_config
-from o2t_jax.systems.base import Best, System, TrainState
+from o2t_jax.systems.base import Best, System
+from o2t_jax.systems.dynamics_tests import DynamicsTests
 from o2t_jax.types import Array, Batch, PyTree
 
-_ODE_FIELDS = ("step", "substeps")
 _HUBER = 0.3  # in standard deviations of the states; larger errors count linearly
-_SCALE_SEQUENCES = 500  # from which typical sizes and the linear row are computed
-_ROWS = ("persistence", "constant velocity", "best linear")
+_SCALE_SEQUENCES = 500  # from which typical sizes are computed
 
 
 def build(config: Config) -> System:
@@ -79,7 +77,8 @@ class Dynamics(System):
         self.smoother = WindowEncoder(self.env.layout, hidden, 0, self.scale, place=config.window)
         rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
         self.tx = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate))
-        self.evaluators = {"test": self.test}
+        tests = DynamicsTests(self)
+        self.evaluators = {"test": tests.rollouts} | ({"long": tests.long} if config.long_steps else {})
         one = jax.eval_shape(lambda seed, step: self.windows.batch(seed, step, 1), jnp.int32(0), jnp.int32(0))
         self.sample_spec = {name: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for name, x in one.items()}
 
@@ -171,132 +170,6 @@ class Dynamics(System):
         # A few windows close to an unstable point must not outweigh all others: Huber's loss.
         robust = 2.0 * optax.huber_loss(apart / unit, delta=_HUBER)
         return loss + jnp.mean(robust), (metrics, {})
-
-    @functools.cached_property
-    def held_out(self) -> HeldOut:
-        """The test's sequences, the same for every seed."""
-        config = self.config
-        dts = tuple(checked_dt(self.env, dt) for dt in config.dt_values)
-        known = (config.test_horizon, (*dts, self.dts[0]), config.hold, config.window, self.dts[0], config.noise)
-        return HeldOut(self.env, config.test_starts, *known)
-
-    def contexts(self, params: PyTree) -> Any:
-        """The context [N, C] of each held-out sequence: what is known, or inferred from its noisy window; or None."""
-        batch = self.held_out.windows() | {"dt": np.full(self.config.test_starts, self.dts[0], np.float32)}
-        if self.config.context == "known":
-            return self.held_out.sequences["known"]
-        return self._read(params, batch)[1] if self.config.context == "inferred" else None
-
-    @functools.cached_property
-    def _read(self) -> Any:
-        return jax.jit(self.read_window)
-
-    def rollout_at(self, params: PyTree, dt: float) -> np.ndarray:
-        """States [N, T, D] predicted from the clean held-out starts at steps of `dt` s."""
-        run = self._runs.setdefault(dt, jax.jit(functools.partial(self._rollout, dt)))
-        test = self.held_out.rollouts(dt)
-        return np.asarray(run(params, test["states"][:, 0], test["actions"], self.contexts(params)))
-
-    @functools.cached_property
-    def _runs(self) -> dict[float, Any]:
-        return {}
-
-    def _rollout(self, dt: float, params: PyTree, start: Array, actions: Array, context: Any) -> jax.Array:
-        pieces = self.held_out.pieces(dt)
-        split = jnp.asarray(actions).reshape(*actions.shape[:2], pieces, self.env.actions.size)
-        return rollout(self.core_for(dt, pieces), params["core"], jnp.asarray(start), split, dt, context)
-
-    @functools.cached_property
-    def _rows(self) -> dict[float, dict[str, np.ndarray]]:
-        """Errors [N, T] of the rows that learn little, by dt; the same for every seed."""
-        found = {}
-        for dt in self._test_dts:
-            train = self.held_out.training(_SCALE_SEQUENCES, dt)
-            found[dt] = rollouts.rows(self.env.layout, train, self.held_out.rollouts(dt), self._variance, dt)
-        return found
-
-    @property
-    def _test_dts(self) -> tuple[float, ...]:
-        return tuple(sorted({*self.held_out.dts}))
-
-    @property
-    def _variance(self) -> np.ndarray:
-        return np.square(np.asarray(self.scale))
-
-    def test(self, state: TrainState) -> Iterator[tuple[str, Result]]:
-        """Rollouts from clean held-out starts beside rows that learn little: at every dt, and over the horizon."""
-        lines, own = [], self.dts[0]
-        for dt in self._test_dts:
-            truth = self.held_out.rollouts(dt)["states"][:, 1:]
-            found = rollouts.errors(self.env.layout, self.rollout_at(state.params, dt), truth, self._variance)
-            by_method = {self.config.model: found, **self._rows[dt]}
-            means = {name: rollouts.state_error(x) for name, x in by_method.items()}
-            for name, each in by_method.items():
-                lines.append(
-                    {
-                        "dt": dt,
-                        "method": name,
-                        "error": means[name],
-                        "of persistence": means[name] / means["persistence"],
-                        "of best linear": means[name] / means["best linear"],
-                        "valid time": rollouts.valid_time(each, dt),
-                    }
-                )
-            if dt == own:
-                mine, *rest = means.items()
-                yield "error", Score(mine[1], baselines=dict(rest), better="lower")
-                time = dt * np.arange(1, truth.shape[1] + 1)
-                curves = {name: np.minimum(np.mean(each, axis=0), 1e6) for name, each in by_method.items()}
-                axes = ("horizon", "squared error / variance", "s", "")
-                model = self.config.model
-                yield (
-                    "error_over_horizon",
-                    ScoreCurve(
-                        time, curves.pop(model), None, None, *axes, baselines=curves, better="lower", method=model
-                    ),
-                )
-        columns = {
-            "dt": Column("s"),
-            "method": Column(),
-            "error": Column(spec=".4g"),
-            "of persistence": Column(spec=".4g"),
-            "of best linear": Column(spec=".4g"),
-            "valid time": Column("s", ".2f"),
-        }
-        baselines = [name for name in _ROWS if any(line["method"] == name for line in lines)]
-        yield (
-            "rollouts",
-            ScoreTable(
-                columns,
-                lines,
-                baselines=baselines,
-                better="lower",
-                method=self.config.model,
-                by=("dt",),
-                score_column="error",
-            ),
-        )
-        if self.config.context == "inferred":
-            yield from self._inferred(state.params)
-
-    def _inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
-        """How the inferred context tells the parameters that vary: slope and rms of what is read from it.
-
-        The reading is calibrated on training sequences: the context is regressed on the parameters, and inverted.
-        """
-        # Sequences that no training reaches: 4000 x 2^20 is just below the largest index.
-        batch = jax.jit(lambda: self.windows.batch(jnp.int32(self.config.seed), jnp.uint32(2**20), 4000))()
-        train = np.asarray(self._read(params, batch)[1], np.float64)
-        known = np.asarray(batch["known"], np.float64)
-        test, truth = np.asarray(self.contexts(params), np.float64), self.held_out.sequences["known"]
-        design = np.concatenate([known, np.ones((len(known), 1))], axis=1)
-        weights = np.linalg.lstsq(design, train, rcond=None)[0]
-        read = (test - weights[-1]) @ np.linalg.pinv(weights[:-1])
-        for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
-            half = 0.5 * (high - low)
-            slope = np.polyfit(truth[:, i], read[:, i], 1)[0]
-            yield f"{name}_slope", Scalar(float(slope))
-            yield f"{name}_rms", Scalar(float(half * np.sqrt(np.mean(np.square(read[:, i] - truth[:, i])))))
 
     def truth(self) -> dict[str, Any]:
         """The world's parameters and the ranges of those that vary."""

@@ -37,7 +37,9 @@ MODEL = Group(
             ("euler", "semi_implicit", "leapfrog", "rk4", "dopri5"),
         ),
         Field("inner", 0.05, "longest step of the integrator, s"),
-        Field("reversible", False, "newtonian: no velocity in the force; port_hamiltonian: H = T(p) + V(q), no friction"),
+        Field(
+            "reversible", False, "newtonian: no velocity in the force; port_hamiltonian: H = T(p) + V(q), no friction"
+        ),
         Field("context", "none", "what the model knows of the parameters that vary", CONTEXTS),
         Field("context_size", 1, "numbers that are inferred, with context=inferred"),
     ),
@@ -47,7 +49,11 @@ TRAINING = Group(
     (
         Field("horizon", 10, "steps of the rollout in the loss; 1: one-step matching, more: shooting"),
         Field("window", 10, "noisy steps before it, for the start and an inferred context; 0: the noisy state itself"),
-        Field("smooth", True, "in the loss, estimate the start from the whole rollout's noisy states; False: from before it"),
+        Field(
+            "smooth",
+            True,
+            "in the loss, estimate the start from the whole rollout's noisy states; False: from before it",
+        ),
         Field("clip", 1.0, "largest global norm of the gradient"),
     ),
 )
@@ -56,6 +62,7 @@ TEST = Group(
     (
         Field("test_starts", 200, "held-out sequences"),
         Field("test_horizon", 10.0, "their length, s"),
+        Field("long_steps", 0, "steps of long motion without pushes, for energy drift and phase error; 0: none"),
         Field("dt_values", (0.05, 0.1, 0.2, 0.5), "steps at which they are predicted, s"),
     ),
 )

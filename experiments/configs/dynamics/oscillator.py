@@ -1,10 +1,11 @@
-"""World `oscillator`, learned from its states. The variant is the model: jump, lstm, first_order_ode, newtonian, velocity or
-port_hamiltonian.
+"""World `oscillator`, learned from its noisy states.
+
+The variant is the model: jump, lstm, first_order_ode, newtonian, velocity or port_hamiltonian.
 
 Command: python -m experiments.train --config=experiments/configs/dynamics/oscillator.py:MODEL
          five seeds in one program: --config.seeds=5
-Time:    
-Expect:  
+Time:    @TIME@
+Expect:  @EXPECT@
 """
 
 from o2t_jax.systems import dynamics_config

@@ -125,9 +125,7 @@ def rows(
         "constant velocity": constant_velocity(layout, start, steps, dt),
         "best linear": best_linear(layout, train, test, scale),
     }
-    return {
-        name: errors(layout, states, truth, scale) for name, states in predicted.items() if states is not None
-    }
+    return {name: errors(layout, states, truth, scale) for name, states in predicted.items() if states is not None}
 
 
 def _joined(code: np.ndarray, actions: np.ndarray) -> np.ndarray:
@@ -150,7 +148,9 @@ def _decode(layout: Layout, code: np.ndarray, turned: bool) -> np.ndarray:
     count = len(layout.angles)
     states = np.empty((*code.shape[:-1], layout.size))
     states[..., rest] = code[..., : len(rest)]
-    states[..., list(layout.angles)] = np.arctan2(code[..., len(rest) + count :], code[..., len(rest) : len(rest) + count])
+    states[..., list(layout.angles)] = np.arctan2(
+        code[..., len(rest) + count :], code[..., len(rest) : len(rest) + count]
+    )
     return states
 
 

@@ -77,8 +77,8 @@ def fields(config: Config | None = None) -> tuple[Group, ...]:
 def groups(world: str) -> tuple[Group, ...]:
     """The groups of a config about this world. Raises: UsageError for a world that is not known."""
     return (
-        base_config.RUN.changed(system="dynamics", train_steps=2000, batch=64, lr=3e-3),
-        base_config.LOG.changed(eval_every=2000, checkpoint_every=2000, log_every=100),
+        base_config.RUN.changed(system="dynamics", train_steps=1500, batch=64, lr=3e-3),
+        base_config.LOG.changed(eval_every=1500, checkpoint_every=1500, log_every=100),
         base_config.MACHINE,
         world_group(world),
         DATA,

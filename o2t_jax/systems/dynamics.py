@@ -61,6 +61,7 @@ class Dynamics(System):
     name = "dynamics"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("test/error", "min")
+    test_fields = ("test_starts", "test_horizon", "dt_values", "hold", "long_steps", "inner")
 
     def __init__(self, config: Config) -> None:
         self.config = config

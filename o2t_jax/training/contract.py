@@ -131,6 +131,9 @@ class System(abc.ABC):
     name: str = "system"
     tx: optax.GradientTransformation
     evaluators: Mapping[str, Evaluator] = {}  # scalars are logged as "<evaluator>/<name>"
+    test_fields: Sequence[
+        str
+    ] = ()  # config fields that only the evaluators read: `experiments.evaluate --set` takes them
     periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default
     best: Best = Best()
     # Learned quantities of the world, by name, computed from a host copy of the state (`opt_state` may be None): JSON

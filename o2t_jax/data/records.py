@@ -1,8 +1,8 @@
 """Sets of samples as files: ArrayRecord shards per split, `metadata.json`, `SHA256SUMS` (docs/data.md).
 
 A sample is a fixed number of arrays of fixed shapes and dtypes. A record is their bytes, little-endian, without gaps,
-in the order of the metadata's `spec`: a numpy structured dtype describes it. ArrayRecord keeps a hash of every chunk of
-records, which is compared at every read. `SHA256SUMS` is written last: a folder without it is unfinished.
+in the order of the metadata's `spec`: a numpy structured dtype describes it. ArrayRecord keeps a hash of every
+record, which is compared when it is read. `SHA256SUMS` is written last: a folder without it is unfinished.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "o2t_jax samples", 1
 METADATA, SUMS, SUFFIX, UNFINISHED = "metadata.json", "SHA256SUMS", ".arrayrecord", ".unfinished"
 SHARD_BYTES = 512 << 20
-_CHUNK_BYTES = 16 << 10  # a reader holds about 28 bytes in memory for each chunk
+_SHARD_SAMPLES = 1 << 20  # an open file takes about 28 bytes of memory for each
+_OPTIONS = "group_size:1,uncompressed"  # each record with a hash of its own, as grain expects it
 _BLOCK = 64  # samples that a source makes at a time
 _KINDS = "biufc"
 
@@ -67,11 +68,6 @@ def unpacked(records: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
 
 
-def chunk_samples(dtype: np.dtype) -> int:
-    """Samples that are read, and checked, together: those of 16 KiB, or one."""
-    return max(1, _CHUNK_BYTES // max(dtype.itemsize, 1))
-
-
 def set_bytes(spec: Mapping[str, Any], counts: Mapping[str, int]) -> int:
     """About the size of a set on disk: what ArrayRecord and the file system add is estimated from above."""
     return sum(counts.values()) * (record_dtype(spec).itemsize * 101 // 100 + 64) + len(counts) * (1 << 18)
@@ -109,7 +105,6 @@ def write_set(
                 {"name": name, "shape": list(entry.shape), "dtype": np.dtype(entry.dtype).name}
                 for name, entry in source.spec.items()
             ],
-            "chunk": chunk_samples(record_dtype(source.spec)),
             "splits": splits,
             "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             **(about or {}),
@@ -147,8 +142,7 @@ def _write_shards(
     from array_record.python.array_record_module import ArrayRecordWriter
 
     dtype = record_dtype(source.spec)
-    options = f"group_size:{chunk_samples(dtype)},uncompressed"
-    per_shard = max(shard_bytes // max(dtype.itemsize, 1) // _BLOCK, 1) * _BLOCK
+    per_shard = max(min(shard_bytes // max(dtype.itemsize, 1), _SHARD_SAMPLES) // _BLOCK, 1) * _BLOCK
     total, done = sum(counts.values()), 0
     splits: dict[str, Any] = {}
     for split, count in counts.items():
@@ -156,7 +150,7 @@ def _write_shards(
         shards = list(_ranges(0, count, per_shard))
         for number, (start, stop) in enumerate(shards):
             path = work / f"{split}-{number:05}-of-{len(shards):05}{SUFFIX}"
-            writer = ArrayRecordWriter(str(path), options)
+            writer = ArrayRecordWriter(str(path), _OPTIONS)
             try:
                 for first, end in _ranges(start, stop, _BLOCK):
                     for record in packed(source.make(split, np.arange(first, end)), dtype):

@@ -1,7 +1,7 @@
 """Reads sets of samples (`records.py`): any sample at random, checked, in little memory whatever the set's size.
 
-At opening, the metadata's sum and the size of every file are compared. At every read ArrayRecord compares the hash of
-the chunk that a record is in. `verify` compares the SHA-256 of every file, which reads all of it. Needs no JAX.
+At opening, the metadata's sum and the size of every file are compared. At every read ArrayRecord compares each
+record's hash. `verify` compares the SHA-256 of every file, which reads all of it. Needs no JAX.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ DATASETS = Path("datasets")
 LATEST = "latest"
 # Without readahead and threads, whose buffers serve sequential reads.
 _OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
-_READER_BYTES = 192 << 20  # for all open readers
-_READER_BASE, _READER_PER_CHUNK = 2 << 20, 32  # buffers, and the index; measured
+_READER_BYTES = 320 << 20  # for all open readers
+_READER_BASE, _READER_PER_SAMPLE = 2 << 20, 32  # buffers, and the index; measured
 
 
 class Entry(NamedTuple):
@@ -144,7 +144,7 @@ class StoredSet:
 
         name = file["file"]
         if name not in self._readers:
-            cost = _READER_BASE + _READER_PER_CHUNK * file["samples"] // self.metadata["chunk"]
+            cost = _READER_BASE + _READER_PER_SAMPLE * file["samples"]
             while self._readers and cost + sum(kept for _, kept in self._readers.values()) > _READER_BYTES:
                 self._readers.popitem(last=False)[1][0].close()
             reader = ArrayRecordReader(str(self.path / name), _OPTIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -51,22 +51,46 @@ class Windows:
     def batch(self, seed: Any, step: Any, size: int) -> dict[str, Any]:
         """`size` windows: "states" [B, length + 1, D], "actions" [B, length, A], "dt" [B] s, "known" [B, P]."""
         of_index, of_offset = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
-        offsets = jax.random.randint(of_offset, (size,), 0, self.data.steps - self.length + 1)
         if self.count:
             indices = jax.random.randint(of_index, (size,), 0, self.count).astype(jnp.uint32)
         else:
             indices = jnp.asarray(step * size, jnp.uint32) + jnp.arange(size, dtype=jnp.uint32)
         made = self.data.sequences("train", indices, seed)
         keys = jax.vmap(sequence_key, (None, None, 0))(seed, SPLITS["train"], indices)
-        states = with_noise(made["states"], keys, self.noise)
+        return self._cut(made, keys, of_offset)
 
-        def cut(x: jax.Array, length: int) -> jax.Array:
+    @functools.cached_property
+    def of_stored(self) -> Callable[[dict[str, np.ndarray], np.ndarray, int], dict[str, Any]]:
+        """(whole sequences of a stored set, their indices, the step) -> windows, as `batch`.
+
+        The noise is that of the sequences on the fly: each has the same in every epoch.
+        """
+
+        @jax.jit
+        def cut(made: dict[str, Any], indices: Any, step: Any) -> dict[str, Any]:
+            keys = jax.vmap(sequence_key, (None, None, 0))(self.data.seed, SPLITS["train"], indices)
+            return self._cut(made, keys, jax.random.fold_in(jax.random.key(self.data.seed), step))
+
+        names = tuple(self.data.env.params._fields)
+
+        def make(samples: dict[str, np.ndarray], indices: np.ndarray, step: int) -> dict[str, Any]:
+            params = type(self.data.env.params)(**{name: samples[f"params/{name}"] for name in names})
+            made = {name: samples[name] for name in ("states", "actions", "dt")} | {"params": params}
+            return jax.tree.map(np.asarray, cut(made, indices.astype(np.uint32), np.int32(step)))
+
+        return make
+
+    def _cut(self, made: Mapping[str, Any], keys: Array, of_offset: Any) -> dict[str, Any]:
+        states = with_noise(jnp.asarray(made["states"]), keys, self.noise)
+        offsets = jax.random.randint(of_offset, (len(states),), 0, self.data.steps - self.length + 1)
+
+        def cut(x: Any, length: int) -> jax.Array:
             return jax.vmap(lambda row, first: jax.lax.dynamic_slice_in_dim(row, first, length))(x, offsets)
 
         batch = {
             "states": cut(states, self.length + 1),
-            "actions": cut(made["actions"], self.length),
-            "dt": made["dt"],
+            "actions": cut(jnp.asarray(made["actions"]), self.length),
+            "dt": jnp.asarray(made["dt"]),
         }
         if self.data.env.ranges:
             batch["known"] = varied(made["params"], self.data.env.ranges)

@@ -17,7 +17,9 @@ import numpy as np
 import optax
 
 from o2t_jax.config import Config
-from o2t_jax.data.simulated import SimulatedSequences
+from o2t_jax.data.simulated import SequenceSource, SimulatedSequences
+from o2t_jax.data.stored import open_set
+from o2t_jax.data.stored_batches import StoredBatches
 from o2t_jax.data.windows import Windows
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics import rollouts
@@ -27,9 +29,9 @@ from o2t_jax.physics.env_parameters import PARAMETERS
 from o2t_jax.physics.environment import Environment, checked_dt
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.systems import base_config, dynamics_config
-from o2t_jax.systems.base import Best, System
+from o2t_jax.systems.base import Best, DataRequest, System
 from o2t_jax.systems.dynamics_tests import DynamicsTests
-from o2t_jax.types import Array, Batch, PyTree
+from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 _HUBER = 0.3  # in standard deviations of the states; larger errors count linearly
 _SCALE_SEQUENCES = 500  # from which typical sizes are computed
@@ -71,6 +73,9 @@ class Dynamics(System):
         self.windows = Windows(
             SimulatedSequences(self.env, config.steps, self.dts, config.seed), self.length, config.n_seqs, config.noise
         )
+        self.sample_source = SequenceSource(self.windows.data)
+        if not config.dataset:
+            self.make_batch = self._make_batch
         self.core = self.core_for(max(self.dts))
         hidden = (2 * config.width,) * config.depth
         size = config.context_size if config.context == "inferred" else 0
@@ -101,9 +106,30 @@ class Dynamics(System):
         states = np.asarray(sequences.batch("train", np.arange(_SCALE_SEQUENCES))["states"])
         return tuple(float(x) for x in np.sqrt(rollouts.variance(self.env.layout, states)))
 
-    def make_batch(self, seed: Array, step: Array) -> Batch:
+    def _make_batch(self, seed: Array, step: Array) -> Batch:
         """The batch of a step."""
         return self.windows.batch(seed, step, self.config.batch)
+
+    def check(self) -> None:
+        """Opens the stored set, verifies its sums and that it is of this world."""
+        if self.config.dataset:
+            open_set(self.config.dataset, verify=True).require(self.sample_source).close()
+
+    def train_iterator(self, request: DataRequest) -> BatchIterator:
+        """Windows of the stored set, if one is named."""
+        if not self.config.dataset:
+            return super().train_iterator(request)
+        return StoredBatches(
+            open_set(self.config.dataset).require(self.sample_source),
+            "train",
+            self.config.batch,
+            seeds=request.seeds,
+            position=request.position,
+            prepare=self.windows.of_stored,
+            place=request.put,
+            process_index=request.process_index,
+            process_count=request.process_count,
+        )
 
     def init(self, key: Array) -> tuple[PyTree, PyTree]:
         """Parameters of the core and of the window's encoder, and no `extra`."""

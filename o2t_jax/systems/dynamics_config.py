@@ -21,6 +21,11 @@ DATA = Group(
         Field("hold", 0.1, "time that an action is held, s, in the evaluation at every dt"),
         Field("noise", 0.1, "standard deviation of the Gaussian noise on each observed entry, in its unit"),
         Field("n_seqs", 0, "training sequences; 0: new ones at every step"),
+        Field(
+            "dataset",
+            "",
+            "a set written by experiments.generate to train on, such as pendulum/latest; empty: on the fly",
+        ),
         Field("steps", 60, "steps of a sequence; windows of window + horizon steps are cut from it"),
     ),
 )
@@ -156,6 +161,11 @@ def validate(config: Config) -> None:
     if config.steps < config.window + config.horizon:
         raise UsageError(
             f"steps={config.steps} is below window + horizon = {config.window + config.horizon}: set --config.steps"
+        )
+    if config.dataset and (config.n_seqs or config.seeds > 1):
+        raise UsageError(
+            f"dataset={config.dataset} holds its own sequences, and trains one seed at a time: set --config.n_seqs=0 and "
+            "--config.seeds=1"
         )
     for name in ("dt", "dt_values"):
         check_steps(name, config[name])

@@ -164,8 +164,8 @@ def validate(config: Config) -> None:
         )
     if config.dataset and (config.n_seqs or config.seeds > 1):
         raise UsageError(
-            f"dataset={config.dataset} holds its own sequences, and trains one seed at a time: set --config.n_seqs=0 and "
-            "--config.seeds=1"
+            f"dataset={config.dataset} holds its own sequences, and trains one seed at a time: set --config.n_seqs=0 "
+            "and --config.seeds=1"
         )
     for name in ("dt", "dt_values"):
         check_steps(name, config[name])

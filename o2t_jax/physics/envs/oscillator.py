@@ -73,9 +73,9 @@ class Oscillator(IntegratedWorld):
         return OscillatorState(vector[0], vector[1])
 
     def draw(self, state: OscillatorState, params: OscillatorParams) -> Drawing:
-        """A ball that moves up and down in the middle."""
+        """A ball of 0.5 m that moves up and down in the middle."""
         centre = jnp.stack([jnp.zeros_like(state.position), state.position])[None]
-        return Drawing(discs(centre, 0.4, BALL), View(jnp.zeros(2), 3.0, jnp.array(BACKGROUND)))
+        return Drawing(discs(centre, 0.5, BALL), View(jnp.zeros(2), 3.0, jnp.array(BACKGROUND)))
 
 
 __all__ = ["Oscillator", "OscillatorParams", "OscillatorState"]

@@ -2,7 +2,7 @@
 
 python -m experiments.studies.dynamics_pictures --out=DIR [--headline=spatial_newtonian] [--seeds=3] [--only=NAME,...]
 
-The headline predictor is trained with seeds 0 to `--seeds` - 1, the others with seed 0. Each run is a process of its own
+The headline predictor is trained with seeds 0 to `--seeds` - 1, the others with seed 0. Each run is a process
 with one JSON in DIR; finished ones are skipped. `--config.FIELD=VALUE` applies to all. Errors are those of 96 sequences
 that were never trained on, the same for all runs.
 """

@@ -20,7 +20,7 @@ from o2t_jax.config import Config
 from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.dynamics import objects, pictures
 from o2t_jax.models.dynamics import PictureDynamics, Sizes, objective
-from o2t_jax.models.dynamics.model import decode_all, roll_out
+from o2t_jax.models.dynamics.model import decode_all, roll_out, run
 from o2t_jax.models.dynamics.predictors import is_flat
 from o2t_jax.results import Result, Scalar, Score
 from o2t_jax.systems import base_config, dynamics_pictures_config
@@ -55,7 +55,7 @@ class DynamicsPictures(System):
         self.length = self.frames - 1 + config.horizon
         self.model = PictureDynamics(config.predictor, _sizes(config), dynamics_pictures_config.integrator_of(config))
         self.weights = objective.Weights(
-            config.beta, config.free_bits, config.predictor_weight, config.decoded, config.focus
+            config.beta, config.free_bits, config.predictor_weight, config.decoded, config.focus, config.consistency
         )
         self.inner = self.inner_steps(max(config.dt))
         self.tx = _optimiser(config)
@@ -159,7 +159,7 @@ class DynamicsPictures(System):
             yield f"centroid_{dt:g}", Score(float(np.nanmean(miss)), "px", baselines=far, better="lower")
 
     def frequency(self, state: TrainState) -> dict[str, Any] | None:
-        """Angular frequency without actions, rad/s, from predicted pictures and from true ones; None: no oscillation."""
+        """Angular frequency without actions, rad/s, in predicted and in true pictures; None: no oscillation."""
         made = self._unforced
         if made is None:
             return None
@@ -177,7 +177,9 @@ class DynamicsPictures(System):
     def summary(self, metrics: Mapping[str, float]) -> str:
         """Loss and its parts."""
         return ", ".join(
-            f"{name} {metrics[name]:.4g}" for name in ("loss", "pixels", "kl", "predictor") if name in metrics
+            f"{name} {metrics[name]:.4g}"
+            for name in ("loss", "pixels", "kl", "distance", "predictor")
+            if name in metrics
         )
 
     def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -190,9 +192,9 @@ class DynamicsPictures(System):
     def _predict(self, params: PyTree, frames: Array, actions: Array, dt: Any, inner: int) -> jax.Array:
         """Frames [B, T - K + 1, S, S, c] after the K that are given."""
         k = self.frames
-        mean, _ = self.model.apply({"params": params}, _floats(frames), method="encode")
-        z = self.model.apply({"params": params}, mean, actions[:, : k - 1], method="to_state")
-        track = roll_out(self.model, params, z, jnp.asarray(actions)[:, k - 1 :], dt, inner, loop=True)
+        mean, _ = run(self.model, params, "encode", _floats(frames))
+        z = run(self.model, params, "to_state", mean, actions[:, : k - 1])
+        track = roll_out(self.model, params, z, jnp.asarray(actions)[:, k - 1 :], dt, inner)
         return decode_all(self.model, params, track)
 
     @functools.cache  # noqa: B019 (a system lives as long as its process)
@@ -273,7 +275,9 @@ def _optimiser(config: Config) -> optax.GradientTransformation:
 
     groups = optax.partition(
         {name: adam(name) for name in ("encoder", "decoder", "predictor")},
-        lambda params: {part: jax.tree.map(lambda _: _GROUPS[part], tree) for part, tree in params.items()},
+        lambda params: {
+            part: jax.tree.map(lambda _, group=_GROUPS[part]: group, tree) for part, tree in params.items()
+        },
     )
     return optax.chain(optax.clip_by_global_norm(config.clip), groups) if config.clip else groups
 

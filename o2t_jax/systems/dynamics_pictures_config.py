@@ -67,6 +67,7 @@ TRAINING = Group(
         ),
         Field("free_bits", 0.0, "nats of each latent entry that cost nothing"),
         Field("focus", 0.0, "weight of a pixel's distance from the sequence's mean picture, beside 1"),
+        Field("consistency", 0.0, "hgn: weight of the distance of rolled-out states from encoded ones; 0: none"),
         Field("predictor_weight", 1.0, "detached: weight of the predictor's loss"),
         Field("lr_encoder", 1e-4, "detached: learning rate of encoder and transform (hgn: lr for all)"),
         Field("lr_decoder", 1e-4, "detached: learning rate of the decoder"),
@@ -173,7 +174,7 @@ def validate(config: Config) -> None:
     for name in ("inner", "valid_px"):
         if config[name] <= 0:
             raise UsageError(f"{name}={config[name]:g} must be above 0: set --config.{name}")
-    for name in ("beta", "free_bits", "focus", "predictor_weight", "clip", "n_seqs", "decoded"):
+    for name in ("beta", "free_bits", "focus", "consistency", "predictor_weight", "clip", "n_seqs", "decoded"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
     for name, known in (("mode", ("hgn", "detached")), ("schedule", ("cosine", "constant"))):

@@ -52,7 +52,7 @@ class PicturedWorld:
         return {"frames": frames, "actions": made["actions"], "dt": made["dt"]}
 
     def unforced(self, count: int, steps: int, dt: float) -> Batch | None:
-        """Sequences without actions that start at rest, between half of `SWINGS` and all of it; None: no oscillation."""
+        """Sequences without actions that start at rest, from half of `SWINGS` to all of it; None: no oscillation."""
         swing = SWINGS.get(self.env.name)
         return None if swing is None else self._unforced(jnp.float32(swing), count, steps, dt)
 
@@ -102,4 +102,4 @@ class PicturedWorld:
         return jax.vmap(picture)(jnp.asarray(states))
 
 
-__all__ = ["PicturedWorld", "SWINGS", "make_world"]
+__all__ = ["SWINGS", "PicturedWorld", "make_world"]

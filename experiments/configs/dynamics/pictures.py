@@ -31,8 +31,24 @@ SMOKE = {
 }
 
 
+# A roll-out of 3 s, about a period; eight of its frames are decoded in a step.
+SIZES = {
+    "horizon": 30,
+    "decoded": 8,
+    "consistency": 1.0,
+    "train_steps": 1500,
+    "eval_every": 500,
+    "checkpoint_every": 500,
+    "latent_side": 4,
+    "encoder_widths": (16, 32, 32),
+    "encoder_depths": (0, 0, 1),
+    "decoder_widths": (32, 32, 24),
+}
+
+
 def get_config(predictor="spatial_newtonian"):
     config = dynamics_pictures_config.default("oscillator", "spatial_newtonian")
+    config.update(SIZES)
     if predictor == "smoke":
         config.update(SMOKE)
     else:

@@ -5,7 +5,8 @@ Pictures are floats 0..1 [B, T, H, W, C].
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -14,6 +15,7 @@ from o2t_jax.evaluation.dynamics import objects
 from o2t_jax.evaluation.dynamics.frequency import fit_oscillation, main_axis
 from o2t_jax.results import Film, Picture, Result, Scalar, Score, ScoreCurve
 
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 SHOWN = 4  # sequences in a film
 ENLARGED = 4
 FIRST = 1  # horizons up to this one are reported, and not part of the aim
@@ -50,8 +52,12 @@ def ssim(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.mean(each, axis=(0, 2, 3, 4))
 
 
-MEASURES = {"mse": (mse, "lower", ""), "mae": (mae, "lower", ""), "psnr": (psnr, "higher", "dB")}
-MEASURES |= {"ssim": (ssim, "higher", "")}
+MEASURES: dict[str, tuple[Measure, Literal["lower", "higher"], str]] = {
+    "mse": (mse, "lower", ""),
+    "mae": (mae, "lower", ""),
+    "psnr": (psnr, "higher", "dB"),
+    "ssim": (ssim, "higher", ""),
+}
 
 
 def idle_rows(context: np.ndarray, mean: np.ndarray, background: np.ndarray, steps: int) -> dict[str, np.ndarray]:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from o2t_jax.models.cores.unroll import unroll
 from o2t_jax.models.dynamics.nets import halves
@@ -75,35 +74,32 @@ class PictureDynamics(nn.Module):
         return self.decoder(halves(z)[0])
 
 
+def run(model: PictureDynamics, params: PyTree, method: str, *inputs: Any) -> Any:
+    """A method of the model with these parameters."""
+    return model.apply({"params": params}, *inputs, method=method)
+
+
 def roll_out(
-    model: PictureDynamics, params: PyTree, z: jax.Array, actions: jax.Array, dt: Any, inner: int, loop: bool = False
+    model: PictureDynamics, params: PyTree, z: jax.Array, actions: jax.Array, dt: Any, inner: int
 ) -> jax.Array:
     """States [B, T, ...] after each of `actions` [B, T, A], from `z` [B, ...], open loop.
 
-    Args: `dt` s, [] or [B]; `inner`, steps of the predictor in one of dt; `loop`: a loop of the compiler. Without it,
-    T x inner steps are compiled one after another: XLA:CPU runs the gradient of convolutions in a loop about twenty
-    times slower.
+    Args: `dt` s, [] or [B]; `inner`, steps of the predictor in one of dt.
     """
 
     def core(state: PyTree, action: jax.Array, dt: Any, context: Any) -> PyTree:
         for _ in range(inner):
-            state = model.apply({"params": params}, state, action, dt / inner, context, method="step")
+            state = run(model, params, "step", state, action, dt / inner, context)
         return state
 
-    state = model.apply({"params": params}, z, method="start")
-    if loop:
-        return unroll(core, state, actions, dt)[1]["z"]
-    track = []
-    for t in range(actions.shape[1]):
-        state = core(state, actions[:, t], dt, None)
-        track.append(state["z"])
-    return jnp.stack(track, axis=1)
+    state = run(model, params, "start", z)
+    return unroll(core, state, actions, dt)[1]["z"]
 
 
 def decode_all(model: PictureDynamics, params: PyTree, z: jax.Array) -> jax.Array:
     """Pictures [B, T, S, S, c] of states [B, T, ...]."""
-    flat = model.apply({"params": params}, z.reshape(-1, *z.shape[2:]), method="decode")
+    flat = run(model, params, "decode", z.reshape(-1, *z.shape[2:]))
     return flat.reshape(*z.shape[:2], *flat.shape[1:])
 
 
-__all__ = ["PictureDynamics", "Sizes", "decode_all", "roll_out"]
+__all__ = ["PictureDynamics", "Sizes", "decode_all", "roll_out", "run"]

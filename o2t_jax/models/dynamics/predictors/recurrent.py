@@ -9,9 +9,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from o2t_jax.models.cores.inputs import joined
-from o2t_jax.models.dynamics.nets import MapNet, VectorNet, with_coordinates
+from o2t_jax.models.dynamics.nets import MapNet, SmallConv, VectorNet, with_coordinates
 from o2t_jax.models.dynamics.predictors.base import Predictor, State
-from o2t_jax.models.layers import Conv, Dense
+from o2t_jax.models.layers import Dense
 
 
 class Recurrent(Predictor):
@@ -33,7 +33,7 @@ class Recurrent(Predictor):
         given = Dense(4 * self.hidden, use_bias=False, name="given")(joined(z.shape[0], action, h, context))
         x = jnp.concatenate([z, state["output"]], axis=-1)
         if z.ndim == 4:
-            gates = Conv(4 * self.hidden, name="gates")(with_coordinates(x)) + given[:, None, None]
+            gates = SmallConv(4 * self.hidden, name="gates")(with_coordinates(x)) + given[:, None, None]
         else:
             gates = Dense(4 * self.hidden, name="gates")(x) + given
         write, forget, show, new = jnp.split(gates, 4, axis=-1)

@@ -46,8 +46,9 @@ def compare(arguments: _cli.Arguments) -> int:
     out.mkdir(parents=True, exist_ok=True)
     changed = [item for item in _cli.config_overrides(list(arguments.argv)) if not item.startswith("--config=")]
     rows: list[dict[str, Any]] = []
-    for name in sorted(chosen, key=lambda name: name != values.headline):
-        for seed in range(values.seeds if name == values.headline else 1):
+    order = sorted(chosen, key=lambda name: name != values.headline)
+    for seed in range(values.seeds):
+        for name in order if seed == 0 else [values.headline]:
             rows.append(run_one(name, seed, changed, out))
             write(rows, out)
     print(as_text(rows))

@@ -82,7 +82,7 @@ TRAINING = Group(
 TEST = Group(
     "The test: rollouts of sequences that were never trained on",
     (
-        Field("test_starts", 96, "sequences"),
+        Field("test_starts", 96, "held-out sequences"),
         Field("test_horizon", 10, "steps that are compared with rows that learn nothing"),
         Field("long_horizon", 80, "steps of long rollouts: valid prediction time, frequency"),
         Field("valid_px", 1.0, "centroid error up to which a prediction is valid, px"),

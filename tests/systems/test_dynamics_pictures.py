@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.systems.base import build_system
+from o2t_jax.training.checkpoint import open_workdir
 from o2t_jax.training.state import Initial
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def smoke(**changes):
@@ -72,3 +80,33 @@ def test_bad_input_is_refused_in_one_line(change, message):
     with pytest.raises(UsageError, match=message) as caught:
         build_system(smoke(**change))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_recipe_in_two_phases_trains_the_predictor_of_a_frozen_autoencoder(tmp_path):
+    """As the page has it: the second phase leaves the autoencoder of the first as it is."""
+    command = ["--config=dynamics/pictures:smoke", "--config.mode=detached", "--config.device=cpu"]
+    phases = {
+        "vae": ["--config.train_predictor=False", "--config.predictor_weight=0"],
+        "law": [
+            f"--config.init_from={tmp_path / 'vae'}",
+            "--config.init_parts=encoder,transform,decoder",
+            "--config.train_encoder=False",
+            "--config.train_decoder=False",
+        ],
+    }
+    for name, changes in phases.items():
+        run = [sys.executable, "-m", "experiments.train", *command, *changes, f"--workdir={tmp_path / name}"]
+        subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
+    first, second = (open_workdir(tmp_path / name).state.params for name in phases)
+    fresh = Initial(build_system(smoke()).init, optax.sgd(1.0), (0,)).make().params
+
+    def same(one, other, part):
+        return all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (one[part], other[part])), strict=True))
+
+    assert [same(first, second, part) for part in ("encoder", "transform", "decoder", "predictor")] == [True] * 3 + [
+        False
+    ]
+    assert [same(first, fresh, part) for part in ("encoder", "transform", "decoder", "predictor")] == [False] * 3 + [
+        True
+    ]

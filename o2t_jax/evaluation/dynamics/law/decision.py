@@ -1,7 +1,7 @@
 """Which form the data support: one that is named, "cannot tell", or "none of these".
 
-Candidates come from the form of a vector field (`form.py`); each is refitted to the noisy data by shooting, and forms that
-differ by one term from the best are tried until none is better. A form is named where
+Candidates come from the form of a vector field (`form.py`); each is refitted to the noisy data by shooting, and forms
+that differ by one term from the best are tried until none is better. A form is named where
 - every form without one of its terms is worse by `MARGIN` in BIC (10: very strong, Kass & Raftery 1995),
 - no form with one term more would lower chi2 by `DOUBT` or more (9: three standard deviations),
 - the residuals have no structure left (`misfit.py`, level 0.001).

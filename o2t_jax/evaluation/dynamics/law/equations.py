@@ -24,7 +24,8 @@ LONGEST_STEP = 0.05
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Equation:
-    """d state/dt = rates(state [D], action [A], theta [P]). Compared and hashed by identity, so that JAX compiles it once.
+    """d state/dt = rates(state [D], action [A], theta [P]). Compared and hashed by identity, so that JAX compiles it
+    once.
 
     Attributes: `names` of the P parameters; `terms`, for each the name of the term that it belongs to ("" for one that
     always acts); `start` [P], where a fit begins if nothing better is known.
@@ -67,7 +68,8 @@ def substeps(dt: float, longest: float = LONGEST_STEP) -> int:
 
 
 def trajectory(rates: Rates, start: Array, actions: Array, theta: Array, dt: Any, inner: int) -> jax.Array:
-    """States [T + 1, D] from `start` [D], the actions [T, A] held for `dt` s each; `inner` Runge-Kutta steps in each."""
+    """States [T + 1, D] from `start` [D], the actions [T, A] held for `dt` s each; `inner` Runge-Kutta steps in
+    each."""
 
     def step(state: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
         for _ in range(inner):

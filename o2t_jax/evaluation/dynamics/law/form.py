@@ -1,9 +1,10 @@
 """The form fitted to a vector field: which terms of the library give its rates where the data lay.
 
 Least squares on all choices of terms (at most 2^9), exponents on a grid. A field that a network learned is wrong in a
-smooth way, not by noise, so no likelihood ranks the choices: the form of the field is the smallest choice whose residual
-is within a factor of that of the whole library. The others are kept as candidates: the data decide among them
-(`decision.py`). Sources: Brunton, Proctor & Kutz 2016 (a library and few terms); Miller, Subset Selection in Regression.
+smooth way, not by noise, so no likelihood ranks the choices: the form of the field is the smallest choice whose
+residual is within a factor of that of the whole library. The others are kept as candidates: the data decide among them
+(`decision.py`). Sources: Brunton, Proctor & Kutz 2016 (a library and few terms); Miller, Subset Selection in
+Regression.
 """
 
 from __future__ import annotations

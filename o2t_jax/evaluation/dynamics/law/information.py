@@ -1,10 +1,11 @@
 """How well data determine an equation's parameters: the Fisher information and intervals.
 
-Initial states, and parameters of single sequences, are nuisance parameters: they are eliminated by the Schur complement.
-The Cramer-Rao width is that of the best unbiased estimate under Gaussian noise. Intervals come from a block bootstrap
-whose blocks are sequences; each replicate is one Newton step from the optimum on the drawn sequences' scores and
-information, which has the replicate's own optimum up to terms of second order. Sources: Kay, Fundamentals of Statistical
-Signal Processing I, 3.8; Efron & Tibshirani, An Introduction to the Bootstrap, 8.5; Davidson & MacKinnon 1999 (one step).
+Initial states, and parameters of single sequences, are nuisance parameters: they are eliminated by the Schur
+complement. The Cramer-Rao width is that of the best unbiased estimate under Gaussian noise. Intervals come from a
+block bootstrap whose blocks are sequences; each replicate is one Newton step from the optimum on the drawn sequences'
+scores and information, which has the replicate's own optimum up to terms of second order. Sources: Kay, Fundamentals
+of Statistical Signal Processing I, 3.8; Efron & Tibshirani, An Introduction to the Bootstrap, 8.5; Davidson &
+MacKinnon 1999 (one step).
 """
 
 from __future__ import annotations

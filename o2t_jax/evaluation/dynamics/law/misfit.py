@@ -2,7 +2,8 @@
 
 A score test (Rao 1948; Lagrange multipliers): features outside the library, each with a coefficient of 0, would each
 lower the misfit at first order; the drop that they promise together, initial states and all fitted parameters moving
-along, is chi-squared distributed where the equation is right. Where the noise is known, the misfit itself is tested as well.
+along, is chi-squared distributed where the equation is right. Where the noise is known, the misfit itself is tested as
+well.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Misfit(NamedTuple):
 def misfit(wide: Equation, data: Observed, found: Fit, noise_known: bool, also: tuple[str, ...] = ()) -> Misfit:
     """Tests the fit `found` of an equation whose parameters are the first of `wide`'s, the rest being features outside.
 
-    Args: `noise_known`, whether `found.noise` was given and not estimated; `also`, terms of the library tested with them.
+    Args: `noise_known`, whether `found.noise` was given and not estimated; `also`, terms of the library tested with
+    them.
     """
     count = len(found.theta)
     theta = np.concatenate([found.theta, wide.start[count:]])

@@ -20,7 +20,7 @@ WINDOW, DEGREE = 7, 3
 def smoothed(states: np.ndarray) -> np.ndarray:
     """`states` [S, T + 1, D] by Savitzky and Golay's filter, `WINDOW` samples, of degree `DEGREE`."""
     size = min(WINDOW, states.shape[1] - 1 + states.shape[1] % 2)
-    return savgol_filter(states, size, min(DEGREE, size - 1), axis=1) if size > 2 else states
+    return np.asarray(savgol_filter(states, size, min(DEGREE, size - 1), axis=1)) if size > 2 else states
 
 
 def differences(data: Observed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,8 +28,8 @@ def differences(data: Observed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     even = smoothed(data.states)
     middle = 0.5 * (even[:, 1:] + even[:, :-1])
     rates = (data.states[:, 1:] - data.states[:, :-1]) / data.dt
-    flat = (x.reshape(-1, x.shape[-1]) for x in (middle, data.actions, rates))
-    return tuple(flat)  # type: ignore[return-value]
+    flat = [np.reshape(x, (-1, x.shape[-1])) for x in (middle, data.actions, rates)]
+    return flat[0], flat[1], flat[2]
 
 
 def least_squares(data: Observed, layout: Layout, terms: Sequence[str]) -> np.ndarray:
@@ -41,7 +41,8 @@ SINDY_COLUMNS = ("1", "x", "v", "sin x", "x^2", "x^3", "v|v|", "u")
 
 
 def sindy(data: Observed, layout: Layout, threshold: float = 0.1, derivative: str = "smoothed") -> dict[str, float]:
-    """Coefficients of the momentum's rate by PySINDy's sequentially thresholded least squares on the library's functions.
+    """Coefficients of the momentum's rate by PySINDy's sequentially thresholded least squares on the library's
+    functions.
 
     Args: `derivative`: "smoothed", PySINDy's smoothed finite differences, as it comes, which also smears an action
     that changes every step; "steps", differences over single steps, at the middle of which the functions are taken.

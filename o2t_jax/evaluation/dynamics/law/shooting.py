@@ -2,8 +2,8 @@
 
 Levenberg-Marquardt on sequences in parallel. What belongs to one sequence (its initial state, parameters that vary from
 sequence to sequence) is eliminated by a Schur complement, so a step costs the same per sequence however many there are.
-The horizon grows in stages: a short one has fewer minima. Sources: Nocedal & Wright, Numerical Optimization, 2nd ed., 10.3;
-Bock 1983 for shooting; Golub & Pereyra 1973 for the elimination.
+The horizon grows in stages: a short one has fewer minima. Sources: Nocedal & Wright, Numerical Optimization, 2nd ed.,
+10.3; Bock 1983 for shooting; Golub & Pereyra 1973 for the elimination.
 """
 
 from __future__ import annotations

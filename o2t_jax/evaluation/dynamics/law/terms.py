@@ -1,7 +1,8 @@
 """The library of terms from which a form is put together, and features outside it that a misfit is looked for in.
 
-A term adds to the rate of every momentum. Three kinds of world have a library: one degree of freedom (x, v), bodies in a
-plane (terms that know no direction, so a force is along q, v or the line between two bodies), and several coordinates.
+A term adds to the rate of every momentum. Three kinds of world have a library: one degree of freedom (x, v), bodies in
+a plane (terms that know no direction, so a force is along q, v or the line between two bodies), and several
+coordinates.
 """
 
 from __future__ import annotations

@@ -32,15 +32,14 @@ class Misfit(NamedTuple):
     ratio: float
 
 
-def misfit(wide: Equation, data: Observed, found: Fit, noise_known: bool, also: tuple[str, ...] = ()) -> Misfit:
+def misfit(wide: Equation, data: Observed, found: Fit, noise_known: bool) -> Misfit:
     """Tests the fit `found` of an equation whose parameters are the first of `wide`'s, the rest being features outside.
 
-    Args: `noise_known`, whether `found.noise` was given and not estimated; `also`, terms of the library tested with
-    them.
+    Args: `noise_known`, whether `found.noise` was given and not estimated.
     """
     count = len(found.theta)
     theta = np.concatenate([found.theta, wide.start[count:]])
-    tested = np.array([i >= count or term in also for i, term in enumerate(wide.terms)])
+    tested = np.arange(len(wide.names)) >= count
     free = np.concatenate([found.free, np.zeros(len(wide.names) - count, bool)])
     mask = (free | tested).astype(np.float64)
     mask[list(found.varying)] = 1.0

@@ -57,9 +57,9 @@ class Observed(NamedTuple):
 class Fit(NamedTuple):
     """`theta` [P], `own` [S, D + V] (initial state, then the varying parameters), `chi2` [] at noise `noise` [D].
 
-    `free` [P], the parameters fitted for all; `varying`, indices fitted for each sequence; `score` [S, P] and
-    `information` [S, P, P] at the optimum, what belongs to one sequence eliminated; `residuals` [S, T + 1, D] in units
-    of the noise; `gain`, the last relative drop of chi2 (small: converged).
+    `free` [P], the parameters fitted for all; `varying`, indices fitted for each sequence, `varies` whether they act;
+    `score` [S, P] and `information` [S, P, P] at the optimum, what belongs to one sequence eliminated; `residuals` [S,
+    T + 1, D] in units of the noise; `gain`, the last relative drop of chi2 (small: converged).
     """
 
     theta: np.ndarray
@@ -68,6 +68,7 @@ class Fit(NamedTuple):
     noise: np.ndarray
     free: np.ndarray
     varying: tuple[int, ...]
+    varies: bool
     score: np.ndarray
     information: np.ndarray
     residuals: np.ndarray
@@ -233,7 +234,19 @@ def fit(
         chi2 = float(np.sum(values**2))
     shared = free.copy()
     shared[list(varying)] = False
-    return Fit(theta, own, chi2, sigma, shared, varying, score, information, residuals, float(gain))
+    return Fit(
+        theta,
+        own,
+        chi2,
+        sigma,
+        shared,
+        varying,
+        bool(free[list(varying)].any()),
+        score,
+        information,
+        residuals,
+        float(gain),
+    )
 
 
 def _spread(values: Any, size: int, free: Any, own: Any, varying: tuple[int, ...]) -> np.ndarray:

@@ -188,44 +188,62 @@ def library_terms(layout: Layout, actions: int, outside: bool = False) -> list[T
     return (_several_outside if outside else _several)(count, actions)
 
 
+class _Sum:
+    """Terms with their places in theta: names, owners and starts of the parameters, and the sum itself."""
+
+    def __init__(self, terms: list[Term], first: int) -> None:
+        self.names: list[str] = []
+        self.owners: list[str] = []
+        self.start: list[float] = []
+        self.slots: list[tuple[Term, int]] = []
+        for term in terms:
+            self.slots.append((term, first + len(self.names)))
+            self.names += [term.name if term.size == 1 else f"{term.name}[{i}]" for i in range(term.size)]
+            self.start += [0.0] * term.size
+            if term.exponent:
+                self.names.append(f"exponent of {term.name}")
+                self.start.append(2.0)
+            self.owners += [term.name] * (len(self.names) - len(self.owners))
+
+    def __call__(self, q: Any, v: Any, action: Any, theta: Any) -> jax.Array:
+        total = jnp.zeros_like(q)
+        for term, at in self.slots:
+            exponent = theta[at + term.size] if term.exponent else None
+            total = total + theta[at : at + term.size] @ term.rows(q, v, action, exponent)
+        return total
+
+
 @functools.lru_cache(maxsize=64)
-def library(layout: Layout, actions: int, outside: bool = False) -> Equation:
+def library(layout: Layout, actions: int) -> Equation:
     """All terms as one equation: a coefficient each (start 0), exponents (start 2), and 1/mass for canonical momenta.
 
-    A form is a choice of its terms: the other coefficients stay 0. With `outside` the features that the library lacks
-    follow the library's own parameters, which keep their places.
+    A form is a choice of its terms: the other coefficients stay 0.
     """
-    terms = library_terms(layout, actions)
-    if outside:
-        terms = terms + library_terms(layout, actions, outside=True)
-    names: list[str] = []
-    owners: list[str] = []
-    start: list[float] = []
-    slots: list[tuple[Term, int]] = []
-    if layout.canonical:
-        names, owners, start = [MOMENTUM_GAIN], [""], [1.0]
-    for term in terms:
-        slots.append((term, len(names)))
-        names += [term.name if term.size == 1 else f"{term.name}[{i}]" for i in range(term.size)]
-        start += [0.0] * term.size
-        if term.exponent:
-            names.append(f"exponent of {term.name}")
-            start.append(2.0)
-        owners += [term.name] * (len(names) - len(owners))
-
-    order = _places(layout)
+    always = [MOMENTUM_GAIN] if layout.canonical else []
+    total, order = _Sum(library_terms(layout, actions), len(always)), _places(layout)
 
     def rates(state: Any, action: Any, theta: Any) -> jax.Array:
         q, v = state[jnp.array(layout.positions)], state[jnp.array(layout.momenta)]
-        total = jnp.zeros_like(q)
-        for term, at in slots:
-            exponent = theta[at + term.size] if term.exponent else None
-            total = total + theta[at : at + term.size] @ term.rows(q, v, action, exponent)
         moved = theta[0] * v if layout.canonical else v
-        return jnp.concatenate([moved, total, jnp.zeros(1)])[order]
+        return jnp.concatenate([moved, total(q, v, action, theta), jnp.zeros(1)])[order]
 
-    name = "library with features outside it" if outside else "library"
-    return Equation(name, tuple(names), tuple(owners), tuple(start), rates)
+    owners, start = (*("" for _ in always), *total.owners), (*(1.0 for _ in always), *total.start)
+    return Equation("library", (*always, *total.names), owners, start, rates)
+
+
+@functools.lru_cache(maxsize=64)
+def widened(equation: Equation, layout: Layout, actions: int) -> Equation:
+    """`equation` with the features outside the library added to the rates of the momenta; they follow its
+    parameters."""
+    total, order = _Sum(library_terms(layout, actions, outside=True), len(equation.names)), _places(layout)
+
+    def rates(state: Any, action: Any, theta: Any) -> jax.Array:
+        q, v = state[jnp.array(layout.positions)], state[jnp.array(layout.momenta)]
+        added = jnp.concatenate([jnp.zeros_like(q), total(q, v, action, theta), jnp.zeros(1)])[order]
+        return equation.rates(state, action, theta) + added
+
+    names, owners = (*equation.names, *total.names), (*equation.terms, *total.owners)
+    return Equation(f"{equation.name}, widened", names, owners, (*equation.start, *total.start), rates)
 
 
 def _places(layout: Layout) -> np.ndarray:
@@ -236,4 +254,4 @@ def _places(layout: Layout) -> np.ndarray:
     return np.array([at.get(entry, 2 * count) for entry in range(layout.size)])
 
 
-__all__ = ["MOMENTUM_GAIN", "Term", "kind_of", "library", "library_terms", "pair_rows"]
+__all__ = ["MOMENTUM_GAIN", "Term", "kind_of", "library", "library_terms", "pair_rows", "widened"]

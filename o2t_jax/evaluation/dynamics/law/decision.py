@@ -1,6 +1,6 @@
 """Which form the data support: one that is named, "cannot tell", or "none of these".
 
-Candidates come from the form of a vector field (`form.py`); each is refitted to the noisy data by shooting, and forms
+Candidates come from the form of a vector field (`form.py`); each is refitted to noisy data by shooting, and forms
 that differ by one term from the best are tried until none is better. A form is named where
 - every form without one of its terms is worse by `MARGIN` in BIC (10: very strong, Kass & Raftery 1995),
 - no form with one term more would lower chi2 by `DOUBT` or more (9: three standard deviations),
@@ -26,6 +26,8 @@ from o2t_jax.physics.environment import Layout
 MARGIN = 10.0
 DOUBT = 9.0
 LEVEL = 1e-3
+FEW = 100
+FAR = 60.0
 CANNOT_TELL = "cannot tell"
 NONE = "none of these"
 Terms = frozenset[str]
@@ -55,7 +57,7 @@ def bic(found: Fit) -> float:
 
 
 class _Search:
-    """Refits, each form once."""
+    """Refits to one set of data, each form once."""
 
     def __init__(
         self, data: Observed, layout: Layout, form: Form, noise: float | np.ndarray | None, varying: Sequence[str]
@@ -66,15 +68,16 @@ class _Search:
         self.noise = noise
         self.fits: dict[Terms, Fit] = {}
 
-    def fit(self, terms: Terms, start: np.ndarray | None = None) -> Fit:
+    def fit(self, terms: Terms, near: np.ndarray | None = None) -> Fit:
+        """From the regression's coefficients, or from `near` [P], a point known to be close."""
         if terms not in self.fits:
-            free = self.equation.free(self.ordered(terms))
-            start = self.form.regression.fit(self.ordered(terms))[0] if start is None else start
-            varying = [self.equation.index(name) for name in self.varying]
+            start = self.form.regression.fit(self.ordered(terms))[0] if near is None else near
             start = np.where(np.isfinite(start), start, 0.0)
             self.fits[terms] = shooting.fit(
-                self.equation, self.data, start, free=free, varying=varying, noise=self.noise
-            )
+                self.equation, self.data, start, free=self.equation.free(self.ordered(terms)), noise=self.noise,
+                varying=[self.equation.index(name) for name in self.varying],
+                stages=shooting.STAGES if near is None else (1.0,),
+            )  # fmt: skip
         return self.fits[terms]
 
     def bic(self, terms: Terms) -> float:
@@ -83,22 +86,20 @@ class _Search:
     def ordered(self, terms: Terms) -> tuple[str, ...]:
         return tuple(term for term in self.order if term in terms)
 
+    def larger(self, terms: Terms) -> list[Terms]:
+        return [terms | {term} for term in self.order if term not in terms]
+
     def neighbours(self, terms: Terms) -> list[Terms]:
-        found = [terms - {term} for term in terms] + [terms | {term} for term in self.order if term not in terms]
         swaps = [terms - {old} | {new} for old in terms for new in self.order if new not in terms]
-        return found + [some for some in swaps if "u" not in terms - some]
+        return [terms - {term} for term in terms] + [some for some in swaps if "u" not in terms - some]
 
-    def try_all(self, forms: Sequence[Terms], best: Terms | None) -> None:
-        for terms in forms:
-            grows = best is not None and terms > best
-            self.fit(terms, self.fits[best].theta if grows and best is not None else None)
-
-    def best_of(self, form: Form) -> Terms:
-        """The form of the least BIC: the candidates, then neighbours of the best until none is better."""
-        self.try_all([frozenset(terms) for terms in form.candidates], None)
-        best = min(self.fits, key=self.bic)
+    def try_around(self, best: Terms) -> Terms:
+        """The best of `best`, its neighbours and those of whatever is better."""
         while True:
-            self.try_all(self.neighbours(best), best)
+            for terms in self.larger(best):
+                self.fit(terms, self.fits[best].theta)
+            for terms in self.neighbours(best):
+                self.fit(terms)
             better = min(self.fits, key=self.bic)
             if self.bic(better) >= self.bic(best):
                 return best
@@ -116,6 +117,21 @@ class _Search:
         return found
 
 
+def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
+    """The best form on all data, of `best`, what is larger by a term, and what was less than `FAR` behind on few."""
+    while True:
+        for terms, fitted in few.fits.items():
+            if few.bic(terms) - few.bic(best) < FAR:
+                everything.fit(terms, fitted.theta)
+        everything.fit(best, few.fit(best).theta)
+        for terms in everything.larger(best):
+            everything.fit(terms, everything.fits[best].theta)
+        better = min(everything.fits, key=everything.bic)
+        if everything.bic(better) >= everything.bic(best):
+            return best
+        best = few.try_around(better) if better not in few.fits else better
+
+
 def decide(
     data: Observed,
     layout: Layout,
@@ -131,26 +147,34 @@ def decide(
     `varying`, names of library parameters of which each sequence has its own value (such as "v"); `whole`, an equation
     that is no sum of terms and competes with them (such as `worlds.DOUBLE_PENDULUM`).
     """
-    search = _Search(data, layout, form, noise, varying)
-    known, everything = noise is not None, frozenset(search.order)
+    known, sample = noise is not None, data.some(FEW)
+    few = _Search(sample, layout, form, noise, varying)
+    complete = frozenset(few.order)
     if not known:  # one noise for all forms, or their chi2 cannot be compared
-        widest = [search.fit(everything)] + ([shooting.fit(whole, data)] if whole else [])
-        search.noise = min((found.noise for found in widest), key=lambda one: float(np.sum(np.log(one))))
-        search.fits.clear()
+        widest = [few.fit(complete)] + ([shooting.fit(whole, sample)] if whole else [])
+        few.noise = min((found.noise for found in widest), key=lambda one: float(np.sum(np.log(one))))
+        few.fits.clear()
     actions = data.actions.shape[-1]
     if whole is not None:
-        found = shooting.fit(whole, data, noise=search.noise)
-        if bic(found) + MARGIN < search.fit(everything).chi2:  # no choice of terms fits better than all of them
+        found = shooting.fit(whole, sample, noise=few.noise)
+        if bic(found) + MARGIN < few.fit(complete).chi2:  # no choice of terms fits better than all of them
+            found = shooting.fit(whole, data, found.theta, noise=few.noise)
             test = misfit(widened(whole, layout, actions), data, found, known)
             answer = NONE if test.p < LEVEL else "named"
-            return Decision(answer, whole, (), found, {}, test, len(search.fits) + 1)
-    best = search.best_of(form)
+            return Decision(answer, whole, (), found, {}, test, len(few.fits) + 1)
+    for terms in form.candidates:
+        few.fit(frozenset(terms))
+    best = few.try_around(min(few.fits, key=few.bic))
+    search = few
+    if len(data.states) > len(sample.states):
+        search = _Search(data, layout, form, few.noise, varying)
+        best = _on_all(few, search, best)
     rivals = search.rivals(best)
-    if whole is not None and bic(found) < search.bic(best) + MARGIN:
-        rivals[(whole.name,)] = bic(found) - search.bic(best)
+    if whole is not None and bic(found) < few.bic(best) + MARGIN:
+        rivals[(whole.name,)] = bic(found) - few.bic(best)
     test = misfit(widened(search.equation, layout, actions), data, search.fits[best], known)
     answer = NONE if test.p < LEVEL else CANNOT_TELL if rivals else "named"
-    return Decision(answer, search.equation, search.ordered(best), search.fits[best], rivals, test, len(search.fits))
+    return Decision(answer, search.equation, search.ordered(best), search.fits[best], rivals, test, len(few.fits))
 
 
 __all__ = ["CANNOT_TELL", "DOUBT", "LEVEL", "MARGIN", "NONE", "Decision", "bic", "decide"]

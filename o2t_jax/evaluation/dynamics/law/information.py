@@ -52,7 +52,7 @@ def fisher(
     free = equation.every if free is None else np.asarray(free, bool)
     theta, varying = np.asarray(theta, np.float64), tuple(varying)
     if own is None:
-        own = np.concatenate([data.states[:, 0], np.tile(theta[list(varying)], (len(data.states), 1))], -1)
+        own = shooting.own_start(data, theta, varying)
     weight = np.ones(data.states.shape[1:]) / np.asarray(noise)
     with jax.enable_x64(True):
         found = shooting._at(

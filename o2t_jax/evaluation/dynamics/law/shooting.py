@@ -19,7 +19,7 @@ import numpy as np
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law.equations import Equation, substeps, trajectory
 
-ITERATIONS = 40
+ITERATIONS = 25
 STAGES = (0.25, 0.5, 1.0)
 _TINY = 1e-12
 
@@ -52,6 +52,11 @@ class Observed(NamedTuple):
         owner = np.repeat(np.arange(len(self.states)), fit)
         cut = Observed(states.reshape(-1, *states.shape[2:]), actions.reshape(-1, *actions.shape[2:]), self.dt)
         return cut, owner
+
+    def some(self, most: int) -> Observed:
+        """At most `most` sequences, evenly spaced over all."""
+        chosen = np.unique(np.linspace(0, len(self.states) - 1, min(most, len(self.states))).astype(int))
+        return Observed(self.states[chosen], self.actions[chosen], self.dt)
 
 
 class Fit(NamedTuple):
@@ -165,7 +170,7 @@ def _minimise(
 
     def going(now: Any) -> Any:
         _, _, _, damp, drop, step = now
-        return (step < iterations) & (drop > 1e-9) & (damp < 1e8)
+        return (step < iterations) & (drop > 1e-8) & (damp < 1e8)
 
     chi2 = jnp.sum(of_all(theta, own, free_own, *data) ** 2)
     chi2 = jnp.where(jnp.isfinite(chi2), chi2, jnp.inf)
@@ -211,7 +216,7 @@ def fit(
     theta = np.where(free, equation.start if start is None else start, 0.0).astype(np.float64)
     varying = tuple(varying)
     size, times = data.states.shape[-1], data.states.shape[1]
-    own = np.concatenate([data.states[:, 0], np.tile(theta[list(varying)], (len(data.states), 1))], -1)
+    own = own_start(data, theta, varying)
     sigma = np.broadcast_to(1.0 if noise is None else np.asarray(noise, np.float64), (size,)).copy()
     inner, mask = substeps(data.dt), free.astype(np.float64)
     static: dict[str, Any] = {"equation": equation, "varying": varying, "inner": inner}
@@ -222,9 +227,16 @@ def fit(
         for number, share in enumerate(plan):
             seen = np.arange(times) <= max(3, round(share * (times - 1)))
             weight = seen[:, None] / sigma
-            theta, own, _, gain = (np.asarray(x) for x in _minimise(
-                theta, own, *given, weight, iterations=ITERATIONS, **static
-            ))  # fmt: skip
+
+            def run(theta: Any, own: Any, weight: Any = weight) -> tuple[np.ndarray, ...]:
+                found = _minimise(theta, own, *given, weight, iterations=ITERATIONS, **static)
+                return tuple(np.asarray(x) for x in found)
+
+            theta, own, chi2, gain = run(theta, own)
+            if number == 0 and not chi2 < np.sum(((data.states - data.states.mean((0, 1))) * weight) ** 2):
+                # Worse than a constant: a start from which the equation explodes. The equation's own one is tame.
+                theta = np.where(free, equation.start, 0.0)
+                theta, own, _, gain = run(theta, own_start(data, theta, varying))
             if noise is None and number >= len(stages) - 1:
                 sigma = sigma * _spread(_at(theta, own, *given, weight, **static)[0], size, free, own, varying)
         weight = np.ones((times, 1)) / sigma
@@ -249,6 +261,11 @@ def fit(
     )
 
 
+def own_start(data: Observed, theta: np.ndarray, varying: tuple[int, ...]) -> np.ndarray:
+    """Initial states as observed, and the shared value of what varies, [S, D + V]."""
+    return np.concatenate([data.states[:, 0], np.tile(theta[list(varying)], (len(data.states), 1))], -1)
+
+
 def _spread(values: Any, size: int, free: Any, own: Any, varying: tuple[int, ...]) -> np.ndarray:
     """Standard deviation of the residuals of each entry [D], the fitted numbers shared among the entries."""
     each = np.asarray(values).reshape(-1, size)
@@ -256,4 +273,4 @@ def _spread(values: Any, size: int, free: Any, own: Any, varying: tuple[int, ...
     return np.sqrt(np.maximum(np.sum(each**2, 0) / max(len(each) - fitted, 1.0), 1e-18))
 
 
-__all__ = ["Fit", "Observed", "eliminated", "fit", "merged"]
+__all__ = ["Fit", "Observed", "eliminated", "fit", "merged", "own_start"]

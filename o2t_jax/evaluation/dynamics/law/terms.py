@@ -214,6 +214,24 @@ class _Sum:
 
 
 @functools.lru_cache(maxsize=64)
+def clearance_of(layout: Layout) -> Callable[[Any], jax.Array] | None:
+    """Function of a state [D]: the smallest distance [] m between bodies in a plane, of a single one to the origin.
+
+    None where the layout is not of bodies in a plane.
+    """
+    if kind_of(layout) != "planar":
+        return None
+    bodies = len(layout.positions) // 2
+    first, second = np.triu_indices(bodies, 1)
+
+    def clearance(state: Any) -> jax.Array:
+        place = state[jnp.array(layout.positions)].reshape(bodies, 2)
+        return jnp.min(_length(place if bodies == 1 else place[first] - place[second]))
+
+    return clearance
+
+
+@functools.lru_cache(maxsize=64)
 def library(layout: Layout, actions: int) -> Equation:
     """All terms as one equation: a coefficient each (start 0), exponents (start 2), and 1/mass for canonical momenta.
 
@@ -240,7 +258,7 @@ def widened(equation: Equation, layout: Layout, actions: int) -> Equation:
     def rates(state: Any, action: Any, theta: Any) -> jax.Array:
         q, v = state[jnp.array(layout.positions)], state[jnp.array(layout.momenta)]
         added = jnp.concatenate([jnp.zeros_like(q), total(q, v, action, theta), jnp.zeros(1)])[order]
-        return equation.rates(state, action, theta) + added
+        return equation.rates(state, action, theta[: len(equation.names)]) + added
 
     names, owners = (*equation.names, *total.names), (*equation.terms, *total.owners)
     return Equation(f"{equation.name}, widened", names, owners, (*equation.start, *total.start), rates)
@@ -254,4 +272,4 @@ def _places(layout: Layout) -> np.ndarray:
     return np.array([at.get(entry, 2 * count) for entry in range(layout.size)])
 
 
-__all__ = ["MOMENTUM_GAIN", "Term", "kind_of", "library", "library_terms", "pair_rows", "widened"]
+__all__ = ["MOMENTUM_GAIN", "Term", "clearance_of", "kind_of", "library", "library_terms", "pair_rows", "widened"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from o2t_jax.data.simulated import SimulatedSequences
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law.shooting import Observed
-from o2t_jax.physics.environment import Environment
+from o2t_jax.physics.environment import Environment, simulate
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.physics.envs.oscillator import Oscillator, OscillatorState
+from o2t_jax.physics.ode import rk4_step
 from o2t_jax.types import Array
 
 NOISE = 0.1
@@ -166,4 +170,83 @@ def noisy_data(
     return Observed.of(states[keep], actions, recipe.dt), clean[keep], params
 
 
-__all__ = ["NAMED", "NOISE", "OUTSIDE", "Recipe", "distances", "noisy_data", "recipe_of", "world_of"]
+@functools.partial(jax.jit, static_argnames=("env", "count", "steps"))
+def _simulated(env: Environment, params: Any, dt: float, key: Any, *, count: int, steps: int) -> Any:
+    def one(key: Any) -> Any:
+        of_start, of_actions = jax.random.split(key)
+        actions = env.actions.sample(of_actions, (steps,))
+        track = simulate(env, env.reset(of_start, params), actions, dt, params)
+        return jax.vmap(env.observe, (0, None))(track, params), actions
+
+    return jax.vmap(one)(jax.random.split(key, count))
+
+
+def of_one_world(env: Environment, params: Any, seed: int, recipe: Recipe, take: int, noise: float = NOISE) -> Observed:
+    """`take` noisy sequences of a world with these parameters, which need no compilation of their own."""
+    states, actions = _simulated(
+        env, params, recipe.dt, jax.random.key(seed), count=recipe.sequences, steps=recipe.steps
+    )
+    states = np.asarray(states, np.float64)
+    states = states + noise * np.random.default_rng((seed, 7)).standard_normal(states.shape)
+    keep = np.flatnonzero(distances(states) >= recipe.nearest) if recipe.nearest else np.arange(len(states))
+    if len(keep) < take:
+        raise UsageError(f"{env.name}: {len(keep)} sequences stay {recipe.nearest:g} m away, {take} are needed")
+    return Observed.of(states[keep[:take]], np.asarray(actions)[keep[:take]], recipe.dt)
+
+
+def learned_field(data: Observed, seed: int, steps: int = 1500, width: int = 64, ahead: int = 5) -> Any:
+    """A small network's field(states [N, D], actions [N, A]) -> rates [N, D], trained by shooting `ahead` steps.
+
+    Two hidden tanh layers, Adam with a cosine from 3e-3, batches of 64 starts from the noisy states.
+    """
+    size, acts = data.states.shape[-1], data.actions.shape[-1]
+    states, actions = jnp.asarray(data.states, jnp.float32), jnp.asarray(data.actions, jnp.float32)
+    scale = jnp.std(states, (0, 1))
+    rate = jnp.std(jnp.diff(states, axis=1), (0, 1)) / data.dt
+    keys = jax.random.split(jax.random.key(seed), 4)
+    shapes = ((size + acts, width), (width, width), (width, size))
+    weights = [(jax.random.normal(k, s) / s[0] ** 0.5, jnp.zeros(s[1])) for k, s in zip(keys[:3], shapes, strict=True)]
+
+    def field(weights: Any, state: Any, action: Any) -> Any:
+        hidden = jnp.concatenate([state / scale, action], -1)
+        for matrix, bias in weights[:-1]:
+            hidden = jnp.tanh(hidden @ matrix + bias)
+        return rate * (hidden @ weights[-1][0] + weights[-1][1])
+
+    def loss(weights: Any, key: Any) -> Any:
+        of_sequence, of_time = jax.random.split(key)
+        sequence = jax.random.randint(of_sequence, (64,), 0, len(states))
+        time = jax.random.randint(of_time, (64,), 0, states.shape[1] - ahead)
+        now, total = states[sequence, time], 0.0
+        for k in range(ahead):
+            action = actions[sequence, time + k]
+            now = rk4_step(lambda state, action=action: field(weights, state, action), now, data.dt)
+            total = total + jnp.mean(((now - states[sequence, time + k + 1]) / scale) ** 2)
+        return total
+
+    rule = optax.adam(optax.cosine_decay_schedule(3e-3, steps))
+
+    def body(now: Any, key: Any) -> Any:
+        weights, memory = now
+        change, memory = rule.update(jax.grad(loss)(weights, key), memory)
+        return (optax.apply_updates(weights, change), memory), None
+
+    train = jax.jit(lambda w: jax.lax.scan(body, (w, rule.init(w)), jax.random.split(keys[3], steps))[0][0])
+    trained = train(weights)
+    return lambda states, actions: np.asarray(
+        field(trained, jnp.asarray(states, jnp.float32), jnp.asarray(actions, jnp.float32)), np.float64
+    )
+
+
+__all__ = [
+    "NAMED",
+    "NOISE",
+    "OUTSIDE",
+    "Recipe",
+    "distances",
+    "learned_field",
+    "noisy_data",
+    "of_one_world",
+    "recipe_of",
+    "world_of",
+]

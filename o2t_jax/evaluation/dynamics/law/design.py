@@ -177,6 +177,21 @@ def design(
     return Design(best, table[best], tuple(wanted), quantile * np.exp(reached), quantile * np.exp(reference))
 
 
+def widths(equation: Equation, theta: Any, experiment: Experiment, actions: Any, *, free: Any = None) -> np.ndarray:
+    """Cramer-Rao half widths [R, P] of pushes [R, T, A] at `theta` [P]; infinite for pushes that come too close."""
+    free = equation.every if free is None else np.asarray(free, bool)
+    actions, start = np.asarray(actions, np.float64), np.asarray(experiment.start, np.float64)
+    count, weight = len(equation.names), np.ones((actions.shape[1] + 1, len(start))) / np.asarray(experiment.noise)
+    with jax.enable_x64(True):
+        logs = np.asarray(_log_widths(
+            np.asarray(theta, np.float64)[None], start, actions, free.astype(np.float64), np.zeros((count, count)),
+            experiment.dt, weight, experiment.nearest, equation=equation, inner=substeps(experiment.dt),
+            clearance=experiment.clearance,
+        ))[0]  # fmt: skip
+    quantile = stats.norm.ppf(0.5 + 0.5 * LEVEL)
+    return np.where(logs < FORBIDDEN - 1.0, quantile * np.exp(logs), np.inf)
+
+
 def telling_apart(equation: Equation, one: Sequence[str], other: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """`free` and `wanted` for the design that tells two forms apart: both forms' terms act, and the coefficients are
     wanted of the terms that only one of them has (a form is ruled out where such a coefficient is known not to be
@@ -190,4 +205,4 @@ def telling_apart(equation: Equation, one: Sequence[str], other: Sequence[str]) 
     return free, tuple(wanted)
 
 
-__all__ = ["Design", "Experiment", "design", "first_sequences", "telling_apart"]
+__all__ = ["Design", "Experiment", "design", "first_sequences", "telling_apart", "widths"]

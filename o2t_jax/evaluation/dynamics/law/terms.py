@@ -7,6 +7,7 @@ coordinates.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -231,12 +232,17 @@ def clearance_of(layout: Layout) -> Callable[[Any], jax.Array] | None:
     return clearance
 
 
-@functools.lru_cache(maxsize=64)
 def library(layout: Layout, actions: int) -> Equation:
     """All terms as one equation: a coefficient each (start 0), exponents (start 2), and 1/mass for canonical momenta.
 
-    A form is a choice of its terms: the other coefficients stay 0.
+    A form is a choice of its terms: the other coefficients stay 0. The same arguments give the same object.
     """
+    # That the one coordinate is an angle changes no term: worlds that differ by it share what JAX compiled.
+    return _library(dataclasses.replace(layout, angles=()) if kind_of(layout) == "single" else layout, actions)
+
+
+@functools.lru_cache(maxsize=64)
+def _library(layout: Layout, actions: int) -> Equation:
     always = [MOMENTUM_GAIN] if layout.canonical else []
     total, order = _Sum(library_terms(layout, actions), len(always)), _places(layout)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from o2t_jax.evaluation.dynamics.law.equations import Equation
 from o2t_jax.evaluation.dynamics.law.terms import MOMENTUM_GAIN, kind_of, library_terms
@@ -142,6 +143,15 @@ GENERAL = {
 }
 
 
+def truth_of(equation: Equation, law: Law, params: Any) -> np.ndarray:
+    """theta [P] of a world's law with these parameters; 0 for what it lacks."""
+    theta = np.where(equation.free(law.terms), equation.start, 0.0) if law.terms else np.array(equation.start)
+    for reading in law.readings:
+        if reading.truth is not None:
+            theta[equation.index(reading.parameter)] = reading.sign * float(reading.truth(params))
+    return theta
+
+
 def readings_of(equation: Equation, terms: Sequence[str], law: Law | None = None) -> tuple[Reading, ...]:
     """How to report the parameters that a form has: the world's own names, with its truth, else the terms' names.
 
@@ -172,4 +182,4 @@ def text_of(layout: Layout, actions: int, terms: Sequence[str]) -> str:
     return f"{left} = {'-' if first[0] == '-' else ''}{first[1]}" + "".join(f" {sign} {text}" for sign, text in rest)
 
 
-__all__ = ["DOUBLE_PENDULUM", "GENERAL", "LAWS", "Law", "Reading", "readings_of", "text_of"]
+__all__ = ["DOUBLE_PENDULUM", "GENERAL", "LAWS", "Law", "Reading", "readings_of", "text_of", "truth_of"]

@@ -1,0 +1,148 @@
+"""Which equation one degree of freedom follows: every choice of up to three terms is fitted to the whole track.
+
+Only positions are fitted: recorded speeds and accelerations are smoothed, which biases a regression on them by more than
+the terms in question. Errors of tracking are alike from row to row, so rows are counted as n / tau, with tau the
+residuals' correlation time: BIC = (n / tau) ln(RSS / n) + k ln(n / tau).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from o2t_jax.evaluation.recorded.intervals import Estimate, estimate, linear_draws, moved_blocks
+from o2t_jax.evaluation.recorded.shooting import paths, slopes, with_steps
+
+TERMS = {
+    "1": lambda x, v: np.ones_like(x),
+    "x": lambda x, v: x,
+    "v": lambda x, v: v,
+    "x^3": lambda x, v: x**3,
+    "v|v|": lambda x, v: v * np.abs(v),
+    "sin x": lambda x, v: np.sin(x),
+}
+MOST = 3
+MARGIN = 10.0  # of BIC, within which another form is a rival (Kass & Raftery 1995: "very strong" beyond)
+LONGEST = 0.2  # rad of phase, the longest step of integration
+
+
+@dataclasses.dataclass(frozen=True)
+class Oscillation:
+    """`answer`: "named" or "cannot tell"; `terms` of the best form, coefficients with intervals; `rivals`, forms within
+    `MARGIN` -> how much their BIC is above; `next_smaller`, the best form that lacks a term of it, and its BIC above;
+    `rms` of the residual over that of x; `tau`, its correlation time in rows."""
+
+    answer: str
+    terms: tuple[str, ...]
+    coefficients: dict[str, Estimate]
+    rivals: dict[str, float]
+    next_smaller: tuple[str, float]
+    rms: float
+    tau: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fitted:
+    values: np.ndarray
+    residuals: np.ndarray
+    jacobian: np.ndarray
+
+
+def name_form(times: np.ndarray, x: np.ndarray, *, angle: bool, draws: int = 1000, seed: int = 0) -> Oscillation:
+    """The form of x'' = sum of c_i * term_i(x, x') that the track `x` [T] at `times` [T] supports.
+
+    Args: `angle`: x is an angle in rad, so that sin x is a term. Terms act on x over its typical size and time over
+    the typical 1 / frequency, inside; coefficients are given back in the units of x and time.
+    """
+    size = 1.0 if angle else float(np.std(x)) * np.sqrt(2)
+    frequency = _frequency(times, x)
+    scaled, clock = x / size, (times - times[0]) * frequency
+    names = [name for name in TERMS if angle or name != "sin x"]
+    forms = [some for count in range(1, MOST + 1) for some in itertools.combinations(names, count)]
+    fits = {some: _fit(clock, scaled, some) for some in forms if {"x", "sin x", "x^3"} & set(some)}
+    least = min(fits, key=lambda some: float(np.sum(fits[some].residuals ** 2)))
+    tau = correlation_time(fits[least].residuals)
+    bic = {some: _bic(found.residuals, len(found.values), tau) for some, found in fits.items()}
+    best = min(bic, key=bic.__getitem__)
+    above = {some: value - bic[best] for some, value in bic.items() if some != best}
+    rivals = {some: value for some, value in above.items() if value < MARGIN and not set(some) > set(best)}
+    lacking = min((some for some in above if not set(best) <= set(some)), key=above.__getitem__)
+    found = fits[best]
+    block = max(int(3 * tau), 10)
+    shifts = linear_draws(found.jacobian, found.residuals[None], moved_blocks(len(x), block, draws, seed))
+    coefficients = {}
+    for i, name in enumerate(best):
+        unit = frequency**2 * size / _value(name, size, size * frequency)
+        coefficients[name] = estimate(found.values[i] * unit, (found.values[i] - shifts[:, i]) * unit)
+    return Oscillation(
+        "cannot tell" if rivals else "named",
+        best,
+        coefficients,
+        {" + ".join(some): value for some, value in sorted(rivals.items(), key=lambda pair: pair[1])},
+        (" + ".join(lacking), above[lacking]),
+        float(np.sqrt(np.mean(found.residuals**2)) / np.std(scaled)),
+        tau,
+    )
+
+
+def _value(name: str, x: float, v: float) -> float:
+    """A term at these sizes; sin x is only used where x is not rescaled."""
+    return 1.0 if name == "sin x" else float(TERMS[name](np.array(x), np.array(v)))
+
+
+def _frequency(times: np.ndarray, x: np.ndarray) -> float:
+    """Angular frequency from upward crossings of the mean."""
+    aside = x - np.mean(x)
+    crossings = times[1:][(aside[1:] > 0) & (aside[:-1] <= 0)]
+    return float(2 * np.pi / np.median(np.diff(crossings))) if len(crossings) > 2 else 2 * np.pi / np.ptp(times)
+
+
+def _fit(times: np.ndarray, x: np.ndarray, terms: tuple[str, ...]) -> _Fitted:
+    """Least squares over coefficients and start, on a horizon that grows from a tenth of the track to all of it."""
+
+    def force(q: np.ndarray, v: np.ndarray, c: np.ndarray) -> np.ndarray:
+        return sum((c[:, i] * TERMS[name](q, v) for i, name in enumerate(terms)), np.zeros_like(q))
+
+    restoring = next(name for name in ("x", "sin x", "x^3") if name in terms)
+    coefficients = [-1.0 if name == restoring else 0.0 for name in terms]
+    near = np.polyfit(times[:5], x[:5], 2)
+    start = np.array([*coefficients, x[0], 2 * near[0] * times[0] + near[1]])
+    size = np.ones(len(start))
+    for share in (0.1, 0.3, 1.0):
+        seen = max(12, int(share * len(x)))
+
+        def left(values: np.ndarray, seen: int = seen) -> np.ndarray:
+            return paths(force, values, times[:seen], LONGEST) - x[:seen]
+
+        fitted = least_squares(
+            lambda values, left=left: left(values[None])[0],
+            start,
+            jac=lambda values, left=left: slopes(left(with_steps(values, size)), size),  # type: ignore[arg-type]
+            max_nfev=60,
+        )
+        start = fitted.x
+    return _Fitted(fitted.x, fitted.fun, fitted.jac)
+
+
+def correlation_time(residuals: np.ndarray) -> float:
+    """1 + 2 sum of autocorrelations up to the first that is below 0.05, at least 1, in rows."""
+    aside = residuals - residuals.mean()
+    total = float(np.sum(aside**2)) + 1e-300
+    found = 1.0
+    for lag in range(1, len(aside) // 3):
+        rho = float(np.sum(aside[lag:] * aside[:-lag])) / total
+        if rho < 0.05:
+            break
+        found += 2 * rho
+    return found
+
+
+def _bic(residuals: np.ndarray, parameters: int, tau: float) -> float:
+    count = len(residuals) / tau
+    return float(count * np.log(np.mean(residuals**2) + 1e-300) + parameters * np.log(count))
+
+
+__all__ = ["MARGIN", "MOST", "TERMS", "Oscillation", "correlation_time", "name_form"]

@@ -1,4 +1,4 @@
-"""IBM's chaotic double pendulum (Asseman, Kornuta, Ozcan 2018): eight films, positions of three markers in each frame."""
+"""IBM's chaotic double pendulum (Asseman, Kornuta, Ozcan 2018): eight films, three markers in each frame."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _track(path: Path) -> Track:
         raise UsageError(f"{path} has {len(markers)} frames: at least {SMOOTHING[0]} are needed, the file is cut off")
     arms = np.diff(markers, axis=1)  # [T, arm, (down, right)]
     angles = np.unwrap(np.arctan2(arms[..., 1], arms[..., 0]), axis=0)
-    rates = savgol_filter(angles, *SMOOTHING, deriv=1, delta=1 / FRAMES_PER_SECOND, axis=0)
+    rates = np.asarray(savgol_filter(angles, *SMOOTHING, deriv=1, delta=1 / FRAMES_PER_SECOND, axis=0))
     lengths = np.linalg.norm(arms, axis=-1).mean(axis=0) / UNITS_PER_PX
     values = {"arm 1, px": float(lengths[0]), "arm 2, px": float(lengths[1])}
     times = np.arange(len(angles)) / FRAMES_PER_SECOND

@@ -1,7 +1,7 @@
 """Four motions from the supplement of Schmidt & Lipson, Science 324 (2009): springs and pendulums, tracked in films.
 
-Each row: trial, time, positions, and what was derived from them by smoothing. The order differs from file to file: those
-that end in _a have the acceleration *before* the velocity.
+Each row: trial, time, positions, and what was derived from them by smoothing. The order differs from file to file:
+those that end in _a have the acceleration *before* the velocity.
 """
 
 from __future__ import annotations
@@ -70,16 +70,10 @@ def pendulum(folder: str | Path) -> Recording:
 
 
 def double_pendulum(folder: str | Path) -> Recording:
-    """A double pendulum, two trials: angles from hanging down in rad, not wrapped, and angular velocities."""
+    """A double pendulum, a track for each of two trials: angles from hanging down (rad, not wrapped), their rates."""
     table = read_numbers(source_folder(folder, SOURCE) / "real_double_pend_h_1.txt", 10)
-    tracks = []
-    for trial in np.unique(table[:, 0]):
-        rows = table[table[:, 0] == trial]
-        # A gap (an arm hidden from the camera) ends a track: nothing is interpolated.
-        for number, part in enumerate(np.split(rows, np.flatnonzero(np.diff(rows[:, 1]) > 0.015) + 1)):
-            if len(part) > 1:
-                name = f"{trial:g}.{number}"
-                tracks.append(Track(name, part[:, 1], part[:, 2:6], {"trial": trial}, accelerations=part[:, 8:10]))
+    trials = [table[table[:, 0] == trial] for trial in np.unique(table[:, 0])]
+    tracks = (Track(f"{rows[0, 0]:g}", rows[:, 1], rows[:, 2:6], accelerations=rows[:, 8:10]) for rows in trials)
     return Recording(
         "double_pendulum",
         tuple(tracks),
@@ -90,7 +84,7 @@ def double_pendulum(folder: str | Path) -> Recording:
         notes=(
             SMOOTHED,
             "the header names four columns, the file has ten: trial, time, angles, speeds, speeds again, accelerations",
-            "rows are missing: a track is cut there (name: trial.part)",
+            "rows are missing: no window of equal steps goes over such a gap",
         ),
         licence=LICENCE,
     )

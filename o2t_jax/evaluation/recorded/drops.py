@@ -1,9 +1,9 @@
 """One g for balls of all kinds, and a drag for each: heights over time, fitted by the closed solution of a fall.
 
-A ball at rest until its release at t0 falls as v' = g - k v^2, so h = h0 - ln cosh((t - t0) sqrt(g k)) / k. Free are g, one
-k for each kind, h0 and t0 for each drop. Errors of heights are not independent: beside 4 cm in each row they wander by
-0.2 m over 0.4 s (the values under which the residuals were likeliest, of a few tried), so residuals are whitened by the
-covariance sigma^2 I + A^2 exp(-(t - t')^2 / 2 l^2).
+A ball at rest until its release at t0 falls as v' = g - k v^2, so h = h0 - ln cosh((t - t0) sqrt(g k)) / k. Free are
+g, one k for each kind, h0 and t0 for each drop. Errors of heights are not independent: beside 4 cm in each row they
+wander by 0.2 m over 0.4 s (the values under which the residuals were likeliest, of a few tried), so residuals are
+whitened by the covariance sigma^2 I + A^2 exp(-(t - t')^2 / 2 l^2).
 """
 
 from __future__ import annotations

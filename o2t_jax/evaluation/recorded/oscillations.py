@@ -1,7 +1,7 @@
 """Which equation one degree of freedom follows: every choice of up to three terms is fitted to the whole track.
 
-Only positions are fitted: recorded speeds and accelerations are smoothed, which biases a regression on them by more than
-the terms in question. Errors of tracking are alike from row to row, so rows are counted as n / tau, with tau the
+Only positions are fitted: recorded speeds and accelerations are smoothed, which biases a regression on them by more
+than the terms in question. Errors of tracking are alike from row to row, so rows are counted as n / tau, with tau the
 residuals' correlation time: BIC = (n / tau) ln(RSS / n) + k ln(n / tau).
 """
 
@@ -31,15 +31,19 @@ LONGEST = 0.2  # rad of phase, the longest step of integration
 
 @dataclasses.dataclass(frozen=True)
 class Oscillation:
-    """`answer`: "named" or "cannot tell"; `terms` of the best form, coefficients with intervals; `rivals`, forms within
-    `MARGIN` -> how much their BIC is above; `next_smaller`, the best form that lacks a term of it, and its BIC above;
-    `rms` of the residual over that of x; `tau`, its correlation time in rows."""
+    """`answer`: "named" or "cannot tell"; `terms` of the best form, with `coefficients`; `rivals`, forms within
+    `MARGIN` that do not merely add to it -> how much their BIC is above; `shared`, terms that all of these have;
+    `lacking`, the best form without one of its terms, and its BIC above; `plainest`, the best form of the fewest terms
+    among all of these, and its coefficients; `rms` of the residual over that of x, `tau` its correlation time in
+    rows."""
 
     answer: str
     terms: tuple[str, ...]
     coefficients: dict[str, Estimate]
     rivals: dict[str, float]
-    next_smaller: tuple[str, float]
+    shared: tuple[str, ...]
+    lacking: tuple[str, float]
+    plainest: tuple[tuple[str, ...], dict[str, Estimate]]
     rms: float
     tau: float
 
@@ -51,17 +55,19 @@ class _Fitted:
     jacobian: np.ndarray
 
 
-def name_form(times: np.ndarray, x: np.ndarray, *, angle: bool, draws: int = 1000, seed: int = 0) -> Oscillation:
+def name_form(
+    times: np.ndarray, x: np.ndarray, *, angle: bool, most: int = MOST, draws: int = 1000, seed: int = 0
+) -> Oscillation:
     """The form of x'' = sum of c_i * term_i(x, x') that the track `x` [T] at `times` [T] supports.
 
-    Args: `angle`: x is an angle in rad, so that sin x is a term. Terms act on x over its typical size and time over
-    the typical 1 / frequency, inside; coefficients are given back in the units of x and time.
+    Args: `angle`: x is an angle in rad, so that sin x is a term; `most` terms. Inside, x is over its typical size
+    and time over 1 / frequency; coefficients are given back in the units of x and time.
     """
     size = 1.0 if angle else float(np.std(x)) * np.sqrt(2)
     frequency = _frequency(times, x)
     scaled, clock = x / size, (times - times[0]) * frequency
     names = [name for name in TERMS if angle or name != "sin x"]
-    forms = [some for count in range(1, MOST + 1) for some in itertools.combinations(names, count)]
+    forms = [some for count in range(1, most + 1) for some in itertools.combinations(names, count)]
     fits = {some: _fit(clock, scaled, some) for some in forms if {"x", "sin x", "x^3"} & set(some)}
     least = min(fits, key=lambda some: float(np.sum(fits[some].residuals ** 2)))
     tau = correlation_time(fits[least].residuals)
@@ -70,20 +76,27 @@ def name_form(times: np.ndarray, x: np.ndarray, *, angle: bool, draws: int = 100
     above = {some: value - bic[best] for some, value in bic.items() if some != best}
     rivals = {some: value for some, value in above.items() if value < MARGIN and not set(some) > set(best)}
     lacking = min((some for some in above if not set(best) <= set(some)), key=above.__getitem__)
-    found = fits[best]
+    chosen = [best, *rivals]
+    plainest = min(chosen, key=lambda some: (len(some), bic[some]))
     block = max(int(3 * tau), 10)
-    shifts = linear_draws(found.jacobian, found.residuals[None], moved_blocks(len(x), block, draws, seed))
-    coefficients = {}
-    for i, name in enumerate(best):
-        unit = frequency**2 * size / _value(name, size, size * frequency)
-        coefficients[name] = estimate(found.values[i] * unit, (found.values[i] - shifts[:, i]) * unit)
+
+    def coefficients(some: tuple[str, ...]) -> dict[str, Estimate]:
+        found, values = fits[some], {}
+        shifts = linear_draws(found.jacobian, found.residuals[None], moved_blocks(len(x), block, draws, seed))
+        for i, name in enumerate(some):
+            unit = frequency**2 * size / _value(name, size, size * frequency)
+            values[name] = estimate(found.values[i] * unit, (found.values[i] - shifts[:, i]) * unit)
+        return values
+
     return Oscillation(
         "cannot tell" if rivals else "named",
         best,
-        coefficients,
+        coefficients(best),
         {" + ".join(some): value for some, value in sorted(rivals.items(), key=lambda pair: pair[1])},
+        tuple(name for name in names if all(name in some for some in chosen)),
         (" + ".join(lacking), above[lacking]),
-        float(np.sqrt(np.mean(found.residuals**2)) / np.std(scaled)),
+        (plainest, coefficients(plainest)),
+        float(np.sqrt(np.mean(fits[best].residuals ** 2)) / np.std(scaled)),
         tau,
     )
 
@@ -121,7 +134,7 @@ def _fit(times: np.ndarray, x: np.ndarray, terms: tuple[str, ...]) -> _Fitted:
             lambda values, left=left: left(values[None])[0],
             start,
             jac=lambda values, left=left: slopes(left(with_steps(values, size)), size),  # type: ignore[arg-type]
-            max_nfev=60,
+            max_nfev=30,
         )
         start = fitted.x
     return _Fitted(fitted.x, fitted.fun, fitted.jac)

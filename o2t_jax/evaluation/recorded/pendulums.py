@@ -123,10 +123,10 @@ def gravity(
 
     Args, one for each of at least two lengths: `lengths` m, `swings`, `radii` m, `periods` s, of zero crossings.
     """
-    lengths = np.asarray(lengths, float)
-    if len(lengths) < 2:
-        raise UsageError(f"g from a difference of lengths needs two of them: there are {len(lengths)}")
-    effective = lengths + SOLID_SPHERE * np.square(radii) / lengths
+    given = np.asarray(lengths, float)
+    if len(given) < 2:
+        raise UsageError(f"g from a difference of lengths needs two of them: there are {len(given)}")
+    effective = given + SOLID_SPHERE * np.square(radii) / given
     squares = np.square([swing.period for swing in swings])
     draws = np.square([swing.draws for swing in swings])
     found = _slope(effective, squares[:, None])[0]
@@ -137,8 +137,8 @@ def gravity(
     return Gravity(
         estimate(found, timing, "m/s^2"),
         estimate(found, both, "m/s^2"),
-        float(_slope(lengths, squares[:, None])[0]),
-        float(_slope(lengths, np.square(periods)[:, None])[0]),
+        float(_slope(given, squares[:, None])[0]),
+        float(_slope(given, np.square(periods)[:, None])[0]),
     )
 
 

@@ -1,9 +1,10 @@
 """The law of the planets' motion: the exponent p of a = -GM r / r^(p + 1), and the Sun's GM, from positions alone.
 
 Accelerations are differences of positions of sixth order. Two fits: the Sun alone, one power law through all planets;
-and the Sun with all planets pulling one another by the same law, whose masses are fitted along. In the second, heliocentric
-accelerations are a = -(GM + Gm_i) r_i / r_i^(p+1) + sum_j Gm_j [(r_j - r_i) / |r_j - r_i|^(p+1) - r_j / r_j^(p+1)]: the last
-term is the Sun's own acceleration (Murray & Dermott, Solar System Dynamics, 6.2).
+and the Sun with all planets pulling one another by the same law, whose masses are fitted along. In the second,
+heliocentric accelerations are (Murray & Dermott, Solar System Dynamics, 6.2)
+    a_i = -(GM + Gm_i) r_i / r_i^(p+1) + sum_j Gm_j [(r_j - r_i) / |r_j - r_i|^(p+1) - r_j / r_j^(p+1)],
+the last term being the Sun's own acceleration.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def all_pulling(positions: np.ndarray, pulls: np.ndarray, blocks: int = 30, draw
         values = solve(normal(p), ones)[0]
         return float(np.sum((_design(place, p) @ values / size - target) ** 2))
 
-    p = float(minimize_scalar(left, bounds=(1.9, 2.1), method="bounded", options={"xatol": 1e-10}).x)
+    p = float(minimize_scalar(left, bounds=(1.9, 2.1), method="bounded", options={"xatol": 1e-10}).x)  # type: ignore
     values = solve(normal(p), ones)[0]
     # The sum of squares is a parabola in p near its least; three points give every draw its own least.
     h = 1e-4

@@ -15,7 +15,7 @@ from o2t_jax.physics.environment import Layout
 
 SOURCE = "schmidt_lipson"
 LICENCE = "no licence text (supplement of a paper)"
-SMOOTHED = "speeds and accelerations were derived from the positions by smoothing: both are 2 to 4 % too small"
+SMOOTHED = "speeds and accelerations were derived from the positions by smoothing: both are 2 to 7 % too small"
 
 
 def spring(folder: str | Path) -> Recording:
@@ -62,7 +62,7 @@ def pendulum(folder: str | Path) -> Recording:
         notes=(
             SMOOTHED,
             "columns are angle, acceleration, speed",
-            "the clock is not in seconds (g/L of 1.26 would be a length of 7.8 m): only ratios of rates are meaningful",
+            "the clock is not in seconds (g/L of 1.36 would be a length of 7.2 m): only ratios of rates are meaningful",
             "some rows are missing: steps of 1/3 and 1/2 between those of 1/6",
         ),
         licence=LICENCE,

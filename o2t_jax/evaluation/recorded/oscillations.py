@@ -11,22 +11,24 @@ import dataclasses
 import itertools
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from o2t_jax.evaluation.recorded.intervals import Estimate, estimate, linear_draws, moved_blocks
-from o2t_jax.evaluation.recorded.shooting import paths, slopes, with_steps
+from o2t_jax.evaluation.recorded.shooting import paths
 
 TERMS = {
     "1": lambda x, v: np.ones_like(x),
     "x": lambda x, v: x,
     "v": lambda x, v: v,
-    "x^3": lambda x, v: x**3,
+    "x^3": lambda x, v: x * x * x,
     "v|v|": lambda x, v: v * np.abs(v),
     "sin x": lambda x, v: np.sin(x),
 }
+RESTORING = ("x", "sin x", "x^3")  # a form has at least one of them: what swings is pulled back
 MOST = 3
+SHARES = 0.1, 0.3, 1.0  # of the track, one after the other: a short horizon has fewer optima
+ITERATIONS = 25
 MARGIN = 10.0  # of BIC, within which another form is a rival (Kass & Raftery 1995: "very strong" beyond)
-LONGEST = 0.2  # rad of phase, the longest step of integration
+LONGEST = 0.25  # rad of phase, the longest step of integration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,7 @@ def name_form(
     scaled, clock = x / size, (times - times[0]) * frequency
     names = [name for name in TERMS if angle or name != "sin x"]
     forms = [some for count in range(1, most + 1) for some in itertools.combinations(names, count)]
-    fits = {some: _fit(clock, scaled, some) for some in forms if {"x", "sin x", "x^3"} & set(some)}
+    fits = _fit_all(clock, scaled, [some for some in forms if set(RESTORING) & set(some)])
     least = min(fits, key=lambda some: float(np.sum(fits[some].residuals ** 2)))
     tau = correlation_time(fits[least].residuals)
     bic = {some: _bic(found.residuals, len(found.values), tau) for some, found in fits.items()}
@@ -83,7 +85,7 @@ def name_form(
     def coefficients(some: tuple[str, ...]) -> dict[str, Estimate]:
         found, values = fits[some], {}
         shifts = linear_draws(found.jacobian, found.residuals[None], moved_blocks(len(x), block, draws, seed))
-        for i, name in enumerate(some):
+        for i, name in enumerate(name for name in TERMS if name in some):
             unit = frequency**2 * size / _value(name, size, size * frequency)
             values[name] = estimate(found.values[i] * unit, (found.values[i] - shifts[:, i]) * unit)
         return values
@@ -113,31 +115,52 @@ def _frequency(times: np.ndarray, x: np.ndarray) -> float:
     return float(2 * np.pi / np.median(np.diff(crossings))) if len(crossings) > 2 else 2 * np.pi / np.ptp(times)
 
 
-def _fit(times: np.ndarray, x: np.ndarray, terms: tuple[str, ...]) -> _Fitted:
-    """Least squares over coefficients and start, on a horizon that grows from a tenth of the track to all of it."""
+def _fit_all(times: np.ndarray, x: np.ndarray, forms: list[tuple[str, ...]]) -> dict[tuple[str, ...], _Fitted]:
+    """Least squares over coefficients and start of each form, on a horizon that grows to the whole track.
+
+    Levenberg-Marquardt (Nocedal & Wright, 10.3) on all forms at once: the paths of all are integrated together.
+    """
+    names, shapes = list(TERMS), list(TERMS.values())
+    used = np.array([[name in some for name in names] + [True, True] for some in forms], float)
+    near = np.polyfit(times[:5], x[:5], 2)
+    begin = np.array([x[0], 2 * near[0] * times[0] + near[1]])
+    values = np.concatenate([np.zeros((len(forms), len(names))), np.tile(begin, (len(forms), 1))], axis=1)
+    for i, some in enumerate(forms):
+        values[i, names.index(next(name for name in RESTORING if name in some))] = -1.0
+    count = values.shape[1]
 
     def force(q: np.ndarray, v: np.ndarray, c: np.ndarray) -> np.ndarray:
-        return sum((c[:, i] * TERMS[name](q, v) for i, name in enumerate(terms)), np.zeros_like(q))
+        return sum((c[:, i] * shape(q, v) for i, shape in enumerate(shapes)), np.zeros_like(q))
 
-    restoring = next(name for name in ("x", "sin x", "x^3") if name in terms)
-    coefficients = [-1.0 if name == restoring else 0.0 for name in terms]
-    near = np.polyfit(times[:5], x[:5], 2)
-    start = np.array([*coefficients, x[0], 2 * near[0] * times[0] + near[1]])
-    size = np.ones(len(start))
-    for share in (0.1, 0.3, 1.0):
+    def left(some: np.ndarray, seen: int) -> np.ndarray:
+        """Residuals [..., seen] at `some` [..., count]."""
+        flat = paths(force, some.reshape(-1, count), times[:seen], LONGEST)
+        return (flat - x[:seen]).reshape(*some.shape[:-1], seen)
+
+    residuals, jacobian = np.zeros((len(forms), len(x))), np.zeros((len(forms), len(x), count))
+    for share in SHARES:
         seen = max(12, int(share * len(x)))
-
-        def left(values: np.ndarray, seen: int = seen) -> np.ndarray:
-            return paths(force, values, times[:seen], LONGEST) - x[:seen]
-
-        fitted = least_squares(
-            lambda values, left=left: left(values[None])[0],
-            start,
-            jac=lambda values, left=left: slopes(left(with_steps(values, size)), size),  # type: ignore[arg-type]
-            max_nfev=30,
-        )
-        start = fitted.x
-    return _Fitted(fitted.x, fitted.fun, fitted.jac)
+        damp, active = np.full(len(forms), 1e-3), np.arange(len(forms))
+        for _ in range(ITERATIONS):
+            now, on = values[active], used[active]
+            moved = left(now[:, None] + 1e-6 * np.concatenate([np.zeros((1, count)), np.eye(count)]), seen)
+            miss, slopes = moved[:, 0], ((moved[:, 1:] - moved[:, :1]) * 1e6).transpose(0, 2, 1) * on[:, None]
+            residuals[active, :seen], jacobian[active, :seen] = miss, slopes
+            square, pull = slopes.transpose(0, 2, 1) @ slopes, np.einsum("fti,ft->fi", slopes, miss)
+            size = np.diagonal(square, axis1=1, axis2=2) + (1 - on) + 1e-12
+            square = square + np.eye(count) * (damp[active, None] * size + (1 - on))[:, None]
+            tried = now - np.linalg.solve(square, pull[..., None])[..., 0] * on
+            cost, reached = np.sum(miss**2, axis=1), np.sum(left(tried, seen) ** 2, axis=1)
+            better = reached < cost
+            values[active] = np.where(better[:, None], tried, now)
+            damp[active] = np.where(better, damp[active] * 0.2, damp[active] * 8).clip(1e-9, 1e9)
+            active = active[np.where(better, cost - reached > 1e-6 * cost, damp[active] < 1e6)]
+            if not len(active):
+                break
+    # Residuals and Jacobian are those at the last point but one: the last step changed nothing that matters.
+    return {
+        some: _Fitted(values[i][used[i] > 0], residuals[i], jacobian[i][:, used[i] > 0]) for i, some in enumerate(forms)
+    }
 
 
 def correlation_time(residuals: np.ndarray) -> float:

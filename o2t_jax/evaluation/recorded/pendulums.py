@@ -44,7 +44,7 @@ def fit_swing(times: np.ndarray, points: np.ndarray, draws: int = 1000, seed: in
     fitted = _fit(times, points)
     values = fitted.x
     shift = linear_draws(fitted.jac, fitted.fun.reshape(2, -1), moved_blocks(len(times), BLOCK, draws, seed))
-    angles = _angles(values[None], times)[0]
+    angles = _angles(values[None], times, LONGEST / values[0])[0]
     part = max(2, len(times) // 8)
     return Swing(
         period=float(2 * np.pi / values[0]),
@@ -64,7 +64,10 @@ def _fit(times: np.ndarray, points: np.ndarray) -> OptimizeResult:
     crossings = times[1:][(aside[1:] > 0) & (aside[:-1] <= 0)]
     if len(crossings) < 3:
         raise UsageError("the film has fewer than two whole swings: a period cannot be fitted")
-    frequency = 2 * np.pi / np.median(np.diff(crossings))
+    period = float(np.median(np.diff(crossings)))
+    if period < 8 * np.median(np.diff(times)):
+        raise UsageError(f"the film is not that of a pendulum: it crosses its middle every {period:.2g} s, in noise")
+    frequency = 2 * np.pi / period
     # A circle through the points tells the length in px roughly; it is fitted below.
     design = np.column_stack([points, np.ones(len(points))])
     circle = np.linalg.lstsq(design, np.sum(points**2, axis=1), rcond=None)[0]
@@ -76,7 +79,7 @@ def _fit(times: np.ndarray, points: np.ndarray) -> OptimizeResult:
 
     def pictures(values: np.ndarray, count: int) -> np.ndarray:
         """[B, 2 count]: x and y less the film's, for each row of `values` [B, 8]."""
-        angles = _angles(values, times[:count]) - values[:, [7]]
+        angles = _angles(values, times[:count], LONGEST / frequency) - values[:, [7]]
         x = values[:, [5]] + values[:, [4]] * np.sin(angles) - points[:count, 0]
         y = values[:, [6]] + values[:, [4]] * np.cos(angles) - points[:count, 1]
         return np.concatenate([x, y], axis=1)
@@ -88,6 +91,7 @@ def _fit(times: np.ndarray, points: np.ndarray) -> OptimizeResult:
             start,
             jac=lambda values, count=count: slopes(pictures(with_steps(values, size), count), size),  # type: ignore
             x_scale=size,
+            max_nfev=50,
         )
         start = fitted.x
     if not np.isfinite(fitted.cost) or np.mean(fitted.fun**2) > 0.05 * np.mean(aside**2):
@@ -95,13 +99,13 @@ def _fit(times: np.ndarray, points: np.ndarray) -> OptimizeResult:
     return fitted
 
 
-def _angles(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """[B, T] for each row (w, c, angle, speed, ...) of `values` [B, P]."""
+def _angles(values: np.ndarray, times: np.ndarray, step: float) -> np.ndarray:
+    """[B, T] for each row (w, c, angle, speed, ...) of `values` [B, P], by steps of `step` s."""
 
     def force(angle: np.ndarray, speed: np.ndarray, c: np.ndarray) -> np.ndarray:
         return -(c[:, 0] ** 2) * np.sin(angle) - c[:, 1] * speed
 
-    return paths(force, values[:, :4], times, LONGEST / float(np.max(values[:, 0])))
+    return paths(force, values[:, :4], times, step)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,8 +56,9 @@ def semi_implicit_step(
 def leapfrog_step(
     acceleration: Acceleration, q: Any, v: Any, h: Any, velocity: Acceleration = velocity_is
 ) -> tuple[Any, Any]:
-    """One step of `h` s of q' = velocity(q, v), v' = acceleration(q, v), kick-drift-kick: second order.
+    """One step of `h` s of q' = velocity(q, v), v' = acceleration(q, v), kick-drift-kick.
 
+    Second order where q' depends on v alone, else first.
     Symplectic where the two are the slopes of a separable Hamiltonian (no friction). Where the acceleration depends on
     v, the second kick takes the v that Euler's step predicts, which keeps the order.
     """

@@ -20,8 +20,8 @@ from o2t_jax.training.state import Initial, TrainState
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Seconds here, and minutes: enough to run, and enough to learn what the system reads out.
-SMOKE = {"o2t": "smoke", "toy": "toy"}
-TRAINED = {"o2t": "cpu", "toy": "toy"}
+SMOKE = {"dynamics": "dynamics/smoke", "o2t": "smoke", "toy": "toy"}
+TRAINED = {"dynamics": "dynamics/pendulum", "o2t": "cpu", "toy": "toy"}
 
 
 def first_batch(system: System, config: Any) -> dict[str, Any]:

@@ -18,9 +18,9 @@ class PortHamiltonian(OdeCore):
 
     Where the layout's momenta are velocities they serve as p: momenta per unit of a constant inertia. gamma >= 0 (1/s)
     is one number for each momentum, a function of the context where there is one. Untrained, everything moves in
-    straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither position nor momentum do not
-    change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian Systems Theory, 2014, eq. (6.1);
-    Greydanus et al. 2019.
+    straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither position nor momentum do
+    not change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian Systems Theory, 2014, eq.
+    (6.1); Greydanus et al. 2019.
 
     Attributes: `separable`: H = T(p) + V(q), as symplectic integrators want; `damped`: with friction.
     Raises: UsageError for a state without positions and momenta.

@@ -111,14 +111,14 @@ class FirstOrderODE(OdeCore):
 
 
 class Velocity(OdeCore):
-    """dq/dt = MLP(state, action, context), all else constant: a weak model, for comparison. Untrained, nothing moves."""
+    """dq/dt = MLP(state, action, context), all else constant: a weak model, to compare. Untrained, nothing moves."""
 
     @nn.compact
     def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
         """See `OdeCore`. Raises: UsageError where there are no positions."""
         self.need_split("velocity")
         x = joined(state.shape[0], features(self.layout, state, self.scale), action, context)
-        q, p = self.layout.split(sizes(self.layout, self.scale))
+        q, _ = self.layout.split(sizes(self.layout, self.scale))
         change = q * MLP((*self.widths, len(self.layout.positions)), nn.initializers.zeros)(x)
         return self.layout.join(jnp.zeros_like(state), change, jnp.zeros_like(change))
 

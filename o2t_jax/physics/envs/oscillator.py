@@ -9,11 +9,9 @@ import jax.numpy as jnp
 
 from o2t_jax.physics.environment import Actions, Layout
 from o2t_jax.physics.envs.base import IntegratedWorld, Ranges
+from o2t_jax.physics.envs.look import BACKGROUND, BALL
 from o2t_jax.physics.primitives import Drawing, View, discs
 from o2t_jax.types import Array
-
-BALL = (0.68, 0.57, 0.0)
-BACKGROUND = (0.32, 0.35, 0.36)
 
 
 class OscillatorParams(NamedTuple):
@@ -73,9 +71,9 @@ class Oscillator(IntegratedWorld):
         return OscillatorState(vector[0], vector[1])
 
     def draw(self, state: OscillatorState, params: OscillatorParams) -> Drawing:
-        """A ball that moves up and down in the middle."""
+        """A ball of 0.5 m that moves up and down in the middle."""
         centre = jnp.stack([jnp.zeros_like(state.position), state.position])[None]
-        return Drawing(discs(centre, 0.4, BALL), View(jnp.zeros(2), 3.0, jnp.array(BACKGROUND)))
+        return Drawing(discs(centre, 0.5, BALL), View(jnp.zeros(2), 3.0, jnp.array(BACKGROUND)))
 
 
 __all__ = ["Oscillator", "OscillatorParams", "OscillatorState"]

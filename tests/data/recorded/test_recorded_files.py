@@ -9,7 +9,6 @@ import pytest
 
 from o2t_jax.data.recorded import RECORDINGS, load
 from o2t_jax.errors import UsageError
-
 from tests import recorded_files as files
 
 
@@ -133,5 +132,5 @@ def test_missing_folders_and_files_are_one_line(tmp_path):
     (tmp_path / "schmidt_lipson").mkdir()
     with pytest.raises(UsageError, match="is --data the right folder"):
         load("spring", tmp_path)
-    with pytest.raises(UsageError, match="did you mean 'planets'|planets"):
+    with pytest.raises(UsageError, match="planets"):
         load("planet", tmp_path)

@@ -28,7 +28,7 @@ from o2t_jax.models.cores.window import WindowEncoder
 from o2t_jax.physics.env_parameters import PARAMETERS
 from o2t_jax.physics.environment import Environment, checked_dt
 from o2t_jax.physics.envs import get_environment
-from o2t_jax.systems import base_config, dynamics_config
+from o2t_jax.systems import base_config, dynamics_config, dynamics_law
 from o2t_jax.systems.base import Best, DataRequest, System
 from o2t_jax.systems.dynamics_tests import DynamicsTests
 from o2t_jax.types import Array, Batch, BatchIterator, PyTree
@@ -83,6 +83,7 @@ class Dynamics(System):
         self.smoother = WindowEncoder(self.env.layout, hidden, 0, self.scale, place=config.window)
         rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
         self.tx = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate))
+        self.law_of = dynamics_law.reader(self)
         tests = DynamicsTests(self)
         self.evaluators = {"test": tests.rollouts} | ({"long": tests.long} if config.long_steps else {})
         one = jax.eval_shape(lambda seed, step: self.windows.batch(seed, step, 1), jnp.int32(0), jnp.int32(0))

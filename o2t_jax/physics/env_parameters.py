@@ -1,7 +1,8 @@
 """The worlds' parameters, ranges and observed entries as plain data, for configs: importing it imports no JAX.
 
-It repeats what the worlds of `physics/envs/` say; `tests/physics/test_env_parameters.py` holds the two equal. `ballistic`
-and `room` are not here: their parameters are those of a law of gravity (`physics/gravity.py`), which the user chooses.
+It repeats what the worlds of `physics/envs/` say; `tests/physics/test_env_parameters.py` holds the two equal.
+`ballistic` and `room` are not here: their parameters are those of a law of gravity (`physics/gravity.py`), which the
+user chooses.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from o2t_jax.registry import Registry
 SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
     "system",
     {
+        "dynamics": "o2t_jax.systems.dynamics:build",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures:build",
         "o2t": "o2t_jax.systems.o2t:build",
         "toy": "o2t_jax.systems.toy:build",
@@ -26,6 +27,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
 SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] = Registry(
     "system",
     {
+        "dynamics": "o2t_jax.systems.dynamics_config:FIELDS",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures_config:FIELDS",
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",
         "toy": "o2t_jax.systems.toy_config:FIELDS",

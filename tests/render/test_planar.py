@@ -7,7 +7,7 @@ import pytest
 
 from o2t_jax.physics.environment import idle, simulate
 from o2t_jax.physics.envs import get_environment
-from o2t_jax.physics.envs.pendulum import BALL
+from o2t_jax.physics.envs.look import BALL
 from o2t_jax.physics.primitives import Drawing, View, discs, inside, layers, segments
 from o2t_jax.render.planar import draw, to_bytes
 

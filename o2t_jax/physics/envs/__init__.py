@@ -12,10 +12,16 @@ ENVIRONMENTS: Registry[Callable[..., Environment]] = Registry(
     "environment",
     {
         "ballistic": "o2t_jax.physics.envs.ballistic:Ballistic",
+        "double_pendulum": "o2t_jax.physics.envs.double_pendulum:DoublePendulum",
+        "gravity_three": "o2t_jax.physics.envs.gravity_three:GravityThree",
+        "gravity_two": "o2t_jax.physics.envs.gravity_two:GravityTwo",
         "oscillator": "o2t_jax.physics.envs.oscillator:Oscillator",
+        "oscillator_easy": "o2t_jax.physics.envs.oscillator_easy:OscillatorEasy",
         "pendulum": "o2t_jax.physics.envs.pendulum:Pendulum",
         "room": "o2t_jax.physics.envs.room:Room",
         "spaceship": "o2t_jax.physics.envs.spaceship:Spaceship",
+        "spring": "o2t_jax.physics.envs.spring:Spring",
+        "three_body": "o2t_jax.physics.envs.three_body:ThreeBody",
     },
 )
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from o2t_jax.config import did_you_mean
 from o2t_jax.errors import UsageError
+from o2t_jax.physics.environment import Actions
 from o2t_jax.physics.gravity import LAWS, Gravity
 from o2t_jax.physics.ode import rk4_step
 from o2t_jax.types import Array
@@ -138,6 +139,15 @@ class GravityWorld:
         return Gravity(self.gravity.law, tuple(params[name] for name in LAWS.get(self.gravity.law).names))
 
 
+NEAREST = 0.2  # m; where attracting bodies come nearer, steps lose their order
+
+
+def compass(size: float, unit: str) -> Actions:
+    """Nothing, or a vector of `size` in one of eight directions of the plane, held."""
+    ways = [0.25 * math.pi * i for i in range(8)]
+    return Actions.choice(((0.0, 0.0), *((size * math.cos(way), size * math.sin(way)) for way in ways)), unit)
+
+
 def _draw(key: jax.Array, ranges: Ranges) -> dict[str, jax.Array]:
     keys = jax.random.split(key, max(len(ranges), 1))
     return {
@@ -160,4 +170,4 @@ def _suggestion(name: str, known: tuple[str, ...]) -> str:
     return did_you_mean(name, known) or f"it has {', '.join(known)}"
 
 
-__all__ = ["GravityWorld", "IntegratedWorld", "LawParams", "ParametricWorld", "Ranges"]
+__all__ = ["NEAREST", "GravityWorld", "IntegratedWorld", "LawParams", "ParametricWorld", "Ranges", "compass"]

@@ -9,11 +9,9 @@ import jax.numpy as jnp
 
 from o2t_jax.physics.environment import Actions, Layout
 from o2t_jax.physics.envs.base import IntegratedWorld, Ranges
+from o2t_jax.physics.envs.look import BACKGROUND, BALL
 from o2t_jax.physics.primitives import Drawing, View, discs
 from o2t_jax.types import Array
-
-BALL = (0.68, 0.57, 0.0)
-BACKGROUND = (0.32, 0.35, 0.36)
 
 
 class OscillatorParams(NamedTuple):

@@ -9,11 +9,9 @@ import jax.numpy as jnp
 
 from o2t_jax.physics.environment import Actions, Layout
 from o2t_jax.physics.envs.base import IntegratedWorld, Ranges
-from o2t_jax.physics.primitives import Drawing, View, discs, layers, segments
+from o2t_jax.physics.envs.look import BACKGROUND, BALL
+from o2t_jax.physics.primitives import Drawing, View, discs
 from o2t_jax.types import Array
-
-BALL, ROD = (0.68, 0.57, 0.0), (0.75, 0.75, 0.75)
-BACKGROUND = (0.32, 0.35, 0.36)
 
 
 class PendulumParams(NamedTuple):
@@ -79,11 +77,10 @@ class Pendulum(IntegratedWorld):
         return PendulumState(vector[0], vector[1])
 
     def draw(self, state: PendulumState, params: PendulumParams) -> Drawing:
-        """The bob on its rod, the pivot in the middle."""
+        """The bob, a ball of 0.5 m, about the pivot in the middle; wider than 2 m only for long rods."""
         bob = params.length * jnp.stack([jnp.sin(state.angle), -jnp.cos(state.angle)])[None]
-        size = 0.12 * params.length
-        shapes = layers(segments(jnp.zeros_like(bob), bob, 0.2 * size, ROD), discs(bob, size, BALL))
-        return Drawing(shapes, View(jnp.zeros(2), 1.25 * params.length, jnp.array(BACKGROUND)))
+        half_height = jnp.maximum(2.0, params.length + 0.6)
+        return Drawing(discs(bob, 0.5, BALL), View(jnp.zeros(2), half_height, jnp.array(BACKGROUND)))
 
 
 __all__ = ["Pendulum", "PendulumParams", "PendulumState"]

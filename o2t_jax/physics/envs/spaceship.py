@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from o2t_jax.physics.environment import Actions, Layout
-from o2t_jax.physics.envs.base import IntegratedWorld
+from o2t_jax.physics.environment import Layout
+from o2t_jax.physics.envs.base import NEAREST, IntegratedWorld, compass
+from o2t_jax.physics.envs.look import BACKGROUND, BALLS
 from o2t_jax.physics.primitives import Drawing, View, discs, layers
 from o2t_jax.types import Array
 
 THRUST = 0.5  # m/s^2
-_COMPASS = tuple((THRUST * math.cos(0.25 * math.pi * i), THRUST * math.sin(0.25 * math.pi * i)) for i in range(8))
 _SOFTENING = 1e-6  # m^2, added to r^2
 
 
@@ -38,7 +38,8 @@ class Spaceship(IntegratedWorld):
     """
 
     name = "spaceship"
-    actions = Actions.choice(((0.0, 0.0), *_COMPASS), unit="m/s^2")
+    SUBSTEPS = 16
+    actions = compass(THRUST, unit="m/s^2")
     layout = Layout(4, positions=(0, 1), momenta=(2, 3))
     max_dt = 0.5
     duration = 5.0
@@ -64,6 +65,10 @@ class Spaceship(IntegratedWorld):
         r = jnp.sqrt(jnp.sum(state.position**2) + _SOFTENING)
         return (0.5 * jnp.sum(state.velocity**2) - params.pull / r)[None]
 
+    def events(self, state: SpaceshipState, params: SpaceshipParams) -> Mapping[str, Array]:
+        """`close`, [1]: whether the ship is within 0.2 m of the star at the step's end."""
+        return {"close": (jnp.sum(state.position**2) < NEAREST**2).astype(jnp.int32)[None]}
+
     def observe(self, state: SpaceshipState, params: SpaceshipParams) -> Array:
         """Position and velocity, [4]."""
         return jnp.concatenate([state.position, state.velocity])
@@ -74,8 +79,8 @@ class Spaceship(IntegratedWorld):
 
     def draw(self, state: SpaceshipState, params: SpaceshipParams) -> Drawing:
         """The star in the middle, the ship in front of it."""
-        star, ship = discs(jnp.zeros((1, 2)), 0.5, (1.0, 0.85, 0.3)), discs(state.position[None], 0.3, (0.85, 0.9, 1.0))
-        return Drawing(layers(star, ship), View(jnp.zeros(2), 6.0, jnp.array([0.05, 0.06, 0.1])))
+        star, ship = discs(jnp.zeros((1, 2)), 0.5, BALLS[0]), discs(state.position[None], 0.3, BALLS[1])
+        return Drawing(layers(star, ship), View(jnp.zeros(2), 6.0, jnp.array(BACKGROUND)))
 
 
 __all__ = ["Spaceship", "SpaceshipParams", "SpaceshipState"]

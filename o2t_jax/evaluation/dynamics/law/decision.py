@@ -1,0 +1,180 @@
+"""Which form the data support: one that is named, "cannot tell", or "none of these".
+
+Candidates come from the form of a vector field (`form.py`); each is refitted to noisy data by shooting, and forms
+that differ by one term from the best are tried until none is better. A form is named where
+- every form without one of its terms is worse by `MARGIN` in BIC (10: very strong, Kass & Raftery 1995),
+- no form with one term more would lower chi2 by `DOUBT` or more (9: three standard deviations),
+- the residuals have no structure left (`misfit.py`, level 0.001).
+Where only the last fails, the answer is "none of these"; where another does, "cannot tell", with the rivals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from o2t_jax.evaluation.dynamics.law import shooting
+from o2t_jax.evaluation.dynamics.law.equations import Equation
+from o2t_jax.evaluation.dynamics.law.form import Form
+from o2t_jax.evaluation.dynamics.law.misfit import Misfit, misfit
+from o2t_jax.evaluation.dynamics.law.shooting import Fit, Observed
+from o2t_jax.evaluation.dynamics.law.terms import library, widened
+from o2t_jax.physics.environment import Layout
+
+MARGIN = 10.0
+DOUBT = 9.0
+LEVEL = 1e-3
+FEW = 100
+FAR = 60.0
+CANNOT_TELL = "cannot tell"
+NONE = "none of these"
+Terms = frozenset[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """`answer`: "named", "cannot tell" or "none of these"; `equation` of the best form, `terms` (of the library; empty
+    where a whole equation is best) and its `fit`; `rivals`: terms -> how much their BIC is above the best's; `misfit`
+    of the best; `tried`, forms refitted."""
+
+    answer: str
+    equation: Equation
+    terms: tuple[str, ...]
+    fit: Fit
+    rivals: dict[tuple[str, ...], float]
+    misfit: Misfit
+    tried: int
+
+
+def bic(found: Fit) -> float:
+    """chi2 and its penalty: for a parameter of all the log of all observations, of one sequence the log of its own."""
+    count, per = found.residuals.size, found.residuals[0].size
+    own = found.own.shape[1] - found.residuals.shape[-1] if found.varies else 0
+    value = found.chi2 + found.free.sum() * np.log(count) + len(found.own) * own * np.log(per)
+    return float(value) if np.isfinite(value) else np.inf
+
+
+class _Search:
+    """Refits to one set of data, each form once."""
+
+    def __init__(
+        self, data: Observed, layout: Layout, form: Form, noise: float | np.ndarray | None, varying: Sequence[str]
+    ) -> None:
+        self.data, self.form, self.varying = data, form, tuple(varying)
+        self.equation = library(layout, data.actions.shape[-1])
+        self.order = tuple(dict.fromkeys(term for term in self.equation.terms if term))
+        self.noise = noise
+        self.fits: dict[Terms, Fit] = {}
+
+    def fit(self, terms: Terms, near: np.ndarray | None = None) -> Fit:
+        """From the regression's coefficients, or from `near` [P], a point known to be close."""
+        if terms not in self.fits:
+            start = self.form.regression.fit(self.ordered(terms))[0] if near is None else near
+            start = np.where(np.isfinite(start), start, 0.0)
+            self.fits[terms] = shooting.fit(
+                self.equation, self.data, start, free=self.equation.free(self.ordered(terms)), noise=self.noise,
+                varying=[self.equation.index(name) for name in self.varying],
+                stages=shooting.STAGES if near is None else (1.0,),
+            )  # fmt: skip
+        return self.fits[terms]
+
+    def bic(self, terms: Terms) -> float:
+        return bic(self.fit(terms))
+
+    def ordered(self, terms: Terms) -> tuple[str, ...]:
+        return tuple(term for term in self.order if term in terms)
+
+    def larger(self, terms: Terms) -> list[Terms]:
+        return [terms | {term} for term in self.order if term not in terms]
+
+    def neighbours(self, terms: Terms) -> list[Terms]:
+        swaps = [terms - {old} | {new} for old in terms for new in self.order if new not in terms]
+        return [terms - {term} for term in terms] + [some for some in swaps if "u" not in terms - some]
+
+    def try_around(self, best: Terms) -> Terms:
+        """The best of `best`, its neighbours and those of whatever is better."""
+        while True:
+            for terms in self.larger(best):
+                self.fit(terms, self.fits[best].theta)
+            for terms in self.neighbours(best):
+                self.fit(terms)
+            better = min(self.fits, key=self.bic)
+            if self.bic(better) >= self.bic(best):
+                return best
+            best = better
+
+    def rivals(self, best: Terms) -> dict[tuple[str, ...], float]:
+        """Forms that the data do not rule out beside `best`, and how much their BIC is above its."""
+        found = {}
+        for terms, fitted in self.fits.items():
+            above = self.bic(terms) - self.bic(best)
+            larger = terms > best
+            doubtful = len(terms) == len(best) + 1 and self.fits[best].chi2 - fitted.chi2 >= DOUBT
+            if terms != best and (doubtful if larger else above < MARGIN):
+                found[self.ordered(terms)] = above
+        return found
+
+
+def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
+    """The best form on all data, of `best`, what is larger by a term, and what was less than `FAR` behind on few."""
+    while True:
+        for terms, fitted in few.fits.items():
+            if few.bic(terms) - few.bic(best) < FAR:
+                everything.fit(terms, fitted.theta)
+        everything.fit(best, few.fit(best).theta)
+        for terms in everything.larger(best):
+            everything.fit(terms, everything.fits[best].theta)
+        better = min(everything.fits, key=everything.bic)
+        if everything.bic(better) >= everything.bic(best):
+            return best
+        best = few.try_around(better) if better not in few.fits else better
+
+
+def decide(
+    data: Observed,
+    layout: Layout,
+    form: Form,
+    *,
+    noise: float | np.ndarray | None = None,
+    varying: Sequence[str] = (),
+    whole: Equation | None = None,
+) -> Decision:
+    """Refits the candidates of `form` and their neighbours to `data`, and says what the data support.
+
+    Args: `noise`, the standard deviation of observations, a number or [D]; None: that which the best form leaves;
+    `varying`, names of library parameters of which each sequence has its own value (such as "v"); `whole`, an equation
+    that is no sum of terms and competes with them (such as `worlds.DOUBLE_PENDULUM`).
+    """
+    known, sample = noise is not None, data.some(FEW)
+    few = _Search(sample, layout, form, noise, varying)
+    complete = frozenset(few.order)
+    if not known:  # one noise for all forms, or their chi2 cannot be compared
+        widest = [few.fit(complete)] + ([shooting.fit(whole, sample)] if whole else [])
+        few.noise = min((found.noise for found in widest), key=lambda one: float(np.sum(np.log(one))))
+        few.fits.clear()
+    actions = data.actions.shape[-1]
+    if whole is not None:
+        found = shooting.fit(whole, sample, noise=few.noise)
+        if bic(found) + MARGIN < few.fit(complete).chi2:  # no choice of terms fits better than all of them
+            found = shooting.fit(whole, data, found.theta, noise=few.noise)
+            test = misfit(widened(whole, layout, actions), data, found, known)
+            answer = NONE if test.p < LEVEL else "named"
+            return Decision(answer, whole, (), found, {}, test, len(few.fits) + 1)
+    for terms in form.candidates:
+        few.fit(frozenset(terms))
+    best = few.try_around(min(few.fits, key=few.bic))
+    search = few
+    if len(data.states) > len(sample.states):
+        search = _Search(data, layout, form, few.noise, varying)
+        best = _on_all(few, search, best)
+    rivals = search.rivals(best)
+    if whole is not None and bic(found) < few.bic(best) + MARGIN:
+        rivals[(whole.name,)] = bic(found) - few.bic(best)
+    test = misfit(widened(search.equation, layout, actions), data, search.fits[best], known)
+    answer = NONE if test.p < LEVEL else CANNOT_TELL if rivals else "named"
+    return Decision(answer, search.equation, search.ordered(best), search.fits[best], rivals, test, len(few.fits))
+
+
+__all__ = ["CANNOT_TELL", "DOUBT", "LEVEL", "MARGIN", "NONE", "Decision", "bic", "decide"]

@@ -46,7 +46,7 @@ class DynamicsPictures(System):
     name = "dynamics_pictures"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("validation/mse", "min")
-    agreement = {"frequency/predicted": 0.2}  # noqa: RUF012 (typed in the base)
+    agreement = {"frequency/predicted": 0.1}  # noqa: RUF012 (typed in the base)
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -5,12 +5,10 @@ The fields `env.*` are those of the world that the config names; `fields(config)
 
 from __future__ import annotations
 
-import math
-
 from o2t_jax.config import Config, Field, Group, config_of, put, unknown_choice
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.env_parameters import PARAMETERS
 from o2t_jax.systems import base_config
+from o2t_jax.systems.dynamics_config import check_steps, ranges_of, world_group
 
 PREDICTORS = (
     *("spatial_jump", "spatial_lstm", "spatial_ode", "spatial_newtonian", "spatial_hamiltonian"),
@@ -105,26 +103,11 @@ def groups(world: str) -> tuple[Group, ...]:
         base_config.RUN.changed(system="dynamics_pictures", train_steps=2500, batch=16, lr=2e-3),
         base_config.LOG.changed(eval_every=2500, checkpoint_every=2500, log_every=50),
         base_config.MACHINE,
-        world_group(world),
+        world_group(world).changed(vary=()),
         DATA,
         MODEL,
         TRAINING,
         TEST,
-    )
-
-
-def world_group(world: str) -> Group:
-    """`env.name`, the world's parameters `env.*`, and `vary`. Raises: UsageError for a world that is not known."""
-    if world not in PARAMETERS:
-        raise unknown_choice("env.name", world, PARAMETERS)
-    own = [Field(f"env.{name}", p.default, f"{p.meaning}, {p.unit}") for name, p in PARAMETERS[world].items()]
-    return Group(
-        "The world",
-        (
-            Field("env.name", world, "a name in o2t_jax.physics.envs.ENVIRONMENTS"),
-            *own,
-            Field("vary", (), "parameters drawn for each sequence: NAME:LOW:HIGH,...; empty: none"),
-        ),
     )
 
 
@@ -133,21 +116,6 @@ def default(world: str = "oscillator", predictor: str = "spatial_hamiltonian") -
     config = config_of(groups(world))
     put(config, "predictor", predictor)
     return config
-
-
-def ranges_of(config: Config) -> dict[str, tuple[float, float]]:
-    """Parameter -> (low, high) of those that differ between sequences. Raises: UsageError where `vary` is not valid."""
-    world, found = config.env.name, {}
-    for text in config.vary:
-        name, *limits = str(text).split(":")
-        if name not in PARAMETERS[world]:
-            raise unknown_choice(f"vary={text!r}: parameter", name, PARAMETERS[world])
-        try:
-            low, high = (float(limit) for limit in limits)
-        except ValueError:
-            raise UsageError(f"vary={text!r} is not NAME:LOW:HIGH: write --config.vary={name}:0.1:0.5") from None
-        found[name] = (low, high)
-    return found
 
 
 def integrator_of(config: Config) -> str:
@@ -187,11 +155,7 @@ def validate(config: Config) -> None:
             raise UsageError(f"{name}={config[name]} must be even: one half are positions, the other momenta")
     _check_levels(config)
     for name in ("dt", "dt_values"):
-        for dt in config[name]:
-            if isinstance(dt, bool) or not isinstance(dt, int | float) or not (0 < dt < math.inf):
-                raise UsageError(f"{name}={dt!r}: a step must be a number of seconds above 0")
-        if not config[name]:
-            raise UsageError(f"{name} is empty: give at least one step in s, such as --config.{name}=0.1")
+        check_steps(name, config[name])
     for dt in config.dt_values:
         if abs(round(config.hold / dt) * dt - config.hold) > 1e-6 * config.hold or config.hold < dt:
             raise UsageError(f"hold={config.hold:g} is not a multiple of dt_values={dt:g}: set --config.hold")

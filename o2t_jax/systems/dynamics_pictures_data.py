@@ -16,7 +16,7 @@ from o2t_jax.physics.env_parameters import PARAMETERS
 from o2t_jax.physics.environment import Environment, checked_dt, simulate
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.render.planar import draw, to_bytes
-from o2t_jax.systems import dynamics_pictures_config
+from o2t_jax.systems.dynamics_config import ranges_of
 from o2t_jax.types import Array, Batch, PyTree
 
 # Largest starts without actions, from rest: m, or rad where a pendulum's period hardly depends on it.
@@ -29,10 +29,8 @@ def make_world(config: Config) -> Environment:
     given = config.env.to_dict()
     name = given.pop("name")
     if set(given) != set(PARAMETERS.get(name, ())):
-        raise UsageError(
-            f"env.name={name!r} does not fit this config's fields env.*: write pictures.py with that world"
-        )
-    return get_environment(name, ranges=dynamics_pictures_config.ranges_of(config), **given)
+        raise UsageError(f"env.name={name!r} does not fit this config's env.*: use dynamics/pictures:{name}-PREDICTOR")
+    return get_environment(name, ranges=ranges_of(config), **given)
 
 
 class PicturedWorld:

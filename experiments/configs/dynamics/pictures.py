@@ -46,11 +46,9 @@ SIZES = {
 }
 
 
-def get_config(predictor="spatial_newtonian"):
-    config = dynamics_pictures_config.default("oscillator", "spatial_newtonian")
-    config.update(SIZES)
-    if predictor == "smoke":
-        config.update(SMOKE)
-    else:
-        config.predictor = predictor
+def get_config(variant="spatial_newtonian"):
+    """`variant`: PREDICTOR, WORLD-PREDICTOR such as pendulum-spatial_jump, or smoke."""
+    world, _, predictor = ("", "", "") if variant == "smoke" else variant.rpartition("-")
+    config = dynamics_pictures_config.default(world or "oscillator", predictor or "spatial_newtonian")
+    config.update(SMOKE if variant == "smoke" else SIZES)
     return config

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 CONTRAST = 0.25  # of the true object's largest contrast: pixels that differ by less do not belong to the object
+CLEAR = 0.5  # the same for an object that is found: a smear along the path, such as the mean frame, is none
 FOUND = (0.5, 2.0)  # of the true object's mass
 _TINY = 1e-9
 
@@ -42,17 +43,18 @@ def centroids(pictures: np.ndarray, background: np.ndarray, threshold: float) ->
         return np.where(total[..., None] > _TINY, np.stack([x, y], axis=-1) / total[..., None], np.nan)
 
 
-def threshold_of(truth: np.ndarray, background: np.ndarray) -> float:
-    """The contrast at which a pixel belongs to the object: `CONTRAST` of the median picture's largest contrast."""
-    return float(CONTRAST * np.median(np.max(contrast_of(truth, background), axis=(-2, -1))))
+def threshold_of(truth: np.ndarray, background: np.ndarray, share: float = CONTRAST) -> float:
+    """The contrast at which a pixel belongs to the object: `share` of the median picture's largest contrast."""
+    return float(share * np.median(np.max(contrast_of(truth, background), axis=(-2, -1))))
 
 
 def found(predicted: np.ndarray, truth: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Whether [...] the object is in each predicted picture: half to twice the true picture's mass.
 
-    A faded or smeared object has lost the pixels that reach the threshold. Pictures without an object count as empty.
+    The mass is that of pixels with `CLEAR` of the true object's contrast: a faded or smeared object has lost them.
+    Pictures without an object count as empty.
     """
-    threshold = threshold_of(truth, background)
+    threshold = threshold_of(truth, background, CLEAR)
     ours, real = masses(predicted, background, threshold), masses(truth, background, threshold)
     return (ours >= FOUND[0] * real) & (ours <= FOUND[1] * real)
 

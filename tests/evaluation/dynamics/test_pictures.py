@@ -71,6 +71,7 @@ def test_results_of_a_perfect_prediction_beside_rows_that_do_nothing():
     rows = pictures.idle_rows(context, seen[0].mean(0), GREY, 20)
     found = dict(pictures.judge(truth, truth, rows, GREY, 0.1))
     assert found["mse"].value == 0.0 and min(found["mse"].baselines.values()) > 1e-4
+    assert found["found"].baselines["mean frame"] < 50.0  # a smear along the path is no object
     assert found["ssim_over_horizon"].y.min() > 0.999 and found["found"].value == 100.0
     long = dict(pictures.judge_long(truth, truth, context, GREY, 1.0, 0.1))
     assert abs(long["valid_time"].value - 2.0) < 1e-9 and max(long["valid_time"].baselines.values()) < 1.0

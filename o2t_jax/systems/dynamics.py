@@ -50,7 +50,7 @@ def make_world(config: Config) -> Environment:
     """The world of `env.*` and `vary`. Raises: UsageError."""
     given = config.env.to_dict()
     name = given.pop("name")
-    if set(given) != set(PARAMETERS.get(name, ())):
+    if set(given) != set(PARAMETERS[name]):
         raise UsageError(
             f"env.name={name!r} does not fit this config's fields env.*: use experiments/configs/dynamics/{name}.py"
         )
@@ -69,6 +69,8 @@ class Dynamics(System):
         self.config = config
         self.env = make_world(config)
         self.dts = tuple(checked_dt(self.env, dt) for dt in config.dt)
+        for dt in config.dt_values:
+            checked_dt(self.env, dt)
         self.length = config.window + config.horizon
         self.windows = Windows(
             SimulatedSequences(self.env, config.steps, self.dts, config.seed), self.length, config.n_seqs, config.noise

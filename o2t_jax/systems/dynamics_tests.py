@@ -125,21 +125,27 @@ class DynamicsTests:
     def inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
         """How well the inferred context tells the parameters that vary: slope against the truth, and rms error.
 
-        The context is a number of the model's own. It is calibrated on training sequences, by the regression of the
-        context on the parameters, inverted.
+        The context is a number of the model's own. Training sequences calibrate it: a cubic polynomial of it predicts
+        the parameter, and is stretched about its mean so that its regression on the true parameter has slope 1.
         """
         # Sequences that no training reaches: 4000 x 2^20 is just below the largest index.
         make = jax.jit(lambda: self.system.windows.batch(jnp.int32(self.config.seed), jnp.uint32(2**20), _CALIBRATION))
         batch = make()
         train, known = np.asarray(self._read(params, batch)[1], np.float64), np.asarray(batch["known"], np.float64)
         test, truth = np.asarray(self.contexts(params), np.float64), self.held_out.sequences["known"]
-        weights = np.linalg.lstsq(np.concatenate([known, np.ones((len(known), 1))], axis=1), train, rcond=None)[0]
-        read = (test - weights[-1]) @ np.linalg.pinv(weights[:-1])
+        middle, unit = train.mean(axis=0), train.std(axis=0) + 1e-12
+        one, other = (_cubic((x - middle) / unit) for x in (train, test))
         for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
-            slope = np.polyfit(truth[:, i], read[:, i], 1)[0]
-            rms = 0.5 * (high - low) * np.sqrt(np.mean(np.square(read[:, i] - truth[:, i])))
+            weights = np.linalg.lstsq(one, known[:, i], rcond=None)[0]
+            predicted = one @ weights
+            stretch = np.polyfit(known[:, i], predicted, 1)[0]
+            read = predicted.mean() + (other @ weights - predicted.mean()) / max(stretch, 1e-6)
+            slope = np.polyfit(truth[:, i], read, 1)[0]
+            half = 0.5 * (high - low)
             yield f"{name}_slope", Scalar(float(slope))
-            yield f"{name}_rms", Scalar(float(rms))
+            yield f"{name}_rms", Scalar(float(half * np.sqrt(np.mean(np.square(read - truth[:, i])))))
+            # The share of the parameter's variance that the context explains: 1 is all.
+            yield f"{name}_explained", Scalar(float(np.corrcoef(other @ weights, truth[:, i])[0, 1] ** 2))
 
     def long(self, state: TrainState) -> Iterator[tuple[str, Result]]:
         """Motion without pushes over `long_steps` steps: drift of the true energy, phase error. See `conservation`."""
@@ -193,6 +199,12 @@ class DynamicsTests:
             return rollout(self.system.core_for(dt), params["core"], start, actions, dt, context)
 
         return jax.jit(run)
+
+
+def _cubic(context: np.ndarray) -> np.ndarray:
+    """Powers 0 to 3 of each context [N, C], as columns [N, 1 + 3 C]; beyond three deviations they stay what they were."""
+    clipped = np.clip(context, -3.0, 3.0)
+    return np.concatenate([np.ones((len(context), 1)), clipped, clipped**2, clipped**3], axis=1)
 
 
 def _line(dt: float, name: str, each: np.ndarray, found: dict[str, np.ndarray]) -> dict[str, Any]:

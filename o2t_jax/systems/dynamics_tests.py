@@ -41,7 +41,9 @@ class Model(Protocol):
     env: Environment
     dts: tuple[float, ...]
     windows: Windows
-    scale: tuple[float, ...]
+
+    @property
+    def scale(self) -> tuple[float, ...]: ...
 
     def core_for(self, dt: float, pieces: int = 1) -> VectorCore: ...
 
@@ -174,7 +176,7 @@ class DynamicsTests:
         def one(vector: Array, params: Any) -> jax.Array:
             first = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
             track = simulate(self.env, first, actions, self.system.dts[0], params)
-            return jax.vmap(self.env.observe, (0, None))(track, params)
+            return jnp.asarray(jax.vmap(self.env.observe, (0, None))(track, params))
 
         truth = np.asarray(jax.jit(jax.vmap(one))(start, made["params"]))
         return truth, float(np.std(self._energies(truth[:, :1])))
@@ -185,7 +187,7 @@ class DynamicsTests:
 
         def one(vector: Array, params: Any) -> jax.Array:
             state = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
-            return jnp.sum(self.env.energy(state, params))
+            return jnp.sum(jnp.asarray(self.env.energy(state, params)))
 
         each = jax.jit(jax.vmap(jax.vmap(one, (0, None))))
         return lambda states: each(states, self.held_out.sequences["params"])
@@ -196,7 +198,7 @@ class DynamicsTests:
 
         def run(params: PyTree, start: Array, context: Any) -> jax.Array:
             actions = jnp.zeros((len(start), steps, self.env.actions.size))
-            return rollout(self.system.core_for(dt), params["core"], start, actions, dt, context)
+            return rollout(self.system.core_for(dt), params["core"], jnp.asarray(start), actions, dt, context)
 
         return jax.jit(run)
 

@@ -7,8 +7,8 @@ start is hanging or lying at rest, of the spaceship a drawn one from which rando
 The pushes are 0.1 s each, 10 s in all (spaceship 5 s), states are observed after each with noise 0.1. Wanted are all
 parameters of the world's equation. Ratio: Cramer-Rao half width of the designed pushes over the median of 64 random
 ones, both at the true parameters, which the design did not know; "refitted" is the spread of 30 fits to noisy data of
-the designed pushes over the predicted one. Each run is one JSON in DIR; finished ones are skipped. Expected: the largest ratio at most 0.5 on at
-least 8 of 10.
+the designed pushes over the predicted one. Each run is one JSON in DIR; finished ones are skipped.
+Expected: the largest ratio at most 0.5 on at least 8 of 10.
 """
 
 from __future__ import annotations

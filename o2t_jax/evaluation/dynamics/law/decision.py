@@ -68,15 +68,16 @@ class _Search:
         self.noise = noise
         self.fits: dict[Terms, Fit] = {}
 
-    def fit(self, terms: Terms, near: np.ndarray | None = None) -> Fit:
-        """From the regression's coefficients, or from `near` [P], a point known to be close."""
+    def fit(self, terms: Terms, near: Fit | None = None) -> Fit:
+        """From the regression's coefficients, or from a fit that is known to be close."""
         if terms not in self.fits:
-            start = self.form.regression.fit(self.ordered(terms))[0] if near is None else near
+            start = self.form.regression.fit(self.ordered(terms))[0] if near is None else near.theta
             start = np.where(np.isfinite(start), start, 0.0)
             self.fits[terms] = shooting.fit(
                 self.equation, self.data, start, free=self.equation.free(self.ordered(terms)), noise=self.noise,
                 varying=[self.equation.index(name) for name in self.varying],
                 stages=shooting.STAGES if near is None else (1.0,),
+                own=near.own if near is not None and len(near.own) == len(self.data.states) else None,
             )  # fmt: skip
         return self.fits[terms]
 
@@ -97,7 +98,7 @@ class _Search:
         """The best of `best`, its neighbours and those of whatever is better."""
         while True:
             for terms in self.larger(best):
-                self.fit(terms, self.fits[best].theta)
+                self.fit(terms, self.fits[best])
             for terms in self.neighbours(best):
                 self.fit(terms)
             better = min(self.fits, key=self.bic)
@@ -122,10 +123,10 @@ def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
     while True:
         for terms, fitted in few.fits.items():
             if few.bic(terms) - few.bic(best) < FAR:
-                everything.fit(terms, fitted.theta)
-        everything.fit(best, few.fit(best).theta)
+                everything.fit(terms, fitted)
+        everything.fit(best, few.fit(best))
         for terms in everything.larger(best):
-            everything.fit(terms, everything.fits[best].theta)
+            everything.fit(terms, everything.fits[best])
         better = min(everything.fits, key=everything.bic)
         if everything.bic(better) >= everything.bic(best):
             return best

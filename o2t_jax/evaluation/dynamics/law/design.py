@@ -22,7 +22,7 @@ import numpy as np
 from scipy import stats
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.dynamics.law import shooting
+from o2t_jax.evaluation.dynamics.law import solver
 from o2t_jax.evaluation.dynamics.law.equations import Equation, substeps
 from o2t_jax.evaluation.dynamics.law.information import LEVEL
 
@@ -73,14 +73,14 @@ def _log_widths(
     equation: Equation, inner: int, clearance: Clearance | None,
 ) -> jax.Array:  # fmt: skip
     """Log standard deviations [M, R, P] for parameters [M, P] and pushes [R, T, A]; `FORBIDDEN` where too close."""
-    _, blocks = shooting._blocks(equation, (), inner)
+    _, blocks = solver.normal_equations(equation, (), inner)
     times = actions.shape[1] + 1
 
     def one(theta: Any, pushes: Any) -> jax.Array:
         states = jnp.zeros((times, start.shape[0]))  # so that residuals are the path itself
         value, parts = blocks(theta, start, free, jnp.zeros(0), states, pushes, dt, weight)
-        information = shooting.eliminated(jax.tree.map(lambda x: x[None], parts))[1][0] + known
-        information = shooting._ready(information)
+        information = solver.eliminated(jax.tree.map(lambda x: x[None], parts))[1][0] + known
+        information = solver.ready(information)
         scale = jnp.sqrt(jnp.diagonal(information))
         unit = information / (scale[:, None] * scale) + 1e-12 * jnp.eye(len(scale))
         variance = jnp.diagonal(jnp.linalg.inv(unit))

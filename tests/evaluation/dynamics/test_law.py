@@ -25,7 +25,7 @@ EQUATION = library(LAYOUT, 1)
 LAW = LAWS["pendulum"]
 FREE = EQUATION.free(LAW.terms)
 TRUTH = truth_of(EQUATION, LAW, get_environment("pendulum", damping=0.3).params)
-NOISE, DT, SEQUENCES, STEPS = 0.05, 0.1, 60, 20
+NOISE, DT, SEQUENCES, STEPS = 0.05, 0.1, 40, 20
 
 
 def simulated(theta=TRUTH, noise=0.0, seed=0, equation=EQUATION, spread=1.5):

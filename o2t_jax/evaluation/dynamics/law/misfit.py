@@ -49,6 +49,8 @@ def misfit(wide: Equation, data: Observed, found: Fit, noise_known: bool) -> Mis
             theta, found.own, mask, data.states, data.actions, data.dt, weight,
             equation=wide, varying=found.varying, inner=substeps(data.dt),
         ))  # fmt: skip
+    if not np.isfinite(information).all():  # the best equation explodes on the data
+        return Misfit(0.0, np.inf, 0, "", found.chi2 / max(found.dof, 1))
     tested[list(found.varying)] = False
     score, information = np.sum(score, 0), np.sum(information, 0)
     base, extra = np.flatnonzero(free & ~tested), np.flatnonzero(tested)

@@ -15,7 +15,7 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law.equations import Equation, substeps
-from o2t_jax.evaluation.dynamics.law.solver import ITERATIONS, at_point, minimise, minimise_each
+from o2t_jax.evaluation.dynamics.law.solver import ITERATIONS, TOLERANCE, at_point, minimise, minimise_each
 
 STAGES = (0.25, 0.5, 1.0)
 RESTARTS, TOGETHER = 6, 16
@@ -86,7 +86,7 @@ class Fit(NamedTuple):
     @property
     def converged(self) -> bool:
         """Whether the last step no longer helped, and all is finite."""
-        return bool(self.gain < 1e-5 and np.isfinite(self.theta).all() and np.isfinite(self.chi2))
+        return bool(self.gain < 1e-4 and np.isfinite(self.theta).all() and np.isfinite(self.chi2))
 
 
 def fit(
@@ -100,13 +100,16 @@ def fit(
     stages: Sequence[float] = STAGES,
     rounds: int = 2,
     own: np.ndarray | None = None,
+    tolerance: float = TOLERANCE,
+    restarts: int = RESTARTS,
 ) -> Fit:
     """The parameters that make the noisy sequences most likely.
 
     Args: `start` [P], by default the equation's; `free` [P], which are fitted, the others stay; `varying`, indices of
     those that each sequence has its own value of; `noise`, the standard deviation of an observation, a number or [D];
     None: estimated for each entry from the residuals in `rounds` rounds; `stages`, the growing shares of the horizon;
-    `own` [S, D + V], where the sequences' own numbers start, by default at the observed states.
+    `own` [S, D + V], where the sequences' own numbers start, by default at the observed states; `tolerance`, the
+    relative drop of chi2 at which it ends; `restarts` of a sequence in a wrong minimum.
     """
     free = equation.every if free is None else np.asarray(free, bool)
     theta = np.where(free, equation.start if start is None else start, 0.0).astype(np.float64)
@@ -125,16 +128,16 @@ def fit(
             weight = seen[:, None] / sigma
 
             def run(theta: Any, own: Any, weight: Any = weight) -> tuple[np.ndarray, ...]:
-                found = minimise(theta, own, *given, weight, iterations=ITERATIONS, **static)
+                found = minimise(theta, own, *given, weight, tolerance, iterations=ITERATIONS, **static)
                 return tuple(np.asarray(x) for x in found)
 
             theta, own, chi2, gain = run(theta, own)
-            if number == 0 and not chi2 < np.sum(((data.states - data.states.mean((0, 1))) * weight) ** 2):
+            if not chi2 < np.sum(((data.states - data.states.mean((0, 1))) * weight) ** 2):
                 # Worse than a constant: a start from which the equation explodes. The equation's own one is tame.
                 theta = np.where(free, equation.start, 0.0)
-                theta, own, _, gain = run(theta, own_start(data, theta, varying))
-            if share == 1.0:
-                own, moved = _found_again(data, theta, own, mask, sigma, varying, static)
+                theta, own, chi2, gain = run(theta, own_start(data, theta, varying))
+            if share == 1.0 and restarts:
+                own, moved = _found_again(data, theta, own, mask, sigma, varying, restarts, static)
                 theta, own, _, gain = run(theta, own) if moved else (theta, own, chi2, gain)
             if noise is None and number >= len(stages) - 1:
                 sigma = sigma * _spread(at_point(theta, own, *given, weight, **static)[0], size, free, own, varying)
@@ -162,7 +165,7 @@ def fit(
 
 def _found_again(
     data: Observed, theta: np.ndarray, own: np.ndarray, mask: np.ndarray, sigma: np.ndarray, varying: tuple[int, ...],
-    static: dict[str, Any],
+    restarts: int, static: dict[str, Any],
 ) -> tuple[np.ndarray, bool]:  # fmt: skip
     """`own` with the sequences in a wrong minimum started again from several places; whether any is better now."""
     times, size = data.states.shape[1:]
@@ -179,7 +182,7 @@ def _found_again(
     noise = sigma * np.sqrt(usual / (times * size))
     out, moved = own.copy(), False
     for first in range(0, len(lost), TOGETHER):
-        chosen = np.tile(np.resize(lost[first : first + TOGETHER], TOGETHER), RESTARTS)  # one shape: one compilation
+        chosen = np.tile(np.resize(lost[first : first + TOGETHER], TOGETHER), restarts)  # one shape: one compilation
         shaken = noise * rng.standard_normal((len(chosen), size))
         shaken[:TOGETHER] = 0.0
         start = np.concatenate([data.states[chosen, 0] + shaken, own[rng.choice(known, len(chosen)), size:]], -1)

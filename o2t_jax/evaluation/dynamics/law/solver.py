@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from o2t_jax.evaluation.dynamics.law.equations import Equation, trajectory
 
 ITERATIONS = 25
+TOLERANCE = 1e-8
 _TINY = 1e-12
 
 
@@ -67,10 +68,13 @@ def eliminated(blocks: Any) -> tuple[jax.Array, jax.Array]:
 
 @functools.partial(jax.jit, static_argnames=("equation", "varying", "inner", "iterations"))
 def minimise(
-    theta: Any, own: Any, free: Any, states: Any, actions: Any, dt: Any, weight: Any, *, equation: Equation,
-    varying: tuple[int, ...], inner: int, iterations: int,
+    theta: Any, own: Any, free: Any, states: Any, actions: Any, dt: Any, weight: Any, tolerance: Any = TOLERANCE, *,
+    equation: Equation, varying: tuple[int, ...], inner: int, iterations: int,
 ) -> Any:  # fmt: skip
-    """Levenberg-Marquardt; returns theta, own, chi2 and the last relative drop. `weight` [T + 1, D], 1 / noise or 0."""
+    """Levenberg-Marquardt; returns theta, own, chi2 and the last relative drop. `weight` [T + 1, D], 1 / noise or 0.
+
+    It ends where chi2 drops by less than `tolerance` of itself.
+    """
     free_own = free[jnp.array(varying, int)]
     shared_free = free.at[jnp.array(varying, int)].set(0.0)
     residual, blocks = normal_equations(equation, varying, inner)
@@ -99,7 +103,7 @@ def minimise(
 
     def going(now: Any) -> Any:
         _, _, _, damp, drop, step = now
-        return (step < iterations) & (drop > 1e-8) & (damp < 1e8)
+        return (step < iterations) & (drop > tolerance) & (damp < 1e8)
 
     chi2 = jnp.sum(of_all(theta, own, free_own, *data) ** 2)
     chi2 = jnp.where(jnp.isfinite(chi2), chi2, jnp.inf)
@@ -137,4 +141,14 @@ def minimise_each(
     return own[:, 0], chi2
 
 
-__all__ = ["ITERATIONS", "at_point", "eliminated", "merged", "minimise", "minimise_each", "normal_equations", "ready"]
+__all__ = [
+    "ITERATIONS",
+    "TOLERANCE",
+    "at_point",
+    "eliminated",
+    "merged",
+    "minimise",
+    "minimise_each",
+    "normal_equations",
+    "ready",
+]

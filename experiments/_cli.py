@@ -135,7 +135,7 @@ def _parse(values: flags.FlagValues, argv: list[str], with_config: bool) -> tupl
 
 
 def _checked_field(item: str, loaded: Loaded) -> str:
-    """The argument itself; "a,b" for a tuple of texts as Python writes it. Raises UsageError for a mistyped field."""
+    """The argument itself; "a,b" for a tuple as Python writes it. Raises UsageError for a mistyped field."""
     option, equals, value = item.partition("=")
     if not option.lstrip("-").startswith(("config.", "noconfig.")):
         return item
@@ -144,6 +144,8 @@ def _checked_field(item: str, loaded: Loaded) -> str:
     now = flatten(loaded.config.to_dict())[name]
     if isinstance(now, list) and all(isinstance(part, str) for part in now) and not value.startswith(("(", "[")):
         value = repr(tuple(part.strip() for part in value.split(",") if part.strip()))
+    elif isinstance(now, list) and value and not value.startswith(("(", "[")):
+        value = f"({value},)"  # numbers
     return f"{option}{equals}{value}"
 
 

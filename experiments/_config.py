@@ -19,7 +19,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from o2t_jax.config import FREE_FIELDS, Config, Field, Group, check_fields, declared, flatten, nearest, no_such_field
 from o2t_jax.errors import UsageError
-from o2t_jax.systems import SYSTEM_FIELDS, base_config
+from o2t_jax.systems import SYSTEM_FIELDS, base_config, fields_of
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,7 +171,7 @@ def _checked(config: Any, namespace: Mapping[str, Any]) -> tuple[Group, ...]:
             "experiments/configs/cpu.py does"
         )
     if system in SYSTEM_FIELDS:
-        groups, closed = SYSTEM_FIELDS.get(system), True
+        groups, closed = fields_of(system, config), True
     else:
         groups, closed = namespace.get("FIELDS", base_config.FIELDS), "FIELDS" in namespace
     check_fields(config, groups, closed=closed)

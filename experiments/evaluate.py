@@ -3,17 +3,22 @@
 Prints the system's tables (for O2T: picture and ball errors per mode and n, with do-nothing baselines; the measures are
 defined in o2t_jax/evaluation/o2t/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
 DIR/evaluation/. The JSON holds every scalar, table and curve. With --json=- only the JSON goes to standard output, and
-the rest to standard error.
+the rest to standard error. `--set=FIELD=VALUE` changes a field that only the measurement reads, such as the horizon of
+a dynamics model's test: --set=test_horizon=5 --set=dt_values=0.05,0.2
 """
 
 from __future__ import annotations
 
+import ast
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from experiments import _cli, _cpu
+from o2t_jax.config import Config, did_you_mean, flatten, put
+from o2t_jax.errors import UsageError
 
 if TYPE_CHECKING:
     from o2t_jax.results import Result
@@ -38,9 +43,15 @@ def evaluate(arguments: _cli.Arguments) -> int:
     from o2t_jax.training.resources import set_compilation_cache
 
     opened = open_workdir(workdir, values.step)
+    change = [text.partition("=")[::2] for text in values.set]
     set_compilation_cache(opened.config.compilation_cache)
     _cpu.start_devices(arguments.cpu_tuning, values.device)
     system = build_system(opened.config)
+    if change:
+        config = opened.config.copy_and_resolve_references()
+        for name, text in change:
+            set_test_field(config, name, text, system.test_fields)
+        system = build_system(config)
     text_to = text_stream(values.json)
     print(f"{workdir}, step {opened.step}", file=text_to)
     numbers: dict[str, Any] = {"workdir": str(workdir), "step": opened.step}
@@ -60,9 +71,28 @@ def evaluate(arguments: _cli.Arguments) -> int:
     return 0
 
 
+def set_test_field(config: Config, name: str, text: str, allowed: Sequence[str]) -> None:
+    """Sets a field of a finished run's config from its text. Raises: UsageError for a field not in `allowed`."""
+    if name not in allowed:
+        known = ", ".join(allowed) if allowed else "none in this system"
+        hint = did_you_mean(name, allowed)
+        raise UsageError(f"--set={name}: {hint}{' ' if hint else ''}fields that can be changed are {known}")
+    now = flatten(config.to_dict())[name]
+    try:
+        value = ast.literal_eval(f"({text},)" if isinstance(now, list) else text)
+    except (ValueError, SyntaxError):
+        raise UsageError(f"--set={name}={text} is not a value like {now!r}") from None
+    if isinstance(now, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not (tuple if isinstance(now, list) else type(now)):
+        raise UsageError(f"--set={name}={text} is not a value like {now!r}")
+    put(config, name, value)
+
+
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("workdir", None, "the run's folder", flag_values=values)
     flags.DEFINE_string("step", None, "a kept step, 'latest' or 'best'; latest if left out", flag_values=values)
+    flags.DEFINE_multi_string("set", [], "FIELD=VALUE for this measurement; may be repeated", flag_values=values)
     flags.DEFINE_string("json", None, "file for all numbers; - is standard output", flag_values=values)
     flags.DEFINE_string("device", "auto", "auto, cpu, gpu, cuda, rocm, tpu or mps", flag_values=values)
 

@@ -2,7 +2,7 @@
 
 One HTML file that needs no network and no other file: read-outs with the truth, results with their baselines, curves,
 predictions, films, losses, timings, config, versions, the command. Several runs share a page and a table. An unfinished
-run is shown up to its current state. Example:
+run is shown up to its current state. A folder of runs, such as a sweep's, stands for all of them. Example:
 
 python -m experiments.report --workdir=runs/cpu-1a2b3c4d --out=report.html
 """
@@ -36,12 +36,9 @@ def make_report(arguments: _cli.Arguments) -> int:
     values = arguments.flags
     if not values.workdir:
         raise UsageError("--workdir is missing: give the folders of one or more runs, such as runs/cpu-1a2b3c4d")
-    if len(values.workdir) > 1 and not values.out:
+    workdirs = [run for folder in values.workdir for run in runs_in(Path(folder))]
+    if len(workdirs) > 1 and not values.out:
         raise UsageError("--out is missing: several runs need a file for their page, such as --out=report.html")
-    workdirs = [Path(folder) for folder in values.workdir]
-    for workdir in workdirs:
-        if not (workdir / folders.CONFIG).is_file():
-            raise UsageError(f"--workdir={workdir} holds no run: {folders.CONFIG} is missing")
     out = Path(values.out) if values.out else workdirs[0] / DEFAULT_OUT
     if not out.parent.is_dir():
         raise UsageError(f"--out={out} cannot be written: there is no folder {out.parent}")
@@ -53,6 +50,16 @@ def make_report(arguments: _cli.Arguments) -> int:
     write_whole(out, text.encode())
     print(f"report: {out} ({len(text) / 1e6:.1f} MB)")
     return 0
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The run in a folder, or the runs in its subfolders, as a sweep leaves them. Raises: UsageError for neither."""
+    if (folder / folders.CONFIG).is_file():
+        return [folder]
+    runs = sorted(path.parent for path in folder.glob(f"*/{folders.CONFIG}"))
+    if not runs:
+        raise UsageError(f"--workdir={folder} holds no run: {folders.CONFIG} is missing, here and in its subfolders")
+    return runs
 
 
 def read_run(workdir: Path) -> RunRecord:

@@ -2,6 +2,8 @@
 
 python -m experiments.sweep --config=FILE --fields="lr=1e-4,3e-4;base_ch=8,16" --seeds=3 --out=DIR
 
+python -m experiments.sweep --config=experiments/configs/dynamics/pendulum.py --variants=jump,lstm --seeds=3 --out=DIR
+
 Each run is a process of its own (experiments.train) in DIR/<fields>-seed<n>, its result one DIR/<fields>-seed<n>.json.
 The same command again skips finished runs and resumes the others. Further --config.FIELD=VALUE apply to all runs.
 Ends with exit code 1 if a run failed; the output names the failed runs and their errors.
@@ -53,7 +55,7 @@ def sweep(arguments: _cli.Arguments) -> int:
         raise UsageError(f"--seeds={values.seeds} and --jobs={values.jobs} must be at least 1")
     out = Path(values.out)
     out.mkdir(parents=True, exist_ok=True)
-    runs = plan_runs(arguments, values.fields, values.seeds)
+    runs = plan_runs(arguments, values.fields, values.seeds, values.variants)
     with concurrent.futures.ThreadPoolExecutor(values.jobs) as pool:
         records = list(pool.map(lambda run: finish_run(run, out), runs))
     rows = table(records, arguments.config.get("seeds", 1) if arguments.config else 1)
@@ -65,8 +67,8 @@ def sweep(arguments: _cli.Arguments) -> int:
     return 1 if failed else 0
 
 
-def plan_runs(arguments: _cli.Arguments, fields: str, seeds: int) -> list[Run]:
-    """All combinations of the fields' values, each with seeds 0 to seeds - 1."""
+def plan_runs(arguments: _cli.Arguments, fields: str, seeds: int, variants: str = "") -> list[Run]:
+    """All combinations of the config's variants and the fields' values, each with seeds 0 to seeds - 1."""
     assert arguments.config is not None
     choices = parse_fields(fields)
     for name in choices:
@@ -78,15 +80,31 @@ def plan_runs(arguments: _cli.Arguments, fields: str, seeds: int) -> list[Run]:
         raise UsageError(
             f"config.seeds={several} and --seeds={seeds} would train the same seeds twice: give one of them"
         )
-    common = _cli.config_overrides(list(arguments.argv))
     runs = []
-    for values in itertools.product(*choices.values()):
-        combination = dict(zip(choices, values, strict=True))
-        for seed in range(seeds):
-            name = "-".join([*(f"{key}={value}" for key, value in combination.items()), f"seed{seed}"])
-            own = [f"--config.{key}={value}" for key, value in combination.items()]
-            runs.append(Run(name.replace("/", "_"), combination, seed, (*common, *own, f"--config.seed={seed}")))
+    for variant, common in _by_variant(_cli.config_overrides(list(arguments.argv)), variants).items():
+        chosen = {"variant": variant} if variant else {}
+        for values in itertools.product(*choices.values()):
+            combination = dict(zip(choices, values, strict=True))
+            for seed in range(seeds):
+                parts = [*filter(None, [variant]), *(f"{key}={value}" for key, value in combination.items())]
+                name = "-".join([*parts, f"seed{seed}"]).replace("/", "_")
+                own = [f"--config.{key}={value}" for key, value in combination.items()]
+                runs.append(Run(name, chosen | combination, seed, (*common, *own, f"--config.seed={seed}")))
     return runs
+
+
+def _by_variant(common: list[str], variants: str) -> dict[str, list[str]]:
+    """Variant -> the config's arguments; {"": common} without variants. Raises UsageError for one that is not valid."""
+    names = [name.strip() for name in variants.split(",") if name.strip()]
+    if not names:
+        return {"": common}
+    files = [item.partition("=")[2] for item in common if item.lstrip("-").startswith("config=")]
+    if not files:
+        raise UsageError(f"--variants={variants} needs a config that has them: set --config=FILE")
+    rest = [item for item in common if not item.lstrip("-").startswith("config=")]
+    for name in names:
+        _config.load(f"{files[-1]}:{name}")
+    return {name: [f"--config={files[-1]}:{name}", *rest] for name in names}
 
 
 def parse_fields(text: str) -> dict[str, list[str]]:
@@ -199,6 +217,9 @@ def _cell(value: Any) -> str:
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("fields", "", 'fields and their values: "lr=1e-4,3e-4;batch=8,16"', flag_values=values)
+    flags.DEFINE_string(
+        "variants", "", "variants of the config: jump,lstm runs FILE:jump and FILE:lstm", flag_values=values
+    )
     flags.DEFINE_integer("seeds", 1, "runs of each combination, with seeds 0, 1, ...", flag_values=values)
     flags.DEFINE_string("out", None, "folder for the runs and the table", flag_values=values)
     flags.DEFINE_integer("jobs", 1, "runs at the same time", flag_values=values)

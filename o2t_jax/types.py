@@ -59,4 +59,33 @@ class Evaluator(Protocol):
     def __call__(self, state: PyTree) -> Iterator[tuple[str, Result]]: ...
 
 
-__all__ = ["Array", "Batch", "BatchIterator", "Evaluator", "Metrics", "PyTree", "Renderer"]
+class SampleSource(Protocol):
+    """Samples that are a pure function of (split, index), so that they can be written once (`experiments.generate`).
+
+    Attributes: `name`, of the folder that the sets lie in; `description`, JSON types: what the samples are made of, in
+    which a stored set must agree to be read in this source's place (the seed is apart: another one gives samples of
+    the same kind); `seed`; `splits`, name -> number of samples that is stored by default; `spec`, name -> shape and
+    dtype of one sample, in the order in which they are stored.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> Mapping[str, Any]: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def splits(self) -> Mapping[str, int]: ...
+
+    @property
+    def spec(self) -> Mapping[str, jax.ShapeDtypeStruct]: ...
+
+    def make(self, split: str, indices: np.ndarray) -> Mapping[str, Array]:
+        """Samples `indices` int [B]: arrays [B, ...] by the names of `spec`. A sample's bits do not depend on B."""
+        ...
+
+
+__all__ = ["Array", "Batch", "BatchIterator", "Evaluator", "Metrics", "PyTree", "Renderer", "SampleSource"]

@@ -17,7 +17,7 @@ from o2t_jax.data.ring import BUFFERS
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.gravity import LAWS
 from o2t_jax.render.scenes import SCENES
-from o2t_jax.systems import SYSTEM_FIELDS, SYSTEMS
+from o2t_jax.systems import SYSTEM_FIELDS, SYSTEMS, fields_of
 from o2t_jax.training.parallel import DEVICE_CHOICES
 
 DICT = "from ml_collections import ConfigDict\n"
@@ -200,7 +200,7 @@ def test_a_file_elsewhere_is_named_by_its_path_from_here(tmp_path, monkeypatch) 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_field_of_a_registered_system_has_a_meaning(system) -> None:
     assert set(SYSTEM_FIELDS) == set(SYSTEMS)
-    for field in declared(SYSTEM_FIELDS.get(system)).values():
+    for field in declared(fields_of(system)).values():
         assert len(field.meaning.split()) >= 2 and "\n" not in field.meaning, field.name
         assert not field.choices or field.default in field.choices, field.name
 
@@ -210,7 +210,7 @@ def test_help_shows_each_field_once_with_its_meaning_and_needs_no_jax() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     lines = out.splitlines()
     assert lines[-1] == "False" and "free_fields" not in out
-    for name, field in declared(SYSTEM_FIELDS.get("o2t")).items():
+    for name, field in declared(fields_of("o2t")).items():
         shown = [i for i, line in enumerate(lines) if line.startswith(f"  {name} = ")]
         assert len(shown) == 1, name
         assert field.meaning.split()[0] in " ".join(lines[shown[0] : shown[0] + 2]), name
@@ -219,7 +219,7 @@ def test_help_shows_each_field_once_with_its_meaning_and_needs_no_jax() -> None:
 
 def test_help_names_what_is_registered_elsewhere() -> None:
     """Texts that a heavy import would be needed for, and so are written by hand."""
-    fields = declared(SYSTEM_FIELDS.get("o2t"))
+    fields = declared(fields_of("o2t"))
     for name, known in (("scene", SCENES), ("buffer", BUFFERS), ("device", DEVICE_CHOICES)):
         assert all(word in fields[name].meaning for word in known), name
     assert fields["buffer"].choices == BUFFERS and fields["world.law"].choices == tuple(LAWS)

@@ -30,6 +30,7 @@ ALLOWED = {
     "training": BASE,
     "evaluation": BASE | {"geometry", "physics"},
     "systems": BASE | {"geometry", "physics", "render", "data", "models", "training", "evaluation"},
+    "gym": BASE | {"geometry", "physics", "render"},
     "loading": BASE | {"systems", "training"},
 }
 ENTRY = {"experiments", "benchmarks", "tests"}

@@ -52,9 +52,9 @@ def check_environment(name: str, make) -> None:
 def check_core(name: str, make) -> None:
     layout = Layout(2, (0,), (1,))
     core = make(layout=layout, widths=(8,))
-    state = jnp.ones((3, 2))
+    state = core.begin(jnp.ones((3, 2)))
     after, _ = core.init_with_output(jax.random.key(0), state, None, 0.1, None)
-    assert after.shape == state.shape
+    assert after.shape == state.shape and core.seen(after).shape == (3, 2)
 
 
 def check_law(name: str, law: Law) -> None:

@@ -16,7 +16,7 @@ from o2t_jax.types import PyTree
 
 Field = Callable[[Any], Any]
 Acceleration = Callable[[Any, Any], Any]
-"""(positions, velocities) -> their acceleration."""
+"""(positions, velocities or momenta) -> the rate of one of the two."""
 
 
 def _moved(state: PyTree, rate: PyTree, h: Any) -> PyTree:
@@ -37,22 +37,35 @@ def rk4_step(field: Field, state: PyTree, h: Any) -> PyTree:
     return jax.tree.map(lambda x, a, b, c, d: x + h / 6.0 * (a + 2.0 * (b + c) + d), state, k1, k2, k3, k4)
 
 
-def semi_implicit_step(acceleration: Acceleration, q: Any, v: Any, h: Any) -> tuple[Any, Any]:
-    """One step of `h` s of q'' = acceleration(q, q'), velocity first: first order, symplectic without friction."""
+def velocity_is(q: Any, v: Any) -> Any:
+    """q' = v: the default of the partitioned steps below."""
+    return v
+
+
+def semi_implicit_step(
+    acceleration: Acceleration, q: Any, v: Any, h: Any, velocity: Acceleration = velocity_is
+) -> tuple[Any, Any]:
+    """One step of `h` s of q' = velocity(q, v), v' = acceleration(q, v), v first: first order.
+
+    Symplectic where the two are the slopes of a separable Hamiltonian (no friction).
+    """
     v = v + h * acceleration(q, v)
-    return q + h * v, v
+    return q + h * velocity(q, v), v
 
 
-def leapfrog_step(acceleration: Acceleration, q: Any, v: Any, h: Any) -> tuple[Any, Any]:
-    """One step of `h` s of q'' = acceleration(q, q'), kick-drift-kick: second order, symplectic without friction.
+def leapfrog_step(
+    acceleration: Acceleration, q: Any, v: Any, h: Any, velocity: Acceleration = velocity_is
+) -> tuple[Any, Any]:
+    """One step of `h` s of q' = velocity(q, v), v' = acceleration(q, v), kick-drift-kick.
 
-    Where the acceleration depends on the velocity, the second kick takes the velocity that Euler's step predicts,
-    which keeps the order.
+    Second order where q' depends on v alone, else first.
+    Symplectic where the two are the slopes of a separable Hamiltonian (no friction). Where the acceleration depends on
+    v, the second kick takes the v that Euler's step predicts, which keeps the order.
     """
     before = acceleration(q, v)
     half = v + 0.5 * h * before
-    q = q + h * half
+    q = q + h * velocity(q, half)
     return q, half + 0.5 * h * acceleration(q, v + h * before)
 
 
-__all__ = ["Acceleration", "Field", "euler_step", "leapfrog_step", "rk4_step", "semi_implicit_step"]
+__all__ = ["Acceleration", "Field", "euler_step", "leapfrog_step", "rk4_step", "semi_implicit_step", "velocity_is"]

@@ -16,15 +16,19 @@ from o2t_jax.registry import Registry
 SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
     "system",
     {
+        "dynamics": "o2t_jax.systems.dynamics:build",
+        "dynamics_pictures": "o2t_jax.systems.dynamics_pictures:build",
         "o2t": "o2t_jax.systems.o2t:build",
         "toy": "o2t_jax.systems.toy:build",
     },
     foreign=True,
 )
-# All fields of a system's config; no others are accepted.
-SYSTEM_FIELDS: Registry[tuple[Group, ...]] = Registry(
+# All fields of a system's config; no others are accepted. A function where they depend on the config.
+SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] = Registry(
     "system",
     {
+        "dynamics": "o2t_jax.systems.dynamics_config:FIELDS",
+        "dynamics_pictures": "o2t_jax.systems.dynamics_pictures_config:FIELDS",
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",
         "toy": "o2t_jax.systems.toy_config:FIELDS",
     },
@@ -38,3 +42,14 @@ def get_builder(name: str) -> Callable[[Any], Any]:
         UsageError: no such name, module or function.
     """
     return SYSTEMS.get(f"{name}:build" if "." in name and ":" not in name else name)
+
+
+def fields_of(name: str, config: Any = None) -> tuple[Group, ...]:
+    """The groups of fields of a registered system's config.
+
+    Args: `config`, whose values may decide which fields there are; None for the default ones.
+    Raises:
+        UsageError: no such system, or a value that decides and is not valid.
+    """
+    found = SYSTEM_FIELDS.get(name)
+    return found(config) if callable(found) else found

@@ -17,7 +17,7 @@ import optax
 from scipy.linalg import logm
 
 from o2t_jax.config import Config
-from o2t_jax.data.simulated import SimulatedSequences
+from o2t_jax.data.simulated import SequenceSource, SimulatedSequences
 from o2t_jax.models.cores import Unrolled, as_core, make_core, unroll
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.render.planar import draw, to_bytes
@@ -51,6 +51,7 @@ class Toy(System):
         # Its parameters are the same in every sequence: `ranges={}`.
         self.env = get_environment("oscillator", ranges={}, **config.env.to_dict())
         self.data = SimulatedSequences(self.env, config.horizon, (config.dt,), config.seed)
+        self.sample_source = SequenceSource(self.data)
         self.core = make_core(config.core, self.env.layout, widths=(config.width, config.width))
         self.tx = optax.adam(optax.cosine_decay_schedule(config.lr, config.train_steps))
         self.evaluators = {"test": self.test}

@@ -18,7 +18,7 @@ import optax
 
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.statistics import Statistic
-from o2t_jax.types import Array, Batch, BatchIterator, Evaluator, PyTree
+from o2t_jax.types import Array, Batch, BatchIterator, Evaluator, PyTree, SampleSource
 
 StepFn = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
 Readout = Callable[[TrainState], dict[str, Any] | None]
@@ -131,6 +131,9 @@ class System(abc.ABC):
     name: str = "system"
     tx: optax.GradientTransformation
     evaluators: Mapping[str, Evaluator] = {}  # scalars are logged as "<evaluator>/<name>"
+    test_fields: Sequence[
+        str
+    ] = ()  # config fields that only the evaluators read: `experiments.evaluate --set` takes them
     periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default
     best: Best = Best()
     # Learned quantities of the world, by name, computed from a host copy of the state (`opt_state` may be None): JSON
@@ -145,6 +148,7 @@ class System(abc.ABC):
     # `(seed, step) -> the global batch of that step`, pure and in JAX, both arguments int32 []. Systems that have it
     # can train several seeds in one program (`config.seeds`).
     make_batch: Callable[[Array, Array], Batch] | None = None
+    sample_source: SampleSource | None = None  # what `experiments.generate` writes as a set; None: nothing to store
 
     @abc.abstractmethod
     def init(self, key: Array) -> tuple[PyTree, PyTree]:

@@ -40,13 +40,18 @@ def check_room(workdir: Path, state_bytes: int, keep: int, saves: int) -> None:
     """
     there = len(saved_steps(workdir))
     count = min(max(keep + 2 - there, 1), saves)
-    folder = next(path for path in (workdir.absolute(), *workdir.absolute().parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(workdir)
     if count * state_bytes > free:
         raise UsageError(
             f"{workdir}: its disk has {gb(free)} free, but {count} more checkpoints of {gb(state_bytes)} are needed: "
             f"make room, lower --config.keep_checkpoints, or choose another --workdir"
         )
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space of the disk that `folder`, existing or not, is on."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def reason_of(error: BaseException | None) -> tuple[str, str] | None:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 SESSIONS = "sessions.jsonl"
-PACKAGES = ("o2t_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "opencv-python-headless", "av")
+PACKAGES = (
+    *("o2t_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "opencv-python-headless", "av"),
+    *("grain", "array_record"),
+)
 
 
 def record_start(workdir: Path, *, command: str, step: int, devices: str, cores: int) -> None:

@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.environment import Actions, Layout, checked_dt, idle, simulate
 from o2t_jax.physics.envs import ENVIRONMENTS, get_environment
+from o2t_jax.physics.envs.base import NEAREST
 from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.primitives import inside
 from o2t_jax.physics.room.exact import PROJECTILE, RAMP, Setup, simulate_states
@@ -23,8 +24,7 @@ WORLDS += [pytest.param("ballistic", STEEP, id="ballistic under a steep law")]
 BATCH = 6
 STEPS = 40
 # Steps (s) shorter than the longest allowed, and starts, for worlds whose bodies attract each other: the order holds
-# where they stay `NEAREST` apart. Few starts of `three_body` do for a second.
-NEAREST = 0.2  # m
+# where they stay 0.2 m apart. Few starts of `three_body` do for a second.
 REGULAR = {
     "gravity_three": (0.25, range(BATCH)),
     "gravity_two": (0.5, range(BATCH)),
@@ -76,6 +76,7 @@ def test_every_world_keeps_the_contract(name, params):
         assert seen.shape == (BATCH, STEPS + 1, env.layout.size)
         if name in REGULAR:
             assert closest_approach(seen) > NEAREST
+            assert not events["close"].any()
 
         # Halving the step converges at the stated order, or changes nothing.
         halved = [(jnp.concatenate([refined(env, pushes, p), idle(env, STEPS)])[:STEPS], p) for p in (2, 1)]

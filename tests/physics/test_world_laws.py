@@ -83,3 +83,15 @@ def test_the_easy_oscillator_swings_once_in_two_pi_seconds():
     track = simulate(env, start, idle(env, 16), 2.0 * np.pi / 16, env.params)
     np.testing.assert_allclose(track.position[-1], start.position, atol=1e-4)
     np.testing.assert_allclose(track.velocity[4], -start.position, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gravity_two", "spaceship"])
+def test_bodies_that_come_too_near_say_so(name):
+    env = get_environment(name)
+    state = env.reset(jax.random.key(0), env.params)
+    place = jnp.zeros_like(state.position)
+    for distance, close in ((0.19, 1), (0.21, 0)):
+        moved = state._replace(
+            position=place.at[..., 0].set(jnp.array([0.0, distance]) if place.ndim > 1 else distance)
+        )
+        assert env.events(moved, env.params)["close"].tolist() == [close]

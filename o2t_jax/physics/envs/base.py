@@ -139,6 +139,9 @@ class GravityWorld:
         return Gravity(self.gravity.law, tuple(params[name] for name in LAWS.get(self.gravity.law).names))
 
 
+NEAREST = 0.2  # m; where attracting bodies come nearer, steps lose their order
+
+
 def compass(size: float, unit: str) -> Actions:
     """Nothing, or a vector of `size` in one of eight directions of the plane, held."""
     ways = [0.25 * math.pi * i for i in range(8)]
@@ -167,4 +170,4 @@ def _suggestion(name: str, known: tuple[str, ...]) -> str:
     return did_you_mean(name, known) or f"it has {', '.join(known)}"
 
 
-__all__ = ["GravityWorld", "IntegratedWorld", "LawParams", "ParametricWorld", "Ranges", "compass"]
+__all__ = ["NEAREST", "GravityWorld", "IntegratedWorld", "LawParams", "ParametricWorld", "Ranges", "compass"]

@@ -1,7 +1,7 @@
-"""The colours of the drawn worlds, those of the pictures that the worlds' public originals make.
+"""The colours of the drawn worlds: those of the pictures that their public original makes.
 
-The originals draw balls in (173, 146, 0), (173, 0, 0) and (0, 146, 0), of 255, on black, blur them, and add the
-background; the sums, cut at 255, are what is seen.
+It draws a ball in (173, 146, 0), of 255, on black, blurs it, and adds the background (81, 88, 93); the sum is what is
+seen. The second and third ball have one channel each less than that, which the original does not prescribe.
 """
 
 from __future__ import annotations

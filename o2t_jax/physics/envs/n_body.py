@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.physics.environment import Layout
-from o2t_jax.physics.envs.base import IntegratedWorld
+from o2t_jax.physics.envs.base import NEAREST, IntegratedWorld
 from o2t_jax.physics.envs.look import BACKGROUND, BALLS
 from o2t_jax.physics.primitives import Drawing, View, discs
 from o2t_jax.types import Array
@@ -74,6 +75,10 @@ class NBody(IntegratedWorld):
         moving = 0.5 * jnp.sum(masses[:, None] * state.velocity**2)
         bound = jnp.sum(masses[first] * masses[second] / self._apart(state.position)[1])
         return (moving - params.gravitation * bound)[None]
+
+    def events(self, state: BodiesState, params: Any) -> Mapping[str, Array]:
+        """`close`, [1]: whether two bodies are within 0.2 m at the step's end."""
+        return {"close": jnp.any(self._apart(state.position)[1] < NEAREST).astype(jnp.int32)[None]}
 
     def observe(self, state: BodiesState, params: Any) -> Array:
         """Positions x0, y0, x1, ..., then velocities, [4 N]."""

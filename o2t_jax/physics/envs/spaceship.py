@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from o2t_jax.physics.environment import Layout
-from o2t_jax.physics.envs.base import IntegratedWorld, compass
+from o2t_jax.physics.envs.base import NEAREST, IntegratedWorld, compass
 from o2t_jax.physics.envs.look import BACKGROUND, BALLS
 from o2t_jax.physics.primitives import Drawing, View, discs, layers
 from o2t_jax.types import Array
@@ -63,6 +64,10 @@ class Spaceship(IntegratedWorld):
         """[1] m^2/s^2, per unit mass, zero far away at rest."""
         r = jnp.sqrt(jnp.sum(state.position**2) + _SOFTENING)
         return (0.5 * jnp.sum(state.velocity**2) - params.pull / r)[None]
+
+    def events(self, state: SpaceshipState, params: SpaceshipParams) -> Mapping[str, Array]:
+        """`close`, [1]: whether the ship is within 0.2 m of the star at the step's end."""
+        return {"close": (jnp.sum(state.position**2) < NEAREST**2).astype(jnp.int32)[None]}
 
     def observe(self, state: SpaceshipState, params: SpaceshipParams) -> Array:
         """Position and velocity, [4]."""

@@ -160,7 +160,8 @@ def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
         better = min(everything.fits, key=everything.bic)
         if everything.bic(better) >= everything.bic(best):
             return best
-        best = few.try_around(better) if better not in few.fits else better
+        few.fit(better, everything.fits[better])
+        best = few.try_around(better)
 
 
 def decide(

@@ -1,0 +1,15 @@
+"""World `oscillator_easy`, learned from its noisy states.
+
+The variant is the model: jump, lstm, first_order_ode, newtonian, velocity or port_hamiltonian.
+
+Command: python -m experiments.train --config=experiments/configs/dynamics/oscillator_easy.py:MODEL
+         five seeds in one program: --config.seeds=5
+Time:    a few minutes on two cores
+Expect:  a falling loss; no figure of this world is claimed
+"""
+
+from o2t_jax.systems import dynamics_config
+
+
+def get_config(model="newtonian"):
+    return dynamics_config.default("oscillator_easy", model)

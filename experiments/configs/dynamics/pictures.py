@@ -1,0 +1,54 @@
+"""A pushed oscillator, learned from its pictures (32 px). The variant is the predictor; see docs/dynamics_pictures.md.
+
+Command: python -m experiments.train --config=experiments/configs/dynamics/pictures.py:spatial_newtonian
+         two phases: add --config.mode=detached --config.train_predictor=False --config.predictor_weight=0, then
+         --config.mode=detached --config.init_from=DIR --config.train_encoder=False --config.train_decoder=False
+Time:
+Expect:
+"""
+
+from o2t_jax.systems import dynamics_pictures_config
+
+# Two training steps on pictures of 16 px: whether everything runs.
+SMOKE = {
+    "size": 16,
+    "latent_side": 4,
+    "latent_channels": 4,
+    "encoder_widths": (8, 8),
+    "encoder_depths": (0, 1),
+    "decoder_widths": (8, 8),
+    "transform_hidden": 8,
+    "predictor_hidden": 8,
+    "horizon": 2,
+    "decoded": 2,
+    "batch": 2,
+    "train_steps": 2,
+    "eval_every": 2,
+    "test_starts": 4,
+    "test_horizon": 4,
+    "long_horizon": 10,
+    "unforced_starts": 2,
+}
+
+
+# A roll-out of 3 s, about a period; eight of its frames are decoded in a step.
+SIZES = {
+    "horizon": 30,
+    "decoded": 8,
+    "consistency": 1.0,
+    "train_steps": 1000,
+    "eval_every": 1000,
+    "checkpoint_every": 1000,
+    "latent_side": 4,
+    "encoder_widths": (16, 32, 32),
+    "encoder_depths": (0, 0, 1),
+    "decoder_widths": (32, 32, 24),
+}
+
+
+def get_config(variant="spatial_newtonian"):
+    """`variant`: PREDICTOR, WORLD-PREDICTOR such as pendulum-spatial_jump, or smoke."""
+    world, _, predictor = ("", "", "") if variant == "smoke" else variant.rpartition("-")
+    config = dynamics_pictures_config.default(world or "oscillator", predictor or "spatial_newtonian")
+    config.update(SMOKE if variant == "smoke" else SIZES)
+    return config

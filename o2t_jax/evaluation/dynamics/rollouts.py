@@ -1,0 +1,170 @@
+"""How well a rollout of states follows the truth: definitions, and the rows that learn little or nothing.
+
+All on the host, in numpy. States [N, T, D] are predictions after steps 1 to T of N held-out starts [N, D].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.physics.environment import Layout
+
+VALID = 0.3  # squared error over variance up to which a prediction counts as valid
+
+
+def wrapped(layout: Layout, states: np.ndarray) -> np.ndarray:
+    """`states` [..., D] with angles in [-pi, pi)."""
+    states = np.array(states, np.float64)
+    angles = list(layout.angles)
+    states[..., angles] = np.mod(states[..., angles] + np.pi, 2 * np.pi) - np.pi
+    return states
+
+
+def variance(layout: Layout, states: np.ndarray) -> np.ndarray:
+    """The variance [D] of training states [..., D], that of angles when wrapped."""
+    return np.var(wrapped(layout, states).reshape(-1, layout.size), axis=0)
+
+
+def errors(layout: Layout, predicted: np.ndarray, truth: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Squared error over `scale` = the training variance [D], mean over entries: [N, T]. Angles are wrapped.
+
+    A prediction that is not finite counts as infinitely wrong.
+    """
+    apart = np.asarray(predicted, np.float64) - truth
+    angles = list(layout.angles)
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart[..., angles] = np.mod(apart[..., angles] + np.pi, 2 * np.pi) - np.pi
+        found = np.mean(np.square(apart) / scale, axis=-1)
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def state_error(found: np.ndarray) -> float:
+    """The mean over time and starts of `errors` [N, T]."""
+    return float(np.mean(found))
+
+
+def valid_time(found: np.ndarray, dt: float) -> float:
+    """Valid prediction time, s: how long `errors` [N, T] stay below `VALID`, the median over starts."""
+    wrong = found > VALID
+    first = np.where(wrong.any(axis=1), wrong.argmax(axis=1), found.shape[1])
+    return float(np.median(first) * dt)
+
+
+def persistence(start: np.ndarray, steps: int) -> np.ndarray:
+    """The first state at all times."""
+    return np.repeat(start[:, None], steps, axis=1)
+
+
+def constant_velocity(layout: Layout, start: np.ndarray, steps: int, dt: float) -> np.ndarray | None:
+    """Positions that go on at the first velocity; None where the momenta are not velocities."""
+    if layout.canonical or not layout.positions:
+        return None
+    states = persistence(start, steps)
+    q, v = list(layout.positions), list(layout.momenta)
+    states[..., q] += start[:, None, v] * (dt * np.arange(1, steps + 1))[:, None]
+    return states
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """The linear map of (state, actions, 1) to the next state with the least squared error.
+
+    Attributes: `weights` [F, D]; `turned`: angles enter and leave as cosine and sine.
+    """
+
+    layout: Layout
+    weights: np.ndarray
+    turned: bool
+
+    def rollout(self, start: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """States [N, T, D] from `start` [N, D] under `actions` [N, T, F]."""
+        now, states = _encode(self.layout, start, self.turned), []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for t in range(actions.shape[1]):
+                now = _joined(now, actions[:, t]) @ self.weights
+                states.append(_decode(self.layout, now, self.turned))
+        return np.stack(states, axis=1)
+
+
+def fit_linear(layout: Layout, states: np.ndarray, actions: np.ndarray, turned: bool) -> Linear:
+    """Least squares on states [S, T + 1, D] and actions [S, T, F], all that act in a step."""
+    code = _encode(layout, states, turned)
+    inputs = _joined(code[:, :-1], actions).reshape(-1, code.shape[-1] + actions.shape[-1] + 1)
+    weights = np.linalg.lstsq(inputs, code[:, 1:].reshape(-1, code.shape[-1]), rcond=None)[0]
+    return Linear(layout, weights, turned)
+
+
+def best_linear(
+    layout: Layout, train: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], scale: np.ndarray
+) -> np.ndarray:
+    """The rollout of the better of two linear models, angles as they are or as cosine and sine, chosen on `test`.
+
+    That choice favours the row. Both arguments: "states" [N, T + 1, D], "actions" [N, T, F].
+    """
+    found = []
+    for turned in (False, True) if layout.angles else (False,):
+        states = fit_linear(layout, train["states"], train["actions"], turned).rollout(
+            test["states"][:, 0], test["actions"]
+        )
+        found.append((state_error(errors(layout, states, test["states"][:, 1:], scale)), states))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def rows(
+    layout: Layout, train: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], scale: np.ndarray, dt: float
+) -> dict[str, np.ndarray]:
+    """The `errors` [N, T] of the rows beside a model: persistence, constant velocity, best linear."""
+    truth, steps = test["states"][:, 1:], test["actions"].shape[1]
+    start = np.asarray(test["states"][:, 0], np.float64)
+    predicted: dict[str, Any] = {
+        "persistence": persistence(start, steps),
+        "constant velocity": constant_velocity(layout, start, steps, dt),
+        "best linear": best_linear(layout, train, test, scale),
+    }
+    return {name: errors(layout, states, truth, scale) for name, states in predicted.items() if states is not None}
+
+
+def _joined(code: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    return np.concatenate([code, actions, np.ones((*code.shape[:-1], 1))], axis=-1)
+
+
+def _encode(layout: Layout, states: np.ndarray, turned: bool) -> np.ndarray:
+    states = np.asarray(states, np.float64)
+    if not turned:
+        return states
+    rest = [i for i in range(layout.size) if i not in layout.angles]
+    angles = states[..., list(layout.angles)]
+    return np.concatenate([states[..., rest], np.cos(angles), np.sin(angles)], axis=-1)
+
+
+def _decode(layout: Layout, code: np.ndarray, turned: bool) -> np.ndarray:
+    if not turned:
+        return code
+    rest = [i for i in range(layout.size) if i not in layout.angles]
+    count = len(layout.angles)
+    states = np.empty((*code.shape[:-1], layout.size))
+    states[..., rest] = code[..., : len(rest)]
+    states[..., list(layout.angles)] = np.arctan2(
+        code[..., len(rest) + count :], code[..., len(rest) : len(rest) + count]
+    )
+    return states
+
+
+__all__ = [
+    "VALID",
+    "Linear",
+    "best_linear",
+    "constant_velocity",
+    "errors",
+    "fit_linear",
+    "persistence",
+    "rows",
+    "state_error",
+    "valid_time",
+    "variance",
+    "wrapped",
+]

@@ -1,0 +1,70 @@
+"""The port-Hamiltonian core: an energy is learned, and the motion follows from its slopes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.models.cores.inputs import features, joined, sizes
+from o2t_jax.models.cores.ode import OdeCore
+from o2t_jax.models.layers import MLP, Dense
+
+
+class PortHamiltonian(OdeCore):
+    """q' = dH/dp, p' = -dH/dq - gamma dH/dp + G action, with H(q, p, context) = |p|^2 / 2 + a network.
+
+    Where the layout's momenta are velocities they serve as p: momenta per unit of a constant inertia. gamma >= 0 (1/s)
+    is one number for each momentum, a function of the context where there is one. Untrained, everything moves in
+    straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither position nor momentum do
+    not change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian Systems Theory, 2014, eq.
+    (6.1); Greydanus et al. 2019.
+
+    Attributes: `separable`: H = T(p) + V(q), as symplectic integrators want; `damped`: with friction.
+    Raises: UsageError for a state without positions and momenta.
+    """
+
+    separable: bool = False
+    damped: bool = True
+
+    def setup(self) -> None:
+        zeros = nn.initializers.zeros
+        widths = (*self.widths, 1)
+        self.kinetic = MLP(widths, zeros) if self.separable else None
+        self.potential = MLP(widths, zeros)
+        self.push = Dense(len(self.layout.momenta), use_bias=False, kernel_init=zeros)
+        self.friction = Dense(len(self.layout.momenta), kernel_init=zeros, bias_init=nn.initializers.constant(-3.0))
+
+    def energy(self, state: jax.Array, context: Any = None) -> jax.Array:
+        """H [B] of `state` [B, size], per unit of inertia. Its zero and its scale are not those of the world."""
+        q, p = self.layout.split(state)
+        _, unit = self.layout.split(sizes(self.layout, self.scale))
+        own = jnp.sum(p * p, axis=-1) / 2.0
+
+        def net(mlp: Any, at: jax.Array) -> jax.Array:
+            x = joined(state.shape[0], features(self.layout, at, self.scale), context)
+            return jnp.sum(unit * unit) * mlp(x)[:, 0]
+
+        if not self.separable:
+            return own + net(self.potential, state)
+        still, centred = (self.layout.join(state, *qp) for qp in ((q, jnp.zeros_like(p)), (jnp.zeros_like(q), p)))
+        return own + net(self.potential, still) + net(self.kinetic, centred)
+
+    def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
+        """See `OdeCore`."""
+        self.need_split("port_hamiltonian")
+        if self.is_initializing():
+            self.energy(state, context)  # makes the parameters outside of the gradient
+        dq, dp = self.layout.split(jax.grad(lambda s: jnp.sum(self.energy(s, context)))(state))
+        force = -dq
+        if action is not None and action.shape[-1]:
+            force = force + self.layout.split(sizes(self.layout, self.scale))[1] * self.push(action)
+        if self.damped:
+            known = jnp.ones((state.shape[0], 1)) if context is None else joined(state.shape[0], context)
+            force = force - nn.softplus(self.friction(known)) * dp
+        return self.layout.join(jnp.zeros_like(state), dp, force)
+
+
+__all__ = ["PortHamiltonian"]

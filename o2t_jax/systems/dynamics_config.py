@@ -1,0 +1,188 @@
+"""The fields of system `dynamics`: a world that is pushed, its states, and a model of them. Needs no JAX.
+
+The fields `env.*` are those of the world that the config names; `fields(config)` gives them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from o2t_jax.config import Config, Field, Group, config_of, put, unknown_choice
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.env_parameters import PARAMETERS, RANGES
+from o2t_jax.systems import base_config
+
+MODELS = ("first_order_ode", "jump", "lstm", "newtonian", "port_hamiltonian", "velocity")  # the cores' own names
+CONTEXTS = ("none", "known", "inferred")
+MOST_WINDOW = 20
+DATA = Group(
+    "Data: sequences of the world under random actions",
+    (
+        Field("dt", (0.1,), "steps, s; several: each sequence has one of them"),
+        Field("hold", 0.1, "time that an action is held, s, in the evaluation at every dt"),
+        Field("noise", 0.1, "standard deviation of the Gaussian noise on each observed entry, in its unit"),
+        Field("n_seqs", 0, "training sequences; 0: new ones at every step"),
+        Field(
+            "dataset",
+            "",
+            "a set written by experiments.generate to train on, such as pendulum/latest; empty: on the fly",
+        ),
+        Field("steps", 60, "steps of a sequence; windows of window + horizon steps are cut from it"),
+    ),
+)
+MODEL = Group(
+    "The model",
+    (
+        Field("model", "newtonian", "the dynamics core: a name in o2t_jax.models.cores.CORES"),
+        Field("width", 64, "width of the hidden layers"),
+        Field("depth", 2, "their number"),
+        Field(
+            "integrator",
+            "rk4",
+            "of models that are differential equations",
+            ("euler", "semi_implicit", "leapfrog", "rk4", "dopri5"),
+        ),
+        Field("inner", 0.05, "longest step of the integrator, s"),
+        Field(
+            "reversible", False, "newtonian: no velocity in the force; port_hamiltonian: H = T(p) + V(q), no friction"
+        ),
+        Field("context", "none", "what the model knows of the parameters that vary", CONTEXTS),
+        Field("context_size", 1, "numbers that are inferred, with context=inferred"),
+    ),
+)
+TRAINING = Group(
+    "What is learned from",
+    (
+        Field("horizon", 10, "steps of the rollout in the loss; 1: one-step matching, more: shooting"),
+        Field("window", 10, "noisy steps before it, for the start and an inferred context; 0: the noisy state itself"),
+        Field(
+            "smooth",
+            True,
+            "in the loss, estimate the start from the whole rollout's noisy states; False: from before it",
+        ),
+        Field("clip", 1.0, "largest global norm of the gradient"),
+    ),
+)
+TEST = Group(
+    "The test: rollouts from clean starts",
+    (
+        Field("test_starts", 200, "held-out sequences"),
+        Field("test_horizon", 10.0, "their length, s"),
+        Field("long_steps", 0, "steps of long motion without pushes, for energy drift and phase error; 0: none"),
+        Field("dt_values", (0.05, 0.1, 0.2, 0.5), "steps at which they are predicted, s"),
+    ),
+)
+
+
+def fields(config: Config | None = None) -> tuple[Group, ...]:
+    """The groups of a config of this system: `env.*` are the parameters of its world (`pendulum` without a config)."""
+    named = config.get("env") if config is not None else None
+    return groups(named.get("name", "pendulum") if named is not None else "pendulum")
+
+
+def groups(world: str) -> tuple[Group, ...]:
+    """The groups of a config about this world. Raises: UsageError for a world that is not known."""
+    return (
+        base_config.RUN.changed(system="dynamics", train_steps=1500, batch=64, lr=3e-3),
+        base_config.LOG.changed(eval_every=1500, checkpoint_every=1500, log_every=100),
+        base_config.MACHINE,
+        world_group(world),
+        DATA,
+        MODEL,
+        TRAINING,
+        TEST,
+    )
+
+
+def world_group(world: str) -> Group:
+    """`env.name`, the world's parameters `env.*`, and `vary`. Raises: UsageError for a world that is not known."""
+    if world not in PARAMETERS:
+        raise unknown_choice("env.name", world, PARAMETERS)
+    own = [Field(f"env.{name}", p.default, f"{p.meaning}, {p.unit}") for name, p in PARAMETERS[world].items()]
+    vary = tuple(f"{name}:{low:g}:{high:g}" for name, (low, high) in RANGES[world].items())
+    return Group(
+        "The world",
+        (
+            Field("env.name", world, "a name in o2t_jax.physics.envs.ENVIRONMENTS"),
+            *own,
+            Field("vary", vary, "parameters drawn for each sequence: NAME:LOW:HIGH,...; empty: none"),
+        ),
+    )
+
+
+def default(world: str = "pendulum", model: str = "newtonian") -> Config:
+    """All fields at their defaults, for this world and model. Raises: UsageError for a name that is not known."""
+    if model not in MODELS:
+        raise unknown_choice("model", model, MODELS)
+    config = config_of(groups(world))
+    put(config, "model", model)
+    return config
+
+
+def ranges_of(config: Config) -> dict[str, tuple[float, float]]:
+    """Parameter -> (low, high) of those that differ between sequences. Raises: UsageError where `vary` is not valid."""
+    world, found = config.env.name, {}
+    for text in config.vary:
+        name, *limits = str(text).split(":")
+        if name not in PARAMETERS[world]:
+            raise unknown_choice(f"vary={text!r}: parameter", name, PARAMETERS[world])
+        try:
+            low, high = (float(limit) for limit in limits)
+        except ValueError:
+            raise UsageError(f"vary={text!r} is not NAME:LOW:HIGH: write --config.vary={name}:0.1:0.5") from None
+        if config.env[name] != PARAMETERS[world][name].default and not low <= config.env[name] <= high:
+            raise UsageError(
+                f"env.{name}={config.env[name]:g} is outside vary={text!r}, from which it is drawn: change the range, "
+                "or set --config.vary= to draw nothing"
+            )
+        found[name] = (low, high)
+    return found
+
+
+def validate(config: Config) -> None:
+    """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
+    if config.env.name not in PARAMETERS:
+        raise unknown_choice("env.name", config.env.name, PARAMETERS)
+    ranges_of(config)
+    for name in ("width", "depth", "horizon", "test_starts", "steps"):
+        if config[name] < 1:
+            raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
+    for name in ("inner", "hold", "test_horizon", "clip"):
+        if config[name] <= 0:
+            raise UsageError(f"{name}={config[name]:g} must be above 0: set --config.{name}")
+    if config.noise < 0 or config.n_seqs < 0:
+        raise UsageError(f"noise={config.noise:g} and n_seqs={config.n_seqs} must not be negative")
+    if not 0 <= config.window <= MOST_WINDOW:
+        raise UsageError(f"window={config.window} must be 0 to {MOST_WINDOW}: set --config.window")
+    if config.context not in CONTEXTS:
+        raise unknown_choice("context", config.context, CONTEXTS)
+    if config.context != "none" and not config.vary:
+        raise UsageError(f"context={config.context} needs a parameter that varies: set --config.vary, or context=none")
+    if config.context == "inferred" and (config.window < 2 or config.context_size < 1):
+        raise UsageError(
+            f"context=inferred with window={config.window} and context_size={config.context_size}: they must be at "
+            "least 2 and 1"
+        )
+    if config.steps < config.window + config.horizon:
+        raise UsageError(
+            f"steps={config.steps} is below window + horizon = {config.window + config.horizon}: set --config.steps"
+        )
+    if config.dataset and (config.n_seqs or config.seeds > 1):
+        raise UsageError(
+            f"dataset={config.dataset} holds its own sequences, and trains one seed at a time: set --config.n_seqs=0 "
+            "and --config.seeds=1"
+        )
+    for name in ("dt", "dt_values"):
+        check_steps(name, config[name])
+
+
+def check_steps(name: str, values: tuple) -> None:
+    """Refuses a field that is not some steps above 0 s. Raises: UsageError."""
+    for dt in values:
+        if isinstance(dt, bool) or not isinstance(dt, int | float) or not (0 < dt < math.inf):
+            raise UsageError(f"{name}={dt!r}: a step must be a number of seconds above 0: set --config.{name}=0.1,0.2")
+    if not values:
+        raise UsageError(f"{name} is empty: give at least one step in s, such as --config.{name}=0.1")
+
+
+FIELDS = fields

@@ -1,0 +1,220 @@
+"""The evaluators of system `dynamics`: rollouts from clean held-out starts, inferred parameters, long motion."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from o2t_jax.config import Config
+from o2t_jax.data.windows import HeldOut, Windows
+from o2t_jax.evaluation.dynamics import conservation, rollouts
+from o2t_jax.models.cores import VectorCore, rollout
+from o2t_jax.physics.environment import Environment, checked_dt, idle, simulate
+from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, ScoreTable, Table
+from o2t_jax.systems.base import TrainState
+from o2t_jax.types import Array, Batch, PyTree
+
+_LINEAR_SEQUENCES = 500  # from which the linear row is fitted
+_CALIBRATION = 4000  # windows that calibrate an inferred parameter; as many are then read
+_ROWS = ("persistence", "constant velocity", "best linear")
+_COLUMNS = {
+    "dt": Column("s"),
+    "method": Column(),
+    "error": Column(spec=".4g"),
+    "of persistence": Column(spec=".4g"),
+    "of best linear": Column(spec=".4g"),
+    "valid time": Column("s", ".2f"),
+}
+# Truth that stays this close to the lowest point swings, and has a phase.
+_SWINGS = 2.5  # rad
+
+
+class Model(Protocol):
+    """What the tests need of the system."""
+
+    config: Config
+    env: Environment
+    dts: tuple[float, ...]
+    windows: Windows
+    scale: tuple[float, ...]
+
+    def core_for(self, dt: float, pieces: int = 1) -> VectorCore: ...
+
+    def read_window(self, params: PyTree, batch: Batch) -> tuple[Array, Any]: ...
+
+
+class DynamicsTests:
+    """The evaluators, and what they keep from call to call: the same sequences and rows for every seed."""
+
+    def __init__(self, system: Model) -> None:
+        self.system, self.config, self.env = system, system.config, system.env
+        self._runs: dict[float, Any] = {}
+
+    @functools.cached_property
+    def held_out(self) -> HeldOut:
+        """The test's sequences."""
+        config, own = self.config, self.system.dts[0]
+        dts = tuple(checked_dt(self.env, dt) for dt in dict.fromkeys((*config.dt_values, own)))
+        return HeldOut(
+            self.env, config.test_starts, config.test_horizon, dts, config.hold, config.window, own, config.noise
+        )
+
+    @functools.cached_property
+    def _read(self) -> Any:
+        return jax.jit(self.system.read_window)
+
+    @functools.cached_property
+    def _rows(self) -> dict[float, dict[str, np.ndarray]]:
+        """Errors [N, T] of the rows that learn little, by dt."""
+        found, variance = {}, np.square(np.asarray(self.system.scale))
+        for dt in sorted(self.held_out.dts):
+            train = self.held_out.training(_LINEAR_SEQUENCES, dt)
+            found[dt] = rollouts.rows(self.env.layout, train, self.held_out.rollouts(dt), variance, dt)
+        return found
+
+    def contexts(self, params: PyTree) -> Any:
+        """The context [N, C] of each held-out sequence: known, or inferred from its noisy window; or None."""
+        if self.config.context == "known":
+            return self.held_out.sequences["known"]
+        if self.config.context == "none":
+            return None
+        dt = np.full(self.config.test_starts, self.system.dts[0], np.float32)
+        return self._read(params, self.held_out.windows() | {"dt": dt})[1]
+
+    def predict(self, params: PyTree, dt: float) -> np.ndarray:
+        """States [N, T, D] predicted from the clean held-out starts at steps of `dt` s."""
+        run = self._runs.setdefault(dt, jax.jit(functools.partial(self._rollout, dt)))
+        test = self.held_out.rollouts(dt)
+        return np.asarray(run(params, test["states"][:, 0], test["actions"], self.contexts(params)))
+
+    def _rollout(self, dt: float, params: PyTree, start: Array, actions: Array, context: Any) -> jax.Array:
+        pieces = self.held_out.pieces(dt)
+        split = jnp.asarray(actions).reshape(*actions.shape[:2], pieces, self.env.actions.size)
+        core = self.system.core_for(dt, pieces)
+        return rollout(core, params["core"], jnp.asarray(start), split, dt, context)
+
+    def rollouts(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """Rollouts from clean held-out starts beside rows that learn little: at every dt, and over the horizon."""
+        lines, model = [], self.config.model
+        variance = np.square(np.asarray(self.system.scale))
+        for dt in sorted(self.held_out.dts):
+            truth = self.held_out.rollouts(dt)["states"][:, 1:]
+            own = rollouts.errors(self.env.layout, self.predict(state.params, dt), truth, variance)
+            found = {model: own, **self._rows[dt]}
+            lines += [_line(dt, name, each, found) for name, each in found.items()]
+            if dt == self.system.dts[0]:
+                means = {name: rollouts.state_error(each) for name, each in found.items()}
+                yield "error", Score(means.pop(model), baselines=means, better="lower")
+                time = dt * np.arange(1, truth.shape[1] + 1)
+                curves = {name: np.minimum(np.mean(each, axis=0), 1e6) for name, each in found.items()}
+                axes = ("horizon", "squared error / variance", "s", "")
+                mine = curves.pop(model)
+                curve = ScoreCurve(time, mine, None, None, *axes, baselines=curves, better="lower", method=model)
+                yield "error_over_horizon", curve
+        baselines = [name for name in _ROWS if any(line["method"] == name for line in lines)]
+        how: dict[str, Any] = {"better": "lower", "method": model, "by": ("dt",), "score_column": "error"}
+        yield "rollouts", ScoreTable(_COLUMNS, lines, baselines=baselines, **how)
+        if self.config.context == "inferred":
+            yield from self.inferred(state.params)
+
+    def inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
+        """How well the inferred context tells the parameters that vary: slope against the truth, and rms error.
+
+        The context is a number of the model's own. 4,000 windows calibrate it: a cubic polynomial of it predicts the
+        parameter, and is stretched about its mean so that its regression on the true parameter has slope 1. Another
+        4,000, of other sequences, are read.
+        """
+        # Sequences that no training reaches: 2^32 / 8000 of its batches come before.
+        step = jnp.uint32(2**19)
+        batch = jax.jit(lambda: self.system.windows.batch(jnp.int32(self.config.seed), step, 2 * _CALIBRATION))()
+        context, known = np.asarray(self._read(params, batch)[1], np.float64), np.asarray(batch["known"], np.float64)
+        middle, unit = context[:_CALIBRATION].mean(axis=0), context[:_CALIBRATION].std(axis=0) + 1e-12
+        powers = _cubic((context - middle) / unit)
+        for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
+            there, truth = known[:_CALIBRATION, i], known[_CALIBRATION:, i]
+            weights = np.linalg.lstsq(powers[:_CALIBRATION], there, rcond=None)[0]
+            predicted, held_out = np.split(powers @ weights, 2)
+            stretch = max(np.polyfit(there, predicted, 1)[0], 1e-6)
+            read = predicted.mean() + (held_out - predicted.mean()) / stretch
+            half = 0.5 * (high - low)
+            yield f"{name}_slope", Scalar(float(np.polyfit(truth, read, 1)[0]))
+            yield f"{name}_rms", Scalar(float(half * np.sqrt(np.mean(np.square(read - truth)))))
+            # The share of the parameter's variance that the context explains: 1 is all.
+            yield f"{name}_explained", Scalar(float(np.corrcoef(held_out, truth)[0, 1] ** 2))
+
+    def long(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """Motion without pushes over `long_steps` steps: drift of the true energy, phase error. See `conservation`."""
+        truth, spread = self._long_truth
+        predicted = np.asarray(self._long_run(state.params, truth[:, 0], self.contexts(state.params)))
+        energies = np.asarray(self._energies(np.concatenate([truth[:, :1], predicted], axis=1)))
+        yield "energy_drift", Scalar(conservation.energy_drift(energies, spread))
+        row = {"method": self.config.model, "drift": conservation.energy_drift(energies, spread)}
+        if len(self.env.layout.positions) == 1:
+            q, p = self.env.layout.positions[0], self.env.layout.momenta[0]
+            sizes = self.system.scale[q], self.system.scale[p]
+            swings = np.max(np.abs(truth[:, :, q]), axis=1) < _SWINGS
+            every = np.concatenate([truth[:, :1], predicted], axis=1)
+            tracks = [conservation.phase(x[swings][:, :, q], x[swings][:, :, p], sizes) for x in (every, truth)]
+            row["phase error"] = conservation.phase_error(*tracks)
+            yield "phase_error", Scalar(row["phase error"])
+        yield "long", Table({"method": Column(), **{name: Column(spec=".4g") for name in [*row][1:]}}, [row])
+
+    @functools.cached_property
+    def _long_truth(self) -> tuple[np.ndarray, float]:
+        """True states [N, T + 1, D] at the model's own step, and the spread of the energy over starts."""
+        made = self.held_out.sequences
+        start = self.held_out.rollouts(self.system.dts[0])["states"][:, 0]
+        actions = idle(self.env, self.config.long_steps)
+
+        def one(vector: Array, params: Any) -> jax.Array:
+            first = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
+            track = simulate(self.env, first, actions, self.system.dts[0], params)
+            return jax.vmap(self.env.observe, (0, None))(track, params)
+
+        truth = np.asarray(jax.jit(jax.vmap(one))(start, made["params"]))
+        return truth, float(np.std(self._energies(truth[:, :1])))
+
+    @functools.cached_property
+    def _energies(self) -> Any:
+        """States [N, T, D] -> the world's energy [N, T], summed over its bodies."""
+
+        def one(vector: Array, params: Any) -> jax.Array:
+            state = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
+            return jnp.sum(self.env.energy(state, params))
+
+        each = jax.jit(jax.vmap(jax.vmap(one, (0, None))))
+        return lambda states: each(states, self.held_out.sequences["params"])
+
+    @functools.cached_property
+    def _long_run(self) -> Any:
+        dt, steps = self.system.dts[0], self.config.long_steps
+
+        def run(params: PyTree, start: Array, context: Any) -> jax.Array:
+            actions = jnp.zeros((len(start), steps, self.env.actions.size))
+            return rollout(self.system.core_for(dt), params["core"], start, actions, dt, context)
+
+        return jax.jit(run)
+
+
+def _cubic(context: np.ndarray) -> np.ndarray:
+    """Powers 0 to 3 of each context [N, C], as columns [N, 1 + 3 C]; constant beyond three deviations."""
+    clipped = np.clip(context, -3.0, 3.0)
+    return np.concatenate([np.ones((len(context), 1)), clipped, clipped**2, clipped**3], axis=1)
+
+
+def _line(dt: float, name: str, each: np.ndarray, found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """One row of the table of rollouts."""
+    error = rollouts.state_error(each)
+    return {
+        "dt": dt,
+        "method": name,
+        "error": error,
+        "of persistence": error / rollouts.state_error(found["persistence"]),
+        "of best linear": error / rollouts.state_error(found["best linear"]),
+        "valid time": rollouts.valid_time(each, dt),
+    }

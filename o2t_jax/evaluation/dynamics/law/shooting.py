@@ -21,6 +21,7 @@ STAGES = (0.25, 0.5, 1.0)
 RESTARTS, TOGETHER = 6, 16
 LOST = 2.5  # a sequence whose chi2 is this many times the median one is taken to be in a wrong minimum
 MOST_LOST = 0.1
+EXPLODED = 100.0
 
 
 class Observed(NamedTuple):
@@ -132,8 +133,8 @@ def fit(
                 return tuple(np.asarray(x) for x in found)
 
             theta, own, chi2, gain = run(theta, own)
-            if not chi2 < np.sum(((data.states - data.states.mean((0, 1))) * weight) ** 2):
-                # Worse than a constant: a start from which the equation explodes. The equation's own one is tame.
+            if not chi2 < EXPLODED * np.sum(((data.states - data.states.mean((0, 1))) * weight) ** 2):
+                # Far worse than a constant: a start from which the equation explodes. The equation's own one is tame.
                 theta = np.where(free, equation.start, 0.0)
                 theta, own, chi2, gain = run(theta, own_start(data, theta, varying))
             if share == 1.0 and restarts:

@@ -27,7 +27,7 @@ from o2t_jax.physics.environment import Layout
 MARGIN = 10.0
 DOUBT = 9.0
 LEVEL = 1e-3
-FEW = 100
+FEW, FEWEST = 6000, 20  # observed numbers, and sequences at least, on which all forms are tried
 FAR = 60.0
 ROUGHLY = 1e-5  # of chi2: enough to compare forms
 CANNOT_TELL = "cannot tell"
@@ -179,7 +179,7 @@ def decide(
     `varying`, names of library parameters of which each sequence has its own value (such as "v"); `whole`, an equation
     that is no sum of terms and competes with them (such as `worlds.DOUBLE_PENDULUM`).
     """
-    known, sample = noise is not None, data.some(FEW)
+    known, sample = noise is not None, data.some(max(FEWEST, FEW // data.states[0].size))
     few = _Search(sample, layout, form, noise, varying)
     complete = frozenset(few.order)
     if not known:  # one noise for all forms, or their chi2 cannot be compared

@@ -89,6 +89,8 @@ class Dynamics(System):
         self.law_of = dynamics_law.reader(self)
         tests = DynamicsTests(self)
         self.evaluators = {"test": tests.rollouts} | ({"long": tests.long} if config.long_steps else {})
+        if config.context == "known" and config.noise:
+            self.evaluators["fitted"] = tests.fitted
         one = jax.eval_shape(lambda seed, step: self.windows.batch(seed, step, 1), jnp.int32(0), jnp.int32(0))
         self.sample_spec = {name: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for name, x in one.items()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -14,9 +14,11 @@ from o2t_jax.config import Config
 from o2t_jax.data.windows import HeldOut, Windows
 from o2t_jax.evaluation.dynamics import conservation, rollouts
 from o2t_jax.models.cores import VectorCore, rollout
+from o2t_jax.models.cores.fit_context import fit_context
 from o2t_jax.physics.environment import Environment, checked_dt, idle, simulate
 from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, ScoreTable, Table
 from o2t_jax.systems.base import TrainState
+from o2t_jax.systems.dynamics_config import MOST_WINDOW
 from o2t_jax.types import Array, Batch, PyTree
 
 _LINEAR_SEQUENCES = 500  # from which the linear row is fitted
@@ -125,29 +127,48 @@ class DynamicsTests:
             yield from self.inferred(state.params)
 
     def inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
-        """How well the inferred context tells the parameters that vary: slope against the truth, and rms error.
+        """How well the encoder's context tells the parameters that vary. See `_told`."""
+        batch = self._calibration_batch
+        yield from _told(np.asarray(self._read(params, batch)[1], np.float64), batch["known"], self.env.ranges)
 
-        The context is a number of the model's own. 4,000 windows calibrate it: a cubic polynomial of it predicts the
-        parameter, and is stretched about its mean so that its regression on the true parameter has slope 1. Another
-        4,000, of other sequences, are read.
+    def fitted(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """The parameters that vary, inferred from 20 noisy steps through a core that was trained knowing them.
+
+        Yields how well they are told (`_told`), and the error of rollouts from clean starts with the inferred ones.
         """
-        # Sequences that no training reaches: 2^32 / 8000 of its batches come before.
-        step = jnp.uint32(2**19)
-        batch = jax.jit(lambda: self.system.windows.batch(jnp.int32(self.config.seed), step, 2 * _CALIBRATION))()
-        context, known = np.asarray(self._read(params, batch)[1], np.float64), np.asarray(batch["known"], np.float64)
-        middle, unit = context[:_CALIBRATION].mean(axis=0), context[:_CALIBRATION].std(axis=0) + 1e-12
-        powers = _cubic((context - middle) / unit)
-        for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
-            there, truth = known[:_CALIBRATION, i], known[_CALIBRATION:, i]
-            weights = np.linalg.lstsq(powers[:_CALIBRATION], there, rcond=None)[0]
-            predicted, held_out = np.split(powers @ weights, 2)
-            stretch = max(np.polyfit(there, predicted, 1)[0], 1e-6)
-            read = predicted.mean() + (held_out - predicted.mean()) / stretch
-            half = 0.5 * (high - low)
-            yield f"{name}_slope", Scalar(float(np.polyfit(truth, read, 1)[0]))
-            yield f"{name}_rms", Scalar(float(half * np.sqrt(np.mean(np.square(read - truth)))))
-            # The share of the parameter's variance that the context explains: 1 is all.
-            yield f"{name}_explained", Scalar(float(np.corrcoef(held_out, truth)[0, 1] ** 2))
+        config, dt, layout = self.config, self.system.dts[0], self.env.layout
+        held = HeldOut(self.env, config.test_starts, config.test_horizon, (dt,), dt, MOST_WINDOW, dt, config.noise)
+        core, size = self.system.core_for(dt), len(self.env.ranges)
+
+        @jax.jit
+        def infer(states: Array, actions: Array) -> jax.Array:
+            steps = jnp.asarray(states), jnp.asarray(actions)
+            return fit_context(core, state.params["core"], *steps, dt, size, config.noise)[1]
+
+        batch = self._calibration_batch
+        steps = min(MOST_WINDOW, batch["actions"].shape[1])
+        read = infer(batch["states"][:, : steps + 1], batch["actions"][:, :steps])
+        yield from _told(np.asarray(read, np.float64), batch["known"], self.env.ranges)
+        window, test = held.windows(), held.rollouts(dt)
+        context = infer(window["states"], window["actions"])
+        run = jax.jit(lambda start, acts, context: rollout(core, state.params["core"], start, acts, dt, context))
+        truth, scale = test["states"][:, 1:], np.square(np.asarray(self.system.scale))
+        found = {
+            name: rollouts.errors(layout, np.asarray(run(test["states"][:, 0], test["actions"], each)), truth, scale)
+            for name, each in (("inferred", context), ("known", held.sequences["known"]), ("middle", 0 * context))
+        }
+        rows = rollouts.rows(layout, held.training(_LINEAR_SEQUENCES, dt), test, scale, dt) | {
+            "parameters known": found["known"],
+            "middle of their ranges": found["middle"],
+        }
+        means = {name: rollouts.state_error(each) for name, each in rows.items()}
+        yield "error", Score(rollouts.state_error(found["inferred"]), baselines=means, better="lower")
+
+    @functools.cached_property
+    def _calibration_batch(self) -> dict[str, np.ndarray]:
+        """Windows of sequences that no training reaches: 2^32 / 8000 of its batches come before."""
+        make = jax.jit(lambda step: self.system.windows.batch(jnp.int32(self.config.seed), step, 2 * _CALIBRATION))
+        return {name: np.asarray(x) for name, x in make(jnp.uint32(2**19)).items()}
 
     def long(self, state: TrainState) -> Iterator[tuple[str, Result]]:
         """Motion without pushes over `long_steps` steps: drift of the true energy, phase error. See `conservation`."""
@@ -201,6 +222,29 @@ class DynamicsTests:
             return rollout(self.system.core_for(dt), params["core"], jnp.asarray(start), actions, dt, context)
 
         return jax.jit(run)
+
+
+def _told(
+    context: np.ndarray, known: np.ndarray, ranges: Mapping[str, tuple[float, float]]
+) -> Iterator[tuple[str, Result]]:
+    """How well `context` [2 N, C] tells the parameters `known` [2 N, P] (each from -1 to 1): slope, rms, explained.
+
+    A context is a number of the model's own. The first half calibrates it: a cubic polynomial of it predicts the
+    parameter, and is stretched about its mean so that its regression on the true parameter has slope 1. The second
+    half, of other sequences, is read.
+    """
+    half, known = len(context) // 2, np.asarray(known, np.float64)
+    powers = _cubic((context - context[:half].mean(axis=0)) / (context[:half].std(axis=0) + 1e-12))
+    for i, (name, (low, high)) in enumerate(ranges.items()):
+        there, truth = known[:half, i], known[half:, i]
+        predicted, held_out = np.split(powers @ np.linalg.lstsq(powers[:half], there, rcond=None)[0], 2)
+        stretch = max(np.polyfit(there, predicted, 1)[0], 1e-6)
+        read = predicted.mean() + (held_out - predicted.mean()) / stretch
+        unit = 0.5 * (high - low)
+        yield f"{name}_slope", Scalar(float(np.polyfit(truth, read, 1)[0]))
+        yield f"{name}_rms", Scalar(float(unit * np.sqrt(np.mean(np.square(read - truth)))))
+        # The share of the parameter's variance that the context explains: 1 is all.
+        yield f"{name}_explained", Scalar(float(np.corrcoef(held_out, truth)[0, 1] ** 2))
 
 
 def _cubic(context: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Reads the law off a run of `dynamics`: python -m experiments.readout --workdir=DIR [--step=STEP] [--json=FILE|-]
 
-Prints the form that the run's data support, or "cannot tell" with the rivals, or "none of these"; and its parameters with
-95 % intervals, beside the truth where it is known. With --json=- only the JSON goes to standard output:
-{"form", "parameters": {name: {"value", "low", "high", "unit", "truth"}}}. It refits to data by shooting: a minute or two.
+Prints the form that the run's data support, or "cannot tell" with the rivals, or "none of these"; and its parameters
+with 95 % intervals, beside the truth where it is known. With --json=- only the JSON goes to standard output:
+{"form", "parameters": {name: {"value", "low", "high", "unit", "truth"}}}. It refits to data by shooting, which takes
+a minute or two.
 """
 
 from __future__ import annotations

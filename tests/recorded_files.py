@@ -47,7 +47,7 @@ def ibm(folder: Path, turn: float = 6.0) -> np.ndarray:
 def pendulum_lengths(folder: Path) -> None:
     place = folder / "pendulum_lengths"
     place.mkdir(parents=True)
-    t = np.arange(60) / 30
+    t = np.arange(240) / 30
     for length, scale in ((50, 300.0), (80, 480.0)):
         angle = 0.2 * np.cos(np.sqrt(9.81 / (length / 100)) * t)
         for name, column in zip(

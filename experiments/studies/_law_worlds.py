@@ -57,6 +57,10 @@ class DragOscillator(Oscillator):
         force = action[0] - params.stiffness * state.position - params.drag * speed * jnp.abs(speed)
         return OscillatorState(speed, force / params.mass)
 
+    def power(self, state: OscillatorState, action: Array, params: Any) -> Array:
+        """[1] W: the power of the force, less that of drag."""
+        return ((action[0] - params.drag * state.velocity * jnp.abs(state.velocity)) * state.velocity)[None]
+
 
 class OutsideParams(NamedTuple):
     """`mass` kg, `stiffness` N/m, `damping` N s/m; `outside`, the term's coefficient in the acceleration."""

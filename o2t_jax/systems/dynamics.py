@@ -6,7 +6,6 @@ there, and the loss is the squared error of the rollout. Tests start from clean 
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +27,7 @@ from o2t_jax.models.cores.window import WindowEncoder
 from o2t_jax.physics.env_parameters import PARAMETERS
 from o2t_jax.physics.environment import Environment, checked_dt
 from o2t_jax.physics.envs import get_environment
-from o2t_jax.systems import base_config, dynamics_config
+from o2t_jax.systems import base_config, dynamics_config, dynamics_law
 from o2t_jax.systems.base import Best, DataRequest, System
 from o2t_jax.systems.dynamics_tests import DynamicsTests
 from o2t_jax.types import Array, Batch, BatchIterator, PyTree
@@ -50,7 +49,7 @@ def make_world(config: Config) -> Environment:
     """The world of `env.*` and `vary`. Raises: UsageError."""
     given = config.env.to_dict()
     name = given.pop("name")
-    if set(given) != set(PARAMETERS.get(name, ())):
+    if set(given) != set(PARAMETERS[name]):
         raise UsageError(
             f"env.name={name!r} does not fit this config's fields env.*: use experiments/configs/dynamics/{name}.py"
         )
@@ -69,11 +68,15 @@ class Dynamics(System):
         self.config = config
         self.env = make_world(config)
         self.dts = tuple(checked_dt(self.env, dt) for dt in config.dt)
+        for dt in config.dt_values:
+            checked_dt(self.env, dt)
+        self.scale = self._sizes()
         self.length = config.window + config.horizon
         self.windows = Windows(
             SimulatedSequences(self.env, config.steps, self.dts, config.seed), self.length, config.n_seqs, config.noise
         )
-        self.sample_source = SequenceSource(self.windows.data)
+        self.source = SequenceSource(self.windows.data)
+        self.sample_source = self.source
         if not config.dataset:
             self.make_batch = self._make_batch
         self.core = self.core_for(max(self.dts))
@@ -83,6 +86,7 @@ class Dynamics(System):
         self.smoother = WindowEncoder(self.env.layout, hidden, 0, self.scale, place=config.window)
         rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
         self.tx = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate))
+        self.law_of = dynamics_law.reader(self)
         tests = DynamicsTests(self)
         self.evaluators = {"test": tests.rollouts} | ({"long": tests.long} if config.long_steps else {})
         one = jax.eval_shape(lambda seed, step: self.windows.batch(seed, step, 1), jnp.int32(0), jnp.int32(0))
@@ -99,8 +103,7 @@ class Dynamics(System):
             fields |= _reversible(config.model)
         return made.clone(**fields)
 
-    @functools.cached_property
-    def scale(self) -> tuple[float, ...]:
+    def _sizes(self) -> tuple[float, ...]:
         """The standard deviation of each entry over training sequences, angles wrapped."""
         sequences = SimulatedSequences(self.env, max(10, round(3.0 / max(self.dts))), self.dts, 0)
         states = np.asarray(sequences.batch("train", np.arange(_SCALE_SEQUENCES))["states"])
@@ -113,14 +116,14 @@ class Dynamics(System):
     def check(self) -> None:
         """Opens the stored set, verifies its sums and that it is of this world."""
         if self.config.dataset:
-            open_set(self.config.dataset, verify=True).require(self.sample_source).close()
+            open_set(self.config.dataset, verify=True).require(self.source).close()
 
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Windows of the stored set, if one is named."""
         if not self.config.dataset:
             return super().train_iterator(request)
         return StoredBatches(
-            open_set(self.config.dataset).require(self.sample_source),
+            open_set(self.config.dataset).require(self.source),
             "train",
             self.config.batch,
             seeds=request.seeds,
@@ -165,7 +168,7 @@ class Dynamics(System):
         """States [B, horizon, D] after the window, from it and the actions."""
         start, context = self.read_window(params, batch)
         actions = jnp.asarray(batch["actions"])[:, self.config.window :]
-        return rollout(self.core, params["core"], start, actions, batch["dt"], context)
+        return rollout(self.core, params["core"], jnp.asarray(start), actions, batch["dt"], context)
 
     def hidden(self, batch: Batch) -> dict[str, Array]:
         """The states after the window."""
@@ -190,7 +193,7 @@ class Dynamics(System):
             if w:
                 loss = jnp.mean(jnp.square((filtered - jax.lax.stop_gradient(start)) / unit))
                 metrics["start"] = loss
-        predicted = rollout(self.core, params["core"], start, actions[:, w:], batch["dt"], context)
+        predicted = rollout(self.core, params["core"], jnp.asarray(start), actions[:, w:], batch["dt"], context)
         # Not wrapped: windows are short, and a wrapped error has false minima.
         apart = jnp.concatenate([start[:, None], predicted], axis=1) - states[:, w:]
         metrics["rollout"] = jnp.mean(jnp.square(apart / unit))

@@ -12,6 +12,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.physics.env_parameters import PARAMETERS, RANGES
 from o2t_jax.systems import base_config
 
+MODELS = ("first_order_ode", "jump", "lstm", "newtonian", "port_hamiltonian", "velocity")  # the cores' own names
 CONTEXTS = ("none", "known", "inferred")
 MOST_WINDOW = 20
 DATA = Group(
@@ -110,7 +111,9 @@ def world_group(world: str) -> Group:
 
 
 def default(world: str = "pendulum", model: str = "newtonian") -> Config:
-    """All fields at their defaults, for this world and model."""
+    """All fields at their defaults, for this world and model. Raises: UsageError for a name that is not known."""
+    if model not in MODELS:
+        raise unknown_choice("model", model, MODELS)
     config = config_of(groups(world))
     put(config, "model", model)
     return config
@@ -138,6 +141,8 @@ def ranges_of(config: Config) -> dict[str, tuple[float, float]]:
 
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
+    if config.env.name not in PARAMETERS:
+        raise unknown_choice("env.name", config.env.name, PARAMETERS)
     ranges_of(config)
     for name in ("width", "depth", "horizon", "test_starts", "steps"):
         if config[name] < 1:

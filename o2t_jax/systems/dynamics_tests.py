@@ -20,7 +20,7 @@ from o2t_jax.systems.base import TrainState
 from o2t_jax.types import Array, Batch, PyTree
 
 _LINEAR_SEQUENCES = 500  # from which the linear row is fitted
-_CALIBRATION = 4000  # sequences by which an inferred parameter is read
+_CALIBRATION = 4000  # windows that calibrate an inferred parameter; as many are then read
 _ROWS = ("persistence", "constant velocity", "best linear")
 _COLUMNS = {
     "dt": Column("s"),
@@ -41,7 +41,9 @@ class Model(Protocol):
     env: Environment
     dts: tuple[float, ...]
     windows: Windows
-    scale: tuple[float, ...]
+
+    @property
+    def scale(self) -> tuple[float, ...]: ...
 
     def core_for(self, dt: float, pieces: int = 1) -> VectorCore: ...
 
@@ -125,21 +127,27 @@ class DynamicsTests:
     def inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
         """How well the inferred context tells the parameters that vary: slope against the truth, and rms error.
 
-        The context is a number of the model's own. It is calibrated on training sequences, by the regression of the
-        context on the parameters, inverted.
+        The context is a number of the model's own. 4,000 windows calibrate it: a cubic polynomial of it predicts the
+        parameter, and is stretched about its mean so that its regression on the true parameter has slope 1. Another
+        4,000, of other sequences, are read.
         """
-        # Sequences that no training reaches: 4000 x 2^20 is just below the largest index.
-        make = jax.jit(lambda: self.system.windows.batch(jnp.int32(self.config.seed), jnp.uint32(2**20), _CALIBRATION))
-        batch = make()
-        train, known = np.asarray(self._read(params, batch)[1], np.float64), np.asarray(batch["known"], np.float64)
-        test, truth = np.asarray(self.contexts(params), np.float64), self.held_out.sequences["known"]
-        weights = np.linalg.lstsq(np.concatenate([known, np.ones((len(known), 1))], axis=1), train, rcond=None)[0]
-        read = (test - weights[-1]) @ np.linalg.pinv(weights[:-1])
+        # Sequences that no training reaches: 2^32 / 8000 of its batches come before.
+        step = jnp.uint32(2**19)
+        batch = jax.jit(lambda: self.system.windows.batch(jnp.int32(self.config.seed), step, 2 * _CALIBRATION))()
+        context, known = np.asarray(self._read(params, batch)[1], np.float64), np.asarray(batch["known"], np.float64)
+        middle, unit = context[:_CALIBRATION].mean(axis=0), context[:_CALIBRATION].std(axis=0) + 1e-12
+        powers = _cubic((context - middle) / unit)
         for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
-            slope = np.polyfit(truth[:, i], read[:, i], 1)[0]
-            rms = 0.5 * (high - low) * np.sqrt(np.mean(np.square(read[:, i] - truth[:, i])))
-            yield f"{name}_slope", Scalar(float(slope))
-            yield f"{name}_rms", Scalar(float(rms))
+            there, truth = known[:_CALIBRATION, i], known[_CALIBRATION:, i]
+            weights = np.linalg.lstsq(powers[:_CALIBRATION], there, rcond=None)[0]
+            predicted, held_out = np.split(powers @ weights, 2)
+            stretch = max(np.polyfit(there, predicted, 1)[0], 1e-6)
+            read = predicted.mean() + (held_out - predicted.mean()) / stretch
+            half = 0.5 * (high - low)
+            yield f"{name}_slope", Scalar(float(np.polyfit(truth, read, 1)[0]))
+            yield f"{name}_rms", Scalar(float(half * np.sqrt(np.mean(np.square(read - truth)))))
+            # The share of the parameter's variance that the context explains: 1 is all.
+            yield f"{name}_explained", Scalar(float(np.corrcoef(held_out, truth)[0, 1] ** 2))
 
     def long(self, state: TrainState) -> Iterator[tuple[str, Result]]:
         """Motion without pushes over `long_steps` steps: drift of the true energy, phase error. See `conservation`."""
@@ -168,7 +176,7 @@ class DynamicsTests:
         def one(vector: Array, params: Any) -> jax.Array:
             first = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
             track = simulate(self.env, first, actions, self.system.dts[0], params)
-            return jax.vmap(self.env.observe, (0, None))(track, params)
+            return jnp.asarray(jax.vmap(self.env.observe, (0, None))(track, params))
 
         truth = np.asarray(jax.jit(jax.vmap(one))(start, made["params"]))
         return truth, float(np.std(self._energies(truth[:, :1])))
@@ -179,7 +187,7 @@ class DynamicsTests:
 
         def one(vector: Array, params: Any) -> jax.Array:
             state = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
-            return jnp.sum(self.env.energy(state, params))
+            return jnp.sum(jnp.asarray(self.env.energy(state, params)))
 
         each = jax.jit(jax.vmap(jax.vmap(one, (0, None))))
         return lambda states: each(states, self.held_out.sequences["params"])
@@ -190,9 +198,15 @@ class DynamicsTests:
 
         def run(params: PyTree, start: Array, context: Any) -> jax.Array:
             actions = jnp.zeros((len(start), steps, self.env.actions.size))
-            return rollout(self.system.core_for(dt), params["core"], start, actions, dt, context)
+            return rollout(self.system.core_for(dt), params["core"], jnp.asarray(start), actions, dt, context)
 
         return jax.jit(run)
+
+
+def _cubic(context: np.ndarray) -> np.ndarray:
+    """Powers 0 to 3 of each context [N, C], as columns [N, 1 + 3 C]; constant beyond three deviations."""
+    clipped = np.clip(context, -3.0, 3.0)
+    return np.concatenate([np.ones((len(context), 1)), clipped, clipped**2, clipped**3], axis=1)
 
 
 def _line(dt: float, name: str, each: np.ndarray, found: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -26,7 +26,11 @@ SMOKE = {
     "o2t": "smoke",
     "toy": "toy",
 }
-TRAINED = {"dynamics_pictures": "dynamics/pictures", "o2t": "cpu", "toy": "toy"}  # every system that reads something out
+TRAINED = {
+    "dynamics_pictures": "dynamics/pictures",
+    "o2t": "cpu",
+    "toy": "toy",
+}  # every system that reads something out
 
 
 def first_batch(system: System, config: Any) -> dict[str, Any]:

@@ -4,8 +4,8 @@ The variant is the model: jump, lstm, first_order_ode, newtonian, velocity or po
 
 Command: python -m experiments.train --config=experiments/configs/dynamics/oscillator.py:MODEL
          five seeds in one program: --config.seeds=5
-Time:    @TIME@
-Expect:  @EXPECT@
+Time:    2 minutes on two cores
+Expect:  test/error a twentieth of persistence or less (newtonian)
 """
 
 from o2t_jax.systems import dynamics_config

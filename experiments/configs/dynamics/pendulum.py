@@ -4,8 +4,9 @@ The variant is the model: jump, lstm, first_order_ode, newtonian, velocity or po
 
 Command: python -m experiments.train --config=experiments/configs/dynamics/pendulum.py:MODEL
          five seeds in one program: --config.seeds=5
-Time:    @TIME@
-Expect:  @EXPECT@
+Time:    2 minutes on two cores, 4 with five seeds
+Expect:  test/error about 0.07 at 0.1 s (newtonian), a twentieth of persistence (1.6), a sixth of the best linear model
+         (0.45)
 """
 
 from o2t_jax.systems import dynamics_config

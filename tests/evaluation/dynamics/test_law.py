@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.dynamics.law import information, rows, shooting
+from o2t_jax.evaluation.dynamics.law import information, rows, shooting, solver
 from o2t_jax.evaluation.dynamics.law.decision import CANNOT_TELL, NONE, decide
 from o2t_jax.evaluation.dynamics.law.design import Experiment, design, telling_apart, widths
 from o2t_jax.evaluation.dynamics.law.equations import trajectory
@@ -23,7 +25,7 @@ EQUATION = library(LAYOUT, 1)
 LAW = LAWS["pendulum"]
 FREE = EQUATION.free(LAW.terms)
 TRUTH = truth_of(EQUATION, LAW, get_environment("pendulum", damping=0.3).params)
-NOISE, DT, SEQUENCES, STEPS = 0.05, 0.1, 60, 20
+NOISE, DT, SEQUENCES, STEPS = 0.05, 0.1, 40, 20
 
 
 def simulated(theta=TRUTH, noise=0.0, seed=0, equation=EQUATION, spread=1.5):
@@ -51,15 +53,17 @@ def found(noisy):
     return shooting.fit(EQUATION, noisy, free=FREE, noise=NOISE)
 
 
-@pytest.mark.parametrize("name", sorted(set(LAWS) - {"drag_oscillator"}))
+@pytest.mark.parametrize("name", ["spring", "double_pendulum", "spaceship", "gravity_two"])
 def test_a_worlds_law_is_the_worlds_own_equation(name):
-    env, law = get_environment(name), LAWS[name]
+    env: Any = get_environment(name)
+    law = LAWS[name]
     equation = law.whole or library(env.layout, env.actions.size)
     theta = truth_of(equation, law, env.params)
     state = env.reset(jax.random.key(3), env.params)
     action = np.asarray(env.actions.table)[-1]
-    own = env.observe(env.field(state, action, env.params), env.params)  # observation is linear in these worlds
-    read = equation.rates(env.observe(state, env.params), action, theta.astype(np.float32))
+    # Observation is linear in these worlds, so it takes rates to rates.
+    own = jax.jit(lambda: env.observe(env.field(state, action, env.params), env.params))()
+    read = jax.jit(equation.rates)(env.observe(state, env.params), action, theta.astype(np.float32))
     np.testing.assert_allclose(read, own, rtol=2e-4, atol=2e-4)
     assert {reading.name for reading in readings_of(equation, law.terms, law)} == {r.name for r in law.readings}
 
@@ -98,9 +102,9 @@ def test_the_information_is_the_curvature_of_the_misfit_that_refits_the_starts(c
     weight = np.full(clean.states.shape[1:], 1.0 / NOISE)
     with jax.enable_x64(True):
         chi2 = [
-            float(shooting._minimise(
+            float(solver.minimise(
                 theta, clean.states[:, 0], held.astype(float), *clean, weight, equation=EQUATION, varying=(), inner=2,
-                iterations=shooting.ITERATIONS,
+                iterations=solver.ITERATIONS,
             )[2])
             for theta in moved
         ]  # fmt: skip
@@ -123,7 +127,7 @@ def test_a_parameter_of_each_sequence_is_found_for_each():
 
 def test_the_form_of_a_field_is_named_where_the_data_lay(clean):
     def field(states, actions):
-        return np.stack([EQUATION.rates(s, a, TRUTH) for s, a in zip(states, actions, strict=True)])
+        return jax.vmap(EQUATION.rates, (0, 0, None))(states, actions, TRUTH)
 
     form = read_form(field, clean.states[:, :-1], clean.actions, LAYOUT, most=60)
     assert form.terms == ("v", "sin x", "u")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law import shooting
 from o2t_jax.evaluation.dynamics.law.equations import Equation
 from o2t_jax.evaluation.dynamics.law.form import Form
@@ -26,8 +27,9 @@ from o2t_jax.physics.environment import Layout
 MARGIN = 10.0
 DOUBT = 9.0
 LEVEL = 1e-3
-FEW = 100
+FEW, FEWEST = 6000, 20  # observed numbers, and sequences at least, on which all forms are tried
 FAR = 60.0
+ROUGHLY = 1e-5  # of chi2: enough to compare forms
 CANNOT_TELL = "cannot tell"
 NONE = "none of these"
 Terms = frozenset[str]
@@ -68,15 +70,17 @@ class _Search:
         self.noise = noise
         self.fits: dict[Terms, Fit] = {}
 
-    def fit(self, terms: Terms, near: np.ndarray | None = None) -> Fit:
-        """From the regression's coefficients, or from `near` [P], a point known to be close."""
+    def fit(self, terms: Terms, near: Fit | None = None, own: np.ndarray | None = None) -> Fit:
+        """From the regression's coefficients (and `own` [S, F] where it is given), or from a fit known to be close."""
         if terms not in self.fits:
-            start = self.form.regression.fit(self.ordered(terms))[0] if near is None else near
-            start = np.where(np.isfinite(start), start, 0.0)
+            start = self.form.regression.fit(self.ordered(terms))[0] if near is None else near.theta
+            own = own if near is None else near.own
             self.fits[terms] = shooting.fit(
-                self.equation, self.data, start, free=self.equation.free(self.ordered(terms)), noise=self.noise,
+                self.equation, self.data, np.where(np.isfinite(start), start, 0.0), noise=self.noise,
+                free=self.equation.free(self.ordered(terms)),
                 varying=[self.equation.index(name) for name in self.varying],
-                stages=shooting.STAGES if near is None else (1.0,),
+                stages=shooting.STAGES if near is None else (1.0,), tolerance=ROUGHLY, restarts=0,
+                own=own if own is not None and len(own) == len(self.data.states) else None,
             )  # fmt: skip
         return self.fits[terms]
 
@@ -96,14 +100,40 @@ class _Search:
     def try_around(self, best: Terms) -> Terms:
         """The best of `best`, its neighbours and those of whatever is better."""
         while True:
+            self.fits[best] = self.refitted(best, self.noise)  # its sequences are in their right minima
             for terms in self.larger(best):
-                self.fit(terms, self.fits[best].theta)
+                self.fit(terms, self.fits[best])
             for terms in self.neighbours(best):
-                self.fit(terms)
+                self.fit(terms, own=self.fits[best].own)
             better = min(self.fits, key=self.bic)
             if self.bic(better) >= self.bic(best):
                 return best
             best = better
+
+    def best_of(self, form: Form) -> Terms:
+        """The best of the candidates and their neighbours."""
+        for terms in form.candidates:
+            self.fit(frozenset(terms))
+        return self.try_around(min(self.fits, key=self.bic))
+
+    def refitted(self, terms: Terms, noise: float | np.ndarray | None = None) -> Fit:
+        """The form's fit to the end, with this noise or its own estimate."""
+        near = self.fits[terms]
+        return shooting.fit(
+            self.equation, self.data, near.theta, free=self.equation.free(self.ordered(terms)), noise=noise,
+            varying=near.varying, stages=(1.0,), own=near.own,
+        )  # fmt: skip
+
+    def quieter(self, fits: Sequence[Fit]) -> bool:
+        """Takes the least noise that one of the fits leaves; whether that is below the one so far, by 3 % or more."""
+        tame = [np.asarray(one.noise) for one in fits if np.all(np.isfinite(one.noise)) and np.all(one.noise > 0)]
+        if not tame:
+            raise UsageError("no form follows the data over their sequences: cut them into shorter windows")
+        least = min(tame, key=lambda one: float(np.sum(np.log(one))))
+        if self.noise is not None and not np.mean(np.log(least / self.noise)) < -0.03:
+            return False
+        self.noise, self.fits = least, {}
+        return True
 
     def rivals(self, best: Terms) -> dict[tuple[str, ...], float]:
         """Forms that the data do not rule out beside `best`, and how much their BIC is above its."""
@@ -120,16 +150,18 @@ class _Search:
 def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
     """The best form on all data, of `best`, what is larger by a term, and what was less than `FAR` behind on few."""
     while True:
+        everything.fit(best, few.fit(best))
+        everything.fits[best] = everything.refitted(best, few.noise)
         for terms, fitted in few.fits.items():
             if few.bic(terms) - few.bic(best) < FAR:
-                everything.fit(terms, fitted.theta)
-        everything.fit(best, few.fit(best).theta)
+                everything.fit(terms, fitted._replace(own=everything.fits[best].own))
         for terms in everything.larger(best):
-            everything.fit(terms, everything.fits[best].theta)
+            everything.fit(terms, everything.fits[best])
         better = min(everything.fits, key=everything.bic)
         if everything.bic(better) >= everything.bic(best):
             return best
-        best = few.try_around(better) if better not in few.fits else better
+        few.fit(better, everything.fits[better])
+        best = few.try_around(better)
 
 
 def decide(
@@ -147,13 +179,12 @@ def decide(
     `varying`, names of library parameters of which each sequence has its own value (such as "v"); `whole`, an equation
     that is no sum of terms and competes with them (such as `worlds.DOUBLE_PENDULUM`).
     """
-    known, sample = noise is not None, data.some(FEW)
+    known, sample = noise is not None, data.some(max(FEWEST, FEW // data.states[0].size))
     few = _Search(sample, layout, form, noise, varying)
     complete = frozenset(few.order)
     if not known:  # one noise for all forms, or their chi2 cannot be compared
-        widest = [few.fit(complete)] + ([shooting.fit(whole, sample)] if whole else [])
-        few.noise = min((found.noise for found in widest), key=lambda one: float(np.sum(np.log(one))))
-        few.fits.clear()
+        widest = [few.fit(frozenset(terms)) for terms in (complete, *form.candidates)]
+        few.quieter(widest + ([shooting.fit(whole, sample)] if whole else []))
     actions = data.actions.shape[-1]
     if whole is not None:
         found = shooting.fit(whole, sample, noise=few.noise)
@@ -162,19 +193,20 @@ def decide(
             test = misfit(widened(whole, layout, actions), data, found, known)
             answer = NONE if test.p < LEVEL else "named"
             return Decision(answer, whole, (), found, {}, test, len(few.fits) + 1)
-    for terms in form.candidates:
-        few.fit(frozenset(terms))
-    best = few.try_around(min(few.fits, key=few.bic))
+    best = few.best_of(form)
+    while not known and few.quieter([few.refitted(best)]):
+        best = few.best_of(form)
     search = few
     if len(data.states) > len(sample.states):
         search = _Search(data, layout, form, few.noise, varying)
         best = _on_all(few, search, best)
     rivals = search.rivals(best)
+    final = search.refitted(best, few.noise)
     if whole is not None and bic(found) < few.bic(best) + MARGIN:
         rivals[(whole.name,)] = bic(found) - few.bic(best)
-    test = misfit(widened(search.equation, layout, actions), data, search.fits[best], known)
+    test = misfit(widened(search.equation, layout, actions), data, final, known)
     answer = NONE if test.p < LEVEL else CANNOT_TELL if rivals else "named"
-    return Decision(answer, search.equation, search.ordered(best), search.fits[best], rivals, test, len(few.fits))
+    return Decision(answer, search.equation, search.ordered(best), final, rivals, test, len(few.fits))
 
 
 __all__ = ["CANNOT_TELL", "DOUBT", "LEVEL", "MARGIN", "NONE", "Decision", "bic", "decide"]

@@ -1,12 +1,12 @@
 """The next experiment: which pushes, from a given start, would narrow the intervals of the wanted parameters most.
 
-The criterion is the soft maximum over the wanted parameters of the log ratio of the Cramer-Rao interval to that under
-random pushes, of one sequence whose initial state is observed like all others
-and eliminated; averaged over the parameters that are still possible, since a design that is best for one guess may be
-poor beside it. It is minimised over the rows of the action table by coordinate exchange: each push in turn is replaced
-by the best row, from several first sequences at once. Pushes that bring bodies closer than allowed are ruled out:
-there the information grows without limit, and with it every error of the model. Sources: Meyer & Nachtsheim 1995
-(exchange); Chaloner & Verdinelli 1995 (averaging over parameters); Atkinson, Donev & Tobias 2007, chapter 10 (subsets
+The criterion is the soft maximum, over the wanted parameters and over the values that are still possible, of the log
+ratio of the Cramer-Rao interval to that under random pushes, of one sequence whose initial state is observed like all
+others and eliminated: a design that is best for one guess may be poor beside it. It is minimised over the rows of the
+action table by coordinate exchange: each push, and before that each stretch of several, is replaced in turn by the best
+row, from several first sequences at once. Pushes that bring bodies closer than allowed are ruled out: there the
+information grows without limit, and with it every error of the model. Sources: Meyer & Nachtsheim 1995
+(exchange); Chaloner & Verdinelli 1995 (a range of parameters); Atkinson, Donev & Tobias 2007, chapter 10 (subsets
 of parameters).
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from scipy import stats
 
 from o2t_jax.errors import UsageError
-from o2t_jax.evaluation.dynamics.law import shooting
+from o2t_jax.evaluation.dynamics.law import solver
 from o2t_jax.evaluation.dynamics.law.equations import Equation, substeps
 from o2t_jax.evaluation.dynamics.law.information import LEVEL
 
@@ -73,14 +73,14 @@ def _log_widths(
     equation: Equation, inner: int, clearance: Clearance | None,
 ) -> jax.Array:  # fmt: skip
     """Log standard deviations [M, R, P] for parameters [M, P] and pushes [R, T, A]; `FORBIDDEN` where too close."""
-    _, blocks = shooting._blocks(equation, (), inner)
+    _, blocks = solver.normal_equations(equation, (), inner)
     times = actions.shape[1] + 1
 
     def one(theta: Any, pushes: Any) -> jax.Array:
         states = jnp.zeros((times, start.shape[0]))  # so that residuals are the path itself
         value, parts = blocks(theta, start, free, jnp.zeros(0), states, pushes, dt, weight)
-        information = shooting.eliminated(jax.tree.map(lambda x: x[None], parts))[1][0] + known
-        information = shooting._ready(information)
+        information = solver.eliminated(jax.tree.map(lambda x: x[None], parts))[1][0] + known
+        information = solver.ready(information)
         scale = jnp.sqrt(jnp.diagonal(information))
         unit = information / (scale[:, None] * scale) + 1e-12 * jnp.eye(len(scale))
         variance = jnp.diagonal(jnp.linalg.inv(unit))
@@ -106,8 +106,8 @@ def _sweep(
         tried = jnp.where(inside, jnp.arange(rows)[:, None], now[:, None])  # [R, K, T], row k in the place of all
         tried = jnp.concatenate([now[:, None], tried], 1)
         actions = table[tried.reshape(count * (rows + 1), -1)]
-        logs = jnp.mean(_log_widths(thetas, start, actions, *rest, **static), 0)[:, wanted] - reference
-        value = (jnp.log(jnp.mean(jnp.exp(SHARPNESS * logs), 1)) / SHARPNESS).reshape(count, rows + 1)
+        logs = _log_widths(thetas, start, actions, *rest, **static)[:, :, wanted] - reference
+        value = (jnp.log(jnp.mean(jnp.exp(SHARPNESS * logs), (0, 2))) / SHARPNESS).reshape(count, rows + 1)
         return tried[jnp.arange(count), jnp.argmin(value, 1)], jnp.min(value, 1)
 
     choices, values = jax.lax.scan(body, choices, order)

@@ -72,8 +72,10 @@ def trajectory(rates: Rates, start: Array, actions: Array, theta: Array, dt: Any
     each."""
 
     def step(state: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
-        for _ in range(inner):
-            state = rk4_step(lambda now: rates(now, action, theta), state, dt / inner)
+        def substep(_: int, now: jax.Array) -> jax.Array:
+            return rk4_step(lambda at: rates(at, action, theta), now, dt / inner)
+
+        state = jax.lax.fori_loop(0, inner, substep, state)
         return state, state
 
     first = jnp.asarray(start)

@@ -44,7 +44,9 @@ class Form:
 class Regression:
     """Rates of momenta regressed on the terms of the library. `rates` [N, D] at `states` [N, D], `actions` [N, A]."""
 
-    def __init__(self, states: Any, actions: Any, rates: Any, layout: Layout) -> None:
+    def __init__(
+        self, states: Any, actions: Any, rates: Any, layout: Layout, exponents: Sequence[float] = EXPONENTS
+    ) -> None:
         states, actions, rates = (np.asarray(x, np.float64) for x in (states, actions, rates))
         if not np.isfinite(rates).all():
             raise UsageError("the field has rates that are not finite where the data lay: train longer")
@@ -55,7 +57,7 @@ class Regression:
         self.target = rates[:, momenta].reshape(-1)
         self.scale = float(np.sqrt(np.mean(self.target**2)))
         self.gain = float(np.sum(rates[:, positions] * v) / np.sum(v**2)) if layout.canonical else None
-        grid = EXPONENTS if any(term.exponent for term in self.terms) else (2.0,)
+        grid = exponents if any(term.exponent for term in self.terms) else (2.0,)
         self.columns: dict[float, list[np.ndarray]] = {}
         with jax.enable_x64(True):
             for exponent in grid:

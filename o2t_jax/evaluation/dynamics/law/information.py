@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from scipy import stats
 
-from o2t_jax.evaluation.dynamics.law import shooting
+from o2t_jax.evaluation.dynamics.law import shooting, solver
 from o2t_jax.evaluation.dynamics.law.equations import Equation, substeps
 from o2t_jax.evaluation.dynamics.law.shooting import Fit, Observed
 
@@ -55,7 +55,7 @@ def fisher(
         own = shooting.own_start(data, theta, varying)
     weight = np.ones(data.states.shape[1:]) / np.asarray(noise)
     with jax.enable_x64(True):
-        found = shooting._at(
+        found = solver.at_point(
             theta, own, free.astype(np.float64), data.states, data.actions, data.dt, weight,
             equation=equation, varying=varying, inner=substeps(data.dt),
         )  # fmt: skip

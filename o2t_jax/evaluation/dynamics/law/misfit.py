@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from scipy import stats
 
-from o2t_jax.evaluation.dynamics.law import shooting
+from o2t_jax.evaluation.dynamics.law import solver
 from o2t_jax.evaluation.dynamics.law.equations import Equation, substeps
 from o2t_jax.evaluation.dynamics.law.shooting import Fit, Observed
 
@@ -45,10 +45,12 @@ def misfit(wide: Equation, data: Observed, found: Fit, noise_known: bool) -> Mis
     mask[list(found.varying)] = 1.0
     weight = np.ones(data.states.shape[1:]) / found.noise
     with jax.enable_x64(True):
-        _, score, information = (np.asarray(x) for x in shooting._at(
+        _, score, information = (np.asarray(x) for x in solver.at_point(
             theta, found.own, mask, data.states, data.actions, data.dt, weight,
             equation=wide, varying=found.varying, inner=substeps(data.dt),
         ))  # fmt: skip
+    if not np.isfinite(information).all():  # the best equation explodes on the data
+        return Misfit(0.0, np.inf, 0, "", found.chi2 / max(found.dof, 1))
     tested[list(found.varying)] = False
     score, information = np.sum(score, 0), np.sum(information, 0)
     base, extra = np.flatnonzero(free & ~tested), np.flatnonzero(tested)

@@ -15,6 +15,7 @@ from o2t_jax.evaluation.dynamics.law.terms import kind_of
 from o2t_jax.physics.environment import Layout
 
 WINDOW, DEGREE = 7, 3
+FINE = tuple(np.linspace(1.007, 3.007, 101).tolist())  # has no whole number, which would look exact
 
 
 def smoothed(states: np.ndarray) -> np.ndarray:
@@ -33,8 +34,8 @@ def differences(data: Observed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def least_squares(data: Observed, layout: Layout, terms: Sequence[str]) -> np.ndarray:
-    """theta [P] of the library's equation with these terms, from differences. Exponents on a grid."""
-    return Regression(*differences(data), layout).fit(terms)[0]
+    """theta [P] of the library's equation with these terms, from differences. Exponents on a fine grid."""
+    return Regression(*differences(data), layout, exponents=FINE).fit(terms)[0]
 
 
 SINDY_COLUMNS = ("1", "x", "v", "sin x", "x^2", "x^3", "v|v|", "u")

@@ -226,7 +226,7 @@ def clearance_of(layout: Layout) -> Callable[[Any], jax.Array] | None:
     first, second = np.triu_indices(bodies, 1)
 
     def clearance(state: Any) -> jax.Array:
-        place = state[jnp.array(layout.positions)].reshape(bodies, 2)
+        place = state[_taken(layout.positions)].reshape(bodies, 2)
         return jnp.min(_length(place if bodies == 1 else place[first] - place[second]))
 
     return clearance
@@ -245,9 +245,10 @@ def library(layout: Layout, actions: int) -> Equation:
 def _library(layout: Layout, actions: int) -> Equation:
     always = [MOMENTUM_GAIN] if layout.canonical else []
     total, order = _Sum(library_terms(layout, actions), len(always)), _places(layout)
+    positions, momenta = _taken(layout.positions), _taken(layout.momenta)
 
     def rates(state: Any, action: Any, theta: Any) -> jax.Array:
-        q, v = state[jnp.array(layout.positions)], state[jnp.array(layout.momenta)]
+        q, v = state[positions], state[momenta]
         moved = theta[0] * v if layout.canonical else v
         return jnp.concatenate([moved, total(q, v, action, theta), jnp.zeros(1)])[order]
 
@@ -260,9 +261,10 @@ def widened(equation: Equation, layout: Layout, actions: int) -> Equation:
     """`equation` with the features outside the library added to the rates of the momenta; they follow its
     parameters."""
     total, order = _Sum(library_terms(layout, actions, outside=True), len(equation.names)), _places(layout)
+    positions, momenta = _taken(layout.positions), _taken(layout.momenta)
 
     def rates(state: Any, action: Any, theta: Any) -> jax.Array:
-        q, v = state[jnp.array(layout.positions)], state[jnp.array(layout.momenta)]
+        q, v = state[positions], state[momenta]
         added = jnp.concatenate([jnp.zeros_like(q), total(q, v, action, theta), jnp.zeros(1)])[order]
         return equation.rates(state, action, theta[: len(equation.names)]) + added
 
@@ -270,12 +272,19 @@ def widened(equation: Equation, layout: Layout, actions: int) -> Equation:
     return Equation(f"{equation.name}, widened", names, owners, (*equation.start, *total.start), rates)
 
 
+def _taken(entries: tuple[int, ...]) -> Any:
+    """An index for these entries of a vector: a slice where it can be one."""
+    if entries == tuple(range(entries[0], entries[0] + len(entries))):
+        return slice(entries[0], entries[0] + len(entries))
+    return np.array(entries)
+
+
 def _places(layout: Layout) -> np.ndarray:
     """Where each entry of a state is in (rates of positions, rates of momenta, 0)."""
     count = len(layout.positions)
     at = {entry: i for i, entry in enumerate(layout.positions)}
     at |= {entry: count + i for i, entry in enumerate(layout.momenta)}
-    return np.array([at.get(entry, 2 * count) for entry in range(layout.size)])
+    return np.array([at.get(entry, 2 * count) for entry in range(layout.size)], np.int32)
 
 
 __all__ = ["MOMENTUM_GAIN", "Term", "clearance_of", "kind_of", "library", "library_terms", "pair_rows", "widened"]

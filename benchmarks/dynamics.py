@@ -176,6 +176,12 @@ def measure_world(batch: int, repeats: int, steps: int) -> tuple[list[dict[str, 
     return [row | {"steps_per_s": 1e3 * batch * WORLD_STEPS / row["median_ms"]} for row in rows], said
 
 
+def tell(rows: list[dict[str, Any]], part: str) -> None:
+    """Ratios of a part that is measured, on standard error: others may take minutes yet."""
+    ratios = (f"{row['side']} {row['ratio']:.2f}" for row in rows if row["part"] == part)
+    print(f"{part}: {', '.join(ratios)}", file=sys.stderr, flush=True)
+
+
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -232,10 +238,11 @@ def run(arguments: argparse.Namespace) -> int:
             if part in parts:
                 steps = max(1, arguments.steps // share)
                 rows += measure(part, kind(threads), names if arguments.peer else (), arguments.repeats, steps)
-                print(f"{part}: measured", file=sys.stderr, flush=True)
+                tell(rows, part)
     if "world" in parts:
         found, about["gymnax"] = measure_world(arguments.batch, arguments.repeats, arguments.steps)
         rows += found
+        tell(rows, "world")
     if arguments.peer:
         versions = {name: importlib.metadata.version(name) for name in ("torch", "torchdiffeq")}
         about |= versions | {"peer_malloc": arguments.peer_malloc, "peer_threads": threads}

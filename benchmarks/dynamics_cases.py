@@ -18,7 +18,7 @@ from o2t_jax.models.cores import make_core, rollout
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.physics.envs.pendulum import Pendulum, PendulumState
 from o2t_jax.physics.ode import semi_implicit_step
-from o2t_jax.systems.dynamics_pictures import DynamicsPictures, build
+from o2t_jax.systems.dynamics_pictures import DynamicsPictures
 from o2t_jax.training.state import Initial, tree_size
 from o2t_jax.training.step import make_train_step
 
@@ -101,7 +101,7 @@ class PictureCase(Case):
 
     def __init__(self, threads: int | None, config: Any = None) -> None:
         config = config or pictures.get_config("spatial_newtonian")
-        system = build(config)
+        system = DynamicsPictures(config)
         made = jax.tree.map(np.asarray, jax.jit(system.make_batch)(np.int32(0), np.int32(0)))
         shapes = Initial(system.init, system.tx, (0,)).shapes
         params = random_params(shapes.params)
@@ -124,12 +124,12 @@ class PictureCase(Case):
         return float(value), by_path(slopes)
 
 
-def drawn_by(system: DynamicsPictures, keys: jax.Array) -> dict[str, jax.Array]:
+def drawn_by(system: DynamicsPictures, keys: jax.Array) -> dict[str, Any]:
     """The random numbers that `models.dynamics.objective.hgn` draws from these keys, for PyTorch."""
     config, sizes = system.config, system.model.sizes
     shape, count = (sizes.side, sizes.side, sizes.channels), config.horizon + 1
 
-    def one(key: jax.Array) -> tuple[jax.Array, ...]:
+    def one(key: jax.Array) -> tuple[Any, ...]:
         of_frames, of_time = jax.random.fold_in(key, 1), jax.random.fold_in(key, 2)
         chosen = jax.random.choice(of_frames, count, (config.decoded,), replace=False)
         return jax.random.normal(key, shape), chosen, jax.random.randint(of_time, (), 1, count)
@@ -183,7 +183,7 @@ def world_scans(batch: int) -> dict[str, Callable[[], Any]]:
         params = env.params
         start = jax.vmap(env.reset, (0, None))(jax.random.split(jax.random.key(1), batch), params)
 
-        def body(state: Any, action: jax.Array) -> tuple[Any, jax.Array]:
+        def body(state: Any, action: Any) -> tuple[Any, Any]:
             state = jax.vmap(env.step, (0, 0, None, None))(state, action, WORLD_DT, params)
             return state, jax.vmap(env.observe, (0, None))(state, params)
 

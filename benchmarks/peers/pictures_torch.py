@@ -134,7 +134,7 @@ class Pictures(nn.Module):
 
     def roll_out(self, z: Tensor, actions: Tensor, h: Tensor) -> Tensor:
         """`z` and the states after each of `actions` [B, T, A]: [B, T + 1, C, h, w]. Drift, kick, drift."""
-        net, friction = self.predictor["MapNet_0"], torch.exp(self.predictor.log_friction)
+        net, friction = self.predictor["MapNet_0"], torch.exp(self.predictor.get_parameter("log_friction"))
         q, p = z.chunk(2, 1)
         track = [z]
         for i in range(actions.shape[1]):
@@ -177,7 +177,7 @@ class PictureTrainer:
         held = {name: torch.tensor(np.asarray(value)) for name, value in batch.items()}
         self.given = {name: held.pop(name) for name in DRAWN}
         self.given["noise"] = self.given["noise"].permute(0, 3, 1, 2)
-        self.batch = tuple(held[name] for name in ("frames", "actions", "dt"))
+        self.frames, self.actions, self.dt = held["frames"], held["actions"], held["dt"]
         # Ours has one optimiser a part, with the same settings; one for all makes fewer calls.
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=fields["lr"], fused=True)
         warm, end = fields["warm"], fields["train_steps"]
@@ -194,14 +194,14 @@ class PictureTrainer:
 
     def matched(self) -> float:
         """The loss with the given random numbers, and its gradient left in the network's parameters."""
-        loss = self.network.loss(*self.batch, self.given)
+        loss = self.network.loss(self.frames, self.actions, self.dt, self.given)
         loss.backward()
         return float(loss.detach())
 
     def step(self) -> float:
         """One step; the loss before it."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.network.loss(*self.batch, self.draw())
+        loss = self.network.loss(self.frames, self.actions, self.dt, self.draw())
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.fields["clip"])
         self.optimiser.step()

@@ -44,7 +44,8 @@ def plan(only: str, seeds: int) -> Iterator[sweep.Run]:
             yield _run(f"undamped-{model}", "pendulum", model, seeds, **still)
             if model in ("newtonian", "port_hamiltonian"):
                 for integrator in ("rk4", "leapfrog"):
-                    own = still | {"reversible": True, "integrator": integrator}
+                    width = 45 if model == "port_hamiltonian" else 64  # two networks, T and V
+                    own = still | {"reversible": True, "integrator": integrator, "width": width}
                     yield _run(f"undamped-{model}-reversible-{integrator}", "pendulum", model, seeds, **own)
     if only in ("", "dt"):
         for model in ("newtonian",):

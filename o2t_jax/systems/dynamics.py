@@ -1,7 +1,7 @@
 """System `dynamics`: a world that is pushed, learned from its noisy states (docs/dynamics.md).
 
 A window of noisy steps gives the start, and where asked the parameters that nobody tells; the model rolls out from
-there, and the loss is the squared error of the rollout. Tests start from clean states, at any step dt.
+there, and the loss is Huber's, of the rollout's error. Tests start from clean states, at any step dt.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Dynamics(System):
     name = "dynamics"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("test/error", "min")
-    test_fields = ("test_starts", "test_horizon", "dt_values", "hold", "long_steps", "inner")
+    test_fields = ("test_starts", "test_horizon", "dt_values", "hold", "long_steps")
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -179,7 +179,7 @@ class Dynamics(System):
         return {"states": mask}
 
     def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
-        """Squared error of the rollout and its start over the variance, mean over steps and entries.
+        """Huber's loss of the rollout's and its start's error in standard deviations, mean over steps and entries.
 
         With `smooth` the rollout starts from a state estimated from all its noisy states: maximum likelihood with the
         start as a nuisance parameter. From the window alone the start is less certain, and a model that predicts the

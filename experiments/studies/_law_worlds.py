@@ -135,9 +135,9 @@ class Recipe:
 
 RECIPES = {
     "spaceship": Recipe(1200, 30, 0.1, 1.0),
-    "three_body": Recipe(3000, 8, 0.1, 0.8),
+    "three_body": Recipe(1500, 8, 0.1, 0.8),
     "gravity_two": Recipe(400, 30, 0.1, 0.8),
-    "gravity_three": Recipe(400, 20, 0.1, 0.8),
+    "gravity_three": Recipe(150, 20, 0.1, 0.8),
 }
 
 

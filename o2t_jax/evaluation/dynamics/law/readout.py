@@ -9,6 +9,7 @@ import numpy as np
 
 from o2t_jax.evaluation.dynamics.law.decision import Decision
 from o2t_jax.evaluation.dynamics.law.information import LEVEL, intervals
+from o2t_jax.evaluation.dynamics.law.terms import kind_of
 from o2t_jax.evaluation.dynamics.law.worlds import LAWS, readings_of, text_of
 from o2t_jax.physics.environment import Layout
 
@@ -42,7 +43,7 @@ def readout(
         }
         if at in found.varying:
             parameters[reading.name]["varies"] = True
-    actions = _actions(decision)
+    actions = _actions(decision, layout)
     nearest = decision.equation.name if not decision.terms else text_of(layout, actions, decision.terms)
     return {
         "form": nearest if decision.answer == "named" else decision.answer,
@@ -54,8 +55,10 @@ def readout(
     }
 
 
-def _actions(decision: Decision) -> int:
-    return sum(term.startswith("u") for term in decision.equation.terms)
+def _actions(decision: Decision, layout: Layout) -> int:
+    """Entries of an action, as far as the library's terms tell: in the plane one coefficient stands for both."""
+    pushed = sum(term.startswith("u") for term in decision.equation.terms)
+    return 2 * pushed if kind_of(layout) == "planar" else pushed
 
 
 def over_seeds(readouts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -61,6 +61,13 @@ def run(
         return fail(f"a part of the output is lost ({lost[0]})", 1) if lost and not code else code
 
 
+def out_folder(values: flags.FlagValues, what: str) -> Path:
+    """The flag --out, the folder for `what`; an error if it is missing."""
+    if not values.out:
+        raise UsageError(f"--out is missing: give the folder for {what}")
+    return Path(values.out)
+
+
 def _run(
     main: Callable[[Arguments], int | None],
     argv: list[str],

@@ -18,6 +18,7 @@ import itertools
 import math
 import statistics
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,9 @@ def main(argv: list[str] | None = None) -> int:
 def sweep(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs and the table")
+    out = _cli.out_folder(values, "the runs and the table")
     if values.seeds < 1 or values.jobs < 1:
         raise UsageError(f"--seeds={values.seeds} and --jobs={values.jobs} must be at least 1")
-    out = Path(values.out)
     out.mkdir(parents=True, exist_ok=True)
     runs = plan_runs(arguments, values.fields, values.seeds, values.variants)
     with concurrent.futures.ThreadPoolExecutor(values.jobs) as pool:
@@ -129,6 +128,7 @@ def finish_run(run: Run, out: Path) -> dict[str, Any]:
             print(f"{run.name}: finished before", flush=True)
             return record
     print(f"{run.name}: training", flush=True)
+    started = time.monotonic()
     code, error = launch([*run.arguments, f"--workdir={out / run.name}"], out / f"{run.name}.log")
     result = out / run.name / folders.RESULT
     record = {
@@ -138,6 +138,7 @@ def finish_run(run: Run, out: Path) -> dict[str, Any]:
         "arguments": list(run.arguments),
         "status": "finished" if code == 0 and result.exists() else "failed",
         "error": error if code else None,
+        "minutes": (time.monotonic() - started) / 60.0,
         "result": folders.read_json(result) if code == 0 and result.exists() else None,
     }
     folders.write_json(path, record)

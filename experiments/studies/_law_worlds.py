@@ -14,26 +14,13 @@ import optax
 from o2t_jax.data.simulated import SimulatedSequences
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law.shooting import Observed
-from o2t_jax.physics.environment import Environment, simulate
+from o2t_jax.physics.environment import Environment, observed, simulate
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.physics.envs.oscillator import Oscillator, OscillatorState
 from o2t_jax.physics.ode import rk4_step
 from o2t_jax.types import Array
 
 NOISE = 0.1
-NAMED = (
-    "oscillator",
-    "oscillator_easy",
-    "pendulum",
-    "spaceship",
-    "three_body",
-    "spring",
-    "double_pendulum",
-    "gravity_two",
-    "gravity_three",
-    "drag_oscillator",
-)
-OUTSIDE = ("cosine_oscillator", "van_der_pol", "tanh_oscillator")
 
 
 class DragParams(NamedTuple):
@@ -180,7 +167,7 @@ def _simulated(env: Environment, params: Any, dt: float, key: Any, *, count: int
         of_start, of_actions = jax.random.split(key)
         actions = env.actions.sample(of_actions, (steps,))
         track = simulate(env, env.reset(of_start, params), actions, dt, params)
-        return jax.vmap(env.observe, (0, None))(track, params), actions
+        return observed(env, track, params), actions
 
     return jax.vmap(one)(jax.random.split(key, count))
 
@@ -243,9 +230,7 @@ def learned_field(data: Observed, seed: int, steps: int = 1500, width: int = 64,
 
 
 __all__ = [
-    "NAMED",
     "NOISE",
-    "OUTSIDE",
     "Recipe",
     "distances",
     "learned_field",

@@ -8,7 +8,6 @@ Each run is a process of its own with one JSON in DIR; finished ones are skipped
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,8 +48,7 @@ def main(argv: list[str] | None = None) -> int:
 def ablations(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs and the table")
+    out = _cli.out_folder(values, "the runs and the table")
     chosen = values.only or list(VARIANTS)
     for name in chosen:
         if name not in VARIANTS:
@@ -58,7 +56,6 @@ def ablations(arguments: _cli.Arguments) -> int:
     if values.seeds < 1:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
     check_hyperbolic(arguments.config)
-    out = Path(values.out)
     common = _cli.config_overrides(list(arguments.argv))
     rows: list[dict[str, Any]] = []
     for seed in range(values.seeds):

@@ -22,7 +22,6 @@ from absl import flags
 
 from experiments import _cli, sweep
 from experiments._trainings import stoppable
-from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
 MODELS = ("newtonian", "port_hamiltonian", "first_order_ode", "jump", "lstm", "velocity")
@@ -68,9 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs and the tables")
-    out = Path(values.out)
+    out = _cli.out_folder(values, "the runs and the tables")
     out.mkdir(parents=True, exist_ok=True)
     records = [sweep.finish_run(run, out) for run in plan(values.only, values.seeds)]
     rows = [row for record in records for row in summarise(record, out / record["name"])]

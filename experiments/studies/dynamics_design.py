@@ -13,15 +13,14 @@ Expected: the largest ratio at most 0.5 on at least 8 of 10.
 
 from __future__ import annotations
 
+import functools
 import sys
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from experiments import _cli, sweep
 from experiments.studies.dynamics_law import KINDS
-from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
 ORDER = ("oscillator", "pendulum", "spaceship")
@@ -95,15 +94,12 @@ def run_one(number: int) -> dict[str, Any]:
 def study(arguments: _cli.Arguments) -> int:
     """Runs what is not finished, prints the table."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs")
-    out, rows = Path(values.out), []
+    out = _cli.out_folder(values, "the runs")
+    rows = []
     out.mkdir(parents=True, exist_ok=True)
     for number in range(values.worlds):
         path = out / f"design_{number}.json"
-        if not path.exists():
-            folders.write_json(path, run_one(number))
-        record = folders.read_json(path)
+        record = folders.once(path, functools.partial(run_one, number))
         ratios = {f"ratio{i}": round(value, 3) for i, value in enumerate(record["ratio"])}
         refitted = max(record["refitted"])
         rows.append({"number": number, "world": record["world"], **ratios, "largest_refitted": round(refitted, 2)})

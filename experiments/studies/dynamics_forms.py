@@ -11,9 +11,9 @@ others "none of these".
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -72,20 +72,17 @@ def run_one(name: str, seed: int, field: str) -> dict[str, Any]:
 def study(arguments: _cli.Arguments) -> int:
     """Runs what is not finished, prints the table."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs")
+    out = _cli.out_folder(values, "the runs")
     chosen = values.only or [*NAMED, *OUTSIDE]
     for name in chosen:
         if name not in NAMED + OUTSIDE:
             raise UsageError(f"--only={name} is unknown: choose from {', '.join(NAMED + OUTSIDE)}")
-    out, rows = Path(values.out), []
+    rows = []
     out.mkdir(parents=True, exist_ok=True)
     for seed in range(values.seeds):
         for name in chosen:
             path = out / f"form_{name}_{values.field}_{seed}.json"
-            if not path.exists():
-                folders.write_json(path, run_one(name, seed, values.field))
-            record = folders.read_json(path)
+            record = folders.once(path, functools.partial(run_one, name, seed, values.field))
             rows.append({key: record[key] for key in ("world", "seed", "verdict", "nearest", "seconds")})
             print(f"{name} {seed}: {record['verdict']}", file=sys.stderr)
     print(sweep.as_text(rows))

@@ -14,8 +14,8 @@ Each run is one JSON in DIR; finished ones are skipped.
 
 from __future__ import annotations
 
+import functools
 import sys
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -128,25 +128,19 @@ def _plain(parameters: dict[str, dict[str, Any]], np: Any) -> dict[str, Any]:
 def study(arguments: _cli.Arguments) -> int:
     """Runs what is not finished, prints the tables."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs")
+    out = _cli.out_folder(values, "the runs")
     for name in values.only:
         if name not in KINDS:
             raise UsageError(f"--only={name} is unknown: choose from {', '.join(KINDS)}")
-    out = Path(values.out)
     out.mkdir(parents=True, exist_ok=True)
     table, coverage = [], []
     for name in values.only or KINDS:
         for seed in range(values.seeds):
             path = out / f"law_{name}_{seed}.json"
-            if not path.exists():
-                folders.write_json(path, run_table(name, seed))
-            table += _errors(folders.read_json(path))
+            table += _errors(folders.once(path, functools.partial(run_table, name, seed)))
         if values.worlds:
             path = out / f"coverage_{name}_{values.worlds}.json"
-            if not path.exists():
-                folders.write_json(path, run_coverage(name, values.worlds))
-            record = folders.read_json(path)
+            record = folders.once(path, functools.partial(run_coverage, name, values.worlds))
             for parameter, share in record["covered"].items():
                 ratio = record["width_over_cramer_rao"][parameter]
                 coverage.append(

@@ -9,8 +9,8 @@ that were never trained on, the same for all runs.
 
 from __future__ import annotations
 
+import math
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,11 @@ def main(argv: list[str] | None = None) -> int:
 def compare(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs and the table")
+    out = _cli.out_folder(values, "the runs and the table")
     chosen = values.only or list(SPATIAL)
     for name in (*chosen, values.headline):
         if name not in PREDICTORS:
             raise UsageError(f"predictor {name!r} is unknown: choose from {', '.join(PREDICTORS)}")
-    out = Path(values.out)
     out.mkdir(parents=True, exist_ok=True)
     changed = [item for item in _cli.config_overrides(list(arguments.argv)) if not item.startswith("--config=")]
     rows: list[dict[str, Any]] = []
@@ -59,14 +57,9 @@ def run_one(name: str, seed: int, changed: list[str], out: Path) -> dict[str, An
     """One row of the table: a run with this predictor and seed, trained if necessary; with what it measured."""
     common = (f"--config={CONFIG}:{name}", *changed, f"--config.seed={seed}")
     run = sweep.Run(f"{name}-seed{seed}", {"predictor": name}, seed, common)
-    timing = out / f"{run.name}.time.json"
-    started = time.monotonic()
-    new = not timing.exists()
     record = sweep.finish_run(run, out)
-    if new:
-        folders.write_json(timing, {"minutes": (time.monotonic() - started) / 60.0})
     row: dict[str, Any] = {"predictor": name, "seed": seed, "status": record["status"]}
-    row["minutes"] = folders.read_json(timing)["minutes"]
+    row["minutes"] = record.get("minutes", math.nan)  # earlier versions kept no time
     if record["status"] == "finished":
         row["measured"] = folders.read_json(out / run.name / "results.json")
     return row

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -31,16 +30,14 @@ def main(argv: list[str] | None = None) -> int:
 def recorded(arguments: _cli.Arguments) -> int:
     """Studies the unfinished recordings, then prints the table of all."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the results")
+    out = _cli.out_folder(values, "the results")
     if not values.data:
         raise UsageError("--data is missing: give the folder that holds the recordings")
     chosen = values.only or list(RECORDINGS)
     for name in chosen:
         RECORDINGS.check(name)
     # All files are read before anything is computed: a missing one is told at once.
-    wanted = {name: load(name, values.data) for name in chosen if not (Path(values.out) / f"{name}.json").exists()}
-    out = Path(values.out)
+    wanted = {name: load(name, values.data) for name in chosen if not (out / f"{name}.json").exists()}
     out.mkdir(parents=True, exist_ok=True)
     for name, recording in wanted.items():
         begin = time.monotonic()

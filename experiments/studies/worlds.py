@@ -13,8 +13,8 @@ sampler=flights).
 
 from __future__ import annotations
 
+import math
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,12 @@ def main(argv: list[str] | None = None) -> int:
 def run_worlds(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the table."""
     values = arguments.flags
-    if not values.out:
-        raise UsageError("--out is missing: give the folder for the runs and the table")
+    out = _cli.out_folder(values, "the runs and the table")
     if values.seeds < 1:
         raise UsageError(f"--seeds={values.seeds} must be at least 1")
     if values.refine and (arguments.config is None or arguments.config.get("sampler") != "flights"):
         raise UsageError("--refine needs whole flights: a config with sampler=flights, such as fall or room")
     check_hyperbolic(arguments.config)
-    out = Path(values.out)
     common = _cli.config_overrides(list(arguments.argv))
     rows = []
     for g0, alpha in worlds(values, out):
@@ -110,14 +108,9 @@ def run_world(
     world = f"{g0:g}:{alpha:g}" if alpha else f"{g0:g}"
     own = [f"--config.world.g0={g0}", f"--config.world.alpha={alpha}", f"--config.seed={seed}"]
     run = sweep.Run(f"{world.replace(':', '_')}-seed{seed}", {"world": world}, seed, (*common, *own))
-    timing = out / f"{run.name}.time.json"
-    started = time.monotonic()
-    new = not timing.exists()
     record = sweep.finish_run(run, out)
-    if new:
-        folders.write_json(timing, {"minutes": (time.monotonic() - started) / 60.0})
     row: dict[str, Any] = {"world": world, "seed": seed, "status": record["status"]}
-    row["minutes"] = folders.read_json(timing)["minutes"]
+    row["minutes"] = record.get("minutes", math.nan)  # earlier versions kept no time
     if record["status"] == "finished":
         row |= judge(record["result"]["readouts"]["law"], g0, alpha)
         if close_ups is not None:

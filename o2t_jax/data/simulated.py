@@ -19,7 +19,7 @@ import numpy as np
 
 from o2t_jax.data.records import named_leaves
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.environment import Environment, checked_dt, simulate
+from o2t_jax.physics.environment import Environment, checked_dt, observed, simulate
 from o2t_jax.types import Array
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
@@ -45,7 +45,7 @@ def make_sequence(env: Environment, key: jax.Array, steps: int, dts: tuple[float
     dt = jax.random.choice(of_dt, jnp.asarray(dts))
     track = simulate(env, env.reset(of_start, params), actions, dt, params)
     return {
-        "states": jax.vmap(env.observe, (0, None))(track, params),
+        "states": observed(env, track, params),
         "actions": actions,
         "params": params,
         "dt": dt,

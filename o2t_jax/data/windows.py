@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.data.simulated import SPLITS, SimulatedSequences, sequence_key
-from o2t_jax.physics.environment import Environment, simulate
+from o2t_jax.physics.environment import Environment, observed, simulate
 from o2t_jax.types import Array
 
 # Folded into a sequence's key for its noise. A small number would give a key that the sequence itself has used: to
 # split a key in four is to fold in 0 to 3.
 _NOISE = 2**31 - 1
+_FITTED = 500  # training sequences that rows such as the best linear model are fitted to
 
 
 def with_noise(states: jax.Array, keys: Array, noise: float) -> jax.Array:
@@ -135,9 +136,13 @@ class HeldOut:
         """ "states" [N, T + 1, D] (clean), "actions" [N, T, A] on the grid, "known", and "params" (a pytree)."""
         return self._made("test", self.count, self.window)
 
-    def training(self, count: int, dt: float) -> dict[str, np.ndarray]:
+    @functools.cached_property
+    def _fitted(self) -> dict[str, np.ndarray]:
+        return self._made("train", _FITTED, 0)
+
+    def training(self, dt: float) -> dict[str, np.ndarray]:
         """Clean training sequences for rows that are fitted: "states" [N, T + 1, D] every dt, "actions" [N, T, r A]."""
-        made = self._made("train", count, 0)
+        made = self._fitted
         return {"states": made["states"][:, :: self.pieces(dt)], "actions": self._at(made["actions"], dt)}
 
     def rollouts(self, dt: float) -> dict[str, np.ndarray]:
@@ -174,8 +179,7 @@ class HeldOut:
             params = self.env.draw_params(of_params)
             actions = jnp.repeat(self.env.actions.sample(of_actions, (choices,)), held, axis=0)[:steps]
             track = simulate(self.env, self.env.reset(of_start, params), actions, self.grid, params)
-            states = jax.vmap(self.env.observe, (0, None))(track, params)
-            return {"states": states, "actions": actions, "params": params}
+            return {"states": observed(self.env, track, params), "actions": actions, "params": params}
 
         keys = jax.vmap(sequence_key, (None, None, 0))(self.seed, SPLITS[split], jnp.arange(count, dtype=jnp.uint32))
         made: dict[str, Any] = jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))

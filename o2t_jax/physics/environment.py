@@ -208,6 +208,16 @@ def simulate(env: Environment, state: PyTree, actions: Array, dt: Any, params: P
     return jax.tree.map(lambda first, later: jnp.concatenate([jnp.asarray(first)[None], later]), state, rest)
 
 
+def observed(env: Environment, track: PyTree, params: PyTree) -> jax.Array:
+    """The states of a track, leaves [T, ...], as `simulate` returns it, as observed: [T, layout.size]."""
+    return jax.vmap(lambda state: jnp.asarray(env.observe(state, params)))(track)
+
+
+def state_of(env: Environment, vector: Array, params: PyTree) -> PyTree:
+    """The state that is observed as `vector` [layout.size]; parts that are not observed are those of some start."""
+    return env.restore(vector, env.reset(jax.random.key(0), params), params)
+
+
 def idle(env: Environment, steps: int) -> jax.Array:
     """Actions [steps, actions.size] that do nothing."""
     return jnp.zeros((steps, env.actions.size))
@@ -220,4 +230,4 @@ def checked_dt(env: Environment, dt: float) -> float:
     return float(dt)
 
 
-__all__ = ["Actions", "Environment", "Layout", "checked_dt", "idle", "simulate"]
+__all__ = ["Actions", "Environment", "Layout", "checked_dt", "idle", "observed", "simulate", "state_of"]

@@ -24,12 +24,11 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics import rollouts
 from o2t_jax.models.cores import CORES, VectorCore, make_core, rollout
 from o2t_jax.models.cores.window import WindowEncoder
-from o2t_jax.physics.env_parameters import PARAMETERS
-from o2t_jax.physics.environment import Environment, checked_dt
-from o2t_jax.physics.envs import get_environment
+from o2t_jax.physics.environment import checked_dt
 from o2t_jax.systems import base_config, dynamics_config, dynamics_law
-from o2t_jax.systems.base import Best, DataRequest, System
+from o2t_jax.systems.base import Best, DataRequest, System, TrainState
 from o2t_jax.systems.dynamics_tests import DynamicsTests
+from o2t_jax.systems.dynamics_world import make_world
 from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 _HUBER = 0.3  # in standard deviations of the states; larger errors count linearly
@@ -45,17 +44,6 @@ def build(config: Config) -> System:
     return system
 
 
-def make_world(config: Config) -> Environment:
-    """The world of `env.*` and `vary`. Raises: UsageError."""
-    given = config.env.to_dict()
-    name = given.pop("name")
-    if set(given) != set(PARAMETERS[name]):
-        raise UsageError(
-            f"env.name={name!r} does not fit this config's fields env.*: use experiments/configs/dynamics/{name}.py"
-        )
-    return get_environment(name, ranges=dynamics_config.ranges_of(config), **given)
-
-
 class Dynamics(System):
     """See `o2t_jax.training.contract.System`. Parameters: "core", and with a window "encoder"."""
 
@@ -66,15 +54,13 @@ class Dynamics(System):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.env = make_world(config)
+        self.env = make_world(config, "experiments/configs/dynamics/{name}.py")
         self.dts = tuple(checked_dt(self.env, dt) for dt in config.dt)
         for dt in config.dt_values:
             checked_dt(self.env, dt)
         self.scale = self._sizes()
-        self.length = config.window + config.horizon
-        self.windows = Windows(
-            SimulatedSequences(self.env, config.steps, self.dts, config.seed), self.length, config.n_seqs, config.noise
-        )
+        sequences = SimulatedSequences(self.env, config.steps, self.dts, config.seed)
+        self.windows = Windows(sequences, config.window + config.horizon, config.n_seqs, config.noise)
         self.source = SequenceSource(self.windows.data)
         self.sample_source = self.source
         if not config.dataset:
@@ -86,7 +72,6 @@ class Dynamics(System):
         self.smoother = WindowEncoder(self.env.layout, hidden, 0, self.scale, place=config.window)
         rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
         self.tx = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate))
-        self.law_of = dynamics_law.reader(self)
         tests = DynamicsTests(self)
         self.evaluators = {"test": tests.rollouts} | ({"long": tests.long} if config.long_steps else {})
         if config.context == "known" and config.noise:
@@ -202,6 +187,10 @@ class Dynamics(System):
         # A few windows close to an unstable point must not outweigh all others: Huber's loss.
         robust = 2.0 * optax.huber_loss(apart / unit, delta=_HUBER)
         return loss + jnp.mean(robust), (metrics, {})
+
+    def law_of(self, state: TrainState, seed: int) -> dict[str, Any]:
+        """The law read off a trained state and the data of its seed; see `dynamics_law.law_of`."""
+        return dynamics_law.law_of(self, state.params, seed)
 
     def truth(self) -> dict[str, Any]:
         """The world's parameters and the ranges of those that vary."""

@@ -78,8 +78,13 @@ TEST = Group(
 
 def fields(config: Config | None = None) -> tuple[Group, ...]:
     """The groups of a config of this system: `env.*` are the parameters of its world (`pendulum` without a config)."""
+    return groups(world_name(config, "pendulum"))
+
+
+def world_name(config: Config | None, default: str) -> str:
+    """The config's `env.name`; `default` where there is no config, or it does not say."""
     named = config.get("env") if config is not None else None
-    return groups(named.get("name", "pendulum") if named is not None else "pendulum")
+    return default if named is None else named.get("name", default)
 
 
 def groups(world: str) -> tuple[Group, ...]:

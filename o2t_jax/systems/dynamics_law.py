@@ -7,7 +7,6 @@ bodies come near each other an integrated trajectory magnifies noise beyond use:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -91,7 +90,7 @@ def data_of(system: Model, seed: int) -> tuple[Observed, np.ndarray]:
     return Observed.of(states[keep], actions[keep], dt), keep
 
 
-def law_of(system: Model, params: PyTree, seed: int = 0) -> dict[str, Any]:
+def law_of(system: Model, params: PyTree, seed: int) -> dict[str, Any]:
     """The read-out of a law as JSON types; see `evaluation.dynamics.law.readout`."""
     data, _ = data_of(system, seed)
     layout, law = system.env.layout, LAWS.get(system.env.name)
@@ -119,13 +118,4 @@ def _distances(states: np.ndarray) -> np.ndarray:
     return np.linalg.norm(place[..., first, :] - place[..., second, :], axis=-1).min((1, 2))
 
 
-def reader(system: Model) -> Callable[[Any, int], dict[str, Any]]:
-    """`law_of` of a state and its seed, as a system's attribute."""
-    return functools.partial(_of_state, system)
-
-
-def _of_state(system: Model, state: Any, seed: int) -> dict[str, Any]:
-    return law_of(system, state.params, seed)
-
-
-__all__ = ["data_of", "field_of", "law_of", "reader"]
+__all__ = ["data_of", "field_of", "law_of"]

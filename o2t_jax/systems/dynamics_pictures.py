@@ -25,7 +25,8 @@ from o2t_jax.models.dynamics.predictors import is_flat
 from o2t_jax.results import Result, Scalar, Score
 from o2t_jax.systems import base_config, dynamics_pictures_config
 from o2t_jax.systems.base import Best, System, TrainState
-from o2t_jax.systems.dynamics_pictures_data import PicturedWorld, make_world
+from o2t_jax.systems.dynamics_pictures_data import PicturedWorld
+from o2t_jax.systems.dynamics_world import make_world
 from o2t_jax.types import Array, Batch, PyTree
 
 _CHUNK = 32  # sequences rolled out together in a test
@@ -50,7 +51,8 @@ class DynamicsPictures(System):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.world = PicturedWorld(make_world(config), config.size, config.picture_channels)
+        env = make_world(config, "dynamics/pictures:{name}-PREDICTOR")
+        self.world = PicturedWorld(env, config.size, config.picture_channels)
         self.frames = config.encoder_frames
         self.length = self.frames - 1 + config.horizon
         self.model = PictureDynamics(config.predictor, _sizes(config), dynamics_pictures_config.integrator_of(config))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from o2t_jax.config import Config, Field, Group, config_of, put, unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.systems import base_config
-from o2t_jax.systems.dynamics_config import check_steps, ranges_of, world_group
+from o2t_jax.systems.dynamics_config import check_steps, ranges_of, world_group, world_name
 
 PREDICTORS = (
     *("spatial_jump", "spatial_lstm", "spatial_ode", "spatial_newtonian", "spatial_hamiltonian"),
@@ -93,8 +93,7 @@ TEST = Group(
 
 def fields(config: Config | None = None) -> tuple[Group, ...]:
     """The groups of a config of this system: `env.*` are the parameters of its world (oscillator without a config)."""
-    named = config.get("env") if config is not None else None
-    return groups(named.get("name", "oscillator") if named is not None else "oscillator")
+    return groups(world_name(config, "oscillator"))
 
 
 def groups(world: str) -> tuple[Group, ...]:

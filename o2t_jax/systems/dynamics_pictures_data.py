@@ -9,29 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from o2t_jax.config import Config
 from o2t_jax.data.simulated import SimulatedSequences, sequence_key
-from o2t_jax.errors import UsageError
 from o2t_jax.models.ops import GREY
-from o2t_jax.physics.env_parameters import PARAMETERS
-from o2t_jax.physics.environment import Environment, checked_dt, simulate
-from o2t_jax.physics.envs import get_environment
+from o2t_jax.physics.environment import Environment, checked_dt, observed, simulate, state_of
 from o2t_jax.render.planar import draw, to_bytes
-from o2t_jax.systems.dynamics_config import ranges_of
 from o2t_jax.types import Array, Batch, PyTree
 
 # Largest starts without actions, from rest: m, or rad where a pendulum's period hardly depends on it.
 SWINGS = {"oscillator": 1.5, "oscillator_easy": 1.5, "spring": 0.8, "pendulum": 0.4}
 _TEST = 2  # the split
-
-
-def make_world(config: Config) -> Environment:
-    """The world of `env.*` and `vary`. Raises: UsageError."""
-    given = config.env.to_dict()
-    name = given.pop("name")
-    if set(given) != set(PARAMETERS.get(name, ())):
-        raise UsageError(f"env.name={name!r} does not fit this config's env.*: use dynamics/pictures:{name}-PREDICTOR")
-    return get_environment(name, ranges=ranges_of(config), **given)
 
 
 class PicturedWorld:
@@ -64,8 +50,8 @@ class PicturedWorld:
         def one(start: Array, action: Array) -> Array:
             params = self.env.params
             vector = jnp.zeros(self.env.layout.size).at[self.env.layout.positions[0]].set(start)
-            first = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
-            return self._frames(self._observed(simulate(self.env, first, action, dt, params), params), params)
+            track = simulate(self.env, state_of(self.env, vector, params), action, dt, params)
+            return self._frames(observed(self.env, track, params), params)
 
         return {"frames": jax.vmap(one)(starts, actions), "actions": actions}
 
@@ -81,7 +67,7 @@ class PicturedWorld:
             before, after = actions[: frames - 1], jnp.repeat(actions[frames - 1 :], each, axis=0)
             first = simulate(self.env, self.env.reset(of_start, params), before, context_dt, params)
             second = simulate(self.env, jax.tree.map(lambda x: x[-1], first), after, dt, params)
-            states = [self._observed(track, params) for track in (first, second)]
+            states = [observed(self.env, track, params) for track in (first, second)]
             seen = self._frames(jnp.concatenate([states[0], states[1][1:]]), params)
             return {"frames": seen, "actions": jnp.concatenate([before, after])}
 
@@ -97,18 +83,14 @@ class PicturedWorld:
     def _bytes(self, picture: Array) -> jax.Array:
         return to_bytes(picture if self.channels == 3 else (picture @ jnp.asarray(GREY))[..., None])
 
-    def _observed(self, track: PyTree, params: PyTree) -> jax.Array:
-        return jnp.asarray(jax.vmap(self.env.observe, (0, None))(track, params))
-
     def _frames(self, states: Array, params: PyTree) -> jax.Array:
         """uint8 [T, S, S, c] of observed states [T, D]."""
-        blank = self.env.reset(jax.random.key(0), params)
 
         def picture(vector: Array) -> jax.Array:
-            seen = draw(self.env.draw(self.env.restore(vector, blank, params), params), self.size, self.size)
+            seen = draw(self.env.draw(state_of(self.env, vector, params), params), self.size, self.size)
             return self._bytes(seen)
 
         return jax.vmap(picture)(jnp.asarray(states))
 
 
-__all__ = ["SWINGS", "PicturedWorld", "make_world"]
+__all__ = ["SWINGS", "PicturedWorld"]

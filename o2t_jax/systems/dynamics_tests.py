@@ -16,13 +16,12 @@ from o2t_jax.data.windows import HeldOut, Windows
 from o2t_jax.evaluation.dynamics import conservation, rollouts
 from o2t_jax.models.cores import VectorCore, rollout
 from o2t_jax.models.cores.fit_context import fit_context
-from o2t_jax.physics.environment import Environment, checked_dt, idle, simulate
+from o2t_jax.physics.environment import Environment, idle, observed, simulate, state_of
 from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, ScoreTable, Table
 from o2t_jax.systems.base import TrainState
 from o2t_jax.systems.dynamics_config import MOST_WINDOW
 from o2t_jax.types import Array, Batch, PyTree
 
-_LINEAR_SEQUENCES = 500  # from which the linear row is fitted
 _CALIBRATION = 4000  # windows that calibrate an inferred parameter; as many are then read
 _ROWS = ("persistence", "constant velocity", "best linear")
 _COLUMNS = {
@@ -64,7 +63,7 @@ class DynamicsTests:
     def held_out(self) -> HeldOut:
         """The test's sequences."""
         config, own = self.config, self.system.dts[0]
-        dts = tuple(checked_dt(self.env, dt) for dt in dict.fromkeys((*config.dt_values, own)))
+        dts = tuple(dict.fromkeys((*config.dt_values, own)))
         return HeldOut(
             self.env, config.test_starts, config.test_horizon, dts, config.hold, config.window, own, config.noise
         )
@@ -76,11 +75,16 @@ class DynamicsTests:
     @functools.cached_property
     def _rows(self) -> dict[float, dict[str, np.ndarray]]:
         """Errors [N, T] of the rows that learn little, by dt."""
-        found, variance = {}, np.square(np.asarray(self.system.scale))
-        for dt in sorted(self.held_out.dts):
-            train = self.held_out.training(_LINEAR_SEQUENCES, dt)
-            found[dt] = rollouts.rows(self.env.layout, train, self.held_out.rollouts(dt), variance, dt)
-        return found
+        held, layout = self.held_out, self.env.layout
+        return {
+            dt: rollouts.rows(layout, held.training(dt), held.rollouts(dt), self._variance, dt)
+            for dt in sorted(held.dts)
+        }
+
+    @property
+    def _variance(self) -> np.ndarray:
+        """Of each entry [D], which errors are measured in."""
+        return np.square(np.asarray(self.system.scale))
 
     def contexts(self, params: PyTree) -> Any:
         """The context [N, C] of each held-out sequence: known, or inferred from its noisy window; or None."""
@@ -106,10 +110,9 @@ class DynamicsTests:
     def rollouts(self, state: TrainState) -> Iterator[tuple[str, Result]]:
         """Rollouts from clean held-out starts beside rows that learn little: at every dt, and over the horizon."""
         lines, model = [], self.config.model
-        variance = np.square(np.asarray(self.system.scale))
         for dt in sorted(self.held_out.dts):
             truth = self.held_out.rollouts(dt)["states"][:, 1:]
-            own = rollouts.errors(self.env.layout, self.predict(state.params, dt), truth, variance)
+            own = rollouts.errors(self.env.layout, self.predict(state.params, dt), truth, self._variance)
             found = {model: own, **self._rows[dt]}
             lines += [_line(dt, name, each, found) for name, each in found.items()]
             if dt == self.system.dts[0]:
@@ -138,40 +141,56 @@ class DynamicsTests:
         Yields slope and rms error against the truth, the share explained, and the error of rollouts from clean starts
         with the inferred ones.
         """
-        config, dt, layout = self.config, self.system.dts[0], self.env.layout
-        held = HeldOut(self.env, config.test_starts, config.test_horizon, (dt,), dt, MOST_WINDOW, dt, config.noise)
-        core, size = self.system.core_for(max(self.system.dts)), len(self.env.ranges)
-        # dopri5 has no forward derivatives.
-        fitting = core.clone(step="rk4") if getattr(core, "step", "") == "dopri5" else core
-
-        @jax.jit
-        def infer(states: Array, actions: Array, dt: Any) -> jax.Array:
-            steps = jnp.asarray(states), jnp.asarray(actions)
-            return fit_context(fitting, state.params["core"], *steps, dt, size, config.noise)[1]
-
-        batch = self._calibration_batch
+        core, batch, dt = state.params["core"], self._calibration_batch, self.system.dts[0]
         steps = min(MOST_WINDOW, batch["actions"].shape[1])
-        read = np.asarray(infer(batch["states"][:, : steps + 1], batch["actions"][:, :steps], batch["dt"]))
+        read = np.asarray(self._infer(core, batch["states"][:, : steps + 1], batch["actions"][:, :steps], batch["dt"]))
         for i, (name, (low, high)) in enumerate(self.env.ranges.items()):
             # As it is: a core that was told the parameters infers them in their own units.
-            yield f"{name}_slope", Scalar(float(np.polyfit(batch["known"][:, i], read[:, i], 1)[0]))
-            rms = np.sqrt(np.mean(np.square(read[:, i] - batch["known"][:, i])))
-            yield f"{name}_rms", Scalar(float(0.5 * (high - low) * rms))
-            yield f"{name}_explained", Scalar(float(np.corrcoef(batch["known"][:, i], read[:, i])[0, 1] ** 2))
-        window, test = held.windows(), held.rollouts(dt)
-        context = infer(window["states"], window["actions"], np.full(len(window["states"]), dt, np.float32))
-        run = jax.jit(lambda start, acts, context: rollout(core, state.params["core"], start, acts, dt, context))
-        truth, scale = test["states"][:, 1:], np.square(np.asarray(self.system.scale))
+            slope, rms = _agreement(read[:, i], batch["known"][:, i])
+            yield f"{name}_slope", Scalar(slope)
+            yield f"{name}_rms", Scalar(0.5 * (high - low) * rms)
+            yield f"{name}_explained", Scalar(_explained(read[:, i], batch["known"][:, i]))
+        held, rows = self._fit_set
+        window = held.windows()
+        context = self._infer(core, window["states"], window["actions"], np.full(len(window["states"]), dt, np.float32))
         found = {
-            name: rollouts.errors(layout, np.asarray(run(test["states"][:, 0], test["actions"], each)), truth, scale)
+            name: self._errors_of(held, core, each)
             for name, each in (("inferred", context), ("known", held.sequences["known"]), ("middle", 0 * context))
         }
-        rows = rollouts.rows(layout, held.training(_LINEAR_SEQUENCES, dt), test, scale, dt) | {
-            "parameters known": found["known"],
-            "middle of their ranges": found["middle"],
-        }
+        rows = rows | {"parameters known": found["known"], "middle of their ranges": found["middle"]}
         means = {name: rollouts.state_error(each) for name, each in rows.items()}
         yield "error", Score(rollouts.state_error(found["inferred"]), baselines=means, better="lower")
+
+    @functools.cached_property
+    def _fit_set(self) -> tuple[HeldOut, dict[str, np.ndarray]]:
+        """Sequences after a window of 20 steps, at the model's own dt, and the errors of the rows that learn little."""
+        config, dt = self.config, self.system.dts[0]
+        held = HeldOut(self.env, config.test_starts, config.test_horizon, (dt,), dt, MOST_WINDOW, dt, config.noise)
+        return held, rollouts.rows(self.env.layout, held.training(dt), held.rollouts(dt), self._variance, dt)
+
+    @functools.cached_property
+    def _infer(self) -> Any:
+        """(parameters of the core, states, actions, dt) -> contexts; see `fit_context`."""
+        core = self.system.core_for(max(self.system.dts))
+        # dopri5 has no forward derivatives.
+        fitting = core.clone(step="rk4") if getattr(core, "step", "") == "dopri5" else core
+        size, noise = len(self.env.ranges), self.config.noise
+
+        def infer(params: PyTree, states: Array, actions: Array, dt: Any) -> jax.Array:
+            return fit_context(fitting, params, jnp.asarray(states), jnp.asarray(actions), dt, size, noise)[1]
+
+        return jax.jit(infer)
+
+    @functools.cached_property
+    def _roll(self) -> Any:
+        core, dt = self.system.core_for(max(self.system.dts)), self.system.dts[0]
+        return jax.jit(lambda params, start, actions, context: rollout(core, params, start, actions, dt, context))
+
+    def _errors_of(self, held: HeldOut, params: PyTree, context: Any) -> np.ndarray:
+        """Errors [N, T] at the model's own dt with these contexts."""
+        test = held.rollouts(self.system.dts[0])
+        predicted = np.asarray(self._roll(params, test["states"][:, 0], test["actions"], context))
+        return rollouts.errors(self.env.layout, predicted, test["states"][:, 1:], self._variance)
 
     @functools.cached_property
     def _calibration_batch(self) -> dict[str, np.ndarray]:
@@ -184,16 +203,16 @@ class DynamicsTests:
         """Motion without pushes over `long_steps` steps: drift of the true energy, phase error. See `conservation`."""
         truth, spread = self._long_truth
         predicted = np.asarray(self._long_run(state.params, truth[:, 0], self.contexts(state.params)))
-        energies = np.asarray(self._energies(np.concatenate([truth[:, :1], predicted], axis=1)))
-        yield "energy_drift", Scalar(conservation.energy_drift(energies, spread))
-        row = {"method": self.config.model, "drift": conservation.energy_drift(energies, spread)}
+        every = np.concatenate([truth[:, :1], predicted], axis=1)
+        drift = conservation.energy_drift(np.asarray(self._energies(every)), spread)
+        yield "energy_drift", Scalar(drift)
+        row = {"method": self.config.model, "drift": drift}
         if len(self.env.layout.positions) == 1:  # a pendulum that turns over has no phase; a spring always has
             q, p = self.env.layout.positions[0], self.env.layout.momenta[0]
             sizes = self.system.scale[q], self.system.scale[p]
             swings = np.full(len(truth), True)
             if self.env.layout.angles:
                 swings = np.max(np.abs(truth[:, :, q]), axis=1) < _SWINGS
-            every = np.concatenate([truth[:, :1], predicted], axis=1)
             tracks = [conservation.phase(x[swings][:, :, q], x[swings][:, :, p], sizes) for x in (every, truth)]
             row["phase error"] = conservation.phase_error(*tracks)
             yield "phase_error", Scalar(row["phase error"])
@@ -207,9 +226,8 @@ class DynamicsTests:
         actions = idle(self.env, self.config.long_steps)
 
         def one(vector: Array, params: Any) -> jax.Array:
-            first = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
-            track = simulate(self.env, first, actions, self.system.dts[0], params)
-            return jnp.asarray(jax.vmap(self.env.observe, (0, None))(track, params))
+            track = simulate(self.env, state_of(self.env, vector, params), actions, self.system.dts[0], params)
+            return observed(self.env, track, params)
 
         truth = np.asarray(jax.jit(jax.vmap(one))(start, made["params"]))
         return truth, float(np.std(self._energies(truth[:, :1])))
@@ -219,8 +237,7 @@ class DynamicsTests:
         """States [N, T, D] -> the world's energy [N, T], summed over its bodies."""
 
         def one(vector: Array, params: Any) -> jax.Array:
-            state = self.env.restore(vector, self.env.reset(jax.random.key(0), params), params)
-            return jnp.sum(jnp.asarray(self.env.energy(state, params)))
+            return jnp.sum(jnp.asarray(self.env.energy(state_of(self.env, vector, params), params)))
 
         each = jax.jit(jax.vmap(jax.vmap(one, (0, None))))
         return lambda states: each(states, self.held_out.sequences["params"])
@@ -253,11 +270,20 @@ def _told(
         predicted, held_out = np.split(powers @ np.linalg.lstsq(powers[:half], there, rcond=None)[0], 2)
         stretch = max(np.polyfit(there, predicted, 1)[0], 1e-6)
         read = predicted.mean() + (held_out - predicted.mean()) / stretch
-        unit = 0.5 * (high - low)
-        yield f"{name}_calibrated_slope", Scalar(float(np.polyfit(truth, read, 1)[0]))
-        yield f"{name}_calibrated_rms", Scalar(float(unit * np.sqrt(np.mean(np.square(read - truth)))))
-        # The share of the parameter's variance that the context explains: 1 is all.
-        yield f"{name}_explained", Scalar(float(np.corrcoef(held_out, truth)[0, 1] ** 2))
+        slope, rms = _agreement(read, truth)
+        yield f"{name}_calibrated_slope", Scalar(slope)
+        yield f"{name}_calibrated_rms", Scalar(0.5 * (high - low) * rms)
+        yield f"{name}_explained", Scalar(_explained(held_out, truth))
+
+
+def _agreement(read: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Slope of the regression of `read` [N] on `truth` [N], and the rms of their difference."""
+    return float(np.polyfit(truth, read, 1)[0]), float(np.sqrt(np.mean(np.square(read - truth))))
+
+
+def _explained(read: np.ndarray, truth: np.ndarray) -> float:
+    """The share of the variance of `truth` [N] that `read` [N] explains: 1 is all."""
+    return float(np.corrcoef(read, truth)[0, 1] ** 2)
 
 
 def _cubic(context: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from scipy.linalg import logm
 from o2t_jax.config import Config
 from o2t_jax.data.simulated import SequenceSource, SimulatedSequences
 from o2t_jax.models.cores import Unrolled, as_core, make_core, unroll
+from o2t_jax.physics.environment import state_of
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.render.planar import draw, to_bytes
 from o2t_jax.results import Film, Result, Score, ScoreCurve
@@ -144,10 +145,9 @@ class Toy(System):
     def _film(self, *tracks: np.ndarray) -> np.ndarray:
         """uint8 [T, 64, 64 n, 3]: tracks [T, 2] side by side."""
         world = self.env
-        blank = world.reset(jax.random.key(0), world.params)
 
         def picture(vector: Array) -> jax.Array:
-            return to_bytes(draw(world.draw(world.restore(vector, blank, world.params), world.params), 64, 64))
+            return to_bytes(draw(world.draw(state_of(world, vector, world.params), world.params), 64, 64))
 
         return np.concatenate([np.asarray(jax.vmap(picture)(jnp.asarray(track))) for track in tracks], axis=2)
 

@@ -18,7 +18,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,13 @@ def write_json(path: Path, value: Any) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
     temporary.replace(path)
+
+
+def once(path: Path, make: Callable[[], Any]) -> Any:
+    """The JSON value of `path`; `make()` is called and written there if the file does not exist."""
+    if not path.exists():
+        write_json(path, make())
+    return read_json(path)
 
 
 def _plain(value: Any) -> Any:

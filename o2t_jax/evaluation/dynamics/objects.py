@@ -61,13 +61,6 @@ def distances(predicted: np.ndarray, truth: np.ndarray, background: np.ndarray) 
     return np.sqrt(np.sum(np.square(apart), axis=-1))
 
 
-def valid_times(distance: np.ndarray, limit: float, dt: float) -> np.ndarray:
-    """Valid prediction time [B] s: the last step before the `distance` [B, T] px first exceeds `limit`, or is NaN."""
-    wrong = ~(distance <= limit)
-    first = np.where(np.any(wrong, axis=1), np.argmax(wrong, axis=1), distance.shape[1])
-    return dt * first
-
-
 def moved_on(context: np.ndarray, background: np.ndarray, steps: int) -> np.ndarray:
     """Predictions [B, steps, H, W, C] that shift the last of `context` [B, K, H, W, C] by its centroid's last motion.
 
@@ -102,5 +95,4 @@ __all__ = [
     "moved_on",
     "straight_on",
     "threshold_of",
-    "valid_times",
 ]

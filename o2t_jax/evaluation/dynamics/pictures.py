@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from o2t_jax.evaluation.dynamics import objects
 from o2t_jax.evaluation.dynamics.frequency import fit_oscillation, main_axis
+from o2t_jax.evaluation.dynamics.rollouts import valid_times
 from o2t_jax.results import Film, Picture, Result, Scalar, Score, ScoreCurve
 
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -119,8 +120,8 @@ def judge_long(
         "copy last": objects.distances(still, truth, background),
         "moved on": objects.straight_on(context, truth, background),
     }
-    idle = {name: float(np.mean(objects.valid_times(x, limit, dt))) for name, x in far.items()}
-    ours = objects.valid_times(objects.distances(predicted, truth, background), limit, dt)
+    idle = {name: float(np.mean(valid_times(x, limit, dt))) for name, x in far.items()}
+    ours = valid_times(objects.distances(predicted, truth, background), limit, dt)
     yield "valid_time", Score(float(np.mean(ours)), "s", baselines=idle, better="higher")
     yield "found_long", Scalar(100.0 * float(np.mean(objects.found(predicted, truth, background))), "%")
 

@@ -47,11 +47,15 @@ def state_error(found: np.ndarray) -> float:
     return float(np.mean(found))
 
 
+def valid_times(found: np.ndarray, limit: float, dt: float) -> np.ndarray:
+    """Valid prediction time [N] s: the last step before the error `found` [N, T] first exceeds `limit`, or is NaN."""
+    wrong = ~(found <= limit)
+    return dt * np.where(wrong.any(axis=1), wrong.argmax(axis=1), found.shape[1])
+
+
 def valid_time(found: np.ndarray, dt: float) -> float:
-    """Valid prediction time, s: how long `errors` [N, T] stay below `VALID`, the median over starts."""
-    wrong = found > VALID
-    first = np.where(wrong.any(axis=1), wrong.argmax(axis=1), found.shape[1])
-    return float(np.median(first) * dt)
+    """How long `errors` [N, T] stay below `VALID`, s, the median over starts."""
+    return float(np.median(valid_times(found, VALID, dt)))
 
 
 def persistence(start: np.ndarray, steps: int) -> np.ndarray:
@@ -165,6 +169,7 @@ __all__ = [
     "rows",
     "state_error",
     "valid_time",
+    "valid_times",
     "variance",
     "wrapped",
 ]

@@ -7,7 +7,6 @@ CPUs.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -99,10 +98,4 @@ def depth_to_space(x: jax.Array) -> jax.Array:
     return blocks.reshape(b, 2 * h, 2 * w, c // 4)
 
 
-def levels(size: int, side: int) -> int:
-    """How often `size` is halved to reach `side`; 0 where halving never does."""
-    count = round(math.log2(max(size / side, 1.0)))
-    return count if side * 2**count == size else 0
-
-
-__all__ = ["Decoder", "Encoder", "Transform", "depth_to_space", "levels"]
+__all__ = ["Decoder", "Encoder", "Transform", "depth_to_space"]

@@ -7,6 +7,7 @@ import pytest
 
 from o2t_jax.evaluation.dynamics import objects, pictures
 from o2t_jax.evaluation.dynamics.frequency import fit_oscillation
+from o2t_jax.evaluation.dynamics.rollouts import valid_times
 
 SIZE = 24
 GREY = np.full((SIZE, SIZE, 3), 0.3)
@@ -50,7 +51,7 @@ def test_moved_on_is_exact_for_straight_motion_and_the_path_for_its_centroid_too
 
 def test_valid_time_ends_before_the_first_wrong_or_missing_step():
     miss = np.array([[0.1, 0.2, 1.5, 0.1], [0.1, np.nan, 0.1, 0.1], [0.1, 0.1, 0.1, 0.1]])
-    np.testing.assert_allclose(objects.valid_times(miss, 1.0, 0.1), [0.2, 0.1, 0.4])
+    np.testing.assert_allclose(valid_times(miss, 1.0, 0.1), [0.2, 0.1, 0.4])
 
 
 @pytest.mark.parametrize(("frequency", "decay"), [(2.0, 0.1), (1.2, 0.0), (3.13, 0.05)])

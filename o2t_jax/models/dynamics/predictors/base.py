@@ -10,7 +10,7 @@ import jax
 
 from o2t_jax.models.cores.unroll import expand
 from o2t_jax.models.dynamics.nets import Net
-from o2t_jax.physics.ode import euler_step, rk4_step
+from o2t_jax.physics.ode import euler_step, rk4_step, semi_implicit_step
 
 State = dict[str, jax.Array]
 Velocity = Callable[[jax.Array], jax.Array]
@@ -52,8 +52,7 @@ def force_step(integrator: str, velocity: Velocity, force: Force, q: jax.Array, 
         q, p = step(lambda now: (velocity(now[1]), force(*now)), (q, p), h)
         return q, p
     if integrator == "semi_implicit":
-        p = p + h * force(q, p)
-        return q + h * velocity(p), p
+        return semi_implicit_step(force, q, p, h, lambda _, p: velocity(p))
     q = q + 0.5 * h * velocity(p)
     p = p + h * force(q, p)
     return q + 0.5 * h * velocity(p), p

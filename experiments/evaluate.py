@@ -4,7 +4,7 @@ Prints the system's tables (for O2T: picture and ball errors per mode and n, wit
 defined in o2t_jax/evaluation/o2t/prediction.py) and writes pictures, films, curves and tables (JSON, CSV) to
 DIR/evaluation/. The JSON holds every scalar, table and curve. With --json=- only the JSON goes to standard output, and
 the rest to standard error. `--set=FIELD=VALUE` changes a field that only the measurement reads, such as the horizon of
-a dynamics model's test: --set=test_horizon=5 --set=dt_values=0.05,0.2
+a dynamics model's test: --set=test_horizon=5 --set=dt_values=0.05,0.2. Its files then go to a folder of their own.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def evaluate(arguments: _cli.Arguments) -> int:
             numbers[group] |= plain(name, result)
             if text := as_text(name, result):
                 print(text, file=text_to)
-    files = ResultsFolder(workdir / "evaluation", flat=True).write(opened.step, found)
+    if change:
+        numbers["set"] = dict(change)
+    folder = "-".join(["evaluation", *(f"{name}={text}" for name, text in change)]).replace("/", "_")
+    files = ResultsFolder(workdir / folder, flat=True).write(opened.step, found)
     for name, path in files.items():
         print(f"{name}: {path}", file=text_to)
     if values.json:

@@ -36,7 +36,7 @@ def show(arguments: _cli.Arguments) -> int:
     if law_of is None:
         raise UsageError(f"{workdir} is a run of system {runs[0].config.system!r}, which reads out no law of motion")
     runs += [o2t_jax.load(workdir, values.step, seed=seed) for seed in range(1, runs[0].config.get("seeds", 1))]
-    found = over_seeds([law_of(run.state) for run in runs])
+    found = over_seeds([law_of(run.state, run.config.seed + i) for i, run in enumerate(runs)])
     report(format_readout(found), found, values.json)
     return 0
 

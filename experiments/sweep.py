@@ -95,7 +95,7 @@ def plan_runs(arguments: _cli.Arguments, fields: str, seeds: int, variants: str 
 
 def _by_variant(common: list[str], variants: str) -> dict[str, list[str]]:
     """Variant -> the config's arguments; {"": common} without variants. Raises UsageError for one that is not valid."""
-    names = [name.strip() for name in variants.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in variants.split(",") if name.strip()))
     if not names:
         return {"": common}
     files = [item.partition("=")[2] for item in common if item.lstrip("-").startswith("config=")]

@@ -40,15 +40,16 @@ def plan(only: str, seeds: int) -> Iterator[sweep.Run]:
         if only in ("", "oscillator"):
             yield _run(f"oscillator-{model}", "oscillator", model, seeds, context="known")
         if only in ("", "undamped"):
-            still = {"env.damping": 0, "vary": "", "long_steps": 1000, "width": EQUAL.get(model, 64)}
+            still = {"env.damping": 0, "vary": "", "long_steps": 1000, "width": EQUAL.get(model, 64), "dt_values": 0.1}
             yield _run(f"undamped-{model}", "pendulum", model, seeds, **still)
             if model in ("newtonian", "port_hamiltonian"):
                 for integrator in ("rk4", "leapfrog"):
-                    own = still | {"reversible": True, "integrator": integrator}
+                    width = 45 if model == "port_hamiltonian" else 64  # two networks, T and V
+                    own = still | {"reversible": True, "integrator": integrator, "width": width}
                     yield _run(f"undamped-{model}-reversible-{integrator}", "pendulum", model, seeds, **own)
     if only in ("", "dt"):
         for model in ("newtonian",):
-            yield _run(f"dt-{model}-inferred", "pendulum", model, seeds, context="inferred", window=20)
+            yield _run(f"dt-{model}-inferred", "pendulum", model, seeds, context="inferred", window=20, horizon=20)
         for model in ("jump", "lstm"):
             yield _run(f"dt-{model}-mixed", "pendulum", model, seeds, context="known", dt=MANY_DT)
 

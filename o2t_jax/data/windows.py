@@ -17,7 +17,9 @@ from o2t_jax.data.simulated import SPLITS, SimulatedSequences, sequence_key
 from o2t_jax.physics.environment import Environment, simulate
 from o2t_jax.types import Array
 
-_NOISE = 1  # folded into a sequence's key, for its noise
+# Folded into a sequence's key for its noise. A small number would give a key that the sequence itself has used: to
+# split a key in four is to fold in 0 to 3.
+_NOISE = 2**31 - 1
 
 
 def with_noise(states: jax.Array, keys: Array, noise: float) -> jax.Array:

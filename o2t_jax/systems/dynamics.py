@@ -1,12 +1,11 @@
 """System `dynamics`: a world that is pushed, learned from its noisy states (docs/dynamics.md).
 
 A window of noisy steps gives the start, and where asked the parameters that nobody tells; the model rolls out from
-there, and the loss is the squared error of the rollout. Tests start from clean states, at any step dt.
+there, and the loss is Huber's, of the rollout's error. Tests start from clean states, at any step dt.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -63,7 +62,7 @@ class Dynamics(System):
     name = "dynamics"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("test/error", "min")
-    test_fields = ("test_starts", "test_horizon", "dt_values", "hold", "long_steps", "inner")
+    test_fields = ("test_starts", "test_horizon", "dt_values", "hold", "long_steps")
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -71,11 +70,13 @@ class Dynamics(System):
         self.dts = tuple(checked_dt(self.env, dt) for dt in config.dt)
         for dt in config.dt_values:
             checked_dt(self.env, dt)
+        self.scale = self._sizes()
         self.length = config.window + config.horizon
         self.windows = Windows(
             SimulatedSequences(self.env, config.steps, self.dts, config.seed), self.length, config.n_seqs, config.noise
         )
-        self.sample_source = SequenceSource(self.windows.data)
+        self.source = SequenceSource(self.windows.data)
+        self.sample_source = self.source
         if not config.dataset:
             self.make_batch = self._make_batch
         self.core = self.core_for(max(self.dts))
@@ -88,6 +89,8 @@ class Dynamics(System):
         self.law_of = dynamics_law.reader(self)
         tests = DynamicsTests(self)
         self.evaluators = {"test": tests.rollouts} | ({"long": tests.long} if config.long_steps else {})
+        if config.context == "known" and config.noise:
+            self.evaluators["fitted"] = tests.fitted
         one = jax.eval_shape(lambda seed, step: self.windows.batch(seed, step, 1), jnp.int32(0), jnp.int32(0))
         self.sample_spec = {name: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for name, x in one.items()}
 
@@ -102,8 +105,7 @@ class Dynamics(System):
             fields |= _reversible(config.model)
         return made.clone(**fields)
 
-    @functools.cached_property
-    def scale(self) -> tuple[float, ...]:
+    def _sizes(self) -> tuple[float, ...]:
         """The standard deviation of each entry over training sequences, angles wrapped."""
         sequences = SimulatedSequences(self.env, max(10, round(3.0 / max(self.dts))), self.dts, 0)
         states = np.asarray(sequences.batch("train", np.arange(_SCALE_SEQUENCES))["states"])
@@ -116,14 +118,14 @@ class Dynamics(System):
     def check(self) -> None:
         """Opens the stored set, verifies its sums and that it is of this world."""
         if self.config.dataset:
-            open_set(self.config.dataset, verify=True).require(self.sample_source).close()
+            open_set(self.config.dataset, verify=True).require(self.source).close()
 
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Windows of the stored set, if one is named."""
         if not self.config.dataset:
             return super().train_iterator(request)
         return StoredBatches(
-            open_set(self.config.dataset).require(self.sample_source),
+            open_set(self.config.dataset).require(self.source),
             "train",
             self.config.batch,
             seeds=request.seeds,
@@ -168,7 +170,7 @@ class Dynamics(System):
         """States [B, horizon, D] after the window, from it and the actions."""
         start, context = self.read_window(params, batch)
         actions = jnp.asarray(batch["actions"])[:, self.config.window :]
-        return rollout(self.core, params["core"], start, actions, batch["dt"], context)
+        return rollout(self.core, params["core"], jnp.asarray(start), actions, batch["dt"], context)
 
     def hidden(self, batch: Batch) -> dict[str, Array]:
         """The states after the window."""
@@ -177,7 +179,7 @@ class Dynamics(System):
         return {"states": mask}
 
     def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
-        """Squared error of the rollout and its start over the variance, mean over steps and entries.
+        """Huber's loss of the rollout's and its start's error in standard deviations, mean over steps and entries.
 
         With `smooth` the rollout starts from a state estimated from all its noisy states: maximum likelihood with the
         start as a nuisance parameter. From the window alone the start is less certain, and a model that predicts the
@@ -193,7 +195,7 @@ class Dynamics(System):
             if w:
                 loss = jnp.mean(jnp.square((filtered - jax.lax.stop_gradient(start)) / unit))
                 metrics["start"] = loss
-        predicted = rollout(self.core, params["core"], start, actions[:, w:], batch["dt"], context)
+        predicted = rollout(self.core, params["core"], jnp.asarray(start), actions[:, w:], batch["dt"], context)
         # Not wrapped: windows are short, and a wrapped error has false minima.
         apart = jnp.concatenate([start[:, None], predicted], axis=1) - states[:, w:]
         metrics["rollout"] = jnp.mean(jnp.square(apart / unit))

@@ -14,7 +14,9 @@ from o2t_jax.systems import base_config
 
 MODELS = ("first_order_ode", "jump", "lstm", "newtonian", "port_hamiltonian", "velocity")  # the cores' own names
 CONTEXTS = ("none", "known", "inferred")
+INTEGRATORS = ("euler", "semi_implicit", "leapfrog", "rk4", "dopri5")
 MOST_WINDOW = 20
+MOST_PIECES = 50  # grid steps of the test in the longest dt
 DATA = Group(
     "Data: sequences of the world under random actions",
     (
@@ -40,7 +42,7 @@ MODEL = Group(
             "integrator",
             "rk4",
             "of models that are differential equations",
-            ("euler", "semi_implicit", "leapfrog", "rk4", "dopri5"),
+            INTEGRATORS,
         ),
         Field("inner", 0.05, "longest step of the integrator, s"),
         Field(
@@ -130,10 +132,12 @@ def ranges_of(config: Config) -> dict[str, tuple[float, float]]:
             low, high = (float(limit) for limit in limits)
         except ValueError:
             raise UsageError(f"vary={text!r} is not NAME:LOW:HIGH: write --config.vary={name}:0.1:0.5") from None
-        if config.env[name] != PARAMETERS[world][name].default and not low <= config.env[name] <= high:
+        if not low < high:
+            raise UsageError(f"vary={text!r}: give the lower limit first and a higher one after it")
+        if config.env[name] != PARAMETERS[world][name].default:
             raise UsageError(
-                f"env.{name}={config.env[name]:g} is outside vary={text!r}, from which it is drawn: change the range, "
-                "or set --config.vary= to draw nothing"
+                f"env.{name}={config.env[name]:g} would have no effect, as vary={text!r} draws it for each sequence: "
+                "set --config.vary= to draw nothing, or leave it out"
             )
         found[name] = (low, high)
     return found
@@ -174,6 +178,31 @@ def validate(config: Config) -> None:
         )
     for name in ("dt", "dt_values"):
         check_steps(name, config[name])
+    if config.integrator not in INTEGRATORS:
+        raise unknown_choice("integrator", config.integrator, INTEGRATORS)
+    if config.long_steps < 0:
+        raise UsageError(f"long_steps={config.long_steps} must not be negative: set --config.long_steps")
+    check_test_times(config)
+
+
+def check_test_times(config: Config) -> None:
+    """Refuses times of the test that have no common grid of a reasonable size. Raises: UsageError."""
+    times = {"hold": config.hold, "dt": config.dt[0]} | {f"dt_values {dt:g}": dt for dt in config.dt_values}
+    for name, time in times.items():
+        if not math.isclose(time * 1000, round(time * 1000), abs_tol=1e-6) or time < 0.001:
+            raise UsageError(f"{name}: {time:g} s is not a multiple of 1 ms, as times of the test must be")
+    longest = max(config.dt[0], *config.dt_values)
+    grid = math.gcd(*(round(time * 1000) for time in times.values())) / 1000
+    if longest / grid > MOST_PIECES:
+        raise UsageError(
+            f"dt_values={tuple(config.dt_values)} and hold={config.hold:g} s have a common grid of {grid:g} s, more "
+            f"than {MOST_PIECES} of which are in {longest:g} s: choose times with a longer common divisor"
+        )
+    if config.test_horizon < longest:
+        raise UsageError(
+            f"test_horizon={config.test_horizon:g} s is shorter than a step of {longest:g} s: set "
+            "--config.test_horizon, or shorter --config.dt_values"
+        )
 
 
 def check_steps(name: str, values: tuple) -> None:

@@ -1,7 +1,8 @@
 """The law read off a trained model of `dynamics`: the form from its field, the parameters from its data.
 
-The data are noisy sequences of the training split, the same that training draws from. Where bodies come near each
-other an integrated trajectory magnifies noise beyond use: sequences with a distance below `NEAREST` are left out.
+The data are noisy sequences of the training split that the seed's training drew from, with noise of their own. Where
+bodies come near each other an integrated trajectory magnifies noise beyond use: sequences with a distance below
+`NEAREST` are left out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.config import Config
+from o2t_jax.data.stored import open_set
 from o2t_jax.data.windows import Windows
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law.decision import decide
@@ -65,13 +67,18 @@ def field_of(system: Model, params: PyTree) -> Field:
 
 
 def data_of(system: Model, seed: int) -> tuple[Observed, np.ndarray]:
-    """Noisy sequences of the training split, and their clean states' parameters are not in it.
+    """Noisy sequences of the training split, or of the stored set; the noise is drawn anew.
 
-    Returns: the data; the seed's indices [S] of those that were kept. Raises: UsageError where too few are left.
+    Returns: the data; the indices [S] of those that were kept. Raises: UsageError where too few are left.
     """
     sequences, dt = system.windows.data, system.dts[0]
     count = system.config.n_seqs or SEQUENCES * (3 if _planar(system.env) else 1)
-    made = sequences.batch("train", np.arange(count), seed)
+    if system.config.dataset:
+        with open_set(system.config.dataset) as stored:
+            count = min(count, stored.size("train"))
+            made = stored.read("train", np.arange(count))
+    else:
+        made = sequences.batch("train", np.arange(count), seed)
     steps = min(STEPS, sequences.steps)
     clean = np.asarray(made["states"], np.float64)[:, : steps + 1]
     noise = np.random.default_rng((seed, 7)).standard_normal(clean.shape)
@@ -112,13 +119,13 @@ def _distances(states: np.ndarray) -> np.ndarray:
     return np.linalg.norm(place[..., first, :] - place[..., second, :], axis=-1).min((1, 2))
 
 
-def reader(system: Model) -> Callable[[Any], dict[str, Any]]:
-    """`law_of` of a state, as a system's attribute."""
+def reader(system: Model) -> Callable[[Any, int], dict[str, Any]]:
+    """`law_of` of a state and its seed, as a system's attribute."""
     return functools.partial(_of_state, system)
 
 
-def _of_state(system: Model, state: Any) -> dict[str, Any]:
-    return law_of(system, state.params, system.config.seed)
+def _of_state(system: Model, state: Any, seed: int) -> dict[str, Any]:
+    return law_of(system, state.params, seed)
 
 
 __all__ = ["data_of", "field_of", "law_of", "reader"]

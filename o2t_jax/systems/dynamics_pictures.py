@@ -29,7 +29,7 @@ from o2t_jax.systems.dynamics_pictures_data import PicturedWorld, make_world
 from o2t_jax.types import Array, Batch, PyTree
 
 _CHUNK = 32  # sequences rolled out together in a test
-_REFERENCE = 200  # training sequences that give the mean frame and the background
+_REFERENCE = 200  # training sequences that give the mean frame
 _GROUPS = {"encoder": "encoder", "transform": "encoder", "decoder": "decoder", "predictor": "predictor"}
 
 
@@ -238,12 +238,14 @@ class DynamicsPictures(System):
 
     @functools.cached_property
     def _reference(self) -> tuple[np.ndarray, np.ndarray]:
-        """The mean frame of training sequences, and the background (their median)."""
+        """The mean frame of training sequences, and the world's own background.
+
+        A median over frames is no background: the object is at its place of rest in most of them.
+        """
         indices = np.arange(_REFERENCE, dtype=np.uint32)
         made = self.world.sequences("train", indices, self.config.seed, self.length, tuple(self.config.dt))
         frames = np.asarray(made["frames"], np.float32) / 255.0
-        frames = frames.reshape(-1, *frames.shape[2:])
-        return np.mean(frames, axis=0), objects.background_of(frames[:: max(1, len(frames) // 1000)])
+        return np.mean(frames, axis=(0, 1)), self.world.background()
 
 
 def _sizes(config: Config) -> Sizes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from o2t_jax.config import Config
 from o2t_jax.data.simulated import SimulatedSequences, sequence_key
@@ -86,6 +87,16 @@ class PicturedWorld:
 
         return jax.vmap(one)(jnp.arange(count, dtype=jnp.uint32))
 
+    def background(self) -> np.ndarray:
+        """The picture [S, S, channels] in 0..1 without any object, for tests."""
+        params = self.env.params
+        view = self.env.draw(self.env.reset(jax.random.key(0), params), params).view
+        colour = jnp.broadcast_to(view.background, (self.size, self.size, 3))
+        return np.asarray(self._bytes(colour), np.float32) / 255.0
+
+    def _bytes(self, picture: Array) -> jax.Array:
+        return to_bytes(picture if self.channels == 3 else (picture @ jnp.asarray(GREY))[..., None])
+
     def _observed(self, track: PyTree, params: PyTree) -> jax.Array:
         return jnp.asarray(jax.vmap(self.env.observe, (0, None))(track, params))
 
@@ -95,7 +106,7 @@ class PicturedWorld:
 
         def picture(vector: Array) -> jax.Array:
             seen = draw(self.env.draw(self.env.restore(vector, blank, params), params), self.size, self.size)
-            return to_bytes(seen if self.channels == 3 else (seen @ jnp.asarray(GREY))[..., None])
+            return self._bytes(seen)
 
         return jax.vmap(picture)(jnp.asarray(states))
 

@@ -35,6 +35,9 @@ def test_windows_are_cut_from_the_set_with_noise_of_the_stated_size(whole):
             (i, j), own = min(apart.items(), key=lambda item: np.abs(item[1]).max())
             for k, row in enumerate(own):
                 np.testing.assert_allclose(noise.setdefault((i, j + k), row), row, atol=1e-5)
+    first = np.array([(whole["states"][i, 0], noise[i, 0]) for i in range(20) if (i, 0) in noise])
+    assert len(first) > 12  # the noise at a start does not follow from the start
+    assert all(abs(np.corrcoef(first[:, 0, k], first[:, 1, k])[0, 1]) < 0.75 for k in range(2))
     assert len(noise) > 200 and np.std(list(noise.values())) == pytest.approx(0.1, rel=0.1)
     known = np.concatenate([batch["known"] for batch in batches])
     assert known.min() >= -1.0 and known.max() <= 1.0 and np.std(known) > 0.4

@@ -26,11 +26,9 @@ SMOKE = {
     "o2t": "smoke",
     "toy": "toy",
 }
-TRAINED = {
-    "dynamics_pictures": "dynamics/pictures",
-    "o2t": "cpu",
-    "toy": "toy",
-}  # every system that reads something out
+TRAINED = {"o2t": "cpu", "toy": "toy"}
+# Reads out, but a training takes ten minutes: its study has three seeds (results/benchmarks/62_dynamics_pictures.json).
+TOO_LONG = {"dynamics_pictures"}
 
 
 def first_batch(system: System, config: Any) -> dict[str, Any]:
@@ -90,7 +88,7 @@ def test_read_outs_are_there_untrained(small) -> None:
 
 def test_a_system_that_reads_out_is_trained_below(small) -> None:
     system, _, _ = small
-    assert bool(system.readouts) == (system.name in TRAINED)
+    assert bool(system.readouts) == (system.name in {*TRAINED, *TOO_LONG})
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from o2t_jax.systems import dynamics_config
 
 def get_config(model="jump"):
     config = dynamics_config.default("oscillator", model)
-    config.update({"horizon": 1, "window": 0, "smooth": False, "n_seqs": 800, "steps": 30, "batch": 32, "lr": 1e-3})
-    # 100 epochs of 800 sequences, 30 steps each in a batch of 32 sequences there; 32 single steps here.
+    config.update({"horizon": 1, "window": 0, "smooth": False, "n_seqs": 800, "steps": 30, "batch": 960, "lr": 1e-3})
+    # 100 epochs of 800 sequences in batches of 32 there, all 30 steps of each; here as many single steps at random.
     config.update({"train_steps": 100 * 800 // 32, "eval_every": 2500, "checkpoint_every": 2500})
     return config

@@ -1,10 +1,12 @@
 """A pushed oscillator, learned from its pictures (32 px). The variant is the predictor; see docs/dynamics_pictures.md.
 
 Command: python -m experiments.train --config=experiments/configs/dynamics/pictures.py:spatial_newtonian
+         another world: pictures.py:pendulum-spatial_newtonian
          two phases: add --config.mode=detached --config.train_predictor=False --config.predictor_weight=0, then
          --config.mode=detached --config.init_from=DIR --config.train_encoder=False --config.train_decoder=False
-Time:
-Expect:
+Time:    about 4 minutes of one core's processor time (spatial_hamiltonian: 6)
+Expect:  frequency within 1 % of 2.00 rad/s; test/worst_ratio 0.06 to 0.2, test/found 100 %,
+         test/valid_time above 7 s of 8
 """
 
 from o2t_jax.systems import dynamics_pictures_config

@@ -29,7 +29,7 @@ def load(folder: str | Path = "", *, first: float = FIRST, days: int = DAYS, ste
     `days` between rows `step` days apart. Raises: UsageError for a missing package or file, or times outside of it.
     """
     try:
-        from jplephem.spk import SPK
+        from jplephem.spk import SPK  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UsageError('planets need jplephem: pip install "o2t_jax[bench]"') from None
     path = _kernel(folder)
@@ -72,7 +72,7 @@ def _kernel(folder: str | Path) -> Path:
     try:
         with warnings.catch_warnings():  # it warns of an expired table of the Earth's rotation, which is not used
             warnings.simplefilter("ignore")
-            import skyfield_data
+            import skyfield_data  # pyright: ignore[reportMissingImports]
 
             path = Path(skyfield_data.get_skyfield_data_path()) / "de421.bsp"
     except ImportError:

@@ -76,7 +76,7 @@ def _column(place: str) -> int:
 
 def _compound(content: bytes) -> dict[str, list[list[Cell]]]:
     try:
-        import xlrd
+        import xlrd  # pyright: ignore[reportMissingModuleSource, reportMissingImports]
     except ImportError:
         raise UsageError('reading an .xls file needs xlrd: pip install "o2t_jax[bench]"') from None
     book = xlrd.open_workbook(file_contents=content)

@@ -14,11 +14,6 @@ FOUND = (0.5, 2.0)  # of the true object's mass
 _TINY = 1e-9
 
 
-def background_of(pictures: np.ndarray) -> np.ndarray:
-    """The median picture [H, W, C] of pictures [N, H, W, C] in which the object is mostly elsewhere."""
-    return np.median(pictures, axis=0)
-
-
 def contrast_of(pictures: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Distance [..., H, W] of each pixel from the background, root mean square over channels."""
     return np.sqrt(np.mean(np.square(pictures - background), axis=-1))
@@ -99,7 +94,6 @@ def straight_on(context: np.ndarray, truth: np.ndarray, background: np.ndarray) 
 
 
 __all__ = [
-    "background_of",
     "centroids",
     "contrast_of",
     "distances",

@@ -46,22 +46,20 @@ class OdeCore(VectorCore):
             raise unknown_choice("step", self.step, INTEGRATORS)
         if self.step in PARTITIONED:
             self.need_split(f"with step={self.step}")
-        several = action is not None and action.ndim == 3
-        pieces = action.shape[1] if several else 1
-        if self.substeps % pieces:
-            raise UsageError(f"substeps={self.substeps} must be a multiple of the {pieces} actions in a step")
+        held = [action] if action is None or action.ndim < 3 else [action[:, i] for i in range(action.shape[1])]
+        if self.substeps % len(held):
+            raise UsageError(f"substeps={self.substeps} must be a multiple of the {len(held)} actions in a step")
         if self.is_initializing():
-            return state + 0.0 * self.rate(state, action[:, 0] if several else action, context)
+            return state + 0.0 * self.rate(state, held[0], context)
         # A pure function: a bound module would leak tracers out of the scans below.
         module, variables = self.unbind()
         h = expand(dt, state) / self.substeps
-        for i in range(pieces):
-            held = action[:, i] if several else action
+        for each in held:
 
-            def rate(now: jax.Array, held: Any = held) -> jax.Array:
-                return module.apply(variables, now, held, context, method="rate")  # type: ignore[return-value]
+            def rate(now: jax.Array, each: Any = each) -> jax.Array:
+                return module.apply(variables, now, each, context, method="rate")  # type: ignore[return-value]
 
-            state = _advance(rate, state, h, self.substeps // pieces, self.step, self.layout)
+            state = _advance(rate, state, h, self.substeps // len(held), self.step, self.layout)
         return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from o2t_jax.errors import UsageError
 from o2t_jax.models.cores import CORES, Unrolled, make_core, rollout
+from o2t_jax.models.cores.fit_context import fit_context
 from o2t_jax.models.cores.ode import INTEGRATORS, OdeCore
 from o2t_jax.physics.environment import Layout, simulate
 from o2t_jax.physics.envs import get_environment
@@ -176,3 +178,27 @@ def test_what_a_newtonian_core_cannot_be():
 def test_an_unknown_core_is_refused_with_a_suggestion():
     with pytest.raises(UsageError, match="did you mean 'newtonian'"):
         make_core("newtonain", ENV.layout)
+
+
+def test_a_context_and_a_start_are_inferred_through_a_core():
+    """A pendulum's own equation as the core: friction and start from 20 noisy steps, near the truth without noise."""
+
+    class Pendulum(OdeCore):
+        @nn.compact
+        def rate(self, state, action, context):
+            self.param("unused", nn.initializers.zeros, ())
+            turn = -9.81 * jnp.sin(state[:, 0]) + action[:, 0] - (0.3 + 0.2 * context[:, 0]) * state[:, 1]
+            return jnp.stack([state[:, 1], turn], axis=-1)
+
+    core, params = Pendulum(ENV.layout, (), substeps=2), {"unused": jnp.zeros(())}
+    keys = jax.random.split(jax.random.key(3), 4)
+    start = jnp.array([1.5, 0.0]) + 0.5 * jax.random.normal(keys[0], (40, 2))
+    actions, context = ENV.actions.sample(keys[1], (40, 20)), jax.random.uniform(keys[2], (40, 1), minval=-1.0)
+    later = rollout(core, params, start, actions, 0.1, context)
+    states = jnp.concatenate([start[:, None], later], axis=1)
+    noise = jax.random.normal(keys[3], states.shape)
+    fit = jax.jit(lambda seen, size: fit_context(core, params, seen, actions, 0.1, 1, size))
+    end, found = fit(states + 1e-3 * noise, 1e-3)
+    assert np.abs(found - context).max() < 0.05 and np.abs(end - states[:, -1]).max() < 5e-3
+    rough = fit(states + 0.1 * noise, 0.1)[1]  # the prior keeps it within reason, and it still tells
+    assert np.abs(rough).max() <= 1.5 and np.corrcoef(rough[:, 0], context[:, 0])[0, 1] > 0.7

@@ -52,7 +52,7 @@ def sindy(data: Observed, layout: Layout, threshold: float = 0.1, derivative: st
     if kind_of(layout) != "single":
         raise UsageError("the SINDy row is for worlds of one degree of freedom: 1/r^p has no fixed library")
     try:
-        import pysindy
+        import pysindy  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UsageError('PySINDy is missing: pip install "o2t_jax[bench]"') from None
     if derivative == "steps":

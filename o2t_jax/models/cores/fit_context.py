@@ -1,0 +1,63 @@
+"""A sequence's context and start inferred through a trained core, by least squares on a few noisy steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from o2t_jax.models.cores.vector import VectorCore, rollout
+from o2t_jax.types import PyTree
+
+_DAMPING = 1e-3  # of Levenberg and Marquardt, relative to the diagonal; it changes as steps fail or not
+_PRIOR = 0.1  # weight of |context|^2: weak, so that it hardly draws the answer to the middle of the range
+_LIMIT = 1.5  # contexts are trained within -1 to 1; beyond this the core is an extrapolation
+
+
+def fit_context(
+    core: VectorCore,
+    params: PyTree,
+    states: jax.Array,
+    actions: jax.Array,
+    dt: Any,
+    size: int,
+    noise: float,
+    iterations: int = 12,
+) -> tuple[jax.Array, jax.Array]:
+    """The most probable start and context of each sequence, given its noisy states and the core's equation.
+
+    Minimises |rollout(start, context) - states|^2 / noise^2 + 0.1 |context|^2 by steps of Levenberg and Marquardt from
+    the first state and the context 0. A step that does not lower it is not taken.
+
+    Args: `states` [B, W + 1, D], `actions` [B, W, A], `dt` s (one, or [B]), `size` = C, `noise` the states' standard
+    deviation, > 0. The core's integrator must allow forward derivatives: not dopri5.
+    Returns: the states at the window's end [B, D], contexts [B, C].
+    """
+    width = states.shape[-1]
+
+    def one(seen: jax.Array, acts: jax.Array, dt: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def track(z: jax.Array) -> jax.Array:
+            later = rollout(core, params, z[None, :width], acts[None], dt, z[None, width:])[0]
+            return jnp.concatenate([z[None, :width], later])
+
+        def residual(z: jax.Array) -> jax.Array:
+            return jnp.concatenate([jnp.ravel(track(z) - seen) / noise, jnp.sqrt(_PRIOR) * z[width:]])
+
+        def improve(now: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:
+            z, damping = now
+            apart, slopes = residual(z), jax.jacfwd(residual)(z)
+            normal = slopes.T @ slopes
+            new = z - jnp.linalg.solve(normal + damping * jnp.diag(jnp.diag(normal)), slopes.T @ apart)
+            new = new.at[width:].set(jnp.clip(new[width:], -_LIMIT, _LIMIT))
+            better = jnp.sum(residual(new) ** 2) < jnp.sum(apart**2)  # False where it is not finite
+            return (jnp.where(better, new, z), jnp.where(better, damping / 3.0, damping * 10.0)), None
+
+        z = jnp.concatenate([seen[0], jnp.zeros(size)])
+        z = jax.lax.scan(improve, (z, jnp.asarray(_DAMPING)), None, length=iterations)[0][0]
+        return track(z)[-1], z[width:]
+
+    return jax.vmap(one)(states, actions, jnp.broadcast_to(jnp.asarray(dt, jnp.float32), states.shape[:1]))
+
+
+__all__ = ["fit_context"]

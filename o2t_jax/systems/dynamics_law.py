@@ -82,7 +82,8 @@ def data_of(system: Model, seed: int) -> tuple[Observed, np.ndarray]:
     clean = np.asarray(made["states"], np.float64)[:, : steps + 1]
     noise = np.random.default_rng((seed, 7)).standard_normal(clean.shape)
     states, actions = clean + system.config.noise * noise, np.asarray(made["actions"], np.float64)[:, :steps]
-    keep = np.flatnonzero((_distances(states) >= NEAREST) & np.isclose(np.asarray(made["dt"]), dt))[:SEQUENCES]
+    apart = _distances(states) if _planar(system.env) else np.inf
+    keep = np.flatnonzero((apart >= NEAREST) & np.isclose(np.asarray(made["dt"]), dt))[:SEQUENCES]
     if len(keep) < 4:
         raise UsageError(
             f"{len(keep)} of {count} sequences of {system.env.name} are usable: set --config.n_seqs higher"

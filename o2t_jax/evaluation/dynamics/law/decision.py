@@ -100,15 +100,25 @@ class _Search:
     def try_around(self, best: Terms) -> Terms:
         """The best of `best`, its neighbours and those of whatever is better."""
         while True:
-            self.fits[best] = self.refitted(best, self.noise)  # its sequences are in their right minima
-            for terms in self.larger(best):
-                self.fit(terms, self.fits[best])
-            for terms in self.neighbours(best):
-                self.fit(terms, own=self.fits[best].own)
+            self.look_around(best)
             better = min(self.fits, key=self.bic)
             if self.bic(better) >= self.bic(best):
                 return best
             best = better
+
+    def look_around(self, terms: Terms) -> None:
+        """Fits the form to the end, and its neighbours."""
+        self.polish(terms)
+        for some in self.larger(terms):
+            self.fit(some, self.fits[terms])
+        for some in self.neighbours(terms):
+            self.fit(some, own=self.fits[terms].own)
+
+    def polish(self, terms: Terms) -> None:
+        """Fits the form to the end, so that its sequences are in their right minima; a fit is never made worse."""
+        again = self.refitted(terms, self.noise)
+        if again.chi2 < self.fits[terms].chi2:
+            self.fits[terms] = again
 
     def best_of(self, form: Form) -> Terms:
         """The best of the candidates and their neighbours."""
@@ -151,7 +161,7 @@ def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
     """The best form on all data, of `best`, what is larger by a term, and what was less than `FAR` behind on few."""
     while True:
         everything.fit(best, few.fit(best))
-        everything.fits[best] = everything.refitted(best, few.noise)
+        everything.polish(best)
         for terms, fitted in few.fits.items():
             if few.bic(terms) - few.bic(best) < FAR:
                 everything.fit(terms, fitted._replace(own=everything.fits[best].own))
@@ -160,8 +170,9 @@ def _on_all(few: _Search, everything: _Search, best: Terms) -> Terms:
         better = min(everything.fits, key=everything.bic)
         if everything.bic(better) >= everything.bic(best):
             return best
-        few.fit(better, everything.fits[better])
-        best = few.try_around(better)
+        best = better  # each is better than the last one on all data, so this ends
+        few.fit(best, everything.fits[best])
+        few.look_around(best)
 
 
 def decide(

@@ -14,6 +14,7 @@ import optax
 from o2t_jax.data.simulated import SimulatedSequences
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics.law.shooting import Observed
+from o2t_jax.evaluation.dynamics.law.terms import nearest_approach
 from o2t_jax.physics.environment import Environment, observed, simulate
 from o2t_jax.physics.envs import get_environment
 from o2t_jax.physics.envs.oscillator import Oscillator, OscillatorState
@@ -133,16 +134,6 @@ def recipe_of(name: str) -> Recipe:
     return RECIPES.get(name, Recipe())
 
 
-def distances(states: np.ndarray) -> np.ndarray:
-    """Smallest observed distance [S] of each planar sequence: between bodies, or of one body to the origin."""
-    bodies = states.shape[-1] // 4
-    place = states[..., : 2 * bodies].reshape(*states.shape[:-1], bodies, 2)
-    if bodies == 1:
-        return np.linalg.norm(place[..., 0, :], axis=-1).min(1)
-    first, second = np.triu_indices(bodies, 1)
-    return np.linalg.norm(place[..., first, :] - place[..., second, :], axis=-1).min((1, 2))
-
-
 def noisy_data(
     env: Environment, seed: int, recipe: Recipe, noise: float = NOISE
 ) -> tuple[Observed, np.ndarray, dict[str, np.ndarray]]:
@@ -153,7 +144,7 @@ def noisy_data(
     batch = SimulatedSequences(env, recipe.steps, (recipe.dt,), seed).batch("train", np.arange(recipe.sequences))
     clean = np.asarray(batch["states"], np.float64)
     states = clean + noise * np.random.default_rng((seed, 7)).standard_normal(clean.shape)
-    keep = np.arange(len(states)) if not recipe.nearest else np.flatnonzero(distances(states) >= recipe.nearest)
+    keep = np.flatnonzero(nearest_approach(env.layout, states) >= recipe.nearest)
     if len(keep) < 4:
         raise UsageError(f"{env.name}: {len(keep)} sequences stay {recipe.nearest:g} m away: take more sequences")
     params = {name: np.asarray(value)[keep] for name, value in batch["params"]._asdict().items()}
@@ -179,7 +170,7 @@ def of_one_world(env: Environment, params: Any, seed: int, recipe: Recipe, take:
     )
     states = np.asarray(states, np.float64)
     states = states + noise * np.random.default_rng((seed, 7)).standard_normal(states.shape)
-    keep = np.flatnonzero(distances(states) >= recipe.nearest) if recipe.nearest else np.arange(len(states))
+    keep = np.flatnonzero(nearest_approach(env.layout, states) >= recipe.nearest)
     if len(keep) < take:
         raise UsageError(f"{env.name}: {len(keep)} sequences stay {recipe.nearest:g} m away, {take} are needed")
     return Observed.of(states[keep[:take]], np.asarray(actions)[keep[:take]], recipe.dt)
@@ -232,7 +223,6 @@ def learned_field(data: Observed, seed: int, steps: int = 1500, width: int = 64,
 __all__ = [
     "NOISE",
     "Recipe",
-    "distances",
     "learned_field",
     "noisy_data",
     "of_one_world",

@@ -22,6 +22,7 @@ from o2t_jax.evaluation.dynamics.law.decision import decide
 from o2t_jax.evaluation.dynamics.law.form import read_form
 from o2t_jax.evaluation.dynamics.law.readout import readout
 from o2t_jax.evaluation.dynamics.law.shooting import Observed
+from o2t_jax.evaluation.dynamics.law.terms import kind_of, nearest_approach
 from o2t_jax.evaluation.dynamics.law.worlds import LAWS
 from o2t_jax.models.cores import VectorCore
 from o2t_jax.models.cores.ode import OdeCore
@@ -71,7 +72,7 @@ def data_of(system: Model, seed: int) -> tuple[Observed, np.ndarray]:
     Returns: the data; the indices [S] of those that were kept. Raises: UsageError where too few are left.
     """
     sequences, dt = system.windows.data, system.dts[0]
-    count = system.config.n_seqs or SEQUENCES * (3 if _planar(system.env) else 1)
+    count = system.config.n_seqs or SEQUENCES * (3 if kind_of(system.env.layout) == "planar" else 1)
     if system.config.dataset:
         with open_set(system.config.dataset) as stored:
             count = min(count, stored.size("train"))
@@ -82,8 +83,8 @@ def data_of(system: Model, seed: int) -> tuple[Observed, np.ndarray]:
     clean = np.asarray(made["states"], np.float64)[:, : steps + 1]
     noise = np.random.default_rng((seed, 7)).standard_normal(clean.shape)
     states, actions = clean + system.config.noise * noise, np.asarray(made["actions"], np.float64)[:, :steps]
-    apart = _distances(states) if _planar(system.env) else np.inf
-    keep = np.flatnonzero((apart >= NEAREST) & np.isclose(np.asarray(made["dt"]), dt))[:SEQUENCES]
+    apart = nearest_approach(system.env.layout, states) >= NEAREST
+    keep = np.flatnonzero(apart & np.isclose(np.asarray(made["dt"]), dt))[:SEQUENCES]
     if len(keep) < 4:
         raise UsageError(
             f"{len(keep)} of {count} sequences of {system.env.name} are usable: set --config.n_seqs higher"
@@ -101,22 +102,6 @@ def law_of(system: Model, params: PyTree, seed: int) -> dict[str, Any]:
     noise = system.config.noise or None
     decision = decide(data, layout, form, noise=noise, varying=varying, whole=whole)
     return readout(decision, layout, world=system.env.name, params=system.env.params)
-
-
-def _planar(env: Environment) -> bool:
-    return len(env.layout.positions) % 2 == 0 and not env.layout.angles
-
-
-def _distances(states: np.ndarray) -> np.ndarray:
-    """The smallest distance [S] in each sequence [S, T, D] between bodies in the plane, or of one to the origin."""
-    bodies = states.shape[-1] // 4
-    if states.shape[-1] % 4 or not bodies:
-        return np.full(len(states), np.inf)
-    place = states[..., : 2 * bodies].reshape(*states.shape[:-1], bodies, 2)
-    if bodies == 1:
-        return np.linalg.norm(place[..., 0, :], axis=-1).min(1)
-    first, second = np.triu_indices(bodies, 1)
-    return np.linalg.norm(place[..., first, :] - place[..., second, :], axis=-1).min((1, 2))
 
 
 __all__ = ["data_of", "field_of", "law_of"]

@@ -232,6 +232,14 @@ def clearance_of(layout: Layout) -> Callable[[Any], jax.Array] | None:
     return clearance
 
 
+def nearest_approach(layout: Layout, states: np.ndarray) -> np.ndarray:
+    """Smallest `clearance_of` [S] m in each sequence [S, T, D]; infinite where there is none."""
+    clearance = clearance_of(layout)
+    if clearance is None:
+        return np.full(len(states), np.inf)
+    return np.asarray(jax.jit(jax.vmap(jax.vmap(clearance)))(states)).min(1)
+
+
 def library(layout: Layout, actions: int) -> Equation:
     """All terms as one equation: a coefficient each (start 0), exponents (start 2), and 1/mass for canonical momenta.
 
@@ -287,4 +295,14 @@ def _places(layout: Layout) -> np.ndarray:
     return np.array([at.get(entry, 2 * count) for entry in range(layout.size)], np.int32)
 
 
-__all__ = ["MOMENTUM_GAIN", "Term", "clearance_of", "kind_of", "library", "library_terms", "pair_rows", "widened"]
+__all__ = [
+    "MOMENTUM_GAIN",
+    "Term",
+    "clearance_of",
+    "kind_of",
+    "library",
+    "library_terms",
+    "nearest_approach",
+    "pair_rows",
+    "widened",
+]

@@ -1,0 +1,1 @@
+"""Discs in a room: collisions at their exact times (docs/discs.md)."""

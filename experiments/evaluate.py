@@ -63,6 +63,8 @@ def evaluate(arguments: _cli.Arguments) -> int:
             numbers[group] |= plain(name, result)
             if text := as_text(name, result):
                 print(text, file=text_to)
+    for group, _, name in (entry.partition("/") for entry in system.headline_scores):
+        numbers[name] = numbers[group][name]
     if change:
         numbers["set"] = dict(change)
     folder = "-".join(["evaluation", *(f"{name}={text}" for name, text in change)]).replace("/", "_")

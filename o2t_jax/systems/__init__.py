@@ -16,6 +16,7 @@ from o2t_jax.registry import Registry
 SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
     "system",
     {
+        "discs": "o2t_jax.systems.discs:build",
         "dynamics": "o2t_jax.systems.dynamics:build",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures:build",
         "o2t": "o2t_jax.systems.o2t:build",
@@ -27,6 +28,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
 SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] = Registry(
     "system",
     {
+        "discs": "o2t_jax.systems.discs_config:FIELDS",
         "dynamics": "o2t_jax.systems.dynamics_config:FIELDS",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures_config:FIELDS",
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",

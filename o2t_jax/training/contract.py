@@ -134,6 +134,7 @@ class System(abc.ABC):
     test_fields: Sequence[
         str
     ] = ()  # config fields that only the evaluators read: `experiments.evaluate --set` takes them
+    headline_scores: Sequence[str] = ()  # "<evaluator>/<name>": repeated at the top of `experiments.evaluate --json`
     periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default
     best: Best = Best()
     # Learned quantities of the world, by name, computed from a host copy of the state (`opt_state` may be None): JSON

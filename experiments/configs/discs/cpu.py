@@ -1,0 +1,27 @@
+"""Four discs in a box, predicted frame by frame; the headline run of system `discs`. The variant is the model.
+
+Command: python -m experiments.train --config=experiments/configs/discs/cpu.py
+         another model: cpu.py:classic, cpu.py:modern, cpu.py:no_pairwise, cpu.py:lstm
+"""
+
+from o2t_jax.systems import discs_config
+
+SMOKE = {
+    "n_scenes": 20,
+    "frames": 12,
+    "rollout_steps": 10,
+    "test_scenes": 8,
+    "batch": 8,
+    "width": 8,
+    "train_steps": 2,
+    "eval_every": 2,
+}
+
+
+def get_config(variant="relative"):
+    """`variant`: relative, classic, modern, no_pairwise, lstm, or smoke."""
+    config = discs_config.default("relative" if variant == "smoke" else variant)
+    config.neighbourhood = 0.0 if config.model == "relative" else 3.5
+    if variant == "smoke":
+        config.update(SMOKE)
+    return config

@@ -1,0 +1,165 @@
+"""System `discs`: a neural physics engine. Discs in a room collide; a model predicts their next frame (docs/discs.md).
+
+It is trained on windows of three frames: from the first two it predicts the third. Roll-outs feed it its own
+predictions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from o2t_jax.config import Config
+from o2t_jax.data.discs.scenes import DiscScenes
+from o2t_jax.data.discs.windows import PoolBatches, WindowPool
+from o2t_jax.data.stored import open_set
+from o2t_jax.models.discs import MODELS, Frames, Step
+from o2t_jax.physics.discs.scene import Walls
+from o2t_jax.physics.discs.world import DiscWorld
+from o2t_jax.systems import base_config, discs_config
+from o2t_jax.systems.base import Best, DataRequest, System
+from o2t_jax.systems.discs_tests import DiscTests
+from o2t_jax.types import Array, Batch, BatchIterator, PyTree
+
+_READ = 4096  # scenes of a stored set that are read at a time
+
+
+def build(config: Config) -> System:
+    """The system of a config. Raises UsageError for invalid fields."""
+    base_config.validate(config)
+    discs_config.validate(config)
+    system = Discs(config)
+    jax.eval_shape(system.init, jax.random.key(0))
+    return system
+
+
+class Discs(System):
+    """See `o2t_jax.training.contract.System`."""
+
+    name = "discs"
+    sample_spec: Mapping[str, jax.ShapeDtypeStruct]
+    best = Best("test/mse_ratio", "min")
+    test_fields = ("test_scenes", "rollout_steps")
+    headline_scores = ("test/mse_ratio", "test/collision_mse_ratio", "test/cosine_share")
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        fields = {n: x for n, x in config.env.to_dict().items() if n not in ("gravity", "rest_speed")}
+        self.world = DiscWorld(**{name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()})
+        self.sample_source = self.scenes = DiscScenes(self.world, config.frames, config.seed)
+        self.model = make_model(config)
+        self.tx = optimiser(config)
+        tests = DiscTests(self)
+        self.evaluators = {"test": tests.one_step_and_rollouts}
+        spec = self.scenes.spec
+        taken = {name: spec[name] for name in ("mass", "radius", "present", "walls/ends", "walls/present")}
+        moving = {
+            name: jax.ShapeDtypeStruct((3, *spec[name].shape[1:]), jnp.float32) for name in ("position", "velocity")
+        }
+        self.sample_spec = moving | taken | {"weight": jax.ShapeDtypeStruct((), jnp.float32)}
+
+    def check(self) -> None:
+        """Opens the stored set, verifies its sums and that it is of this world."""
+        if self.config.dataset:
+            open_set(self.config.dataset, verify=True).require(self.scenes).close()
+
+    def pool(self, split: str, count: int, share: float = 0.0) -> WindowPool:
+        """Windows of scenes 0 to `count` - 1 of a split, made or read from the stored set."""
+        if not self.config.dataset or split == "test":
+            return WindowPool(self.scenes.make(split, np.arange(count)), self.world.speed, share)
+        with open_set(self.config.dataset).require(self.scenes) as stored:
+            numbers = np.arange(min(count, stored.size(split)))
+            parts = [stored.read(split, numbers[i : i + _READ]) for i in range(0, len(numbers), _READ)]
+        return WindowPool(
+            {name: np.concatenate([x[name] for x in parts]) for name in parts[0]}, self.world.speed, share
+        )
+
+    def train_iterator(self, request: DataRequest) -> BatchIterator:
+        """Windows of the pool of `n_scenes` scenes, or of as many of the stored set."""
+        pool = self.pool("train", self.config.n_scenes, self.config.collision_share)
+        size = self.config.batch // request.process_count
+        share = slice(request.process_index * size, (request.process_index + 1) * size)
+        return PoolBatches(pool, self.config.batch, request.seeds, request.position, share)
+
+    def init(self, key: Array) -> tuple[PyTree, PyTree]:
+        """Parameters of the model, and no `extra`."""
+        one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
+        return self.model.init(jnp.asarray(key), frames_of(one))["params"], {}
+
+    def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Step:
+        """Position and velocity in the third frame of a window, from the first two."""
+        return self.model.apply({"params": params}, frames_of(batch))  # type: ignore[return-value]
+
+    def hidden(self, batch: Batch) -> dict[str, Array]:
+        """The third frame."""
+        mask = np.zeros(np.shape(batch["position"]), bool)
+        mask[:, 2] = True
+        return {"position": mask, "velocity": mask}
+
+    def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
+        """Weighted squared error of velocity over the speed limit (and of position over a frame's way), mean over discs."""
+        rngs = {"dropout": jnp.asarray(keys)[0]} if self.config.dropout else {}
+        found: Step = self.model.apply({"params": params}, frames_of(batch), train=True, rngs=rngs)  # type: ignore[assignment]
+        there = jnp.asarray(batch["present"]) & jnp.isfinite(jnp.asarray(batch["mass"]))
+        count = jnp.maximum(jnp.sum(there, axis=1), 1)
+
+        def squared(one: Any, other: Any, unit: float) -> jax.Array:
+            error = jnp.mean(jnp.square((one - other) / unit), axis=-1)
+            return jnp.sum(jnp.where(there, error, 0.0), axis=1) / count
+
+        velocity = squared(found.velocity, batch["velocity"][:, 2], self.world.speed)
+        total = velocity
+        metrics = {"velocity": jnp.mean(batch["weight"] * velocity)}
+        if self.config.position_weight and self.config.model == "relative":
+            place = squared(found.position, batch["position"][:, 2], self.world.speed * self.world.dt)
+            total += self.config.position_weight * place
+        return jnp.mean(batch["weight"] * total), (metrics, {})
+
+    def truth(self) -> dict[str, Any]:
+        """The world's constants."""
+        return {"env": self.config.env.to_dict()}
+
+    def notes(self, plan: Any) -> list[str]:
+        """The model's size."""
+        params = jax.eval_shape(self.init, jax.random.key(0))[0]
+        return [f"model: {self.config.model}, {sum(x.size for x in jax.tree.leaves(params)):,} parameters"]
+
+
+def make_model(config: Config) -> Any:
+    """The config's model, with those of the config's fields that it has."""
+    kind = MODELS.get(config.model)
+    given = {name: config[name] for name in dataclasses.asdict(kind()) if name in config}
+    given |= {"dt": config.env.dt, "size": tuple(config.env.size), "speed": config.env.speed}
+    known = {field.name for field in dataclasses.fields(kind)}
+    given |= {"widths": (config.width,) * config.depth, "dtype": None if config.precision == "float32" else "bfloat16"}
+    return kind(**{name: x for name, x in given.items() if name in known})
+
+
+def optimiser(config: Config) -> optax.GradientTransformation:
+    """AdamW with warm-up and cosine, or RMSprop with a rate that decays in steps, as in the document."""
+    if config.optimiser == "adamw":
+        steps = config.train_steps
+        rate = optax.warmup_cosine_decay_schedule(0.0, config.lr, max(int(config.warmup * steps), 1), steps)
+        rule = optax.adamw(rate, weight_decay=config.weight_decay)
+    else:
+        rate = optax.exponential_decay(
+            config.lr, config.decay_every, config.decay, transition_begin=config.decay_after, staircase=True
+        )
+        rule = optax.rmsprop(rate, decay=0.99, eps=1e-8)  # PyTorch's defaults
+    return optax.chain(optax.clip_by_global_norm(config.clip), rule) if config.clip else rule
+
+
+def frames_of(batch: Batch) -> Frames:
+    """What a model sees of windows: their first two frames."""
+    x = {name: jnp.asarray(value) for name, value in batch.items()}
+    walls = Walls(x["walls/ends"], x["walls/present"])
+    return Frames(x["position"][:, :2], x["velocity"][:, :2], x["mass"], x["radius"], x["present"], walls)
+
+
+__all__ = ["Discs", "build", "frames_of", "make_model", "optimiser"]

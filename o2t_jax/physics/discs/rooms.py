@@ -1,0 +1,85 @@
+"""Rooms that discs move in: walls along the edges of polygons. A new room is one line of the registry.
+
+The shapes O, L, U and I are after those of Chang et al., A Compositional Object-Based Approach to Learning Physical
+Dynamics (arXiv 1612.00341). At 800 x 600 px every passage is at least 150 px wide.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.discs.contacts import from_wall
+from o2t_jax.physics.discs.scene import Walls
+from o2t_jax.registry import Registry
+from o2t_jax.types import Array
+
+Polygon = tuple[tuple[float, float], ...]
+"""Corners in order, as parts of the room's width and height."""
+
+_OUTLINE: Polygon = ((0, 0), (1, 0), (1, 1), (0, 1))
+_MIDDLE: Polygon = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
+_L: Polygon = ((0, 0), (1, 0), (1, 0.5), (0.5, 0.5), (0.5, 1), (0, 1))
+_U: Polygon = ((0, 0), (1, 0), (1, 1), (0.65, 1), (0.65, 0.4), (0.35, 0.4), (0.35, 1), (0, 1))
+_I: Polygon = (
+    *((0, 0), (1, 0), (1, 0.3), (0.7, 0.3), (0.7, 0.7), (1, 0.7)),
+    *((1, 1), (0, 1), (0, 0.7), (0.3, 0.7), (0.3, 0.3), (0, 0.3)),
+)
+
+ROOMS: Registry[tuple[Polygon, ...]] = Registry(
+    "room",
+    {
+        "box": (_OUTLINE,),
+        "O": (_OUTLINE, _MIDDLE),
+        "L": (_L,),
+        "U": (_U,),
+        "I": (_I,),
+    },
+)
+
+
+def walls(room: str, size: tuple[float, float], rows: int | None = None) -> Walls:
+    """The walls of `room`, of `size` (width, height), its first corner at (0, 0).
+
+    Args: `rows`, a larger number of walls, to give rooms one shape; the others are not present.
+    Raises: UsageError for an unknown room, or too few rows.
+    """
+    corners = [np.asarray(polygon, float) * size for polygon in ROOMS.get(room)]
+    ends = np.concatenate([np.stack([polygon, np.roll(polygon, -1, axis=0)], axis=1) for polygon in corners])
+    rows = len(ends) if rows is None else rows
+    if rows < len(ends):
+        raise UsageError(f"rows={rows} is too few for room {room!r}: give at least {len(ends)}")
+    spare = np.zeros((rows - len(ends), 2, 2))
+    return Walls(jnp.asarray(np.concatenate([ends, spare]), jnp.zeros(()).dtype), jnp.arange(rows) < len(ends))
+
+
+def inside(walls: Walls, point: Float[Array, "*batch 2"], radius: Array | float) -> Bool[Array, "*batch"]:
+    """Whether discs of `radius` [*batch] or [] about `point` lie in a room, clear of its walls.
+
+    A point is in the room if a line from it to the right crosses an odd number of walls.
+    """
+    point = jnp.asarray(point)[..., None, :]
+    low, high = walls.ends[:, 0], walls.ends[:, 1]
+    spans = (low[:, 1] > point[..., 1]) != (high[:, 1] > point[..., 1])
+    rise = jnp.where(high[:, 1] == low[:, 1], 1.0, high[:, 1] - low[:, 1])
+    at = low[:, 0] + (point[..., 1] - low[:, 1]) * (high[:, 0] - low[:, 0]) / rise
+    crossings = jnp.sum(spans & (at > point[..., 0]) & walls.present, axis=-1)
+    distance = jnp.linalg.norm(from_wall(point, walls.ends), axis=-1)
+    clear = jnp.all((distance >= jnp.asarray(radius)[..., None]) | ~walls.present, axis=-1)
+    return (crossings % 2 == 1) & clear
+
+
+def area(room: str, size: tuple[float, float]) -> float:
+    """Area of `room`: of its outline, less the polygons within."""
+    areas = [_area(np.asarray(polygon, float) * size) for polygon in ROOMS.get(room)]
+    return areas[0] - sum(areas[1:])
+
+
+def _area(corners: np.ndarray) -> float:
+    x, y = corners.T
+    return 0.5 * abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))))
+
+
+__all__ = ["ROOMS", "Polygon", "area", "inside", "walls"]

@@ -1,0 +1,205 @@
+"""Random scenes of discs in a room, and their motion."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.discs import collisions, rooms
+from o2t_jax.physics.discs.scene import Scene, Track, Walls
+from o2t_jax.types import Array
+
+CANDIDATES = 64  # places tried for a disc before its scene is given up
+MOST_TRIES = 200  # scenes placed anew before the last one is taken as it is
+MOST_REDRAWS = 10  # scenes simulated anew
+LEAVES = 1e-3  # of its radius: how far into a wall rounding may let a disc
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscWorld:
+    """Discs, and static obstacles, in a room; px, s, and masses in any unit.
+
+    Attributes: `room`, a name of `rooms.ROOMS`, of `size` (width, height) px; `dt` s between frames; `speed` px/s, up
+    to which speeds are drawn uniformly, directions too; `discs` and `obstacles`, how many; `masses` and `radii` px, of
+    which each disc draws one; `obstacle_radius` px; `restitution` e of all contacts.
+    Raises: UsageError for an unknown room, a number out of its range, and more discs than the room holds.
+    """
+
+    room: str = "box"
+    size: tuple[float, float] = (800.0, 600.0)
+    dt: float = 0.1
+    speed: float = 60.0
+    discs: int = 4
+    obstacles: int = 0
+    masses: tuple[float, ...] = (1.0,)
+    radii: tuple[float, ...] = (60.0,)
+    obstacle_radius: float = 80.0
+    restitution: float = 1.0
+
+    def __post_init__(self) -> None:
+        rooms.ROOMS.check(self.room)
+        for name in ("size", "masses", "radii"):
+            values = getattr(self, name)
+            object.__setattr__(self, name, tuple(float(value) for value in values))
+            _check_positive(name, *getattr(self, name))
+        _check_positive("dt", self.dt)
+        _check_positive("obstacle_radius", self.obstacle_radius)
+        if len(self.size) != 2 or not self.masses or not self.radii:
+            raise UsageError("size takes two numbers, masses and radii at least one each")
+        if not 0.0 <= self.restitution <= 1.0:
+            raise UsageError(f"restitution={self.restitution:g} must lie between 0 and 1")
+        if not (self.speed >= 0.0 and math.isfinite(self.speed)):
+            raise UsageError(f"speed={self.speed:g} must be a number of px/s, at least 0")
+        if self.discs < 1 or self.obstacles < 0:
+            raise UsageError(f"discs={self.discs}, obstacles={self.obstacles}: give at least 1 and at least 0")
+        self._check_space()
+
+    def _check_space(self) -> None:
+        """Raises UsageError where no scene of the largest discs is found in many tries."""
+        taken = math.pi * (self.discs * max(self.radii) ** 2 + self.obstacles * self.obstacle_radius**2)
+        space = rooms.area(self.room, self.size)
+        if taken >= space or not _placeable(dataclasses.astuple(self)):
+            raise UsageError(
+                f"{self.discs} discs of radius {max(self.radii):g} and {self.obstacles} obstacles do not fit in room "
+                f"{self.room!r} of {self.size[0]:g} x {self.size[1]:g} px: they take {100 * taken / space:.0f} % of "
+                "its area; give fewer or smaller ones"
+            )
+
+    @property
+    def bodies(self) -> int:
+        """B: discs first, then obstacles."""
+        return self.discs + self.obstacles
+
+    @property
+    def walls(self) -> Walls:
+        """The room's walls."""
+        return rooms.walls(self.room, self.size)
+
+    def draw(self, key: jax.Array) -> Scene:
+        """A random scene.
+
+        Places are uniform where there is room, one body after the other, obstacles first.
+        """
+
+        def again(now: tuple[jax.Array, Scene, Array, Array]) -> tuple[jax.Array, Scene, Array, Array]:
+            key, fresh = jax.random.split(now[0])
+            return key, *self._placed(fresh), now[3] + 1
+
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(self._placed, key))
+        start = (key, *nothing, jnp.zeros((), jnp.int32))
+        return jax.lax.while_loop(lambda now: ~now[2] & (now[3] < MOST_TRIES), again, start)[1]
+
+    def simulate(self, scene: Scene, frames: int) -> Track:
+        """`collisions.simulate` of a scene, or of scenes with batch dimensions, with this world's numbers."""
+        return collisions.simulate(scene, frames, self.dt, restitution=self.restitution)
+
+    def draw_scene(self, key: jax.Array, frames: int) -> tuple[Scene, Track, Array]:
+        """A random scene, its motion, and how often it was drawn anew; `key` may have batch dimensions.
+
+        A scene is drawn anew where more happens than the simulation counts, or a disc leaves the room; after ten times
+        the track's `overflow` says that the last one is not to be used either.
+        """
+        flat = key.reshape(-1)
+
+        def attempt(keys: jax.Array) -> tuple[Scene, Track]:
+            scene = jax.vmap(self.draw)(keys)
+            track = self.simulate(scene, frames)
+            return scene, track._replace(overflow=track.overflow | jax.vmap(self._left)(scene, track))
+
+        def again(now: tuple[Any, Scene, Track, Array]) -> tuple[Any, Scene, Track, Array]:
+            keys, scene, track, redraws = now
+            bad = track.overflow
+            fresh = jax.vmap(jax.random.fold_in)(keys, redraws + 1)
+
+            def chosen(new: Array, old: Array) -> Array:
+                return jnp.where(bad.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+
+            scene, track = jax.tree.map(chosen, attempt(fresh), (scene, track))
+            return keys, scene, track, redraws + bad
+
+        def pending(now: tuple[Any, Scene, Track, Array]) -> Array:
+            return jnp.any(now[2].overflow & (now[3] < MOST_REDRAWS))
+
+        # The first draw is a round like the others, so that it is compiled once.
+        scene, track = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(attempt, flat))
+        start = (flat, scene, track._replace(overflow=jnp.ones(flat.shape, bool)), jnp.full(flat.shape, -1))
+        found = jax.lax.while_loop(pending, again, start)[1:]
+        return jax.tree.map(lambda leaf: leaf.reshape(*key.shape, *leaf.shape[1:]), found)
+
+    def _left(self, scene: Scene, track: Track) -> Array:
+        """Whether a disc of one scene leaves the room in a frame."""
+        clear = rooms.inside(scene.walls, track.position, (1.0 - LEAVES) * scene.radius)
+        return ~jnp.all(clear | ~scene.present)
+
+    def _placed(self, key: jax.Array) -> tuple[Scene, Array]:
+        """A scene, and whether there was a place for all of its bodies."""
+        places, speeds, ways, masses, radii = jax.random.split(key, 5)
+        walls, count = self.walls, self.bodies
+        moves = jnp.arange(count) < self.discs
+        radius = jax.random.choice(radii, jnp.asarray(self.radii), (count,))
+        radius = jnp.where(moves, radius, self.obstacle_radius)
+        mass = jnp.where(moves, jax.random.choice(masses, jnp.asarray(self.masses), (count,)), jnp.inf)
+
+        def place(now: tuple[jax.Array, jax.Array], body: tuple[jax.Array, jax.Array]) -> tuple[Any, jax.Array]:
+            position, placed = now
+            key, i = body
+            spare = jnp.asarray(self.size) - 2.0 * radius[i]
+            candidates = radius[i] + spare * jax.random.uniform(key, (CANDIDATES, 2))
+            distance = jnp.linalg.norm(candidates[:, None] - position, axis=-1)
+            free = rooms.inside(walls, candidates, radius[i])
+            free &= jnp.all((distance > radius[i] + radius) | ~placed, axis=1)
+            position = position.at[i].set(candidates[jnp.argmax(free)])
+            return (position, placed.at[i].set(True)), jnp.any(free)
+
+        bodies = (jax.random.split(places, count), jnp.arange(count)[::-1])
+        (position, _), found = jax.lax.scan(place, (jnp.zeros((count, 2)), jnp.zeros(count, bool)), bodies)
+        speed = jnp.where(moves, jax.random.uniform(speeds, (count,), maxval=self.speed), 0.0)
+        way = jax.random.uniform(ways, (count,), maxval=2.0 * jnp.pi)
+        velocity = speed[:, None] * jnp.stack([jnp.cos(way), jnp.sin(way)], axis=1)
+        return Scene(position, velocity, mass, radius, jnp.ones(count, bool), walls), jnp.all(found)
+
+
+@functools.lru_cache
+def _placeable(fields: tuple[Any, ...]) -> bool:
+    """Whether one of many drawn scenes of the largest discs has a place for all bodies."""
+    world = object.__new__(DiscWorld)
+    for field, value in zip(dataclasses.fields(DiscWorld), fields, strict=True):
+        object.__setattr__(world, field.name, value)
+    object.__setattr__(world, "radii", (max(world.radii),))
+    with jax.ensure_compile_time_eval():
+        keys = jax.random.split(jax.random.key(0), MOST_TRIES)
+        return bool(jnp.any(jax.jit(jax.vmap(lambda key: world._placed(key)[1]))(keys)))
+
+
+def check_scene(scene: Scene) -> None:
+    """Raises UsageError where bodies of one scene overlap, lie in a wall or have no mass; on the host."""
+    position, mass, radius = (np.asarray(leaf, float) for leaf in (scene.position, scene.mass, scene.radius))
+    for name, values in (("mass", mass), ("radius", radius)):
+        for i in np.flatnonzero(np.asarray(scene.present) & ~(values > 0.0)):
+            raise UsageError(f"disc {i}: {name}={values[i]:g} must be above 0")
+    inside = np.asarray(rooms.inside(scene.walls, jnp.asarray(position), jnp.asarray((1.0 - LEAVES) * radius)))
+    bodies = np.flatnonzero(scene.present)
+    for i in bodies:
+        if not inside[i]:
+            x, y = position[i]
+            raise UsageError(f"disc {i} at ({x:g}, {y:g}) with radius {radius[i]:g} is not inside the walls; move it")
+        for j in bodies[bodies > i]:
+            distance, reach = float(np.linalg.norm(position[i] - position[j])), radius[i] + radius[j]
+            if distance < (1.0 - LEAVES) * reach:
+                raise UsageError(f"discs {i} and {j} overlap: {distance:g} apart, less than {reach:g}; move one")
+
+
+def _check_positive(name: str, *values: float) -> None:
+    for value in values:
+        if not (value > 0.0 and math.isfinite(value)):
+            raise UsageError(f"{name}={value:g} must be a number above 0")
+
+
+__all__ = ["DiscWorld", "check_scene"]

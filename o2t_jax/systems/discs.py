@@ -19,11 +19,12 @@ from o2t_jax.config import Config
 from o2t_jax.data.discs.scenes import DiscScenes
 from o2t_jax.data.discs.windows import PoolBatches, WindowPool
 from o2t_jax.data.stored import open_set
-from o2t_jax.models.discs import MODELS, Frames, Step
-from o2t_jax.physics.discs.scene import Walls
+from o2t_jax.models.discs import MODELS, Step
 from o2t_jax.physics.discs.world import DiscWorld
 from o2t_jax.systems import base_config, discs_config
 from o2t_jax.systems.base import Best, DataRequest, System
+from o2t_jax.systems.discs_held_out import frames_of
+from o2t_jax.systems.discs_questions import DiscQuestions
 from o2t_jax.systems.discs_tests import DiscTests
 from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
@@ -45,18 +46,23 @@ class Discs(System):
     name = "discs"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("test/mse_ratio", "min")
-    test_fields = ("test_scenes", "rollout_steps")
+    test_fields = ("test_scenes", "rollout_steps", "final_tests")
     headline_scores = ("test/mse_ratio", "test/collision_mse_ratio", "test/cosine_share")
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        fields = {n: x for n, x in config.env.to_dict().items() if n not in ("gravity", "rest_speed")}
-        self.world = DiscWorld(**{name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()})
+        self.world = DiscWorld(**config.env.to_dict())
         self.sample_source = self.scenes = DiscScenes(self.world, config.frames, config.seed)
         self.model = make_model(config)
         self.tx = optimiser(config)
         tests = DiscTests(self)
         self.evaluators = {"test": tests.one_step_and_rollouts}
+        if config.final_tests:
+            questions = DiscQuestions(tests)
+            self.evaluators |= {"general": questions.general, "law": questions.law}
+            if len(set(config.env.masses)) > 1:
+                self.evaluators["mass"] = questions.mass
+        self.periods = {name: config.train_steps for name in self.evaluators if name != "test"}
         spec = self.scenes.spec
         taken = {name: spec[name] for name in ("mass", "radius", "present", "walls/ends", "walls/present")}
         moving = {
@@ -69,16 +75,23 @@ class Discs(System):
         if self.config.dataset:
             open_set(self.config.dataset, verify=True).require(self.scenes).close()
 
-    def pool(self, split: str, count: int, share: float = 0.0) -> WindowPool:
-        """Windows of scenes 0 to `count` - 1 of a split, made or read from the stored set."""
+    def pool(self, split: str, count: int, share: float = 0.0, world: DiscWorld | None = None) -> WindowPool:
+        """Windows of scenes 0 to `count` - 1 of a split: made, or for training read from the stored set.
+
+        Args: `share`, see `WindowPool`; `world`, another one than the config's.
+        """
+        scenes = self.scenes if world is None else dataclasses.replace(self.scenes, world=world)
         if not self.config.dataset or split == "test":
-            return WindowPool(self.scenes.make(split, np.arange(count)), self.world.speed, share)
-        with open_set(self.config.dataset).require(self.scenes) as stored:
+            return WindowPool(scenes.make(split, np.arange(count)), scenes.world.speed, share)
+        with open_set(self.config.dataset).require(scenes) as stored:
             numbers = np.arange(min(count, stored.size(split)))
             parts = [stored.read(split, numbers[i : i + _READ]) for i in range(0, len(numbers), _READ)]
-        return WindowPool(
-            {name: np.concatenate([x[name] for x in parts]) for name in parts[0]}, self.world.speed, share
-        )
+        whole = {name: np.concatenate([x[name] for x in parts]) for name in parts[0]}
+        return WindowPool(whole, scenes.world.speed, share)
+
+    def model_for(self, world: DiscWorld) -> Any:
+        """The model with the units of that world: its size, speed limit and dt."""
+        return self.model.clone(dt=world.dt, size=world.size, speed=world.speed)
 
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Windows of the pool of `n_scenes` scenes, or of as many of the stored set."""
@@ -103,7 +116,10 @@ class Discs(System):
         return {"position": mask, "velocity": mask}
 
     def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
-        """Weighted squared error of velocity over the speed limit (and of position over a frame's way), mean over discs."""
+        """Squared error of velocity over the speed limit, mean over discs, with the windows' weights.
+
+        Of `relative` also that of position over a frame's way: it teaches the time of contacts.
+        """
         rngs = {"dropout": jnp.asarray(keys)[0]} if self.config.dropout else {}
         found: Step = self.model.apply({"params": params}, frames_of(batch), train=True, rngs=rngs)  # type: ignore[assignment]
         there = jnp.asarray(batch["present"]) & jnp.isfinite(jnp.asarray(batch["mass"]))
@@ -134,9 +150,9 @@ class Discs(System):
 def make_model(config: Config) -> Any:
     """The config's model, with those of the config's fields that it has."""
     kind = MODELS.get(config.model)
-    given = {name: config[name] for name in dataclasses.asdict(kind()) if name in config}
+    known = kind.__dataclass_fields__
+    given = {name: config[name] for name in known if name in config}
     given |= {"dt": config.env.dt, "size": tuple(config.env.size), "speed": config.env.speed}
-    known = {field.name for field in dataclasses.fields(kind)}
     given |= {"widths": (config.width,) * config.depth, "dtype": None if config.precision == "float32" else "bfloat16"}
     return kind(**{name: x for name, x in given.items() if name in known})
 
@@ -151,15 +167,8 @@ def optimiser(config: Config) -> optax.GradientTransformation:
         rate = optax.exponential_decay(
             config.lr, config.decay_every, config.decay, transition_begin=config.decay_after, staircase=True
         )
-        rule = optax.rmsprop(rate, decay=0.99, eps=1e-8)  # PyTorch's defaults
+        rule = optax.rmsprop(rate, decay=0.99, eps=1e-8, eps_in_sqrt=False)  # as PyTorch has it
     return optax.chain(optax.clip_by_global_norm(config.clip), rule) if config.clip else rule
 
 
-def frames_of(batch: Batch) -> Frames:
-    """What a model sees of windows: their first two frames."""
-    x = {name: jnp.asarray(value) for name, value in batch.items()}
-    walls = Walls(x["walls/ends"], x["walls/present"])
-    return Frames(x["position"][:, :2], x["velocity"][:, :2], x["mass"], x["radius"], x["present"], walls)
-
-
-__all__ = ["Discs", "build", "frames_of", "make_model", "optimiser"]
+__all__ = ["Discs", "build", "make_model", "optimiser"]

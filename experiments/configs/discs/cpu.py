@@ -15,6 +15,7 @@ SMOKE = {
     "width": 8,
     "train_steps": 2,
     "eval_every": 2,
+    "final_tests": False,
 }
 
 

@@ -6,6 +6,7 @@ centres there. Rigid discs without friction have a = b = 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,31 @@ def hits_of(
     return Hits(0.5 * (change[:, 1] - change[:, 0])[kept], reduced[kept], closing[kept])
 
 
+def single_hits(scenes: Mapping[str, np.ndarray], after: Float[np.ndarray, "windows discs 2"], speed: float) -> Hits:
+    """Hits of two discs in windows in which neither meets anything else.
+
+    Args: `scenes`, arrays [N, ...] of stored scenes of T frames; `after`, velocities in the third frame of each of
+    their N (T - 2) windows, true or predicted.
+    """
+    count, frames = len(scenes["position"]), scenes["position"].shape[1] - 2
+    moves = np.repeat(scenes["present"] & np.isfinite(scenes["mass"]), frames, axis=0)
+    hits = scenes["hits"][:, 1:].reshape(count * frames, *scenes["hits"].shape[2:]).astype(int)
+    single = (hits.sum(axis=-1) == 1) & moves
+    window, first, second = np.nonzero(np.triu(hits[:, :, :-1], 1))
+    kept = single[window, first] & single[window, second]
+    window, pair = window[kept], np.stack([first[kept], second[kept]], axis=1)
+    scene, time = np.divmod(window, frames)
+    row = scene[:, None], time[:, None] + 1, pair
+    return hits_of(
+        scenes["position"][row].astype(float),
+        scenes["velocity"][row].astype(float),
+        after[window[:, None], pair].astype(float),
+        scenes["mass"][scene[:, None], pair].astype(float),
+        scenes["radius"][scene[:, None], pair].astype(float),
+        speed,
+    )
+
+
 def fit(hits: Hits, seed: int = 0) -> dict[str, dict[str, float]]:
     """Restitution e, and the exponents a and b: value, low and high (95 %, bootstrap over hits).
 
@@ -75,7 +101,8 @@ def fit(hits: Hits, seed: int = 0) -> dict[str, dict[str, float]]:
         for name in found[0]
         for low, high in [np.quantile([each[name] for each in found[1:]], [0.025, 0.975]).tolist()]
     }
-    return numbers | {"missed": {"value": float(np.mean(~pushed))}}
+    share = float(np.mean(~pushed))
+    return numbers | {"missed": {"value": share, "low": share, "high": share}}
 
 
 def _once(hits: Hits, varied: bool) -> dict[str, float]:
@@ -92,4 +119,4 @@ def _once(hits: Hits, varied: bool) -> dict[str, float]:
     return {"restitution": float(restitution)} | dict(zip(names, map(float, solution[1:]), strict=True))
 
 
-__all__ = ["Hits", "contacts", "fit", "hits_of"]
+__all__ = ["Hits", "contacts", "fit", "hits_of", "single_hits"]

@@ -37,7 +37,14 @@ def tell(errors: Float[np.ndarray, "scenes masses"], truth: Int[np.ndarray, " sc
 
 def by_hits(told: Told, ideal: Told, truth: np.ndarray, hits: np.ndarray) -> list[dict[str, float | str]]:
     """Rows of accuracy by how often [N] the disc met another one: 0, 1, 2, 3 and more, 1 and more, all."""
-    groups = {"0": hits == 0, "1": hits == 1, "2": hits == 2, "3 and more": hits > 2, "1 and more": hits > 0, "all": hits >= 0}
+    groups = {
+        "0": hits == 0,
+        "1": hits == 1,
+        "2": hits == 2,
+        "3 and more": hits > 2,
+        "1 and more": hits > 0,
+        "all": hits >= 0,
+    }
     rows: list[dict[str, float | str]] = []
     for name, those in groups.items():
         if not those.any():

@@ -40,14 +40,14 @@ def follow(predicted: np.ndarray, truth: np.ndarray, moves: np.ndarray, speed: f
 
 
 def share_of_way(model: float, idle: float, ceiling: float) -> float:
-    """How far `model` is on the way from `idle` to `ceiling`: 1 is all; NaN where the ceiling is no higher than idle."""
+    """How far `model` is on the way from `idle` to `ceiling`: 1 is all; NaN where that is no higher."""
     return (model - idle) / (ceiling - idle) if ceiling > idle else float("nan")
 
 
 def hits_of(velocity: np.ndarray, moves: np.ndarray, speed: float) -> list[list[frozenset[int]]]:
-    """For each scene the discs hit in each step in which any is, in order: their velocity changes by more than `HIT`."""
+    """For each scene, in order, the discs that are hit in a step: their velocities change by more than `HIT`."""
     changed = np.any(np.abs(np.diff(velocity, axis=1)) > HIT * speed, axis=-1) & moves[:, None]
-    return [[frozenset(np.flatnonzero(step)) for step in scene if step.any()] for scene in changed]
+    return [[frozenset(np.flatnonzero(step).tolist()) for step in scene if step.any()] for scene in changed]
 
 
 def right_in_order(

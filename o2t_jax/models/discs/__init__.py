@@ -6,7 +6,6 @@ A model is a Flax module called with `Frames`; it returns the `Step` to the next
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float
@@ -37,7 +36,7 @@ class Step(NamedTuple):
     velocity: Float[Array, "scenes discs 2"]
 
 
-MODELS: Registry[Callable[..., Any]] = Registry(
+MODELS: Registry[Any] = Registry(
     "model",
     {
         "classic": "o2t_jax.models.discs.classic:Classic",

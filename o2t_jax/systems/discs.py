@@ -45,7 +45,7 @@ class Discs(System):
 
     name = "discs"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
-    best = Best("test/mse_ratio", "min")
+    best = Best("validation/mse_ratio", "min")
     test_fields = ("test_scenes", "rollout_steps", "final_tests")
     headline_scores = ("test/mse_ratio", "test/collision_mse_ratio", "test/cosine_share")
 
@@ -56,13 +56,13 @@ class Discs(System):
         self.model = make_model(config)
         self.tx = optimiser(config)
         tests = DiscTests(self)
-        self.evaluators = {"test": tests.one_step_and_rollouts}
+        self.evaluators = {"validation": tests.validation, "test": tests.test}
         if config.final_tests:
             questions = DiscQuestions(tests)
             self.evaluators |= {"general": questions.general, "law": questions.law}
             if len(set(config.env.masses)) > 1:
                 self.evaluators["mass"] = questions.mass
-        self.periods = {name: config.train_steps for name in self.evaluators if name != "test"}
+        self.periods = {name: config.train_steps for name in self.evaluators if name != "validation"}
         spec = self.scenes.spec
         taken = {name: spec[name] for name in ("mass", "radius", "present", "walls/ends", "walls/present")}
         moving = {

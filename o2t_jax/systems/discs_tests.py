@@ -47,9 +47,9 @@ class DiscTests:
         return self.of(self.world)
 
     @functools.cache  # noqa: B019 (as long-lived as the system)
-    def of(self, world: DiscWorld) -> HeldOut:
-        """As many test scenes of some world."""
-        return HeldOut(world, self.system.pool("test", self.config.test_scenes, world=world))
+    def of(self, world: DiscWorld, split: str = "test") -> HeldOut:
+        """As many scenes of some world and split."""
+        return HeldOut(world, self.system.pool(split, self.config.test_scenes, world=world))
 
     @functools.cache  # noqa: B019
     def _predict(self, world: DiscWorld) -> Any:
@@ -69,14 +69,23 @@ class DiscTests:
 
         return jax.jit(lambda params, start: roll(step, params, start, self.config.rollout_steps))
 
-    def one_step_and_rollouts(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+    def validation(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """Errors of one step on scenes of their own, for curves and to choose the best checkpoint by."""
+        held = self.of(self.world, "validation")
+        yield from self.one_step(held.errors(self.predicted(state.params, held)))
+
+    def test(self, state: TrainState) -> Iterator[tuple[str, Result]]:
         """Errors of one step, then roll-outs; beside constant velocity, and the ceiling of such an error."""
         found = self.held_out.errors(self.predicted(state.params, self.held_out))
+        yield from self.one_step(found)
+        yield from self.rollouts(state.params, found)
+
+    def one_step(self, found: Mapping[str, float]) -> Iterator[tuple[str, Result]]:
+        """Errors as they are, and over those of constant velocity; `found`, see `HeldOut.errors`."""
         for name in ("mse", "collision_mse"):
             idle = found[name.replace("mse", "idle")]
             yield name, Score(found[name], baselines={IDLE: idle}, better="lower")
             yield f"{name}_ratio", Score(found[name] / idle, baselines={IDLE: 1.0}, better="lower")
-        yield from self.rollouts(state.params, found)
 
     def rollouts(self, params: PyTree, found: Mapping[str, float]) -> Iterator[tuple[str, Result]]:
         """How far roll-outs from the second frame follow the truth; see `evaluation.discs.metrics`."""

@@ -77,8 +77,8 @@ TEST = Group(
     ),
 )
 FIELDS = (
-    base_config.RUN.changed(system="discs", train_steps=10_000, batch=512, lr=2e-3),
-    base_config.LOG.changed(eval_every=2_500, checkpoint_every=2_500, log_every=250),
+    base_config.RUN.changed(system="discs", train_steps=4_000, batch=512, lr=2e-3),
+    base_config.LOG.changed(eval_every=1_000, checkpoint_every=1_000, log_every=100),
     base_config.MACHINE,
     WORLD,
     DATA,

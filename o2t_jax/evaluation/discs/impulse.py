@@ -111,6 +111,8 @@ def _once(hits: Hits, varied: bool) -> dict[str, float]:
     weight = 1.0 / hits.reduced**2
     restitution = np.sum(weight * hits.impulse * product) / np.sum(weight * product**2) - 1.0
     pushed = hits.impulse > 0
+    if not pushed.any():
+        return {"restitution": float(restitution)}
     columns = [np.ones(pushed.sum()), np.log(hits.closing[pushed])]
     if varied:
         columns.append(np.log(hits.reduced[pushed]))

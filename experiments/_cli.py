@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -66,6 +66,20 @@ def out_folder(values: flags.FlagValues, what: str) -> Path:
     if not values.out:
         raise UsageError(f"--out is missing: give the folder for {what}")
     return Path(values.out)
+
+
+def out_file(text: str | None, endings: Sequence[str]) -> Path:
+    """The file to write. Raises: UsageError for a missing or unknown ending, or a folder that does not exist."""
+    if not text:
+        raise UsageError(f"--out is missing: give a file that ends in {', '.join(endings)}")
+    out = Path(text)
+    if out.suffix not in endings:
+        raise UsageError(f"--out={out}: the ending {out.suffix!r} is unknown; give one of {', '.join(endings)}")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out={out}: the folder {out.parent} does not exist; make it first")
+    if out.is_dir():
+        raise UsageError(f"--out={out} is a folder; give a file")
+    return out
 
 
 def _run(

@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 def show_world(arguments: _cli.Arguments) -> int:
     """Simulates, draws and writes the file; prints its name."""
     values = arguments.flags
-    out = _checked_out(values.out)
+    out = _cli.out_file(values.out, ENDINGS)
     numbers = _numbers(values.params)
     if not _LEAST_SIZE <= values.size <= _LARGEST_SIZE:
         raise UsageError(f"--size={values.size} px is outside the range: {_LEAST_SIZE} to {_LARGEST_SIZE}")
@@ -99,20 +99,6 @@ def _write(out: Path, frames: np.ndarray, fps: float) -> None:
     partial = out.with_name(f".{out.name}.partial")  # an interrupted write leaves the old file
     partial.write_bytes(data)
     os.replace(partial, out)
-
-
-def _checked_out(text: str | None) -> Path:
-    """The file to write. Raises: UsageError for a missing or unknown ending, or a folder that does not exist."""
-    if not text:
-        raise UsageError(f"--out is missing: give a file that ends in {', '.join(ENDINGS)}")
-    out = Path(text)
-    if out.suffix not in ENDINGS:
-        raise UsageError(f"--out={out}: the ending {out.suffix!r} is unknown; give one of {', '.join(ENDINGS)}")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out={out}: the folder {out.parent} does not exist; make it first")
-    if out.is_dir():
-        raise UsageError(f"--out={out} is a folder; give a file")
-    return out
 
 
 def _numbers(text: str) -> dict[str, float]:

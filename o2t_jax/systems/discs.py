@@ -47,6 +47,7 @@ class Discs(System):
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("validation/mse_ratio", "min")
     test_fields = ("test_scenes", "rollout_steps", "final_tests")
+    loss_curves = ("train/velocity", "validation/mse")
     headline_scores = ("test/mse_ratio", "test/collision_mse_ratio", "test/cosine_share")
 
     def __init__(self, config: Config) -> None:

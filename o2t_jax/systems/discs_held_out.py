@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.data.discs.windows import WindowPool
+from o2t_jax.evaluation.discs.rollouts import CEILING, Rollouts
 from o2t_jax.models.discs import Frames, Step
 from o2t_jax.physics.discs.scene import Scene, Walls
 from o2t_jax.physics.discs.world import DiscWorld
 from o2t_jax.types import Batch, PyTree
 
+GOAL = 0.02  # of constant velocity's error: the ceiling is not that of a model that is worse
 WINDOWS = 4096  # that are predicted at a time
 Predict = Callable[[PyTree, Frames], Step]  # under `jax.jit`
 
@@ -99,6 +101,32 @@ class HeldOut:
         scene = Scene(start.position[:, 1], velocity, start.mass, start.radius, start.present, start.walls)
         return np.asarray(_simulated(self.world, scene, steps).velocity[:, 1:])
 
+    def beside(
+        self, models: Mapping[str, np.ndarray], errors: Mapping[str, Mapping[str, float]], steps: int
+    ) -> Rollouts:
+        """Roll-outs of `steps` steps from the second frame, beside constant velocity and ceilings.
+
+        Args: `models`, name -> velocities [N, at least `steps`, B, 2]; `errors` of one step, name -> see `errors`. A
+        ceiling's noise is the error of its model, at most that of the goal; models of one noise share a ceiling.
+        """
+        noise = {
+            name: self.world.speed * float(np.sqrt(min(errors[name]["mse"], GOAL * errors[name]["idle"])))
+            for name in models
+        }
+        called, scenes = {}, self.pool.scenes
+        for level in dict.fromkeys(noise.values()):
+            sharing = [name for name in models if noise[name] == level]
+            called[level] = CEILING if len(sharing) == len(models) else f"{CEILING} of {', '.join(sharing)}"
+        return Rollouts(
+            truth=scenes["velocity"][:, 1 : steps + 2],
+            models={name: x[:, :steps] for name, x in models.items()},
+            ceilings={name: self.restarted(steps, level) for level, name in called.items()},
+            ceiling_of={name: called[level] for name, level in noise.items()},
+            moves=self.moves,
+            mass=scenes["mass"],
+            speed=self.world.speed,
+        )
+
     def one_frame(self, mass: np.ndarray) -> np.ndarray:
         """Velocities [W, B, 2] of the simulator one frame after every window's second one, with masses [N, B]."""
 
@@ -128,4 +156,4 @@ def roll(predict: Predict, params: PyTree, start: Frames, steps: int) -> tuple[j
     return jnp.moveaxis(position, 0, 1), jnp.moveaxis(velocity, 0, 1)
 
 
-__all__ = ["HeldOut", "frames_of", "roll"]
+__all__ = ["GOAL", "HeldOut", "frames_of", "roll"]

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.evaluation.discs import impulse, masses
+from o2t_jax.evaluation.discs.rollouts import IDLE
 from o2t_jax.physics.discs.world import DiscWorld
 from o2t_jax.results import Column, Result, Scalar, Score, ScoreTable, Table
 from o2t_jax.systems.base import TrainState
-from o2t_jax.systems.discs_tests import IDLE, DiscTests
+from o2t_jax.systems.discs_tests import DiscTests
 
 _LIMITS = ("value", "low", "high")
 

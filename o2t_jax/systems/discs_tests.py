@@ -11,17 +11,13 @@ import numpy as np
 
 from o2t_jax.config import Config
 from o2t_jax.data.discs.windows import WindowPool
-from o2t_jax.evaluation.discs import metrics
+from o2t_jax.evaluation.discs.rollouts import IDLE
 from o2t_jax.models.discs import Frames
 from o2t_jax.physics.discs.world import DiscWorld
-from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, ScoreTable
+from o2t_jax.results import Result, Scalar, Score, ScoreTable
 from o2t_jax.systems.base import TrainState
 from o2t_jax.systems.discs_held_out import HeldOut, frames_of, roll
 from o2t_jax.types import PyTree
-
-GOAL = 0.02  # of constant velocity's error: the ceiling is not that of a model that is worse
-IDLE, _CEILING = "constant velocity", "ceiling"
-_HORIZONS = (10, 25, 50)
 
 
 class Model(Protocol):
@@ -60,14 +56,19 @@ class DiscTests:
         """Velocities [W, B, 2] that the model predicts for every window; `changed` as in `HeldOut.windows`."""
         return held.windows(functools.partial(self._predict(held.world), params), **changed)
 
-    @functools.cached_property
-    def _roll(self) -> Any:
-        model = self.system.model_for(self.world)
+    @functools.cache  # noqa: B019
+    def _roll(self, world: DiscWorld) -> Any:
+        model = self.system.model_for(world)
 
         def step(params: PyTree, frames: Frames) -> Any:
             return model.apply({"params": params}, frames)
 
         return jax.jit(lambda params, start: roll(step, params, start, self.config.rollout_steps))
+
+    def rolled(self, params: PyTree, held: HeldOut) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and velocities [N, rollout_steps, B, 2] that the model predicts from its own predictions."""
+        position, velocity = self._roll(held.world)(params, held.start())
+        return np.asarray(position), np.asarray(velocity)
 
     def validation(self, state: TrainState) -> Iterator[tuple[str, Result]]:
         """Errors of one step on scenes of their own, for curves and to choose the best checkpoint by."""
@@ -89,52 +90,20 @@ class DiscTests:
 
     def rollouts(self, params: PyTree, found: Mapping[str, float]) -> Iterator[tuple[str, Result]]:
         """How far roll-outs from the second frame follow the truth; see `evaluation.discs.metrics`."""
-        held, steps, speed = self.held_out, self.config.rollout_steps, self.world.speed
-        scenes, moves = held.pool.scenes, held.moves
-        truth, before = scenes["velocity"][:, 2 : steps + 2], scenes["velocity"][:, 1:2]
-        own = np.asarray(self._roll(params, held.start())[1])
-        noise = speed * float(np.sqrt(min(found["mse"], GOAL * found["idle"])))
-        model = self.config.model
-        tracks = {model: own, IDLE: np.repeat(before, steps, axis=1), _CEILING: held.restarted(steps, noise)}
-        followed = {name: metrics.follow(x, truth, moves, speed) for name, x in tracks.items()}
-        yield "cosine", self._curve({name: x.cosine for name, x in followed.items()}, "cosine", "higher")
-        yield "magnitude", self._curve({name: x.magnitude for name, x in followed.items()}, "speed error", "lower")
-        last = {name: float(np.nanmean(x.cosine[:, -1])) for name, x in followed.items()}
-        yield "cosine_share", Scalar(metrics.share_of_way(last[model], last[IDLE], last[_CEILING]))
-        yield "horizons", self._table(followed)
-        whole = {name: np.concatenate([before, x], axis=1) for name, x in tracks.items()}
-        hits = {name: metrics.hits_of(x, moves, speed) for name, x in whole.items()}
-        true = metrics.hits_of(np.concatenate([before, truth], axis=1), moves, speed)
-        right = {name: float(np.mean(metrics.right_in_order(x, true))) for name, x in hits.items()}
-        yield "hits_in_order", Score(right.pop(model), baselines={IDLE: right[IDLE]}, better="higher")
-        yield "hits_in_order_ceiling", Scalar(right[_CEILING])
-        yield "hits", Scalar(float(np.mean([len(x) for x in true])))
-        yield "energy_drift", Scalar(metrics.drift(metrics.energy(whole[model], scenes["mass"], moves)))
-
-    def _curve(self, values: dict[str, np.ndarray], label: str, better: Any) -> ScoreCurve:
-        """Means over scenes, of the model with their 95 % interval."""
-        means, own = {name: np.nanmean(x, axis=0) for name, x in values.items()}, values[self.config.model]
-        half = 1.96 * np.nanstd(own, axis=0) / np.sqrt(len(own))
-        mine, model = means.pop(self.config.model), self.config.model
-        frames = np.arange(1, len(mine) + 1)
-        axes = ("frames ahead", label)
-        return ScoreCurve(frames, mine, mine - half, mine + half, *axes, baselines=means, better=better, method=model)
-
-    def _table(self, followed: Mapping[str, metrics.Followed]) -> ScoreTable:
-        """Cosines and errors of the speed at some horizons."""
-        horizons = [h for h in _HORIZONS if h <= self.config.rollout_steps] or [self.config.rollout_steps]
-        rows = [
-            {
-                "method": name,
-                **{f"cosine t+{h}": float(np.nanmean(x.cosine[:, h - 1])) for h in horizons},
-                **{f"speed t+{h}": float(np.nanmean(x.magnitude[:, h - 1])) for h in horizons},
-            }
-            for name, x in followed.items()
-        ]
-        columns = {"method": Column()} | {name: Column(spec=".3f") for name in [*rows[0]][1:]}
-        first = f"cosine t+{horizons[0]}"
-        how: dict[str, Any] = {"better": "higher", "method": self.config.model, "score_column": first}
-        return ScoreTable(columns, rows, baselines=(IDLE,), **how)
+        model, held = self.config.model, self.held_out
+        _, velocity = self.rolled(params, held)
+        rolled = held.beside({model: velocity}, {model: found}, self.config.rollout_steps)
+        yield "cosine", rolled.curve(model, "cosine")
+        yield "magnitude", rolled.curve(model, "magnitude")
+        yield "cosine_share", Scalar(rolled.share(model))
+        columns, rows = rolled.horizons()
+        how: dict[str, Any] = {"better": "higher", "method": model, "score_column": [*columns][1]}
+        yield "horizons", ScoreTable(columns, rows, baselines=(IDLE,), **how)
+        right = {name: rolled.hits_in_order(name) for name in rolled.methods}
+        yield "hits_in_order", Score(right[model], baselines={IDLE: right[IDLE]}, better="higher")
+        yield "hits_in_order_ceiling", Scalar(right[rolled.ceiling_of[model]])
+        yield "hits", Scalar(float(np.mean([len(x) for x in rolled.true_hits])))
+        yield "energy_drift", Scalar(rolled.energy_drift(model))
 
 
-__all__ = ["GOAL", "IDLE", "DiscTests", "Model"]
+__all__ = ["DiscTests", "Model"]

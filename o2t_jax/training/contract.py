@@ -135,6 +135,8 @@ class System(abc.ABC):
         str
     ] = ()  # config fields that only the evaluators read: `experiments.evaluate --set` takes them
     headline_scores: Sequence[str] = ()  # "<evaluator>/<name>": repeated at the top of `experiments.evaluate --json`
+    # Logged numbers that `experiments.curves` compares: training's and the held-out one, "" for that of `best`.
+    loss_curves: tuple[str, str] = ("train/loss", "")
     periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default
     best: Best = Best()
     # Learned quantities of the world, by name, computed from a host copy of the state (`opt_state` may be None): JSON

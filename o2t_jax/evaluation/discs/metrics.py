@@ -39,6 +39,28 @@ def follow(predicted: np.ndarray, truth: np.ndarray, moves: np.ndarray, speed: f
     return Followed(mean(cosine), mean(magnitude))
 
 
+class Interval(NamedTuple):
+    """Means [T] over scenes with the ends [T] of their 95 % intervals."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def interval(values: np.ndarray) -> Interval:
+    """Means over scenes of values [N, T], by the normal approximation; NaN entries are left out.
+
+    Where fewer than two scenes have a value the interval is NaN.
+    """
+    there = np.isfinite(values)
+    count = there.sum(axis=0)
+    total = np.where(there, values, 0.0).sum(axis=0)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    square = np.where(there, np.square(values - mean), 0.0).sum(axis=0)
+    half = np.where(count > 1, 1.96 * np.sqrt(square / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.nan)
+    return Interval(mean, mean - half, mean + half)
+
+
 def share_of_way(model: float, idle: float, ceiling: float) -> float:
     """How far `model` is on the way from `idle` to `ceiling`: 1 is all; NaN where that is no higher."""
     return (model - idle) / (ceiling - idle) if ceiling > idle else float("nan")
@@ -74,4 +96,16 @@ def drift(energies: np.ndarray) -> float:
     return float(np.mean(np.max(np.abs(energies[moving] - first) / first, axis=1))) if moving.any() else float("nan")
 
 
-__all__ = ["HIT", "SLOW", "Followed", "drift", "energy", "follow", "hits_of", "right_in_order", "share_of_way"]
+__all__ = [
+    "HIT",
+    "SLOW",
+    "Followed",
+    "Interval",
+    "drift",
+    "energy",
+    "follow",
+    "hits_of",
+    "interval",
+    "right_in_order",
+    "share_of_way",
+]

@@ -49,7 +49,7 @@ MODEL = Group(
         Field("dec_blocks", 3, "modern: of the decoder"),
         Field("expansion", 2, "modern: hidden width of a block over msg_dim"),
         Field("dropout", 0.0, "modern: share of dropped units in training"),
-        Field("rounds", 2, "relative: rounds of messages in a frame"),
+        Field("rounds", 3, "relative: rounds of messages in a frame"),
         Field("width", 64, "relative: width of the hidden layers"),
         Field("depth", 2, "relative: their number"),
         Field("precision", "float32", "of the network's arithmetic", PRECISIONS),

@@ -19,7 +19,7 @@ from o2t_jax.models.discs import Frames, Step
 from o2t_jax.models.layers import MLP
 from o2t_jax.physics.discs.scene import Walls
 
-_SCALES = (1.0, 10.0, 100.0)  # a hundredth of a frame's way decides whether two bodies meet in it
+_SCALES = (1.0, 10.0, 100.0, 1000.0)  # a thousandth of a frame's way decides whether two bodies meet in it
 _NEWTON = 3  # steps to the time of touching; the gap is convex in time, so they approach it from before
 _MOST_RATIO = 6.0  # log of the largest ratio of masses that can be told from a wall's
 _ALIKE = 1e-4  # times (s) and directions that differ less are of the same contact

@@ -1,8 +1,13 @@
 """The motion of discs from collision to collision, exact but for rounding.
 
-Between collisions discs move straight. A collision changes velocities along the line of centres, or along the normal of
-a wall, by an impulse of (1 + e) m v_n, m the reduced mass and v_n the speed at which the two close; contacts have no
-friction, so that discs do not turn. Where contacts coincide, one is resolved after the other.
+Between collisions discs move straight, or fall under gravity. A collision changes velocities along the line of centres,
+or along the normal of a wall, by an impulse of (1 + e) m v_n, m the reduced mass and v_n the speed at which the two
+close; contacts have no friction, so that discs do not turn. Where contacts coincide, one is resolved after the other.
+
+With e below 1 infinitely many collisions could happen in a finite time: of a disc that comes to rest on the floor, or
+of one caught between two others. So none part more slowly than at `rest_speed`, or than they met where there is no
+gravity, which would bring them together again. A disc at rest on the floor thus bounces at `rest_speed` v, to a height
+of v^2 / 2 g.
 """
 
 from __future__ import annotations
@@ -11,16 +16,27 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
 
-from o2t_jax.physics.discs.contacts import from_wall, movable, pair_times, wall_times
+from o2t_jax.physics.discs.contacts import Bodies, Edges, contact_times, dot, from_wall, laid_out
 from o2t_jax.physics.discs.scene import Scene, Track
 from o2t_jax.types import Array
 
-MOST_EVENTS = 64
+MOST_EVENTS = 256
+_ALL: Any = (True,) * len(Track._fields)
+
+
+class _Law(NamedTuple):
+    frames: int
+    dt: float
+    restitution: float
+    gravity: float
+    rest_speed: float
+    most_events: int
 
 
 class _Progress(NamedTuple):
-    """`left` s of the current frame; `events` and `hits` [B, B + 1] in it; `frame`, the number of finished ones."""
+    """`left` s of the current frame; `events` and `hits` [B, B + 1, N] in it; `frame`, the number of finished ones."""
 
     position: Array
     velocity: Array
@@ -31,102 +47,144 @@ class _Progress(NamedTuple):
     track: Track
 
 
-def simulate(scene: Scene, frames: int, dt: Any, *, restitution: Any = 1.0, most_events: int = MOST_EVENTS) -> Track:
-    """The motion of `scene` in `frames` steps of `dt` s, the start included.
+def simulate(
+    scene: Scene,
+    frames: int,
+    dt: float,
+    *,
+    restitution: float = 1.0,
+    gravity: float = 0.0,
+    rest_speed: float = 0.0,
+    most_events: int = MOST_EVENTS,
+) -> Track:
+    """The motion of `scene`, with batch dimensions or under `jax.vmap`, in `frames` steps of `dt` s, start included.
 
-    Args: a `scene` with batch dimensions is faster than `jax.vmap`, and gives the same; `restitution` e, 0 to 1, of all
-    contacts; `most_events`, collisions in one frame beyond which the track ends with `overflow` set.
+    Args: `restitution` e, 0 to 1, of all contacts; `gravity` px/s^2, which pulls discs against the second axis (the
+    library draws it upwards); `rest_speed` px/s, of the slowest rebound where e is below 1 (see above); `most_events`,
+    collisions of one frame beyond which the track ends with `overflow` set.
 
     Discs of infinite mass and rows not present stay where they are, whatever their velocity.
     """
-    batch = scene.mass.shape[:-1]
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[len(batch) :]), scene)
-    progress = jax.vmap(lambda one: _start(one, frames, dt))(flat)
+    law = _Law(frames, dt, restitution, gravity, rest_speed, most_events)
 
-    def step(one: Scene, now: _Progress) -> _Progress:
-        return _step(one, now, frames, dt, restitution, most_events)
+    # Under vmap too it is one loop for the whole batch: else each round would copy the tracks of scenes that are done.
+    @custom_vmap
+    def run(scene: Scene) -> Track:
+        batch = jnp.shape(scene.mass)[:-1]
+        track = _simulate(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[len(batch) :]), scene), law)
+        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), track)
 
-    # One loop for the whole batch: under vmap, every round would copy the tracks of the scenes that are done.
-    progress = jax.lax.while_loop(
-        lambda now: jnp.any(now.frame < frames), lambda now: jax.vmap(step)(flat, now), progress
-    )
-    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), progress.track)
+    @run.def_vmap
+    def _(size: int, batched: list[Scene], scene: Scene) -> tuple[Track, Track]:
+        def whole(leaf: Array, own: bool) -> Array:
+            return leaf if own else jnp.broadcast_to(leaf, (size, *leaf.shape))
+
+        return run(jax.tree.map(whole, scene, batched[0])), Track(*_ALL)
+
+    return run(jax.tree.map(jnp.asarray, scene))
 
 
-def _start(scene: Scene, frames: int, dt: Any) -> _Progress:
-    velocity = jnp.where(movable(scene)[:, None], scene.velocity, 0.0)
-    count = len(scene.mass)
-    hits = jnp.zeros((count, count + 1), jnp.int32)
+def _simulate(scenes: Scene, law: _Law) -> Track:
+    """Tracks of scenes with one batch dimension."""
+    bodies, edges = laid_out(scenes, law.gravity)
+    size, count = scenes.mass.shape
+    zero = jnp.zeros(size, jnp.int32)
+    hits = jnp.zeros((count, count + 1, size), jnp.int32)
     track = Track(
-        jnp.broadcast_to(scene.position, (frames + 1, count, 2)),
-        jnp.broadcast_to(velocity, (frames + 1, count, 2)),
-        jnp.broadcast_to(hits, (frames, *hits.shape)),
-        jnp.zeros((), bool),
+        jnp.repeat(scenes.position[:, None], law.frames + 1, axis=1),
+        jnp.repeat(jnp.transpose(bodies.velocity, (2, 1, 0))[:, None], law.frames + 1, axis=1),
+        jnp.zeros((size, law.frames, count, count + 1), jnp.int32),
+        jnp.zeros(size, bool),
     )
-    zero = jnp.zeros((), jnp.int32)
-    return _Progress(scene.position, velocity, jnp.asarray(dt, velocity.dtype), zero, zero, hits, track)
+    left = jnp.full(size, law.dt, scenes.position.dtype)
+    progress = _Progress(bodies.position, bodies.velocity, left, zero, zero, hits, track)
+    return jax.lax.while_loop(
+        lambda now: jnp.any(now.frame < law.frames), lambda now: _step(now, bodies, edges, law), progress
+    ).track
 
 
-def _step(scene: Scene, now: _Progress, frames: int, dt: Any, restitution: Any, most_events: int) -> _Progress:
-    """To the next collision, or to the frame's end if that comes first."""
-    there = scene._replace(position=now.position, velocity=now.velocity)
-    times = jnp.concatenate([pair_times(there), wall_times(there)], axis=1)
-    chosen = jnp.argmin(times)
-    until = jnp.min(times)
-    ends = until >= now.left
-    position = now.position + jnp.where(ends, now.left, until) * now.velocity
-    velocity, hits = _collide(there._replace(position=position), chosen, restitution)
-    velocity = jnp.where(ends, now.velocity, velocity)
-    hits = jnp.where(ends, now.hits, now.hits + hits)
+def _step(now: _Progress, bodies: Bodies, edges: Edges, law: _Law) -> _Progress:
+    """Each scene to its next collision, or to the frame's end if that comes first."""
+    bodies = bodies._replace(position=now.position, velocity=now.velocity)
+    times = contact_times(bodies, edges, now.left)
+    table = times.reshape(-1, times.shape[-1])
+    soonest = jnp.min(table, axis=0)
+    ends = soonest >= now.left
+    moved = _moved(bodies, jnp.where(ends, now.left, soonest))
+    chosen = jnp.argmin(table, axis=0) == jnp.arange(len(table))[:, None]
+    velocity, hits = _collided(moved, edges, chosen.reshape(times.shape) & ~ends, law)
+    hits = now.hits + hits
 
-    running = now.frame < frames
-    overflow = running & ~ends & (now.events >= most_events)
-    # Rows beyond the last are not written.
-    row = jnp.where(running & ends, now.frame, frames)
-    position_row = jnp.where(running & ends, now.frame + 1, frames + 1)
+    running = now.frame < law.frames
+    overflow = running & ~ends & (now.events >= law.most_events)
+    row = jnp.where(running & ends, now.frame, law.frames + 1)  # beyond the last: not written
     track = Track(
-        _with_row(now.track.position, position_row, position),
-        _with_row(now.track.velocity, position_row, velocity),
-        _with_row(now.track.hits, row, hits),
+        _written(now.track.position, row + 1, jnp.transpose(moved.position, (2, 1, 0))),
+        _written(now.track.velocity, row + 1, jnp.transpose(velocity, (2, 1, 0))),
+        _written(now.track.hits, row, jnp.transpose(hits, (2, 0, 1))),
         now.track.overflow | overflow,
     )
     return _Progress(
-        position,
-        velocity,
-        jnp.where(ends, jnp.asarray(dt, until.dtype), now.left - until),
-        jnp.where(overflow, frames, jnp.where(ends, now.frame + 1, now.frame)),
-        jnp.where(ends, 0, now.events + 1),
-        jnp.where(ends, 0, hits),
-        track,
+        position=moved.position,
+        velocity=velocity,
+        left=jnp.where(ends, law.dt, now.left - soonest),
+        frame=jnp.where(overflow, law.frames, now.frame + ends),
+        events=jnp.where(ends, 0, now.events + 1),
+        hits=jnp.where(ends, 0, hits),
+        track=track,
     )
 
 
-def _with_row(rows: Array, at: Array, row: Array) -> Array:
-    return jnp.asarray(rows).at[at].set(row, mode="drop")
+def _moved(bodies: Bodies, time: Array) -> Bodies:
+    """The bodies after `time` [N] s without a collision."""
+    position = bodies.position + bodies.velocity * time
+    if bodies.pull is None:
+        return bodies._replace(position=position)
+    position = position + 0.5 * bodies.pull * time**2
+    return bodies._replace(position=position, velocity=bodies.velocity + bodies.pull * time)
 
 
-def _collide(scene: Scene, chosen: Array, restitution: Any) -> tuple[Array, Array]:
-    """Velocities after contact `chosen`, an entry of the table of times [B, B + S] row by row; and whom it hits."""
-    count, walls = len(scene.mass), len(scene.walls.present)
-    first, second = jnp.divmod(chosen, count + walls)
-    on_wall = second >= count
-    other, wall = jnp.minimum(second, count - 1), jnp.maximum(second - count, 0)
+def _collided(bodies: Bodies, edges: Edges, chosen: Array, law: _Law) -> tuple[Array, Array]:
+    """Velocities and hits after the contacts `chosen` [B, B + S, N], at most one a scene."""
+    count = len(bodies.radius)
+    one, two, wall = jnp.any(chosen, axis=1), jnp.any(chosen[:, :count], axis=0), jnp.any(chosen[:, count:], axis=0)
+    point = _picked(bodies.position, one)
+    edge = Edges(*(_picked(field, wall) for field in edges[:-1]), present=jnp.any(wall, axis=0))
+    off_wall = from_wall(point, edge)
+    largest = jnp.max(jnp.abs(off_wall), axis=0)
+    # One component is 1, so that an upright wall turns velocities exactly.
+    off_wall = off_wall / jnp.where(largest > 0.0, largest, 1.0)
+    normal = jnp.where(edge.present, off_wall, point - _picked(bodies.position, two))
+    closing = _picked(bodies.velocity, one) - _picked(bodies.velocity, two)
 
-    point = scene.position[first]
-    normal = point - scene.position[other]
-    if walls:
-        normal = jnp.where(on_wall, from_wall(point, scene.walls.ends[wall]), normal)
-    lightness = jnp.where(movable(scene), 1.0 / scene.mass, 0.0)
-    one, two = lightness[first], jnp.where(on_wall, 0.0, lightness[other])
-    closing = scene.velocity[first] - jnp.where(on_wall, 0.0, scene.velocity[other])
-    size = jnp.sum(normal * normal)
-    # The normal is not made a unit vector: dividing by its square loses the least energy to rounding.
-    change = -(1.0 + restitution) * jnp.sum(closing * normal) / jnp.where(size > 0.0, size, 1.0) * normal
-    total = jnp.where(one + two > 0.0, one + two, 1.0)
-    velocity = jnp.asarray(scene.velocity).at[first].add(one / total * change).at[other].add(-two / total * change)
-    partner = jnp.where(on_wall, count, other)
-    hits = jnp.zeros((count, count + 1), jnp.int32).at[first, partner].add(1)
-    return velocity, hits.at[other, first].add(jnp.where(on_wall, 0, 1))
+    # No unit vectors: sums are divided by their squares, which loses least energy to rounding.
+    square = dot(normal, normal)
+    met = -dot(closing, normal)
+    part = law.restitution * met
+    if law.restitution < 1.0:
+        least = law.rest_speed * jnp.sqrt(square)
+        part = jnp.maximum(part, least if law.gravity else jnp.minimum(met, least))
+    change = (met + part) / jnp.where(square > 0.0, square, 1.0) * normal
+    first, second = _picked(bodies.lightness, one), _picked(bodies.lightness, two)
+    # The larger share is rounded and the rest is exact: were their sum not 1, energy would drift at every collision.
+    larger = jnp.maximum(first, second) / jnp.where(first + second > 0.0, first + second, 1.0)
+    own = jnp.where(first >= second, larger, 1.0 - larger)
+    share = jnp.where(one, own, 0.0) - jnp.where(two, 1.0 - own, 0.0)
+    velocity = bodies.velocity + share * change[:, None]
+
+    pairs = chosen[:, :count].astype(jnp.int32)
+    on_wall = jnp.sum(chosen[:, count:], axis=1, dtype=jnp.int32)
+    return velocity, jnp.concatenate([pairs + jnp.swapaxes(pairs, 0, 1), on_wall[:, None]], axis=1)
+
+
+def _picked(values: Array, mask: Array) -> Array:
+    """The entries of `values` [..., K, N] at the one true row of `mask` [K, N]; 0 where there is none."""
+    return jnp.sum(jnp.where(mask, values, 0), axis=-2)
+
+
+def _written(rows: Array, at: Array, row: Array) -> Array:
+    """`rows` [N, T, ...] with `row` [N, ...] in the places `at` [N], or nowhere where that is beyond T."""
+    return jnp.asarray(rows).at[jnp.arange(len(at)), at].set(row, mode="drop", unique_indices=True)
 
 
 __all__ = ["MOST_EVENTS", "simulate"]

@@ -6,12 +6,11 @@ Dynamics (arXiv 1612.00341). At 800 x 600 px every passage is at least 150 px wi
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.discs.contacts import from_wall
+from o2t_jax.geometry.camera import namespace
 from o2t_jax.physics.discs.scene import Walls
 from o2t_jax.registry import Registry
 from o2t_jax.types import Array
@@ -41,7 +40,7 @@ ROOMS: Registry[tuple[Polygon, ...]] = Registry(
 
 
 def walls(room: str, size: tuple[float, float], rows: int | None = None) -> Walls:
-    """The walls of `room`, of `size` (width, height), its first corner at (0, 0).
+    """The walls of `room`, of `size` (width, height), its first corner at (0, 0); numpy, float64.
 
     Args: `rows`, a larger number of walls, to give rooms one shape; the others are not present.
     Raises: UsageError for an unknown room, or too few rows.
@@ -52,7 +51,7 @@ def walls(room: str, size: tuple[float, float], rows: int | None = None) -> Wall
     if rows < len(ends):
         raise UsageError(f"rows={rows} is too few for room {room!r}: give at least {len(ends)}")
     spare = np.zeros((rows - len(ends), 2, 2))
-    return Walls(jnp.asarray(np.concatenate([ends, spare]), jnp.zeros(()).dtype), jnp.arange(rows) < len(ends))
+    return Walls(np.concatenate([ends, spare]), np.arange(rows) < len(ends))
 
 
 def inside(walls: Walls, point: Float[Array, "*batch 2"], radius: Array | float) -> Bool[Array, "*batch"]:
@@ -60,14 +59,16 @@ def inside(walls: Walls, point: Float[Array, "*batch 2"], radius: Array | float)
 
     A point is in the room if a line from it to the right crosses an odd number of walls.
     """
-    point = jnp.asarray(point)[..., None, :]
+    xp = namespace(walls.ends, point)
+    point = xp.asarray(point)[..., None, :]
     low, high = walls.ends[:, 0], walls.ends[:, 1]
+    span = high - low
     spans = (low[:, 1] > point[..., 1]) != (high[:, 1] > point[..., 1])
-    rise = jnp.where(high[:, 1] == low[:, 1], 1.0, high[:, 1] - low[:, 1])
-    at = low[:, 0] + (point[..., 1] - low[:, 1]) * (high[:, 0] - low[:, 0]) / rise
-    crossings = jnp.sum(spans & (at > point[..., 0]) & walls.present, axis=-1)
-    distance = jnp.linalg.norm(from_wall(point, walls.ends), axis=-1)
-    clear = jnp.all((distance >= jnp.asarray(radius)[..., None]) | ~walls.present, axis=-1)
+    at = low[:, 0] + (point[..., 1] - low[:, 1]) * span[:, 0] / xp.where(span[:, 1] == 0.0, 1.0, span[:, 1])
+    crossings = xp.sum(spans & (at > point[..., 0]) & walls.present, axis=-1)
+    part = xp.sum((point - low) * span, axis=-1) / xp.maximum(xp.sum(span * span, axis=-1), 1e-30)
+    distance = xp.linalg.norm(point - low - xp.clip(part, 0.0, 1.0)[..., None] * span, axis=-1)
+    clear = xp.all((distance >= xp.asarray(radius)[..., None]) | ~walls.present, axis=-1)
     return (crossings % 2 == 1) & clear
 
 

@@ -28,7 +28,9 @@ class DiscWorld:
 
     Attributes: `room`, a name of `rooms.ROOMS`, of `size` (width, height) px; `dt` s between frames; `speed` px/s, up
     to which speeds are drawn uniformly, directions too; `discs` and `obstacles`, how many; `masses` and `radii` px, of
-    which each disc draws one; `obstacle_radius` px; `restitution` e of all contacts.
+    which each disc draws one; `obstacle_radius` px; `restitution` e of all contacts; `gravity` px/s^2, against the
+    second axis, which the library draws upwards; `rest_speed` px/s, of the slowest rebound where e is
+    below 1 (see `least_rebound`).
     Raises: UsageError for an unknown room, a number out of its range, and more discs than the room holds.
     """
 
@@ -42,6 +44,8 @@ class DiscWorld:
     radii: tuple[float, ...] = (60.0,)
     obstacle_radius: float = 80.0
     restitution: float = 1.0
+    gravity: float = 0.0
+    rest_speed: float | None = None
 
     def __post_init__(self) -> None:
         rooms.ROOMS.check(self.room)
@@ -55,8 +59,9 @@ class DiscWorld:
             raise UsageError("size takes two numbers, masses and radii at least one each")
         if not 0.0 <= self.restitution <= 1.0:
             raise UsageError(f"restitution={self.restitution:g} must lie between 0 and 1")
-        if not (self.speed >= 0.0 and math.isfinite(self.speed)):
-            raise UsageError(f"speed={self.speed:g} must be a number of px/s, at least 0")
+        for name, value in (("speed", self.speed), ("gravity", self.gravity), ("rest_speed", self.rest_speed or 0.0)):
+            if not (value >= 0.0 and math.isfinite(value)):
+                raise UsageError(f"{name}={value:g} must be a finite number, at least 0")
         if self.discs < 1 or self.obstacles < 0:
             raise UsageError(f"discs={self.discs}, obstacles={self.obstacles}: give at least 1 and at least 0")
         self._check_space()
@@ -65,12 +70,21 @@ class DiscWorld:
         """Raises UsageError where no scene of the largest discs is found in many tries."""
         taken = math.pi * (self.discs * max(self.radii) ** 2 + self.obstacles * self.obstacle_radius**2)
         space = rooms.area(self.room, self.size)
-        if taken >= space or not _placeable(dataclasses.astuple(self)):
+        radii = (*(self.obstacle_radius,) * self.obstacles, *(max(self.radii),) * self.discs)
+        if taken >= space or not _have_places(self.room, self.size, radii):
             raise UsageError(
                 f"{self.discs} discs of radius {max(self.radii):g} and {self.obstacles} obstacles do not fit in room "
                 f"{self.room!r} of {self.size[0]:g} x {self.size[1]:g} px: they take {100 * taken / space:.0f} % of "
                 "its area; give fewer or smaller ones"
             )
+
+    @property
+    def least_rebound(self) -> float:
+        """`rest_speed`, where it is not given 1 % of `speed`, or under gravity so much that a disc at rest bounces
+        about twice a frame."""
+        if self.rest_speed is not None:
+            return self.rest_speed
+        return max(0.01 * self.speed, 0.25 * self.gravity * self.dt)
 
     @property
     def bodies(self) -> int:
@@ -79,8 +93,8 @@ class DiscWorld:
 
     @property
     def walls(self) -> Walls:
-        """The room's walls."""
-        return rooms.walls(self.room, self.size)
+        """The room's walls, of the precision that is JAX's default."""
+        return jax.tree.map(jnp.asarray, rooms.walls(self.room, self.size))
 
     def draw(self, key: jax.Array) -> Scene:
         """A random scene.
@@ -98,7 +112,14 @@ class DiscWorld:
 
     def simulate(self, scene: Scene, frames: int) -> Track:
         """`collisions.simulate` of a scene, or of scenes with batch dimensions, with this world's numbers."""
-        return collisions.simulate(scene, frames, self.dt, restitution=self.restitution)
+        return collisions.simulate(
+            scene,
+            frames,
+            self.dt,
+            restitution=self.restitution,
+            gravity=self.gravity,
+            rest_speed=self.least_rebound,
+        )
 
     def draw_scene(self, key: jax.Array, frames: int) -> tuple[Scene, Track, Array]:
         """A random scene, its motion, and how often it was drawn anew; `key` may have batch dimensions.
@@ -140,42 +161,53 @@ class DiscWorld:
 
     def _placed(self, key: jax.Array) -> tuple[Scene, Array]:
         """A scene, and whether there was a place for all of its bodies."""
-        places, speeds, ways, masses, radii = jax.random.split(key, 5)
         walls, count = self.walls, self.bodies
         moves = jnp.arange(count) < self.discs
-        radius = jax.random.choice(radii, jnp.asarray(self.radii), (count,))
-        radius = jnp.where(moves, radius, self.obstacle_radius)
-        mass = jnp.where(moves, jax.random.choice(masses, jnp.asarray(self.masses), (count,)), jnp.inf)
+        # One call for all numbers: XLA takes a second to compile each.
+        draws = jax.random.uniform(key, (4 + 2 * CANDIDATES, count))
+        mass = jnp.where(moves, _choice(self.masses, draws[0]), jnp.inf)
+        radius = jnp.where(moves, _choice(self.radii, draws[1]), self.obstacle_radius)
+        speed, way = jnp.where(moves, self.speed * draws[2], 0.0), 2.0 * jnp.pi * draws[3]
+        velocity = speed[:, None] * jnp.stack([jnp.cos(way), jnp.sin(way)], axis=1)
+        places = draws[4:].T.reshape(count, CANDIDATES, 2)
 
-        def place(now: tuple[jax.Array, jax.Array], body: tuple[jax.Array, jax.Array]) -> tuple[Any, jax.Array]:
+        def place(now: tuple[jax.Array, jax.Array], i: jax.Array) -> tuple[Any, jax.Array]:
             position, placed = now
-            key, i = body
             spare = jnp.asarray(self.size) - 2.0 * radius[i]
-            candidates = radius[i] + spare * jax.random.uniform(key, (CANDIDATES, 2))
+            candidates = radius[i] + spare * places[i]
             distance = jnp.linalg.norm(candidates[:, None] - position, axis=-1)
             free = rooms.inside(walls, candidates, radius[i])
             free &= jnp.all((distance > radius[i] + radius) | ~placed, axis=1)
             position = position.at[i].set(candidates[jnp.argmax(free)])
             return (position, placed.at[i].set(True)), jnp.any(free)
 
-        bodies = (jax.random.split(places, count), jnp.arange(count)[::-1])
-        (position, _), found = jax.lax.scan(place, (jnp.zeros((count, 2)), jnp.zeros(count, bool)), bodies)
-        speed = jnp.where(moves, jax.random.uniform(speeds, (count,), maxval=self.speed), 0.0)
-        way = jax.random.uniform(ways, (count,), maxval=2.0 * jnp.pi)
-        velocity = speed[:, None] * jnp.stack([jnp.cos(way), jnp.sin(way)], axis=1)
+        start = (jnp.zeros((count, 2)), jnp.zeros(count, bool))
+        (position, _), found = jax.lax.scan(place, start, jnp.arange(count)[::-1])
         return Scene(position, velocity, mass, radius, jnp.ones(count, bool), walls), jnp.all(found)
 
 
+def _choice(values: tuple[float, ...], uniform: Array) -> Array:
+    """One of `values` for each number of [0, 1)."""
+    return jnp.asarray(values)[jnp.floor(len(values) * uniform).astype(int)]
+
+
 @functools.lru_cache
-def _placeable(fields: tuple[Any, ...]) -> bool:
-    """Whether one of many drawn scenes of the largest discs has a place for all bodies."""
-    world = object.__new__(DiscWorld)
-    for field, value in zip(dataclasses.fields(DiscWorld), fields, strict=True):
-        object.__setattr__(world, field.name, value)
-    object.__setattr__(world, "radii", (max(world.radii),))
-    with jax.ensure_compile_time_eval():
-        keys = jax.random.split(jax.random.key(0), MOST_TRIES)
-        return bool(jnp.any(jax.jit(jax.vmap(lambda key: world._placed(key)[1]))(keys)))
+def _have_places(room: str, size: tuple[float, float], radii: tuple[float, ...]) -> bool:
+    """Whether one of many random scenes has a place for all bodies, drawn as `DiscWorld.draw` does; on the host."""
+    walls, random = rooms.walls(room, size), np.random.default_rng(0)
+    for _ in range(MOST_TRIES):
+        placed: list[np.ndarray] = []
+        for radius in radii:
+            candidates = radius + (np.asarray(size) - 2.0 * radius) * random.uniform(size=(CANDIDATES, 2))
+            free = np.asarray(rooms.inside(walls, candidates, radius))
+            for other, place in zip(radii, placed, strict=False):
+                free &= np.linalg.norm(candidates - place, axis=1) > radius + other
+            if not free.any():
+                break
+            placed.append(candidates[np.argmax(free)])
+        if len(placed) == len(radii):
+            return True
+    return False
 
 
 def check_scene(scene: Scene) -> None:

@@ -117,26 +117,13 @@ class Discs(System):
         return {"position": mask, "velocity": mask}
 
     def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
-        """Squared error of velocity over the speed limit, mean over discs, with the windows' weights.
-
-        Of `relative` also that of position over a frame's way: it teaches the time of contacts.
-        """
+        """Squared error of velocity over the speed limit, mean over discs, with the windows' weights."""
         rngs = {"dropout": jnp.asarray(keys)[0]} if self.config.dropout else {}
         found: Step = self.model.apply({"params": params}, frames_of(batch), train=True, rngs=rngs)  # type: ignore[assignment]
         there = jnp.asarray(batch["present"]) & jnp.isfinite(jnp.asarray(batch["mass"]))
-        count = jnp.maximum(jnp.sum(there, axis=1), 1)
-
-        def squared(one: Any, other: Any, unit: float) -> jax.Array:
-            error = jnp.mean(jnp.square((one - other) / unit), axis=-1)
-            return jnp.sum(jnp.where(there, error, 0.0), axis=1) / count
-
-        velocity = squared(found.velocity, batch["velocity"][:, 2], self.world.speed)
-        total = velocity
-        metrics = {"velocity": jnp.mean(batch["weight"] * velocity)}
-        if self.config.position_weight and self.config.model == "relative":
-            place = squared(found.position, batch["position"][:, 2], self.world.speed * self.world.dt)
-            total += self.config.position_weight * place
-        return jnp.mean(batch["weight"] * total), (metrics, {})
+        error = jnp.mean(jnp.square((found.velocity - batch["velocity"][:, 2]) / self.world.speed), axis=-1)
+        each = jnp.sum(jnp.where(there, error, 0.0), axis=1) / jnp.maximum(jnp.sum(there, axis=1), 1)
+        return jnp.mean(batch["weight"] * each), ({}, {})
 
     def truth(self) -> dict[str, Any]:
         """The world's constants."""

@@ -65,7 +65,6 @@ TRAINING = Group(
         Field("decay_every", 2_500, "rmsprop: steps between two decays of the rate after that"),
         Field("decay", 0.99, "rmsprop: factor of each"),
         Field("clip", 1.0, "largest global norm of the gradient; 0: no limit"),
-        Field("position_weight", 0.1, "weight of the position's squared error, in frame's ways; relative only"),
     ),
 )
 TEST = Group(
@@ -102,7 +101,6 @@ def validate(config: Config) -> None:
     for name in ("n_scenes", "msg_dim", "expansion", "rounds", "width", "depth", "test_scenes", "rollout_steps"):
         if config[name] < 1:
             raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
-    for name in ("weight_decay", "clip", "position_weight", "neighbourhood", "enc_blocks", "dec_blocks", "decay_after"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
     for name in ("dropout", "warmup", "collision_share"):

@@ -1,8 +1,8 @@
-"""A model of relative geometry: impulses along the line of centres, at times within the frame that it learns.
+"""A model of relative geometry: impulses along the line of centres, one contact after the other.
 
-It is told geometry: gaps, directions, how near two bodies come if both move straight on. It is not told that anything
-happens at a contact, when, or how strongly: two networks learn the time of the contact within the frame and the
-impulse. An impulse acts on both bodies alike, so momentum is kept by construction; energy is not.
+It is told geometry: how near two bodies come within the frame if both move straight on, and when and where they would
+touch. It is not told that anything happens there: a network learns whether, and how strongly, they push each other.
+An impulse acts on both bodies alike, so momentum is kept by construction; energy is not.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from o2t_jax.models.layers import MLP
 from o2t_jax.physics.discs.scene import Walls
 
 _SCALES = (1.0, 10.0, 100.0)  # a hundredth of a frame's way decides whether two bodies meet in it
-_FARTHEST = 4.0  # gaps beyond so many frames' ways look alike
+_NEWTON = 3  # steps to the time of touching; the gap is convex in time, so they approach it from before
 _MOST_RATIO = 6.0  # log of the largest ratio of masses that can be told from a wall's
+_ALIKE = 1e-4  # times (s) and directions that differ less are of the same contact
 _TINY = 1e-6
 
 
 class Relative(nn.Module):
     """See the module. Takes any number of discs and walls; its result moves and turns with the scene.
 
-    Attributes: `dt` s, `size`, `speed`, the world's; `widths`, hidden layers of both networks; `rounds` of messages:
-    each acts on what the one before left, so that a disc may be hit once more in a frame; `neighbourhood`, in mean
-    radii, beyond which bodies do not act on each other (0: no limit); `dtype` of the networks, float32 if None.
+    Attributes: `dt` s, `size`, `speed`, the world's; `widths`, hidden layers of the network; `rounds` of messages, all
+    by the same network: in each a body acts on the first that it meets, so that it can be hit as often in a frame;
+    `neighbourhood`, in mean radii, beyond which bodies do not act on each other (0: no limit); `dtype` of the network,
+    float32 if None.
     """
 
     dt: float = 0.1
@@ -46,10 +48,9 @@ class Relative(nn.Module):
         """The next frame. `train` changes nothing: there is no dropout."""
         position, velocity = jnp.asarray(frames.position[:, 1]), jnp.asarray(frames.velocity[:, 1])
         bodies = Bodies.of(frames)
-        for number in range(self.rounds):
-            times, impulses = Impulses(
-                self.dt, self.speed, self.widths, self.neighbourhood, self.dtype, name=f"round{number}"
-            )(position, velocity, bodies)
+        act = Impulses(self.dt, self.speed, self.widths, self.neighbourhood, self.dtype, name="impulses")
+        for _ in range(self.rounds):
+            times, impulses = act(position, velocity, bodies)
             change, shift = bodies.shared(impulses, times)
             # The frame's start from which a straight motion with the new velocity leads to the same end.
             position, velocity = position - shift, velocity + change
@@ -107,14 +108,32 @@ class Bodies(NamedTuple):
         return Contact(distance - self.reach, apart / (distance[..., None] + _TINY))
 
     def nearest_time(self, position: jax.Array, velocity: jax.Array, dt: float) -> jax.Array:
-        """When within `dt` s the bodies [N, K] come nearest in straight motion; for walls: at its end or its start."""
-        pairs, moving = len(self.second), self.relative_velocity(velocity)
-        apart = position[:, self.second] - position[:, self.first[:pairs]]
-        closing, square = (jnp.sum(moving[:, :pairs] * x, axis=-1) for x in (apart, moving[:, :pairs]))
-        of_pairs = jnp.clip(closing / (square + _TINY), 0.0, dt)
-        start = jnp.zeros_like(self.reach)
-        here, there = (self.at(position, velocity, t)[0][:, pairs:] for t in (start, start + dt))
-        return jnp.concatenate([of_pairs, jnp.where(there < here, dt, 0.0)], axis=1)
+        """When within `dt` s the bodies [N, K], or a body and a wall, come nearest in straight motion."""
+        pairs, discs = len(self.second), position.shape[1]
+        of_pairs = _passing(
+            position[:, self.second] - position[:, self.first[:pairs]], self.relative_velocity(velocity)[:, :pairs], dt
+        )
+        start, end = (jnp.tile(jnp.asarray(self.walls.ends)[:, :, i], (1, discs, 1)) for i in (0, 1))
+        place, moving = position[:, self.first[pairs:]], velocity[:, self.first[pairs:]]
+        # A wall's face is nearest at the frame's end or start, its ends where they are passed.
+        times = [jnp.zeros(place.shape[:2]), jnp.full(place.shape[:2], dt)]
+        times += [_passing(corner - place, moving, dt) for corner in (start, end)]
+        none = jnp.zeros((len(position), pairs))
+        gaps = [self.at(position, velocity, jnp.concatenate([none, t], axis=1)).gap[:, pairs:] for t in times]
+        best = jnp.argmin(jnp.stack(gaps), axis=0)
+        of_walls = jnp.take_along_axis(jnp.stack(times), best[None], axis=0)[0]
+        return jnp.concatenate([of_pairs, of_walls], axis=1)
+
+    def touching(self, position: jax.Array, velocity: jax.Array, latest: jax.Array) -> tuple[jax.Array, Contact]:
+        """When [N, K], at most at `latest`, straight motion closes the gap, and the contact then."""
+        moving, time = self.relative_velocity(velocity), jnp.zeros_like(latest)
+        contact = self.at(position, velocity, time)
+        for _ in range(_NEWTON):
+            approach = jnp.sum(moving * contact.normal, axis=-1)
+            later = time + contact.gap / jnp.maximum(approach, _TINY)
+            time = jnp.clip(jnp.where(approach > 0, later, latest), 0.0, latest)
+            contact = self.at(position, velocity, time)
+        return time, contact
 
     def ratio(self) -> jax.Array:
         """|log| of the ratio of masses [N, K], at most that of a wall."""
@@ -131,6 +150,14 @@ class Bodies(NamedTuple):
         inverse = inverse.at[:, : len(self.second)].add(self.inverse[:, self.second])
         return jnp.where(inverse > 0, 1.0 / jnp.where(inverse > 0, inverse, 1.0), 0.0)
 
+    def first_of_all(self, times: jax.Array, active: jax.Array) -> jax.Array:
+        """Contacts [N, K] before which neither body has an `active` one, by their `times` [N, K]."""
+        pairs, later = len(self.second), jnp.where(active, times, jnp.inf)
+        earliest = jnp.full(self.inverse.shape, jnp.inf).at[:, self.first].min(later)
+        earliest = earliest.at[:, self.second].min(later[:, :pairs])
+        free = times <= earliest[:, self.first]
+        return free.at[:, :pairs].set(free[:, :pairs] & (times[:, :pairs] <= earliest[:, self.second]))
+
     def shared(self, impulses: jax.Array, times: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Changes of velocity [N, B, 2] by impulses [N, K, 2] on the first bodies, and of velocity times time."""
 
@@ -143,7 +170,7 @@ class Bodies(NamedTuple):
 
 
 class Impulses(nn.Module):
-    """The times [N, K] s and impulses [N, K, 2] on the first bodies of all possible contacts in a frame."""
+    """The times [N, K] s and impulses [N, K, 2] on the first bodies, of all possible contacts in a frame."""
 
     dt: float
     speed: float
@@ -155,26 +182,21 @@ class Impulses(nn.Module):
     def __call__(self, position: jax.Array, velocity: jax.Array, bodies: Bodies) -> tuple[jax.Array, jax.Array]:
         """`position` and `velocity` [N, B, 2] at the frame's start."""
         way, moving = self.speed * self.dt, bodies.relative_velocity(velocity)
-        now = bodies.at(position, velocity, jnp.zeros_like(bodies.reach))
-        least = bodies.at(position, velocity, bodies.nearest_time(position, velocity, self.dt)).gap
-        evenly = jnp.clip(now.gap / jnp.maximum(now.gap - least, _TINY), 0.0, 1.0)
-
-        def seen(contact: Contact, *more: jax.Array) -> jax.Array:
-            approach = jnp.sum(moving * contact.normal, axis=-1) / self.speed
-            slide = (moving[..., 0] * contact.normal[..., 1] - moving[..., 1] * contact.normal[..., 0]) / self.speed
-            gaps = [jnp.clip(least * scale / way, -1.0, 1.0) for scale in _SCALES]
-            near = jnp.clip(contact.gap / way, -1.0, _FARTHEST)
-            return jnp.stack([near, *gaps, approach, jnp.abs(slide), bodies.ratio() / _MOST_RATIO, *more], axis=-1)
-
-        dtype = self.dtype and jnp.dtype(self.dtype)
-        share = nn.sigmoid(MLP((*self.widths, 1), dtype=dtype, name="time")(seen(now, evenly))[..., 0])
-        time = self.dt * share.astype(jnp.float32)
-        there = bodies.at(position, velocity, time)
-        gate, size = jnp.moveaxis(MLP((*self.widths, 2), dtype=dtype, name="impulse")(seen(there)), -1, 0)
-        allowed = bodies.allowed & ~_repeated(bodies, position)
+        nearest = bodies.nearest_time(position, velocity, self.dt)
+        least = bodies.at(position, velocity, nearest).gap
+        time, there = bodies.touching(position, velocity, nearest)
+        approach = jnp.sum(moving * there.normal, axis=-1) / self.speed
+        slide = (moving[..., 0] * there.normal[..., 1] - moving[..., 1] * there.normal[..., 0]) / self.speed
+        gaps = [jnp.clip(least * scale / way, -1.0, 1.0) for scale in _SCALES]
+        seen = jnp.stack([*gaps, approach, jnp.abs(slide), bodies.ratio() / _MOST_RATIO], axis=-1)
+        network = MLP((*self.widths, 2), dtype=self.dtype and jnp.dtype(self.dtype), name="network")
+        gate, size = jnp.moveaxis(network(seen).astype(jnp.float32), -1, 0)
+        allowed = bodies.allowed & ~_repeated(bodies, time, there)
         if self.neighbourhood:
-            allowed &= now.gap + bodies.reach <= self.neighbourhood * bodies.reach / 2
-        strength = jnp.where(allowed, (nn.sigmoid(gate) * size).astype(jnp.float32), 0.0)
+            apart = bodies.at(position, velocity, jnp.zeros_like(time)).gap + bodies.reach
+            allowed &= apart <= self.neighbourhood * bodies.reach / 2
+        acts = allowed & bodies.first_of_all(time, allowed & (gate > 0))
+        strength = jnp.where(acts, nn.sigmoid(gate) * size, 0.0)
         return time, -(self.speed * bodies.reduced() * strength)[..., None] * there.normal
 
 
@@ -189,17 +211,21 @@ def nearest_points(walls: Walls, place: jax.Array) -> jax.Array:
     return jnp.where((share >= 1.0)[..., None], end, inner)
 
 
-def _repeated(bodies: Bodies, position: jax.Array) -> jax.Array:
-    """Contacts [N, K] with a wall whose nearest point another wall before it has too: the corner they share."""
-    pairs, walls = len(bodies.second), bodies.walls.present.shape[1]
-    none = jnp.zeros((len(position), pairs), bool)
-    if not walls:
-        return none
-    place = position[:, bodies.first[pairs:]]
-    point = nearest_points(bodies.walls, place).reshape(*position.shape[:2], walls, 2)
-    same = jnp.all(jnp.abs(point[:, :, :, None] - point[:, :, None]) < 1e-3, axis=-1)
+def _repeated(bodies: Bodies, time: jax.Array, contact: Contact) -> jax.Array:
+    """Contacts [N, K] with a wall at the time and place of one with a wall before it: the corner that they share."""
+    pairs, walls, shape = len(bodies.second), bodies.walls.present.shape[1], bodies.inverse.shape
+    when, way = time[:, pairs:].reshape(*shape, walls), contact.normal[:, pairs:].reshape(*shape, walls, 2)
+    same = jnp.all(jnp.abs(way[:, :, :, None] - way[:, :, None]) < _ALIKE, axis=-1)
+    same &= jnp.abs(when[:, :, :, None] - when[:, :, None]) < _ALIKE
     before = same & jnp.asarray(bodies.walls.present)[:, None, None] & np.tri(walls, k=-1, dtype=bool)
-    return jnp.concatenate([none, jnp.any(before, axis=-1).reshape(len(position), -1)], axis=1)
+    none = jnp.zeros((len(time), pairs), bool)
+    return jnp.concatenate([none, jnp.any(before, axis=-1).reshape(len(time), -1)], axis=1)
+
+
+def _passing(apart: jax.Array, moving: jax.Array, dt: float) -> jax.Array:
+    """When within `dt` s something `apart` [..., 2] is nearest to a body that moves towards it with `moving`."""
+    closing, square = jnp.sum(moving * apart, axis=-1), jnp.sum(moving * moving, axis=-1)
+    return jnp.clip(closing / (square + _TINY), 0.0, dt)
 
 
 def _length(vector: jax.Array) -> jax.Array:

@@ -25,11 +25,16 @@ class Followed(NamedTuple):
 
 
 def follow(predicted: np.ndarray, truth: np.ndarray, moves: np.ndarray, speed: float) -> Followed:
-    """Cosine and relative error of the speed, mean over the discs that truly move faster than `SLOW`."""
+    """Cosine and relative error of the speed, mean over the discs that truly move faster than `SLOW`.
+
+    A prediction that is no finite number has cosine 0 and an infinite error: it is not left out.
+    """
+    there = np.all(np.isfinite(predicted), axis=-1)
+    predicted = np.where(there[..., None], predicted, 0.0).astype(float)
     size, own = np.linalg.norm(truth, axis=-1), np.linalg.norm(predicted, axis=-1)
     counted = moves[:, None] & (size > SLOW * speed)
     cosine = np.sum(predicted * truth, axis=-1) / np.maximum(own * size, 1e-12)
-    magnitude = np.abs(size - own) / np.maximum(size, 1e-12)
+    magnitude = np.where(there, np.abs(size - own) / np.maximum(size, 1e-12), np.inf)
     number = counted.sum(axis=-1)
 
     def mean(x: np.ndarray) -> np.ndarray:
@@ -52,13 +57,14 @@ def interval(values: np.ndarray) -> Interval:
 
     Where fewer than two scenes have a value the interval is NaN.
     """
-    there = np.isfinite(values)
+    there = ~np.isnan(values)
     count = there.sum(axis=0)
     total = np.where(there, values, 0.0).sum(axis=0)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    square = np.where(there, np.square(values - mean), 0.0).sum(axis=0)
-    half = np.where(count > 1, 1.96 * np.sqrt(square / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.nan)
-    return Interval(mean, mean - half, mean + half)
+    with np.errstate(invalid="ignore"):  # infinite means have no interval
+        square = np.where(there, np.square(values - mean), 0.0).sum(axis=0)
+        half = np.where(count > 1, 1.96 * np.sqrt(square / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.nan)
+        return Interval(mean, mean - half, mean + half)
 
 
 def share_of_way(model: float, idle: float, ceiling: float) -> float:
@@ -86,7 +92,7 @@ def right_in_order(
 def energy(velocity: np.ndarray, mass: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """Kinetic energy [N, T] of the moving discs; masses [N, B]."""
     weight = np.where(moves, np.where(np.isfinite(mass), mass, 0.0), 0.0)
-    return 0.5 * np.einsum("nb,ntbi,ntbi->nt", weight, velocity, velocity)
+    return 0.5 * np.einsum("nb,ntbi,ntbi->nt", weight, *[velocity.astype(float)] * 2)
 
 
 def drift(energies: np.ndarray) -> float:

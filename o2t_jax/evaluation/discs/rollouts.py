@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 IDLE, CEILING = "constant velocity", "ceiling"
 HORIZONS = (10, 25, 50)
+_MOST_SHOWN = 2.0  # error of the speed in the figure: a model that runs away must not hide the others
 Measure = Literal["cosine", "magnitude"]
 MEASURES: dict[Measure, tuple[str, Literal["lower", "higher"]]] = {
     "cosine": ("cosine", "higher"),
@@ -107,7 +108,8 @@ class Rollouts:
                 mean = self.interval(method, measure).mean
                 row |= {f"{word} t+{h}": float(mean[h - 1]) for h in horizons}
             rows.append(row)
-        return {"method": Column()} | {name: Column(spec=".3f") for name in [*rows[0]][1:]}, rows
+        specs = {name: ".3f" if name.startswith("cosine") else ".4g" for name in [*rows[0]][1:]}
+        return {"method": Column()} | {name: Column(spec=spec) for name, spec in specs.items()}, rows
 
     def table(self) -> Table:
         """All measures of all methods at all steps: rows method, measure, frames ahead, mean, low, high."""
@@ -136,7 +138,7 @@ class Rollouts:
                 axes.plot(ahead, self.interval(name, measure).mean, label=name, **style)
             axes.set(xlabel="frames ahead", ylabel=f"{label}, {better} is better")
         panels[0].set_ylim(top=1.02)
-        panels[1].set_ylim(bottom=0.0)
+        panels[1].set_ylim(0.0, min(_MOST_SHOWN, panels[1].get_ylim()[1]))
         panels[0].legend(frameon=False, fontsize=8)
         return figure
 

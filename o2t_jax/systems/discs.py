@@ -52,7 +52,7 @@ class Discs(System):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.world = DiscWorld(**{n: x for n, x in config.env.to_dict().items() if n not in ("gravity", "rest_speed")})
+        self.world = DiscWorld(**config.env.to_dict())
         self.sample_source = self.scenes = DiscScenes(self.world, config.frames, config.seed)
         self.model = make_model(config)
         self.tx = optimiser(config)

@@ -23,7 +23,7 @@ WORLD = Group(
         Field("env.dt", 0.1, "time between two frames, s"),
         Field("env.gravity", 0.0, "px/s^2, downwards"),
         Field("env.restitution", 1.0, "of all collisions"),
-        Field("env.rest_speed", 1.0, "with restitution below 1, slower contacts come to rest, px/s"),
+        Field("env.rest_speed", 0.6, "with restitution below 1, the slowest rebound, px/s"),
     ),
 )
 DATA = Group(

@@ -13,15 +13,18 @@ from o2t_jax.models.cores.ode import OdeCore
 from o2t_jax.models.layers import MLP, Dense
 
 
+_GAMMA = 0.05  # 1/s, untrained
+
+
 class PortHamiltonian(OdeCore):
     """q' = dH/dp, p' = -dH/dq - gamma dH/dp + G action, with H(q, p, context) = |p|^2 / 2 + a network.
 
-    Where the layout's momenta are velocities they serve as p: momenta per unit of a constant inertia. gamma >= 0 (1/s)
-    is one number for each momentum, softplus of a network of the context where there is one: softplus of a linear
-    function bends where gamma is small, and cannot be proportional to a friction that the context states. Untrained,
-    everything moves in straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither
-    position nor momentum do not change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian
-    Systems Theory, 2014, eq. (6.1); Greydanus et al. 2019.
+    Where the layout's momenta are velocities they serve as p: momenta per unit of a constant inertia. gamma > 0 (1/s)
+    is one number for each momentum, squareplus of a network of the context where there is one: above 0.05 / s nearly
+    that network itself, so that it can be proportional to a friction that the context states. Untrained, everything
+    moves in straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither position nor
+    momentum do not change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian Systems Theory,
+    2014, eq. (6.1); Greydanus et al. 2019; squareplus: Barron 2021.
 
     Attributes: `separable`: H = T(p) + V(q), as symplectic integrators want; `damped`: with friction.
     Raises: UsageError for a state without positions and momenta.
@@ -37,7 +40,7 @@ class PortHamiltonian(OdeCore):
         self.potential = MLP(widths, zeros)
         self.push = Dense(count, use_bias=False, kernel_init=zeros)
         if self.damped:
-            self.friction = self.param("friction", nn.initializers.constant(-3.0), (count,))
+            self.friction = self.param("friction", zeros, (count,))
             self.friction_of_context = MLP((*self.widths[:1], count), zeros)
 
     def energy(self, state: jax.Array, context: Any = None) -> jax.Array:
@@ -57,9 +60,8 @@ class PortHamiltonian(OdeCore):
 
     def gamma(self, batch: int, context: Any) -> jax.Array:
         """The friction of each momentum, 1/s: [batch, momenta], or [momenta] without a context."""
-        if context is None:
-            return nn.softplus(self.friction)
-        return nn.softplus(self.friction + self.friction_of_context(joined(batch, context)))
+        x = self.friction if context is None else self.friction + self.friction_of_context(joined(batch, context))
+        return jax.nn.squareplus(x, 4.0 * _GAMMA**2)
 
     def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
         """See `OdeCore`."""

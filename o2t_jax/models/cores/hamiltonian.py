@@ -12,7 +12,6 @@ from o2t_jax.models.cores.inputs import features, joined, sizes
 from o2t_jax.models.cores.ode import OdeCore
 from o2t_jax.models.layers import MLP, Dense
 
-
 _GAMMA = 0.05  # 1/s, untrained
 
 

@@ -3,7 +3,7 @@
 python -m experiments.studies.dynamics --out=DIR [--only=dt|oscillator|undamped] [--seeds=5]
 
 - `dt`: the pendulum at dt 0.1, its friction known to the model, tested at 0.05 to 0.5 s with the dt told; rows where
-  the friction is inferred from 20 noisy steps, and where jump and LSTM are trained on several dt.
+  nobody tells the friction, in training or test, and where jump and LSTM are trained on several dt.
 - `oscillator`: the same for the oscillator.
 - `undamped`: no friction, models of equal numbers of parameters (± 10%): drift of the energy and phase error over 1,000
   steps; with and without a reversible structure.
@@ -47,7 +47,7 @@ def plan(only: str, seeds: int) -> Iterator[sweep.Run]:
                     own = still | {"reversible": True, "integrator": integrator, "width": width}
                     yield _run(f"undamped-{model}-reversible-{integrator}", "pendulum", model, seeds, **own)
     if only in ("", "dt"):
-        for model in ("newtonian",):
+        for model in ("newtonian", "port_hamiltonian"):
             yield _run(f"dt-{model}-inferred", "pendulum", model, seeds, context="inferred", window=20, horizon=20)
         for model in ("jump", "lstm"):
             yield _run(f"dt-{model}-mixed", "pendulum", model, seeds, context="known", dt=MANY_DT)

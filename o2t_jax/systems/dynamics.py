@@ -23,6 +23,7 @@ from o2t_jax.data.windows import Windows
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics import rollouts
 from o2t_jax.models.cores import CORES, VectorCore, make_core, rollout
+from o2t_jax.models.cores.fit_context import fit_context
 from o2t_jax.models.cores.window import WindowEncoder
 from o2t_jax.physics.environment import checked_dt
 from o2t_jax.systems import base_config, dynamics_config, dynamics_law
@@ -33,6 +34,7 @@ from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 _HUBER = 0.3  # in standard deviations of the states; larger errors count linearly
 _SCALE_SEQUENCES = 500  # from which typical sizes are computed
+_FIT_STEPS = 2  # of the fit of a context in a step of training; tests make more
 
 
 def build(config: Config) -> System:
@@ -66,10 +68,11 @@ class Dynamics(System):
         if not config.dataset:
             self.make_batch = self._make_batch
         self.core = self.core_for(max(self.dts))
+        # `fit_context` takes forward derivatives: dopri5 has none.
+        self.fitting_core = self.core.clone(step="rk4") if getattr(self.core, "step", "") == "dopri5" else self.core
         hidden = (2 * config.width,) * config.depth
-        size = config.context_size if config.context == "inferred" else 0
-        self.encoder = WindowEncoder(self.env.layout, hidden, size, self.scale)
-        self.smoother = WindowEncoder(self.env.layout, hidden, 0, self.scale, place=config.window)
+        self.encoder = WindowEncoder(self.env.layout, hidden, self.scale)
+        self.smoother = WindowEncoder(self.env.layout, hidden, self.scale, place=config.window)
         rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
         self.tx = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate))
         tests = DynamicsTests(self)
@@ -127,29 +130,38 @@ class Dynamics(System):
         one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         w, params = self.config.window, {}
         context = one.get("known") if self.config.context == "known" else None
+        if self.config.context == "inferred":
+            context = jnp.zeros((1, self.config.context_size))
         if w:
             seen = one["states"][:, : w + 1], one["actions"][:, :w], one["dt"], context
             params["encoder"] = self.encoder.init(of_encoder, *seen)["params"]
         if self.config.smooth:
             seen = one["states"], one["actions"], one["dt"], context
             params["smoother"] = self.smoother.init(of_smoother, *seen)["params"]
-        if self.config.context == "inferred":
-            context = jnp.zeros((1, self.config.context_size))
         begun = self.core.begin(one["states"][:, 0])
         params["core"] = self.core.init(of_core, begun, one["actions"][:, 0], one["dt"], context)["params"]
         return params, {}
 
-    def read_window(self, params: PyTree, batch: Batch) -> tuple[Array, Any]:
-        """The start [B, D] at the window's end and the context [B, C] or None, from the steps before the rollout."""
-        w = self.config.window
-        known = batch["known"] if self.config.context == "known" else None
-        states = jnp.asarray(batch["states"])
+    def read_window(self, params: PyTree, batch: Batch, iterations: int = 12) -> tuple[Array, Any]:
+        """The start [B, D] at the window's end and the context [B, C] or None, from the steps before the rollout.
+
+        An inferred context is fitted to the window through the core, in so many steps. No gradient passes through it:
+        the core is trained with the contexts that it explains the window best with, as expectation and maximisation
+        take turns.
+        """
+        w, context = self.config.window, None
+        states, actions = jnp.asarray(batch["states"]), jnp.asarray(batch["actions"])
+        if self.config.context == "known":
+            context = batch["known"]
+        elif self.config.context == "inferred":
+            core, seen = jax.lax.stop_gradient((params["core"], states[:, : w + 1]))
+            size, noise = self.config.context_size, self.config.noise
+            fit = (self.fitting_core, core, seen, actions[:, :w], batch["dt"], size, noise, iterations)
+            context = fit_context(*fit)[1]
         if not w:
-            return states[:, 0], known
-        start, found = self.encoder.apply(
-            {"params": params["encoder"]}, states[:, : w + 1], batch["actions"][:, :w], batch["dt"], known
-        )
-        return start, known if found is None else found
+            return states[:, 0], context
+        seen = states[:, : w + 1], actions[:, :w], batch["dt"], context
+        return jnp.asarray(self.encoder.apply({"params": params["encoder"]}, *seen)), context
 
     def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
         """States [B, horizon, D] after the window, from it and the actions."""
@@ -170,13 +182,12 @@ class Dynamics(System):
         start as a nuisance parameter. From the window alone the start is less certain, and a model that predicts the
         mean of what may follow learns too much friction. The window's start then follows the smoothed one.
         """
-        start, context = self.read_window(params, batch)
+        start, context = self.read_window(params, batch, _FIT_STEPS)
         w, states, actions = self.config.window, jnp.asarray(batch["states"]), jnp.asarray(batch["actions"])
         unit, metrics, loss = jnp.asarray(self.scale), {}, jnp.zeros(())
         if self.config.smooth:
-            known = batch["known"] if self.config.context == "known" else None
-            filtered, seen = start, (states, actions, batch["dt"], known)
-            start = self.smoother.apply({"params": params["smoother"]}, *seen)[0]
+            filtered, seen = start, (states, actions, batch["dt"], context)
+            start = jnp.asarray(self.smoother.apply({"params": params["smoother"]}, *seen))
             if w:
                 loss = jnp.mean(jnp.square((filtered - jax.lax.stop_gradient(start)) / unit))
                 metrics["start"] = loss

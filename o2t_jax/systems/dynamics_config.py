@@ -172,6 +172,8 @@ def validate(config: Config) -> None:
             f"context=inferred with window={config.window} and context_size={config.context_size}: they must be at "
             "least 2 and 1"
         )
+    if config.context == "inferred" and not config.noise:
+        raise UsageError("context=inferred with noise=0: a context is fitted in units of the noise: set --config.noise")
     if config.steps < config.window + config.horizon:
         raise UsageError(
             f"steps={config.steps} is below window + horizon = {config.window + config.horizon}: set --config.steps"

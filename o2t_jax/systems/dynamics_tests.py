@@ -22,7 +22,7 @@ from o2t_jax.systems.base import TrainState
 from o2t_jax.systems.dynamics_config import MOST_WINDOW
 from o2t_jax.types import Array, Batch, PyTree
 
-_CALIBRATION = 4000  # windows that calibrate an inferred parameter; as many are then read
+_CALIBRATION = 1000  # windows that calibrate an inferred parameter; as many are then read
 _ROWS = ("persistence", "constant velocity", "best linear")
 _COLUMNS = {
     "dt": Column("s"),
@@ -43,6 +43,7 @@ class Model(Protocol):
     env: Environment
     dts: tuple[float, ...]
     windows: Windows
+    fitting_core: VectorCore
 
     @property
     def scale(self) -> tuple[float, ...]: ...
@@ -131,7 +132,7 @@ class DynamicsTests:
             yield from self.inferred(state.params)
 
     def inferred(self, params: PyTree) -> Iterator[tuple[str, Result]]:
-        """How well the encoder's context tells the parameters that vary, after calibration. See `_told`."""
+        """How well the inferred context tells the parameters that vary, after calibration. See `_told`."""
         batch = self._calibration_batch
         yield from _told(np.asarray(self._read(params, batch)[1], np.float64), batch["known"], self.env.ranges)
 
@@ -171,9 +172,7 @@ class DynamicsTests:
     @functools.cached_property
     def _infer(self) -> Any:
         """(parameters of the core, states, actions, dt) -> contexts; see `fit_context`."""
-        core = self.system.core_for(max(self.system.dts))
-        # dopri5 has no forward derivatives.
-        fitting = core.clone(step="rk4") if getattr(core, "step", "") == "dopri5" else core
+        fitting = self.system.fitting_core
         size, noise = len(self.env.ranges), self.config.noise
 
         def infer(params: PyTree, states: Array, actions: Array, dt: Any) -> jax.Array:

@@ -50,6 +50,7 @@ def smoke(variant="port_hamiltonian", **changes):
         ({"hold": 1e-5}, "is not a multiple of 1 ms"),
         ({"long_steps": -1}, "long_steps=-1 must not be negative"),
         ({"vary": ()}, "context=inferred needs a parameter that varies"),
+        ({"noise": 0.0}, "context=inferred with noise=0"),
         ({"window": 25}, "window=25 must be 0 to 20"),
         ({"steps": 6}, r"steps=6 is below window \+ horizon = 7"),
         ({"integrator": "rk5"}, "integrator='rk5' is unknown: did you mean 'rk4'"),
@@ -148,6 +149,20 @@ def test_variants_of_a_sweep_are_configs_of_their_own(capsys, tmp_path):
     assert runs[2].fields == {"variant": "lstm", "lr": "1e-3"}
     assert sweep.main([f"--config={SMOKE}", "--variants=jumpp", f"--out={tmp_path}"]) == 2
     assert "model='jumpp' is unknown: did you mean 'jump'" in capsys.readouterr().err
+
+
+def test_an_inferred_context_is_what_explains_the_window(monkeypatch):
+    """Through the true law it is the friction, as far as 20 noisy steps tell; nothing after the window is used."""
+    monkeypatch.setitem(CORES._entries, "jump", Truth)
+    system = build_system(smoke("jump", window=20, steps=24, batch=200))
+    params = jax.jit(system.init)(jax.random.key(0))[0] | {"core": {"unused": jnp.zeros(())}}
+    batch = jax.jit(system.make_batch)(jnp.int32(0), jnp.int32(0))
+    read = jax.jit(system.read_window)
+    context = read(params, batch)[1][:, 0]
+    assert np.corrcoef(context, batch["known"][:, 0])[0, 1] > 0.8
+    np.testing.assert_array_equal(
+        read(params, {**batch, "states": batch["states"].at[:, 21:].set(9.0)})[1][:, 0], context
+    )
 
 
 def test_no_gradient_of_the_rollout_reaches_the_window_past_its_end():

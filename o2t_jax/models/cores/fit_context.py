@@ -1,4 +1,4 @@
-"""A sequence's context and start inferred through a trained core, by least squares on a few noisy steps."""
+"""A sequence's context and start inferred through a core, by least squares on a few noisy steps."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ def fit_context(
     Minimises |rollout(start, context) - states|^2 / noise^2 + 0.1 |context|^2 by steps of Levenberg and Marquardt from
     the first state and the context 0. A step that does not lower it is not taken.
 
+    A core need not have been told what the context is: trained on rollouts with the contexts that it finds itself, it
+    comes to use them for what differs between sequences (as in CAVIA, Zintgraf et al. 2019, by gradient steps there).
+
     Args: `states` [B, W + 1, D], `actions` [B, W, A], `dt` s (one, or [B]), `size` = C, `noise` the states' standard
-    deviation, > 0. The core's integrator must allow forward derivatives: not dopri5.
+    deviation, > 0; `iterations`, steps of the fit. The core's integrator must allow forward derivatives: not dopri5.
     Returns: the states at the window's end [B, D], contexts [B, C].
     """
     width = states.shape[-1]

@@ -12,15 +12,18 @@ from o2t_jax.models.cores.inputs import features, joined, sizes
 from o2t_jax.models.cores.ode import OdeCore
 from o2t_jax.models.layers import MLP, Dense
 
+_GAMMA = 0.05  # 1/s, untrained
+
 
 class PortHamiltonian(OdeCore):
     """q' = dH/dp, p' = -dH/dq - gamma dH/dp + G action, with H(q, p, context) = |p|^2 / 2 + a network.
 
-    Where the layout's momenta are velocities they serve as p: momenta per unit of a constant inertia. gamma >= 0 (1/s)
-    is one number for each momentum, a function of the context where there is one. Untrained, everything moves in
-    straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither position nor momentum do
-    not change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian Systems Theory, 2014, eq.
-    (6.1); Greydanus et al. 2019.
+    Where the layout's momenta are velocities they serve as p: momenta per unit of a constant inertia. gamma > 0 (1/s)
+    is one number for each momentum, squareplus of a network of the context where there is one: above 0.05 / s nearly
+    that network itself, so that it can be proportional to a friction that the context states. Untrained, everything
+    moves in straight lines with the friction gamma = 0.05 / s. Entries of the state that are neither position nor
+    momentum do not change; H may depend on them. Source: van der Schaft & Jeltsema, Port-Hamiltonian Systems Theory,
+    2014, eq. (6.1); Greydanus et al. 2019; squareplus: Barron 2021.
 
     Attributes: `separable`: H = T(p) + V(q), as symplectic integrators want; `damped`: with friction.
     Raises: UsageError for a state without positions and momenta.
@@ -31,11 +34,13 @@ class PortHamiltonian(OdeCore):
 
     def setup(self) -> None:
         zeros = nn.initializers.zeros
-        widths = (*self.widths, 1)
+        widths, count = (*self.widths, 1), len(self.layout.momenta)
         self.kinetic = MLP(widths, zeros) if self.separable else None
         self.potential = MLP(widths, zeros)
-        self.push = Dense(len(self.layout.momenta), use_bias=False, kernel_init=zeros)
-        self.friction = Dense(len(self.layout.momenta), kernel_init=zeros, bias_init=nn.initializers.constant(-3.0))
+        self.push = Dense(count, use_bias=False, kernel_init=zeros)
+        if self.damped:
+            self.friction = self.param("friction", zeros, (count,))
+            self.friction_of_context = MLP((*self.widths[:1], count), zeros)
 
     def energy(self, state: jax.Array, context: Any = None) -> jax.Array:
         """H [B] of `state` [B, size], per unit of inertia. Its zero and its scale are not those of the world."""
@@ -52,6 +57,11 @@ class PortHamiltonian(OdeCore):
         still, centred = (self.layout.join(state, *qp) for qp in ((q, jnp.zeros_like(p)), (jnp.zeros_like(q), p)))
         return own + net(self.potential, still) + net(self.kinetic, centred)
 
+    def gamma(self, batch: int, context: Any) -> jax.Array:
+        """The friction of each momentum, 1/s: [batch, momenta], or [momenta] without a context."""
+        x = self.friction if context is None else self.friction + self.friction_of_context(joined(batch, context))
+        return jax.nn.squareplus(x, 4.0 * _GAMMA**2)
+
     def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
         """See `OdeCore`."""
         self.need_split("port_hamiltonian")
@@ -62,8 +72,7 @@ class PortHamiltonian(OdeCore):
         if action is not None and action.shape[-1]:
             force = force + self.layout.split(sizes(self.layout, self.scale))[1] * self.push(action)
         if self.damped:
-            known = jnp.ones((state.shape[0], 1)) if context is None else joined(state.shape[0], context)
-            force = force - nn.softplus(self.friction(known)) * dp
+            force = force - self.gamma(state.shape[0], context) * dp
         return self.layout.join(jnp.zeros_like(state), dp, force)
 
 

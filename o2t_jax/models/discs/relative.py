@@ -22,7 +22,6 @@ from o2t_jax.physics.discs.scene import Walls
 _SCALES = (1.0, 10.0, 100.0, 1000.0)  # a thousandth of a frame's way decides whether two bodies meet in it
 _NEWTON = 3  # steps to the time of touching; the gap is convex in time, so they approach it from before
 _MOST_RATIO = 6.0  # log of the largest ratio of masses that can be told from a wall's
-_FELT = 0.01  # of the speed limit: a change of the relative velocity that other contacts wait for
 _ALIKE = 1e-4  # times (s) and directions that differ less are of the same contact
 _TINY = 1e-6
 
@@ -196,8 +195,9 @@ class Impulses(nn.Module):
         if self.neighbourhood:
             apart = bodies.at(position, velocity, jnp.zeros_like(time)).gap + bodies.reach
             allowed &= apart <= self.neighbourhood * bodies.reach / 2
-        strength = jnp.where(allowed, nn.sigmoid(gate) * size, 0.0)
-        strength = jnp.where(bodies.first_of_all(time, jnp.abs(strength) > _FELT), strength, 0.0)
+        # A contact waits for those that straight motion reaches before it: its turn comes in a later round.
+        acts = allowed & bodies.first_of_all(time, allowed & (least < 0) & (approach > 0))
+        strength = jnp.where(acts, nn.sigmoid(gate) * size, 0.0)
         return time, -(self.speed * bodies.reduced() * strength)[..., None] * there.normal
 
 

@@ -12,12 +12,14 @@ of v^2 / 2 g.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
+from o2t_jax.errors import UsageError
 from o2t_jax.physics.discs.contacts import Bodies, Edges, contact_times, dot, from_wall, laid_out
 from o2t_jax.physics.discs.scene import Scene, Track
 from o2t_jax.types import Array
@@ -64,14 +66,20 @@ def simulate(
     collisions of one frame beyond which the track ends with `overflow` set.
 
     Discs of infinite mass and rows not present stay where they are, whatever their velocity.
+    Raises: UsageError for a number out of its range.
     """
+    if frames < 1 or not dt > 0.0:
+        raise UsageError(f"frames={frames}, dt={dt:g}: give at least one frame, of more than 0 s")
+    if not 0.0 <= restitution <= 1.0:
+        raise UsageError(f"restitution={restitution:g} must lie between 0 and 1")
     law = _Law(frames, dt, restitution, gravity, rest_speed, most_events)
 
     # Under vmap too it is one loop for the whole batch: else each round would copy the tracks of scenes that are done.
     @custom_vmap
     def run(scene: Scene) -> Track:
         batch = jnp.shape(scene.mass)[:-1]
-        track = _simulate(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[len(batch) :]), scene), law)
+        size = math.prod(batch)
+        track = _simulate(jax.tree.map(lambda leaf: leaf.reshape(size, *leaf.shape[len(batch) :]), scene), law)
         return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), track)
 
     @run.def_vmap

@@ -30,7 +30,7 @@ class DiscWorld:
     to which speeds are drawn uniformly, directions too; `discs` and `obstacles`, how many; `masses` and `radii` px, of
     which each disc draws one; `obstacle_radius` px; `restitution` e of all contacts; `gravity` px/s^2, against the
     second axis, which the library draws upwards; `rest_speed` px/s, of the slowest rebound where e is
-    below 1 (see `least_rebound`).
+    below 1 (see `least_rebound`); `most_events`, collisions that a frame may hold.
     Raises: UsageError for an unknown room, a number out of its range, and more discs than the room holds.
     """
 
@@ -46,6 +46,7 @@ class DiscWorld:
     restitution: float = 1.0
     gravity: float = 0.0
     rest_speed: float | None = None
+    most_events: int = collisions.MOST_EVENTS
 
     def __post_init__(self) -> None:
         rooms.ROOMS.check(self.room)
@@ -119,6 +120,7 @@ class DiscWorld:
             restitution=self.restitution,
             gravity=self.gravity,
             rest_speed=self.least_rebound,
+            most_events=self.most_events,
         )
 
     def draw_scene(self, key: jax.Array, frames: int) -> tuple[Scene, Track, Array]:
@@ -216,7 +218,7 @@ def check_scene(scene: Scene) -> None:
     for name, values in (("mass", mass), ("radius", radius)):
         for i in np.flatnonzero(np.asarray(scene.present) & ~(values > 0.0)):
             raise UsageError(f"disc {i}: {name}={values[i]:g} must be above 0")
-    inside = np.asarray(rooms.inside(scene.walls, jnp.asarray(position), jnp.asarray((1.0 - LEAVES) * radius)))
+    inside = rooms.inside(Walls(*map(np.asarray, scene.walls)), position, (1.0 - LEAVES) * radius)
     bodies = np.flatnonzero(scene.present)
     for i in bodies:
         if not inside[i]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from o2t_jax.models.discs import Frames, Step
-from o2t_jax.models.layers import MLP
+from o2t_jax.models.layers import MLP, Dense
 from o2t_jax.physics.discs.scene import Walls
 
 _SCALES = (1.0, 10.0, 100.0, 1000.0)  # a thousandth of a frame's way decides whether two bodies meet in it
@@ -47,13 +47,14 @@ class Relative(nn.Module):
     def __call__(self, frames: Frames, *, train: bool = False) -> Step:
         """The next frame. `train` changes nothing: there is no dropout."""
         position, velocity = jnp.asarray(frames.position[:, 1]), jnp.asarray(frames.velocity[:, 1])
-        bodies = Bodies.of(frames)
+        bodies, since = Bodies.of(frames), jnp.zeros(position.shape[:2])
         act = Impulses(self.dt, self.speed, self.widths, self.neighbourhood, self.dtype, name="impulses")
         for _ in range(self.rounds):
-            times, impulses = act(position, velocity, bodies)
+            times, impulses, touched = act(position, velocity, since, bodies)
             change, shift = bodies.shared(impulses, times)
             # The frame's start from which a straight motion with the new velocity leads to the same end.
             position, velocity = position - shift, velocity + change
+            since = bodies.latest(times, touched, since)
         return Step(position + self.dt * velocity, velocity)
 
 
@@ -107,33 +108,43 @@ class Bodies(NamedTuple):
         distance = _length(apart)
         return Contact(distance - self.reach, apart / (distance[..., None] + _TINY))
 
-    def nearest_time(self, position: jax.Array, velocity: jax.Array, dt: float) -> jax.Array:
-        """When within `dt` s the bodies [N, K], or a body and a wall, come nearest in straight motion."""
+    def nearest_time(self, position: jax.Array, velocity: jax.Array, since: jax.Array, dt: float) -> jax.Array:
+        """When from `since` [N, K] to `dt` s two bodies, or a body and a wall, come nearest in straight motion."""
         pairs, discs = len(self.second), position.shape[1]
         of_pairs = _passing(
-            position[:, self.second] - position[:, self.first[:pairs]], self.relative_velocity(velocity)[:, :pairs], dt
+            position[:, self.second] - position[:, self.first[:pairs]], self.relative_velocity(velocity)[:, :pairs]
         )
         start, end = (jnp.tile(jnp.asarray(self.walls.ends)[:, :, i], (1, discs, 1)) for i in (0, 1))
         place, moving = position[:, self.first[pairs:]], velocity[:, self.first[pairs:]]
-        # A wall's face is nearest at the frame's end or start, its ends where they are passed.
-        times = [jnp.zeros(place.shape[:2]), jnp.full(place.shape[:2], dt)]
-        times += [_passing(corner - place, moving, dt) for corner in (start, end)]
-        none = jnp.zeros((len(position), pairs))
-        gaps = [self.at(position, velocity, jnp.concatenate([none, t], axis=1)).gap[:, pairs:] for t in times]
-        best = jnp.argmin(jnp.stack(gaps), axis=0)
-        of_walls = jnp.take_along_axis(jnp.stack(times), best[None], axis=0)[0]
-        return jnp.concatenate([of_pairs, of_walls], axis=1)
+        # A wall's face is nearest at the first time or the last, its ends where they are passed.
+        of_walls = [jnp.zeros(place.shape[:2]), jnp.full(place.shape[:2], dt)]
+        of_walls += [_passing(corner - place, moving) for corner in (start, end)]
+        times = [jnp.clip(jnp.concatenate([of_pairs, x], axis=1), since, dt) for x in of_walls]
+        best = jnp.argmin(jnp.stack([self.at(position, velocity, x).gap for x in times]), axis=0)
+        return jnp.take_along_axis(jnp.stack(times), best[None], axis=0)[0]
 
-    def touching(self, position: jax.Array, velocity: jax.Array, latest: jax.Array) -> tuple[jax.Array, Contact]:
-        """When [N, K], at most at `latest`, straight motion closes the gap, and the contact then."""
-        moving, time = self.relative_velocity(velocity), jnp.zeros_like(latest)
+    def touching(
+        self, position: jax.Array, velocity: jax.Array, since: jax.Array, latest: jax.Array
+    ) -> tuple[jax.Array, Contact]:
+        """When [N, K] from `since` to `latest` straight motion closes the gap, and the contact then."""
+        moving, time = self.relative_velocity(velocity), since
         contact = self.at(position, velocity, time)
         for _ in range(_NEWTON):
             approach = jnp.sum(moving * contact.normal, axis=-1)
             later = time + contact.gap / jnp.maximum(approach, _TINY)
-            time = jnp.clip(jnp.where(approach > 0, later, latest), 0.0, latest)
+            time = jnp.clip(jnp.where(approach > 0, later, latest), since, latest)
             contact = self.at(position, velocity, time)
         return time, contact
+
+    def of_both(self, of_bodies: jax.Array) -> jax.Array:
+        """The later [N, K] of times [N, B] of both bodies of each contact."""
+        both = of_bodies[:, self.first]
+        return both.at[:, : len(self.second)].max(of_bodies[:, self.second])
+
+    def latest(self, times: jax.Array, touched: jax.Array, since: jax.Array) -> jax.Array:
+        """`since` [N, B], or the last of the `times` [N, K] at which the body has `touched` something."""
+        pairs, there = len(self.second), jnp.where(touched, times, 0.0)
+        return since.at[:, self.first].max(there).at[:, self.second].max(there[:, :pairs])
 
     def ratio(self) -> jax.Array:
         """|log| of the ratio of masses [N, K], at most that of a wall."""
@@ -170,7 +181,7 @@ class Bodies(NamedTuple):
 
 
 class Impulses(nn.Module):
-    """The times [N, K] s and impulses [N, K, 2] on the first bodies, of all possible contacts in a frame."""
+    """Of all possible contacts from `since` on: times [N, K] s, impulses [N, K, 2] on the first bodies, which touch."""
 
     dt: float
     speed: float
@@ -179,26 +190,31 @@ class Impulses(nn.Module):
     dtype: str | None
 
     @nn.compact
-    def __call__(self, position: jax.Array, velocity: jax.Array, bodies: Bodies) -> tuple[jax.Array, jax.Array]:
-        """`position` and `velocity` [N, B, 2] at the frame's start."""
-        way, moving = self.speed * self.dt, bodies.relative_velocity(velocity)
-        nearest = bodies.nearest_time(position, velocity, self.dt)
+    def __call__(
+        self, position: jax.Array, velocity: jax.Array, since: jax.Array, bodies: Bodies
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """`position` and `velocity` [N, B, 2] at the frame's start, `since` [N, B] s after it."""
+        way, moving, begin = self.speed * self.dt, bodies.relative_velocity(velocity), bodies.of_both(since)
+        nearest = bodies.nearest_time(position, velocity, begin, self.dt)
         least = bodies.at(position, velocity, nearest).gap
-        time, there = bodies.touching(position, velocity, nearest)
+        time, there = bodies.touching(position, velocity, begin, nearest)
         approach = jnp.sum(moving * there.normal, axis=-1) / self.speed
         slide = (moving[..., 0] * there.normal[..., 1] - moving[..., 1] * there.normal[..., 0]) / self.speed
         gaps = [jnp.clip(least * scale / way, -1.0, 1.0) for scale in _SCALES]
         seen = jnp.stack([*gaps, approach, jnp.abs(slide), bodies.ratio() / _MOST_RATIO], axis=-1)
-        network = MLP((*self.widths, 2), dtype=self.dtype and jnp.dtype(self.dtype), name="network")
-        gate, size = jnp.moveaxis(network(seen).astype(jnp.float32), -1, 0)
+        dtype = self.dtype and jnp.dtype(self.dtype)
+        # What is proportional to an input needs no hidden unit.
+        found = MLP((*self.widths, 2), dtype=dtype, name="network")(seen) + Dense(2, dtype=dtype, name="linear")(seen)
+        gate, size = jnp.moveaxis(found.astype(jnp.float32), -1, 0)
         allowed = bodies.allowed & ~_repeated(bodies, time, there)
         if self.neighbourhood:
             apart = bodies.at(position, velocity, jnp.zeros_like(time)).gap + bodies.reach
             allowed &= apart <= self.neighbourhood * bodies.reach / 2
         # A contact waits for those that straight motion reaches before it: its turn comes in a later round.
-        acts = allowed & bodies.first_of_all(time, allowed & (least < 0) & (approach > 0))
+        meets = allowed & (least < 0) & (approach > 0)
+        acts = allowed & bodies.first_of_all(time, meets)
         strength = jnp.where(acts, nn.sigmoid(gate) * size, 0.0)
-        return time, -(self.speed * bodies.reduced() * strength)[..., None] * there.normal
+        return time, -(self.speed * bodies.reduced() * strength)[..., None] * there.normal, acts & meets
 
 
 def nearest_points(walls: Walls, place: jax.Array) -> jax.Array:
@@ -223,10 +239,9 @@ def _repeated(bodies: Bodies, time: jax.Array, contact: Contact) -> jax.Array:
     return jnp.concatenate([none, jnp.any(before, axis=-1).reshape(len(time), -1)], axis=1)
 
 
-def _passing(apart: jax.Array, moving: jax.Array, dt: float) -> jax.Array:
-    """When within `dt` s something `apart` [..., 2] is nearest to a body that moves towards it with `moving`."""
-    closing, square = jnp.sum(moving * apart, axis=-1), jnp.sum(moving * moving, axis=-1)
-    return jnp.clip(closing / (square + _TINY), 0.0, dt)
+def _passing(apart: jax.Array, moving: jax.Array) -> jax.Array:
+    """When something `apart` [..., 2] is nearest to a body that moves with `moving` relative to it."""
+    return jnp.sum(moving * apart, axis=-1) / (jnp.sum(moving * moving, axis=-1) + _TINY)
 
 
 def _length(vector: jax.Array) -> jax.Array:

@@ -122,7 +122,7 @@ def test_the_nearest_time_is_where_straight_motion_comes_nearest() -> None:
     @jax.jit
     def gaps(seen: Frames) -> tuple[jax.Array, jax.Array]:
         bodies, position, velocity = Bodies.of(seen), seen.position[:, 1], seen.velocity[:, 1]
-        nearest = bodies.nearest_time(position, velocity, dt)
+        nearest = bodies.nearest_time(position, velocity, jnp.zeros_like(bodies.reach), dt)
         at = jax.vmap(lambda time: bodies.at(position, velocity, jnp.full_like(nearest, time)).gap[:, 0])
         return bodies.at(position, velocity, nearest).gap[:, 0], at(jnp.linspace(0.0, dt, 101))
 
@@ -144,7 +144,7 @@ def test_a_corner_that_two_walls_share_pushes_once() -> None:
     def kick(walls: Walls) -> jax.Array:
         moving = [jnp.repeat(x[:, None], 2, axis=1) for x in (place, velocity)]
         bodies = Bodies.of(Frames(*moving, one, 60.0 * one, one > 0, walls))
-        (times, impulses), _ = module.init_with_output(jax.random.key(1), place, velocity, bodies)
+        (times, impulses, _), _ = module.init_with_output(jax.random.key(1), place, velocity, one * 0.0, bodies)
         return bodies.shared(impulses, times)[0]
 
     for present in ([True, True], [True, False]):

@@ -51,9 +51,10 @@ def states() -> dict[str, TrainState]:
 
 @pytest.fixture(scope="module")
 def home(states, tmp_path_factory):
-    """Runs of both, one of another world, and one of another system."""
+    """Runs of both, one of an older version, one of another world, and one of another system."""
     home = tmp_path_factory.mktemp("runs")
-    for name, state in states.items():
+    old = states["weak"].replace(params={"impulses": {"bias": np.zeros(3, np.float32)}})
+    for name, state in {**states, "old": old}.items():
         with Checkpoints(home / name, keep_latest=1) as checkpoints:
             meta = {"system": "discs", "data": {}, "plan": {}, "window": {}}
             checkpoints.save(7, state, config=smoke(), meta=meta)
@@ -189,6 +190,7 @@ def test_another_world_and_other_numbers_reach_all_models(home, tmp_path, monkey
         (["--workdir=idle", "--out=x", "--film_steps=0"], "--film_steps=0 must be at least 1"),
         (["--workdir=idle", "--out=x", "--scenes=3", "--films=4"], "--films=4 of --scenes=3"),
         (["--workdir=idle", "--out=x", "--step=77"], "no checkpoint of step 77"),
+        (["--workdir=old", "--out=x"], "the checkpoint of relative does not fit this config: impulses/bias is"),
         (["--workdir=idle", "--out=x", "--set=env.sped=1"], "did you mean 'env.speed'"),
         (["--workdir=idle", "--out=x", "--set=lr=1"], "fields that can be changed are env."),
         (["--workdir=idle", "--out=x", "--set=env.room=M"], "room"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+import jax
 import numpy as np
 
 from o2t_jax.config import Config
@@ -14,6 +15,7 @@ from o2t_jax.systems import discs_films
 from o2t_jax.systems.discs import Discs
 from o2t_jax.systems.discs_held_out import HeldOut
 from o2t_jax.systems.discs_tests import DiscTests
+from o2t_jax.training.checkpoint import graft
 from o2t_jax.types import PyTree
 
 
@@ -59,8 +61,12 @@ def compare(models: Mapping[str, tuple[Config, PyTree]], steps: int) -> Compared
     """Rolls out all models over their configs' `rollout_steps`; the first `steps` of them are measured.
 
     Args: `models`, name -> config and parameters. The configs are of one world; the scenes are the first one's.
+    Raises: UsageError where parameters are not those of their config's model, such as a run of an older version.
     """
-    tests = {name: DiscTests(Discs(config)) for name, (config, _) in models.items()}
+    systems = {name: Discs(config) for name, (config, _) in models.items()}
+    for name, (_, params) in models.items():
+        graft(params, jax.eval_shape(systems[name].init, jax.random.key(0))[0], f"the checkpoint of {name}")
+    tests = {name: DiscTests(system) for name, system in systems.items()}
     held = next(iter(tests.values())).held_out
     errors, position, velocity = {}, {}, {}
     for name, (_, params) in models.items():

@@ -121,11 +121,12 @@ def learn_look(film: Film) -> Look:
     Raises: UsageError where nothing round moves.
     """
     samples = _spread_frames(film)
-    low, high = (np.quantile(samples, q, axis=0).astype(np.float32) for q in (TABLE, 1 - TABLE))
+    levels = np.sort(samples, axis=0)
+    rank = round(TABLE * (len(levels) - 1))
     best, most = None, 0
-    for table, sign in ((low, 1.0), (high, -1.0)):
-        span = sign * (samples - table)
-        span = span.max(axis=0)
+    for sign, at in ((1.0, rank), (-1.0, -1 - rank)):
+        table = levels[at].astype(np.float32)
+        span = sign * (levels[-1 if sign > 0 else 0] - table)
         moved = span[span > LEAST_CONTRAST]
         if not moved.size:
             continue
@@ -206,7 +207,7 @@ def _extend(tracks: list[_Open], discs: Sequence[Disc], time: float, number: int
 
 
 def _spread_frames(film: Film) -> np.ndarray:
-    """uint8 -> float32 [N, H, W], N from `SAMPLES` to twice that where the film has them, evenly spread."""
+    """uint8 [N, H, W], N from `SAMPLES` to twice that where the film has them, evenly spread."""
     kept: collections.deque[np.ndarray] = collections.deque()
     stride = 1
     for number, (_, grey) in enumerate(film.frames()):
@@ -216,7 +217,7 @@ def _spread_frames(film: Film) -> np.ndarray:
         if len(kept) >= 2 * SAMPLES:
             kept = collections.deque(list(kept)[::2])
             stride *= 2
-    return np.stack(list(kept)).astype(np.float32)
+    return np.stack(list(kept))
 
 
 def _depth(mask: np.ndarray, radius: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Scenes of discs per second: ours, and PyMunk's.
 
 python -m benchmarks.discs [--json=FILE] [--repeats=9] [--batch=1024] [--frames=60] [--parts=world]
+python -m benchmarks.discs --peer [...]    training steps beside PyTorch's: see benchmarks/discs_peer.py
 
 `world`: scenes of four discs of 60 px in a box of 800 x 600 px, elastic, of 60 frames of 0.1 s. `ours` draws, simulates
 and checks a batch of them (`DiscWorld.draw_scene`, compiled), `motion` only simulates one; `pymunk` (needs
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import discs_peer
 from benchmarks.common import finish
 from benchmarks.dynamics import interleave, rows_of, timed
 from experiments import _cli, _cpu
@@ -102,7 +104,10 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    arguments = parsed(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if "--peer" in given:
+        return discs_peer.main([item for item in given if item != "--peer"])
+    arguments = parsed(given)
     try:
         check(arguments)
     except UsageError as error:

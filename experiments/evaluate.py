@@ -84,7 +84,7 @@ def set_test_field(config: Config, name: str, text: str, allowed: Sequence[str])
         raise UsageError(f"--set={name}: {hint}{' ' if hint else ''}fields that can be changed are {known}")
     now = flatten(config.to_dict())[name]
     try:
-        value = ast.literal_eval(f"({text},)" if isinstance(now, list) else text)
+        value = text if isinstance(now, str) else ast.literal_eval(f"({text},)" if isinstance(now, list) else text)
     except (ValueError, SyntaxError):
         raise UsageError(f"--set={name}={text} is not a value like {now!r}") from None
     if isinstance(now, float) and type(value) is int:

@@ -3,6 +3,10 @@
 Random actions from a random start, one picture a step, played at the speed of the motion (a GIF at most 50 pictures
 a second). FILE.gif, FILE.mp4, or FILE.png: up to eight pictures in a row. --params=length=0.8,damping=0 sets constants
 of the world; --still leaves it without actions.
+
+    python -m experiments.preview --config=experiments/configs/discs/cpu.py --out=FILE.gif --size=240
+
+shows a scene of the world of a config, as its models are trained on; --config.env.room=L and other fields change it.
 """
 
 from __future__ import annotations
@@ -29,14 +33,14 @@ _MOST_IN_A_ROW = 8
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(show_world, argv, doc=__doc__ or "", define=_define, with_config=False)
+    with_config = bool(_cli.config_overrides(list(sys.argv[1:] if argv is None else argv)))
+    return _cli.run(show_world, argv, doc=__doc__ or "", define=_define, with_config=with_config)
 
 
 def show_world(arguments: _cli.Arguments) -> int:
     """Simulates, draws and writes the file; prints its name."""
     values = arguments.flags
     out = _cli.out_file(values.out, ENDINGS)
-    numbers = _numbers(values.params)
     if not _LEAST_SIZE <= values.size <= _LARGEST_SIZE:
         raise UsageError(f"--size={values.size} px is outside the range: {_LEAST_SIZE} to {_LARGEST_SIZE}")
     if values.steps < 1 or (values.steps + 1) * values.size**2 * 3 > MOST_BYTES:
@@ -44,9 +48,19 @@ def show_world(arguments: _cli.Arguments) -> int:
         raise UsageError(f"--steps={values.steps} is outside the range: 1 to {most} at --size={values.size}")
     if not 0 <= values.seed < 2**32:
         raise UsageError(f"--seed={values.seed} is outside the range: 0 to {2**32 - 1}")
+    frames, fps = _of_env(arguments) if arguments.config is None else _of_config(arguments)
+    _write(out, frames, fps)
+    print(f"preview: {out}")
+    return 0
+
+
+def _of_env(arguments: _cli.Arguments) -> tuple[np.ndarray, float]:
+    """Pictures of a world that is pushed, and their number in a second."""
     from o2t_jax.physics.environment import checked_dt
     from o2t_jax.physics.envs import ENVIRONMENTS, get_environment
 
+    values = arguments.flags
+    numbers = _numbers(values.params)
     if not values.env:
         raise UsageError(f"--env is missing: give a world, one of {', '.join(ENVIRONMENTS)}")
     if values.env not in ENVIRONMENTS:
@@ -54,9 +68,23 @@ def show_world(arguments: _cli.Arguments) -> int:
     env = get_environment(values.env, **numbers)
     dt = checked_dt(env, values.dt)
     _cpu.start_devices(arguments.cpu_tuning, "cpu")
-    _write(out, frames_of(env, values.seed, values.steps, dt, values.size, values.still), 1.0 / dt)
-    print(f"preview: {out}")
-    return 0
+    return frames_of(env, values.seed, values.steps, dt, values.size, values.still), 1.0 / dt
+
+
+def _of_config(arguments: _cli.Arguments) -> tuple[np.ndarray, float]:
+    """The same of a config's world, which its system shows."""
+    from o2t_jax.systems.base import build_system
+
+    values, config = arguments.flags, arguments.config
+    assert config is not None
+    for name in ("env", "dt", "params", "still"):
+        if values[name].present:
+            raise UsageError(f"--{name} belongs to worlds without a config: leave it out, or --config")
+    _cpu.start_devices(arguments.cpu_tuning, "cpu")
+    preview = getattr(build_system(config), "preview", None)
+    if preview is None:
+        raise UsageError(f"a config of system {config.system!r} has no preview: give one of 'discs', or --env=WORLD")
+    return preview(values.seed, values.steps, values.size)
 
 
 def frames_of(env: Any, seed: int, steps: int, dt: float, size: int, still: bool = False) -> np.ndarray:
@@ -118,7 +146,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "the file: .gif, .mp4 or .png", flag_values=values)
     flags.DEFINE_integer("steps", 100, "steps; one picture more", flag_values=values)
     flags.DEFINE_float("dt", 0.1, "length of a step, s", flag_values=values)
-    flags.DEFINE_integer("size", 64, "height and width of a picture, px", flag_values=values)
+    flags.DEFINE_integer("size", 64, "height of a picture, px, and its width if there is no config", flag_values=values)
     flags.DEFINE_integer("seed", 0, "of the start, the parameters and the actions", flag_values=values)
     flags.DEFINE_string("params", "", "constants of the world: length=0.8,damping=0", flag_values=values)
     flags.DEFINE_boolean("still", False, "no actions", flag_values=values)

@@ -21,7 +21,7 @@ from o2t_jax.data.discs.windows import PoolBatches, WindowPool
 from o2t_jax.data.stored import open_set
 from o2t_jax.models.discs import MODELS, Step
 from o2t_jax.physics.discs.world import DiscWorld
-from o2t_jax.systems import base_config, discs_config
+from o2t_jax.systems import base_config, discs_config, discs_films
 from o2t_jax.systems.base import Best, DataRequest, System
 from o2t_jax.systems.discs_held_out import frames_of
 from o2t_jax.systems.discs_questions import DiscQuestions
@@ -47,7 +47,7 @@ class Discs(System):
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("validation/mse_ratio", "min")
     test_fields = ("test_scenes", "rollout_steps", "final_tests")
-    loss_curves = ("train/velocity", "validation/mse")
+    loss_curves = ("train/loss", "validation/mse")
     headline_scores = ("test/mse_ratio", "test/collision_mse_ratio", "test/cosine_share")
 
     def __init__(self, config: Config) -> None:
@@ -124,6 +124,13 @@ class Discs(System):
         error = jnp.mean(jnp.square((found.velocity - batch["velocity"][:, 2]) / self.world.speed), axis=-1)
         each = jnp.sum(jnp.where(there, error, 0.0), axis=1) / jnp.maximum(jnp.sum(there, axis=1), 1)
         return jnp.mean(batch["weight"] * each), ({}, {})
+
+    def preview(self, seed: int, steps: int, height: int) -> tuple[np.ndarray, float]:
+        """A random scene as a film: uint8 [steps + 1, height, W, 3], W as the room's shape asks, and frames/s."""
+        source = dataclasses.replace(self.scenes, frames=max(steps + 1, 3), seed=seed)
+        scenes = source.make("train", np.arange(1))
+        scene, position = discs_films.scene_of(scenes, 0), scenes["position"][0, : steps + 1]
+        return discs_films.pictures(scene, position, self.world.size, height), 1.0 / self.world.dt
 
     def truth(self) -> dict[str, Any]:
         """The world's constants."""

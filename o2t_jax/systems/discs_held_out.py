@@ -95,11 +95,11 @@ class HeldOut:
         return Frames(position, velocity, mass, radius, present, walls)
 
     def restarted(self, steps: int, noise: float) -> np.ndarray:
-        """Velocities [N, T, B, 2] of the simulator from the second frame, with `noise` px/s on each velocity there."""
+        """Velocities [N, steps + 1, B, 2] of the simulator from the second frame, with `noise` px/s on those there."""
         start, drawn = self.start(), np.random.default_rng(0).normal(size=self.pool.scenes["velocity"][:, 1].shape)
         velocity = start.velocity[:, 1] + (noise * drawn * self.moves[..., None]).astype(np.float32)
         scene = Scene(start.position[:, 1], velocity, start.mass, start.radius, start.present, start.walls)
-        return np.asarray(_simulated(self.world, scene, steps).velocity[:, 1:])
+        return np.asarray(_simulated(self.world, scene, steps).velocity)
 
     def beside(
         self, models: Mapping[str, np.ndarray], errors: Mapping[str, Mapping[str, float]], steps: int

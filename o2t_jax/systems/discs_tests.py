@@ -14,10 +14,11 @@ from o2t_jax.data.discs.windows import WindowPool
 from o2t_jax.evaluation.discs.rollouts import IDLE
 from o2t_jax.models.discs import Frames
 from o2t_jax.physics.discs.world import DiscWorld
-from o2t_jax.results import Result, Scalar, Score, ScoreTable
+from o2t_jax.results import Film, Result, Scalar, Score, ScoreTable
+from o2t_jax.systems import discs_films
 from o2t_jax.systems.base import TrainState
 from o2t_jax.systems.discs_held_out import HeldOut, frames_of, roll
-from o2t_jax.types import PyTree
+from o2t_jax.types import Batch, PyTree
 
 
 class Model(Protocol):
@@ -47,27 +48,14 @@ class DiscTests:
         """As many scenes of some world and split."""
         return HeldOut(world, self.system.pool(split, self.config.test_scenes, world=world))
 
-    @functools.cache  # noqa: B019
-    def _predict(self, world: DiscWorld) -> Any:
-        model = self.system.model_for(world)
-        return jax.jit(lambda params, batch: model.apply({"params": params}, frames_of(batch)).velocity)
-
     def predicted(self, params: PyTree, held: HeldOut, **changed: np.ndarray) -> np.ndarray:
         """Velocities [W, B, 2] that the model predicts for every window; `changed` as in `HeldOut.windows`."""
-        return held.windows(functools.partial(self._predict(held.world), params), **changed)
-
-    @functools.cache  # noqa: B019
-    def _roll(self, world: DiscWorld) -> Any:
-        model = self.system.model_for(world)
-
-        def step(params: PyTree, frames: Frames) -> Any:
-            return model.apply({"params": params}, frames)
-
-        return jax.jit(lambda params, start: roll(step, params, start, self.config.rollout_steps))
+        return held.windows(functools.partial(_predicted, self.system.model_for(held.world), params), **changed)
 
     def rolled(self, params: PyTree, held: HeldOut) -> tuple[np.ndarray, np.ndarray]:
         """Positions and velocities [N, rollout_steps, B, 2] that the model predicts from its own predictions."""
-        position, velocity = self._roll(held.world)(params, held.start())
+        model, steps = self.system.model_for(held.world), self.config.rollout_steps
+        position, velocity = _rolled(model, steps, params, held.start())
         return np.asarray(position), np.asarray(velocity)
 
     def validation(self, state: TrainState) -> Iterator[tuple[str, Result]]:
@@ -91,7 +79,7 @@ class DiscTests:
     def rollouts(self, params: PyTree, found: Mapping[str, float]) -> Iterator[tuple[str, Result]]:
         """How far roll-outs from the second frame follow the truth; see `evaluation.discs.metrics`."""
         model, held = self.config.model, self.held_out
-        _, velocity = self.rolled(params, held)
+        position, velocity = self.rolled(params, held)
         rolled = held.beside({model: velocity}, {model: found}, self.config.rollout_steps)
         yield "cosine", rolled.curve(model, "cosine")
         yield "magnitude", rolled.curve(model, "magnitude")
@@ -104,6 +92,19 @@ class DiscTests:
         yield "hits_in_order_ceiling", Scalar(right[rolled.ceiling_of[model]])
         yield "hits", Scalar(float(np.mean([len(x) for x in rolled.true_hits])))
         yield "energy_drift", Scalar(rolled.energy_drift(model))
+        frames = discs_films.of_scene(held.pool.scenes, 0, {model: position}, self.world)
+        yield "film", Film(frames, 1.0 / self.world.dt, f"a scene, and as {model} predicts it from its second frame on")
+
+
+# Models are values: equal ones, such as runs of several seeds, are compiled once.
+@functools.partial(jax.jit, static_argnums=0)
+def _predicted(model: Any, params: PyTree, batch: Batch) -> jax.Array:
+    return model.apply({"params": params}, frames_of(batch)).velocity
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _rolled(model: Any, steps: int, params: PyTree, start: Frames) -> tuple[jax.Array, jax.Array]:
+    return roll(lambda params, frames: model.apply({"params": params}, frames), params, start, steps)
 
 
 __all__ = ["DiscTests", "Model"]

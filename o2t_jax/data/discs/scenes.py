@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -62,7 +62,8 @@ class DiscScenes:
 
     @functools.cached_property
     def _spec(self) -> dict[str, jax.ShapeDtypeStruct]:
-        made = jax.eval_shape(self._made, 0, 0, jax.ShapeDtypeStruct((1,), jnp.uint32))
+        make = functools.partial(_made, self.world, self.frames)
+        made = jax.eval_shape(make, 0, 0, jax.ShapeDtypeStruct((1,), jnp.uint32))
         return {name: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for name, x in made.items()}
 
     def make(self, split: str, indices: np.ndarray) -> dict[str, np.ndarray]:
@@ -76,26 +77,26 @@ class DiscScenes:
         indices = np.asarray(indices, np.uint32)
         padded = np.resize(indices, -(-len(indices) // _BLOCK) * _BLOCK)
         parts = [
-            jax.tree.map(np.asarray, self._many(self.seed, SPLITS[split], block))
+            jax.tree.map(np.asarray, _many(self.world, self.frames, self.seed, SPLITS[split], block))
             for block in padded.reshape(-1, _BLOCK)
         ]
         return jax.tree.map(lambda *x: np.concatenate(x)[: len(indices)], *parts)
 
-    @functools.cached_property
-    def _many(self) -> Callable[..., dict[str, Any]]:
-        return jax.jit(self._made)
 
-    def _made(self, seed: Any, split: Any, indices: Any) -> dict[str, Any]:
-        keys = jax.vmap(sequence_key, (None, None, 0))(seed, split, indices)
-        scene, track, redraws = self.world.draw_scene(keys, self.frames - 1)
-        return {
-            "position": track.position,
-            "velocity": track.velocity,
-            "hits": track.hits.astype(jnp.uint8),
-            **named_leaves({"mass": scene.mass, "radius": scene.radius, "present": scene.present}),
-            **named_leaves({"walls": scene.walls}),
-            "redraws": jnp.asarray(redraws, jnp.int32),
-        }
+def _made(world: DiscWorld, frames: int, seed: Any, split: Any, indices: Any) -> dict[str, Any]:
+    keys = jax.vmap(sequence_key, (None, None, 0))(seed, split, indices)
+    scene, track, redraws = world.draw_scene(keys, frames - 1)
+    return {
+        "position": track.position,
+        "velocity": track.velocity,
+        "hits": track.hits.astype(jnp.uint8),
+        **named_leaves({"mass": scene.mass, "radius": scene.radius, "present": scene.present}),
+        **named_leaves({"walls": scene.walls}),
+        "redraws": jnp.asarray(redraws, jnp.int32),
+    }
+
+
+_many = jax.jit(_made, static_argnums=(0, 1))  # compiled once for equal worlds
 
 
 __all__ = ["STORED", "DiscScenes"]

@@ -35,8 +35,8 @@ class Rollouts:
     """T steps from the second frame of N scenes on.
 
     Attributes: `truth` [N, T + 1, B, 2] px/s, from that frame on; `models`, name -> velocities [N, T, B, 2] px/s;
-    `ceilings`, name -> such velocities; `ceiling_of`, model -> the name of its ceiling; `moves` [N, B], see `metrics`;
-    `mass` [N, B]; `speed`, the limit, px/s.
+    `ceilings`, name -> velocities [N, T + 1, B, 2] px/s, their own start first; `ceiling_of`, model -> the name of its
+    ceiling; `moves` [N, B], see `metrics`; `mass` [N, B]; `speed`, the limit, px/s.
     """
 
     truth: np.ndarray
@@ -56,7 +56,7 @@ class Rollouts:
     def methods(self) -> dict[str, np.ndarray]:
         """Velocities [N, T, B, 2] of models, constant velocity and ceilings."""
         idle = np.repeat(self.truth[:, :1], self.steps, axis=1)
-        return {**self.models, IDLE: idle, **self.ceilings}
+        return {**self.models, IDLE: idle} | {name: x[:, 1:] for name, x in self.ceilings.items()}
 
     @functools.cached_property
     def followed(self) -> dict[str, metrics.Followed]:
@@ -95,6 +95,8 @@ class Rollouts:
         return metrics.drift(metrics.energy(self._from_start(method), self.mass, self.moves))
 
     def _from_start(self, method: str) -> np.ndarray:
+        if method in self.ceilings:  # from the true start their noise would be a change of velocity, a hit
+            return self.ceilings[method]
         return np.concatenate([self.truth[:, :1], self.methods[method]], axis=1)
 
     def horizons(self) -> tuple[dict[str, Column], list[dict[str, Cell]]]:

@@ -18,7 +18,8 @@ MARGIN = 1.05
 def drawing(scene: Scene, middle_mass: float = 5.0) -> Drawing:
     """One `scene`, the second axis up: discs from yellow (light) to dark red (heavy), obstacles grey, walls white.
 
-    Args: `middle_mass`, that of the shade half-way. The view holds all that is present.
+    Args: `middle_mass`, that of the shade half-way. The view holds the walls, wherever the discs are; without walls,
+    the discs that are present.
     """
     mass, present = jnp.asarray(scene.mass), jnp.asarray(scene.present)
     position, radius = jnp.asarray(scene.position), jnp.asarray(scene.radius)
@@ -28,7 +29,8 @@ def drawing(scene: Scene, middle_mass: float = 5.0) -> Drawing:
     colour = jnp.where(moves[:, None], (1.0 - shade) * jnp.array(LIGHT) + shade * jnp.array(HEAVY), jnp.array(OBSTACLE))
 
     corners = jnp.concatenate([position - radius[:, None], position + radius[:, None], ends[:, 0], ends[:, 1]])
-    shown = jnp.concatenate([present, present, standing, standing])[:, None]
+    free = present & ~jnp.any(standing)
+    shown = jnp.concatenate([free, free, standing, standing])[:, None]
     low = jnp.min(jnp.where(shown, corners, jnp.inf), axis=0)
     high = jnp.max(jnp.where(shown, corners, -jnp.inf), axis=0)
     half_height = MARGIN * 0.5 * (high[1] - low[1])

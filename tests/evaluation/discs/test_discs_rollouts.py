@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -21,11 +23,11 @@ def turned(velocity: np.ndarray, degrees: np.ndarray | float) -> np.ndarray:
 def rolled() -> Rollouts:
     """One disc a scene that turns by 6 degrees a step; models that are off by 10, and by 20 in half of the scenes."""
     start = np.zeros((8, 1, 1, 2))
-    start[..., 0] = np.linspace(10.0, 50.0, 8)[:, None, None]
+    start[..., 0] = np.linspace(20.0, 50.0, 8)[:, None, None]
     truth = turned(np.repeat(start, STEPS + 1, axis=1), 6.0 * np.arange(STEPS + 1)[:, None])
     wide = np.where(np.arange(8) % 2, 20.0, -20.0)[:, None, None]
     models = {"near": 1.2 * turned(truth[:, 1:], 10.0), "wide": turned(truth[:, 1:], np.maximum(wide, 0.0))}
-    ceilings = {f"{CEILING} of near": truth[:, 1:], f"{CEILING} of wide": turned(truth[:, 1:], 5.0)}
+    ceilings = {f"{CEILING} of near": truth, f"{CEILING} of wide": turned(truth, 5.0)}
     of = {name: f"{CEILING} of {name}" for name in models}
     return Rollouts(truth, models, ceilings, of, np.ones((8, 1), bool), np.ones((8, 1)), SPEED)
 
@@ -70,6 +72,16 @@ def test_each_model_has_its_own_ceiling(rolled) -> None:
     curve = rolled.curve("wide", "cosine")
     assert set(curve.baselines) == {IDLE, f"{CEILING} of wide"} and curve.method == "wide"
     np.testing.assert_allclose(curve.baselines[f"{CEILING} of wide"], cosine(5.0))
+
+
+def test_hits_of_a_ceiling_are_counted_from_its_own_start(rolled) -> None:
+    """Every disc turns in every step; the start of a ceiling is noise, and no hit."""
+    straight = np.repeat(rolled.truth[:, :1], STEPS + 1, axis=1)
+    noisy = dict.fromkeys(rolled.ceilings, straight + 5.0)
+    own = dataclasses.replace(rolled, ceilings=noisy | {f"{CEILING} of near": rolled.truth})
+    assert own.hits_in_order(f"{CEILING} of near") == STEPS == own.hits_in_order("wide")
+    assert own.hits_in_order(f"{CEILING} of wide") == 0.0 == own.hits_in_order(IDLE)
+    assert own.energy_drift(f"{CEILING} of wide") == pytest.approx(0.0)
 
 
 def test_rows_and_lines_hold_every_method_at_every_step(rolled) -> None:

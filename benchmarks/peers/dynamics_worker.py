@@ -1,4 +1,4 @@
-"""A PyTorch peer of `benchmarks.dynamics` in a process of its own, which makes steps on demand."""
+"""A PyTorch peer of `benchmarks.dynamics` or `discs_peer` in a process of its own, which makes steps on demand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 VECTOR_PEERS = ("torchdiffeq", "loop", "compiled")
 PICTURE_PEERS = ("contiguous", "channels_last")
+DISC_PEERS = ("discs_eager", "discs_compiled")
 
 
 def make_trainer(name: str, fields: Mapping[str, Any], params: Mapping[str, np.ndarray], batch: Any) -> Any:
@@ -19,6 +20,10 @@ def make_trainer(name: str, fields: Mapping[str, Any], params: Mapping[str, np.n
         from benchmarks.peers.vectors_torch import VectorTrainer
 
         return VectorTrainer(name, fields, params, batch)
+    if name in DISC_PEERS:
+        from benchmarks.peers.discs_torch import DiscTrainer
+
+        return DiscTrainer(name, fields, params, batch)
     from benchmarks.peers.pictures_torch import PictureTrainer
 
     return PictureTrainer(name, fields, params, batch)

@@ -34,6 +34,8 @@ def places(network: nn.Module) -> Iterator[tuple[str, Tensor, nn.Module]]:
                 path.append("Conv_0")
             if isinstance(module, nn.GroupNorm):
                 path += ["GroupNorm_0", "scale" if name == "weight" else name]
+            elif isinstance(module, nn.LayerNorm):
+                path.append("scale" if name == "weight" else name)
             else:
                 path.append("kernel" if name == "weight" else name)
             yield "/".join(path), parameter, module

@@ -33,6 +33,7 @@ CHEAP = {"train_steps": 20_000, "eval_every": 5_000, "checkpoint_every": 5_000}
 CLASSIC = CHEAP | {"optimiser": "rmsprop", "lr": 3e-4, "clip": 0.0, "collision_share": 0.0}
 ADAM = CHEAP | {"collision_share": 0.0}
 SEEN = {"relative": True, "walls": True}
+OTHERS = {"neighbourhood": 3.5, "lr": 2e-3, "clip": 1.0}  # as in cpu.py
 PLANNED: dict[str, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "steps": {
         "classic": ("classic", CLASSIC),
@@ -40,7 +41,7 @@ PLANNED: dict[str, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "sampling": ("classic", CHEAP),
         "relative inputs, walls seen": ("classic", CHEAP | SEEN),
         "impulses": ("relative", {"rounds": 1}),
-        "two rounds": ("relative", {}),
+        "three rounds": ("relative", {}),
     },
     "models": {
         "modern": ("modern", {**SEEN, "train_steps": 4_000}),
@@ -64,7 +65,7 @@ def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
                 run = _run(f"{table}-{name.replace(' ', '_').replace(',', '')}", f"{CPU}:{model}", fields)
                 yield table, sweep.Run(run.name, {"row": name}, 0, run.arguments)
     if only in ("", "law"):
-        for model, fields in (("relative", {}), ("classic", CHEAP), ("modern", {})):
+        for model, fields in (("relative", {}), ("classic", CHEAP | OTHERS), ("modern", OTHERS)):
             for e in (1.0, 0.8):
                 own = {**fields, "model": model, "env.restitution": e, "env.rest_speed": 0.0}
                 yield "law", _run(f"law-{model}-{e:g}", f"{MASSES}:original", own)

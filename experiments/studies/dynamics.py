@@ -8,7 +8,8 @@ python -m experiments.studies.dynamics --out=DIR [--only=dt|oscillator|undamped]
 - `undamped`: no friction, models of equal numbers of parameters (± 10%): drift of the energy and phase error over 1,000
   steps; with and without a reversible structure.
 
-Each run trains --seeds seeds in one program and is one JSON in DIR; finished ones are skipped.
+Each run trains --seeds seeds in one program and is one JSON in DIR; finished ones are skipped. DIR/table-….json has all
+figures, DIR/rows-….json those of BENCHMARKS.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from absl import flags
 
 from experiments import _cli, sweep
 from experiments._trainings import stoppable
+from experiments.studies._dynamics_rows import rows_of
 from o2t_jax.training import workdir as folders
 
 MODELS = ("newtonian", "port_hamiltonian", "first_order_ode", "jump", "lstm", "velocity")
@@ -71,7 +73,9 @@ def study(arguments: _cli.Arguments) -> int:
     out.mkdir(parents=True, exist_ok=True)
     records = [sweep.finish_run(run, out) for run in plan(values.only, values.seeds)]
     rows = [row for record in records for row in summarise(record, out / record["name"])]
-    folders.write_json(out / f"table{'-' + values.only if values.only else ''}.json", rows)
+    part = f"-{values.only}" if values.only else ""
+    folders.write_json(out / f"table{part}.json", rows)
+    folders.write_json(out / f"rows{part}.json", list(rows_of(records, out)))
     print(sweep.as_text(rows))
     return int(any(record["status"] != "finished" for record in records))
 

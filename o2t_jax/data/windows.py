@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from o2t_jax.data.simulated import SPLITS, SimulatedSequences, sequence_key
 from o2t_jax.physics.environment import Environment, observed, simulate
@@ -23,14 +24,16 @@ _NOISE = 2**31 - 1
 _FITTED = 500  # training sequences that rows such as the best linear model are fitted to
 
 
-def with_noise(states: jax.Array, keys: Array, noise: float) -> jax.Array:
-    """`states` [B, T, D] with Gaussian noise of that standard deviation, from each sequence's key [B]."""
+def with_noise(
+    states: Float[jax.Array, "batch times size"], keys: Array, noise: float
+) -> Float[jax.Array, "batch times size"]:
+    """`states` with Gaussian noise of that standard deviation, from each sequence's key [batch]."""
     draw = lambda key: jax.random.normal(jax.random.fold_in(key, _NOISE), states.shape[1:])  # noqa: E731
     return states + noise * jax.vmap(draw)(keys)
 
 
-def varied(params: Any, ranges: Mapping[str, tuple[float, float]]) -> jax.Array:
-    """The parameters that vary [B, P], each from -1 (low) to 1 (high)."""
+def varied(params: Any, ranges: Mapping[str, tuple[float, float]]) -> Float[jax.Array, "batch varied"]:
+    """The parameters that vary, each from -1 (low) to 1 (high)."""
     columns = [
         (getattr(params, name) - 0.5 * (low + high)) / max(0.5 * (high - low), 1e-12)
         for name, (low, high) in ranges.items()

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int, Key
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.primitives import Drawing
@@ -44,14 +45,14 @@ class Actions:
         limit = max(abs(entry) for row in table for entry in row)
         return cls(len(table[0]), unit, held, limit, table)
 
-    def vectors(self, choices: Array) -> jax.Array:
-        """The rows [..., size] of the table with the numbers `choices` int [...]."""
+    def vectors(self, choices: Int[Array, "*shape"]) -> Float[jax.Array, "*shape size"]:
+        """The rows of the table with the numbers `choices`."""
         if self.table is None:
             raise ValueError("this world has no table of actions")
         return jnp.asarray(self.table)[choices]
 
-    def sample(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        """Random actions [*shape, size]: rows of the table with equal probability, or uniform within the limit."""
+    def sample(self, key: Key[jax.Array, ""], shape: tuple[int, ...]) -> Float[jax.Array, "*shape size"]:
+        """Random actions: rows of the table with equal probability, or uniform within the limit."""
         if self.table is not None:
             return self.vectors(jax.random.randint(key, shape, 0, len(self.table)))
         if self.size and math.isinf(self.limit):
@@ -59,7 +60,7 @@ class Actions:
         limit = self.limit if self.size else 0.0
         return jax.random.uniform(key, (*shape, self.size), minval=-limit, maxval=limit)
 
-    def checked(self, actions: Any) -> np.ndarray:
+    def checked(self, actions: Any) -> Float[np.ndarray, "... size"]:
         """Actions given by a caller as vectors [..., size]; on the host.
 
         Args: vectors [..., size]; where there is a table, row indices int [...] are accepted too.
@@ -100,18 +101,27 @@ class Layout:
     canonical: bool = False
     angles: tuple[int, ...] = ()
 
-    def split(self, vector: Array) -> tuple[jax.Array, jax.Array]:
-        """Positions and momenta [..., N] of `vector` [..., size]."""
+    def split(
+        self, vector: Float[Array, "... size"]
+    ) -> tuple[Float[jax.Array, "... positions"], Float[jax.Array, "... positions"]]:
+        """Positions and momenta of `vector`."""
         vector = jnp.asarray(vector)
         return vector[..., list(self.positions)], vector[..., list(self.momenta)]
 
-    def join(self, vector: Array, positions: Array, momenta: Array) -> jax.Array:
-        """`vector` [..., size] with its positions and momenta [..., N] replaced by these."""
+    def join(
+        self,
+        vector: Float[Array, "... size"],
+        positions: Float[Array, "... positions"],
+        momenta: Float[Array, "... positions"],
+    ) -> Float[jax.Array, "... size"]:
+        """`vector` with its positions and momenta replaced by these."""
         placed = jnp.asarray(vector).at[..., list(self.positions)].set(positions)
         return placed.at[..., list(self.momenta)].set(momenta)
 
-    def difference(self, one: Array, other: Array) -> jax.Array:
-        """one - other [..., size], angles wrapped to [-pi, pi)."""
+    def difference(
+        self, one: Float[Array, "... size"], other: Float[Array, "... size"]
+    ) -> Float[jax.Array, "... size"]:
+        """one - other, angles wrapped to [-pi, pi)."""
         apart = jnp.asarray(one) - other
         turn = apart[..., list(self.angles)]
         return apart.at[..., list(self.angles)].set(jnp.mod(turn + jnp.pi, 2.0 * jnp.pi) - jnp.pi)
@@ -154,35 +164,35 @@ class Environment(Protocol):
     @property
     def ranges(self) -> Mapping[str, tuple[float, float]]: ...
 
-    def draw_params(self, key: jax.Array) -> Any:
+    def draw_params(self, key: Key[jax.Array, ""]) -> Any:
         """Parameters of one sequence: those of `ranges` uniform in them, the rest as in `params`."""
         ...
 
-    def reset(self, key: jax.Array, params: Any) -> Any:
+    def reset(self, key: Key[jax.Array, ""], params: Any) -> Any:
         """A random initial state."""
         ...
 
-    def step(self, state: Any, action: Array, dt: Any, params: Any) -> Any:
-        """The state `dt` s later, under `action` [actions.size]."""
+    def step(self, state: Any, action: Float[Array, " actions"], dt: Any, params: Any) -> Any:
+        """The state `dt` s later, under `action`."""
         ...
 
-    def work(self, state: Any, action: Array, dt: Any, params: Any) -> Array:
-        """Energy [K] that the bodies gain in that step from the action and from friction (a loss, so negative)."""
+    def work(self, state: Any, action: Float[Array, " actions"], dt: Any, params: Any) -> Float[Array, " bodies"]:
+        """Energy that the bodies gain in that step from the action and from friction (a loss, so negative)."""
         ...
 
-    def energy(self, state: Any, params: Any) -> Array:
-        """Energy [K] of the K bodies (per unit mass where their masses do not matter), or of the whole system, [1]."""
+    def energy(self, state: Any, params: Any) -> Float[Array, " bodies"]:
+        """Energy of the bodies (per unit mass where their masses do not matter), or of the whole system, [1]."""
         ...
 
-    def events(self, state: Any, params: Any) -> Mapping[str, Array]:
-        """How often [K] each named event happened in the step that led to `state`."""
+    def events(self, state: Any, params: Any) -> Mapping[str, Int[Array, " bodies"]]:
+        """How often each named event happened in the step that led to `state`."""
         ...
 
-    def observe(self, state: Any, params: Any) -> Array:
-        """The state as one vector [layout.size]."""
+    def observe(self, state: Any, params: Any) -> Float[Array, " size"]:
+        """The state as one vector, as `layout` says."""
         ...
 
-    def restore(self, vector: Array, state: Any, params: Any) -> Any:
+    def restore(self, vector: Float[Array, " size"], state: Any, params: Any) -> Any:
         """The state that is observed as `vector`. Parts that are not observed are taken from `state`.
 
         It lets functions of a state (energy, drawing) be applied to predicted vectors. Discrete entries may be ignored.
@@ -194,10 +204,12 @@ class Environment(Protocol):
         ...
 
 
-def simulate(env: Environment, state: PyTree, actions: Array, dt: Any, params: PyTree) -> PyTree:
-    """States at all times, `state` first: leaves [T + 1, ...].
+def simulate(
+    env: Environment, state: PyTree, actions: Float[Array, "steps actions"], dt: Any, params: PyTree
+) -> PyTree:
+    """States at all times, `state` first: leaves [steps + 1, ...].
 
-    Args: `actions` [T, actions.size], one a step of `dt` s. Differentiable; batch it with `jax.vmap`.
+    Args: `actions`, one a step of `dt` s. Differentiable; batch it with `jax.vmap`.
     """
 
     def body(now: PyTree, action: Array) -> tuple[PyTree, PyTree]:
@@ -208,18 +220,18 @@ def simulate(env: Environment, state: PyTree, actions: Array, dt: Any, params: P
     return jax.tree.map(lambda first, later: jnp.concatenate([jnp.asarray(first)[None], later]), state, rest)
 
 
-def observed(env: Environment, track: PyTree, params: PyTree) -> jax.Array:
-    """The states of a track, leaves [T, ...], as `simulate` returns it, as observed: [T, layout.size]."""
+def observed(env: Environment, track: PyTree, params: PyTree) -> Float[jax.Array, "times size"]:
+    """The states of a track, leaves [times, ...], as `simulate` returns it, as observed."""
     return jax.vmap(lambda state: jnp.asarray(env.observe(state, params)))(track)
 
 
-def state_of(env: Environment, vector: Array, params: PyTree) -> PyTree:
-    """The state that is observed as `vector` [layout.size]; parts that are not observed are those of some start."""
+def state_of(env: Environment, vector: Float[Array, " size"], params: PyTree) -> PyTree:
+    """The state that is observed as `vector`; parts that are not observed are those of some start."""
     return env.restore(vector, env.reset(jax.random.key(0), params), params)
 
 
-def idle(env: Environment, steps: int) -> jax.Array:
-    """Actions [steps, actions.size] that do nothing."""
+def idle(env: Environment, steps: int) -> Float[jax.Array, "steps actions"]:
+    """Actions that do nothing."""
     return jnp.zeros((steps, env.actions.size))
 
 

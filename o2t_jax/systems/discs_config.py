@@ -42,7 +42,7 @@ MODEL = Group(
         Field("pair", "two", "classic: pair layer, two maps as in the paper or one joint as re-implemented"),
         Field("relative", False, "classic, lstm, modern, no_pairwise: inputs relative to the focus"),
         Field("walls", False, "classic, lstm, modern, no_pairwise: walls seen as objects"),
-        Field("neighbourhood", 3.5, "mean radii beyond which discs do not act on each other; 0: no limit"),
+        Field("neighbourhood", 0.0, "mean radii beyond which discs do not act on each other; 0: no limit"),
         Field("position", "new", "velocity that moves a disc: new, old, or their mean", ("new", "old", "mean")),
         Field("msg_dim", 96, "modern: width"),
         Field("enc_blocks", 3, "modern: residual blocks of the encoder"),
@@ -64,7 +64,7 @@ TRAINING = Group(
         Field("decay_after", 50_000, "rmsprop: steps at the first rate"),
         Field("decay_every", 2_500, "rmsprop: steps between two decays of the rate after that"),
         Field("decay", 0.99, "rmsprop: factor of each"),
-        Field("clip", 1.0, "largest global norm of the gradient; 0: no limit"),
+        Field("clip", 0.05, "largest global norm of the gradient, which rare windows dominate; 0: no limit"),
     ),
 )
 TEST = Group(
@@ -76,7 +76,7 @@ TEST = Group(
     ),
 )
 FIELDS = (
-    base_config.RUN.changed(system="discs", train_steps=4_000, batch=512, lr=2e-3),
+    base_config.RUN.changed(system="discs", train_steps=4_000, batch=512, lr=1e-2),
     base_config.LOG.changed(eval_every=1_000, checkpoint_every=1_000, log_every=100),
     base_config.MACHINE,
     WORLD,

@@ -54,7 +54,7 @@ def test_two_discs_part_as_mechanics_says(dtype, near):
 def test_energy_over_ten_thousand_collisions(dtype, most):
     """Of the median scene; the worst of four, a random walk of rounding, may be twice as far."""
     scenes = stacked([random_scene(seed, speed=1.0, rows=4) for seed in range(4)])
-    scenes.mass[:] = [1.0, 1.0, 5.0, 25.0]
+    scenes.mass[:] = [1.0, 1.0, 5.0, 5.0]
     scenes.velocity[:] *= 500.0 / np.sqrt(scenes.mass * (scenes.velocity**2).sum(-1))[..., None]  # energies alike
     with jax.enable_x64(dtype == np.float64):
         scenes = single(scenes, dtype)

@@ -82,6 +82,11 @@ def test_discs_come_to_rest():
     scenes = stacked([random_scene(seed, radii=(40.0,), static=1) for seed in range(8)])
     track = on_host(simulate(single(scenes), frames=100, dt=0.1, restitution=0.6, gravity=g, rest_speed=rest))
     assert not track.overflow.any()
+    total = energy(scenes, jax.tree.map(lambda leaf: leaf.astype(float), track), g)
+    # Slower rebounds than `rest_speed` are lifted to it, which is the most that a collision can add.
+    assert (np.diff(total, axis=1) < 1e-4 * total[:, :1] + 10 * rest**2).all() and (
+        total[:, -1] < 0.5 * total[:, 0]
+    ).all()
     height, fall = track.position[:, -20:, :3, 1] - 40.0, np.abs(track.velocity[:, -20:, :3, 1])
     on_floor = (height < 0.55 * rest**2 / g).all(axis=1)
     assert on_floor.mean() > 0.7
@@ -98,9 +103,6 @@ def test_energy_under_gravity(room):
     total = energy(on_host(scenes), jax.tree.map(lambda leaf: leaf.astype(float), track), 200.0)
     assert track.hits.sum() > 250 and not track.overflow.any()
     assert np.abs(total / total[:, :1] - 1.0).max() < 5e-6
-    lost = on_host(simulate(scenes, frames=100, dt=0.1, gravity=200.0, restitution=0.6, rest_speed=5.0))
-    after = energy(on_host(scenes), jax.tree.map(lambda leaf: leaf.astype(float), lost), 200.0)
-    assert (np.diff(after, axis=1) < 1e-4 * after[:, :1] + 5.0**2).all() and (after[:, -1] < 0.8 * after[:, 0]).all()
 
 
 def test_free_discs_fall_alike():

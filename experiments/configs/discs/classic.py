@@ -22,6 +22,7 @@ def get_config(variant="two"):
             "log_every": 2_000,
             "n_scenes": 35_000,
             "collision_share": 0.0,
+            "neighbourhood": 3.5,
             "clip": 0.0,
         }
     )

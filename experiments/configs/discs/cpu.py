@@ -22,7 +22,8 @@ SMOKE = {
 def get_config(variant="relative"):
     """`variant`: relative, classic, modern, no_pairwise, lstm, or smoke."""
     config = discs_config.default("relative" if variant == "smoke" else variant)
-    config.neighbourhood = 0.0 if config.model == "relative" else 3.5
+    if config.model != "relative":
+        config.update({"neighbourhood": 3.5, "lr": 2e-3, "clip": 1.0})
     if variant == "smoke":
         config.update(SMOKE)
     return config

@@ -11,7 +11,6 @@ SPEEDS = {"original": 60.0, "fast": 600.0}
 def get_config(variant="original"):
     """`variant`: original, or fast for ten times its speed."""
     config = discs_config.default("relative")
-    config.neighbourhood = 0.0
     config.env.masses = (1.0, 5.0, 25.0)
     config.env.speed = SPEEDS[variant]
     return config

@@ -23,6 +23,8 @@ def get_config(variant="float32"):
             "log_every": 200,
             "n_scenes": 35_000,
             "collision_share": 0.0,
+            "neighbourhood": 3.5,
+            "clip": 1.0,
         }
     )
     return config

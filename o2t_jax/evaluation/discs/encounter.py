@@ -13,7 +13,8 @@ camera: friction that changes with speed, spin or place, a slope, a lens.
 Intervals are those of the profile likelihood: q, e and friction each in turn held, all else fitted again. A linearised
 covariance, or a bootstrap of linear steps, fails where a disc stands nearly still after the collision, the usual case
 of equal discs that meet head-on: its path then changes with the square of its velocity. Noise is that of the residuals,
-whose correlation (a tracker's errors are alike from frame to frame) counts as `memory`.
+whose correlation (a tracker's errors are alike from frame to frame) counts as `memory`. How far a value moves with
+shorter stretches is added in quadrature (`pooled.py`).
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from o2t_jax.evaluation.discs.sliding import Stretch, displacement, minimise
+from o2t_jax.evaluation.discs.sliding import FEWEST, Stretch, displacement, minimise
 
 INSTANT, FIRST, SECOND, VELOCITY_1, VELOCITY_2 = 0, slice(1, 3), slice(3, 5), slice(5, 7), slice(7, 9)
 RATIO, RESTITUTION, TANGENT, FRICTION = 9, 10, 11, 12  # RATIO is of ln q
 DEVIATIONS = 13  # from here on, two for each stretch that slides: along and across, in standard deviations
 UNEVEN = 0.15
+SHORTER = (0.8, 0.64)  # shares of the stretches; how long one holds is a choice that noise has a part in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Encounter:
     """A fitted collision in units of `length` and `time`, with its contact near time 0.
 
     Attributes: `stretches` of both discs; `deviation`, that of a stretch's acceleration for one standard deviation;
-    `values` [P] in the order of the names above; `chi2` there, of `spare` degrees of freedom.
+    `values` [P] in the order of the names above; `chi2` there, of `spare` degrees of freedom; `choice` [P], how far
+    values move where the stretches are cut to `SHORTER` (root mean square).
     """
 
     stretches: tuple[Stretch, ...]
@@ -46,6 +49,7 @@ class Encounter:
     values: np.ndarray
     chi2: float
     spare: float
+    choice: np.ndarray
 
     @property
     def scale(self) -> float:
@@ -98,7 +102,18 @@ def fit_encounter(stretches: Sequence[Stretch], length: float, time: float, unev
     values, left = minimise(_residuals(stretches, deviation), start)
     samples = sum(2 * len(stretch.times) / stretch.memory for stretch in stretches)
     spare = max(1.0, samples - DEVIATIONS)  # each deviation comes with a prior
-    return Encounter(tuple(stretches), length, time, deviation, values, float(np.sum(left**2)), spare)
+    moved = []
+    for share in SHORTER:
+        cut = [_cut(stretch, share) for stretch in stretches]
+        moved.append(minimise(_residuals(cut, deviation), values)[0] - values)
+    choice = np.sqrt(np.mean(np.square(moved), axis=0))
+    return Encounter(tuple(stretches), length, time, deviation, values, float(np.sum(left**2)), spare, choice)
+
+
+def _cut(stretch: Stretch, share: float) -> Stretch:
+    """Its samples nearest to the contact."""
+    count = max(FEWEST, int(share * len(stretch.times)))
+    return stretch._replace(times=stretch.times[:count], places=stretch.places[:count])
 
 
 def _start(stretches: Sequence[Stretch]) -> np.ndarray:

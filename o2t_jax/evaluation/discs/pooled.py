@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.optimize import minimize_scalar, root_scalar
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
 from o2t_jax.evaluation.discs.encounter import FRICTION, Encounter
@@ -21,8 +21,8 @@ def pooled(fits: Sequence[Encounter], which: int) -> Estimate | None:
     """The value of parameter `which` (of `encounter.py`) that suits all `fits`, with its interval of `LEVEL`.
 
     The profiles of the collisions add up. Where they disagree the interval is widened by the root of chi2 over its
-    degrees of freedom (as the Particle Data Group does). Friction is in the tracks' unit per s^2, all else has none.
-    None where the data leave the value open.
+    degrees of freedom (as the Particle Data Group does); what the choice of the stretches does is added in quadrature.
+    Friction is in the tracks' unit per s^2, all else has none. None where the data leave the value open.
     """
     units = [fit.length / fit.time**2 if which == FRICTION else 1.0 for fit in fits]
     profiles = [fit.profile(which) for fit in fits]
@@ -43,7 +43,11 @@ def pooled(fits: Sequence[Encounter], which: int) -> Estimate | None:
     limit = widen * float(student.ppf(0.5 + LEVEL / 2, sum(fit.spare for fit in fits)))
     step = 0.01 * max(abs(best), 0.1)
     low, high = (_end(lambda x: total(x) - floor, best, sign * step, limit) for sign in (-1, 1))
-    return None if low is None or high is None else Estimate(best, low, high)
+    if low is None or high is None:
+        return None
+    choice = [fit.choice[which] * unit for fit, unit in zip(fits, units, strict=True)]
+    taken = float(norm.ppf(0.5 + LEVEL / 2) * np.sqrt(np.sum(np.square(choice))) / len(fits))
+    return Estimate(best, best - float(np.hypot(best - low, taken)), best + float(np.hypot(high - best, taken)))
 
 
 def _end(above: Callable[[float], float], best: float, step: float, limit: float) -> float | None:

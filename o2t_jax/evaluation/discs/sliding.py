@@ -39,10 +39,10 @@ Residuals = Callable[[np.ndarray], np.ndarray]
 class Stretch(NamedTuple):
     """One disc before (`side` -1) or after (+1) a contact.
 
-    Attributes: `times` [n] since the contact, and `places` [n, 2]; `slides`, False where it does not move enough for
-    friction to act on it; `motion` [6]: place and velocity at the contact, deceleration, acceleration to the left (of x
-    right and y up); `noise`, standard deviation of
-    a coordinate; `memory`, by how much neighbours' correlation raises the variance of a mean.
+    Attributes: `times` [n] since the contact, nearest first, and `places` [n, 2]; `slides`, False where it does not
+    move enough for friction to act on it; `motion` [6]: place and velocity at the contact, deceleration, acceleration
+    to the left (of x right and y up); `noise`, standard deviation of a coordinate; `memory`, by how much neighbours'
+    correlation raises the variance of a mean.
     """
 
     disc: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy.optimize import least_squares
 
 
@@ -16,8 +17,8 @@ class Oscillation(NamedTuple):
     share: float
 
 
-def fit_oscillation(time: np.ndarray, signal: np.ndarray) -> Oscillation | None:
-    """A exp(-decay t) cos(frequency t + phase) + offset, fitted to `signal` [T] at `time` [T] s by least squares.
+def fit_oscillation(time: Float[np.ndarray, " times"], signal: Float[np.ndarray, " times"]) -> Oscillation | None:
+    """A exp(-decay t) cos(frequency t + phase) + offset, fitted to `signal` at `time` s by least squares.
 
     The start is the best of a grid of frequencies, from half a period in the whole time to two samples a period. None
     where less than half of the samples are finite, or nothing moves.
@@ -44,8 +45,8 @@ def _linear(frequency: float, decay: float, time: np.ndarray, signal: np.ndarray
     return amplitudes, float(residual @ residual), residual
 
 
-def main_axis(paths: np.ndarray) -> np.ndarray:
-    """The direction [2] in which paths [N, T, 2] move most."""
+def main_axis(paths: Float[np.ndarray, "paths times 2"]) -> Float[np.ndarray, " 2"]:
+    """The direction in which paths move most."""
     apart = (paths - np.nanmean(paths, axis=1, keepdims=True)).reshape(-1, 2)
     return np.linalg.svd(apart[np.all(np.isfinite(apart), axis=1)], full_matrices=False)[2][0]
 

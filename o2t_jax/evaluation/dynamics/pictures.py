@@ -1,6 +1,6 @@
 """Predicted pictures judged: errors over the horizon beside rows that learn nothing, and results to show.
 
-Pictures are floats 0..1 [B, T, H, W, C].
+Pictures are floats 0..1.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 from scipy import ndimage
 
 from o2t_jax.evaluation.dynamics import objects
 from o2t_jax.evaluation.dynamics.frequency import fit_oscillation, main_axis
+from o2t_jax.evaluation.dynamics.objects import Background
 from o2t_jax.evaluation.dynamics.rollouts import valid_times
 from o2t_jax.results import Film, Picture, Result, Scalar, Score, ScoreCurve
 
-Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Pictures = Float[np.ndarray, "batch steps height width channels"]
+BySteps = Float[np.ndarray, " steps"]
+Measure = Callable[[Pictures, Pictures], BySteps]
 SHOWN = 4  # sequences in a film
 ENLARGED = 4
 FIRST = 1  # horizons up to this one are reported, and not part of the aim
@@ -24,24 +28,24 @@ _C1, _C2 = 0.01**2, 0.03**2
 _TINY = 1e-10
 
 
-def mse(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean squared error [T]."""
+def mse(predicted: Pictures, truth: Pictures) -> BySteps:
+    """Mean squared error at each step."""
     return np.mean(np.square(predicted - truth), axis=(0, 2, 3, 4))
 
 
-def mae(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean absolute error [T]."""
+def mae(predicted: Pictures, truth: Pictures) -> BySteps:
+    """Mean absolute error at each step."""
     return np.mean(np.abs(predicted - truth), axis=(0, 2, 3, 4))
 
 
-def psnr(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """10 log10(1 / MSE of a picture) dB, mean over pictures [T]."""
+def psnr(predicted: Pictures, truth: Pictures) -> BySteps:
+    """10 log10(1 / MSE of a picture) dB, mean over pictures of a step."""
     each = np.mean(np.square(predicted - truth), axis=(2, 3, 4))
     return np.mean(-10.0 * np.log10(np.maximum(each, _TINY)), axis=0)
 
 
-def ssim(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Structural similarity (Wang et al. 2004), 11 x 11 Gaussian window of 1.5 px, mean over pictures [T]."""
+def ssim(predicted: Pictures, truth: Pictures) -> BySteps:
+    """Structural similarity (Wang et al. 2004), 11 x 11 Gaussian window of 1.5 px, mean over pictures of a step."""
 
     def smooth(x: np.ndarray) -> np.ndarray:
         return ndimage.gaussian_filter(x, (0, 0, 1.5, 1.5, 0), truncate=3.5)
@@ -61,8 +65,8 @@ MEASURES: dict[str, tuple[Measure, Literal["lower", "higher"], str]] = {
 }
 
 
-def idle_rows(context: np.ndarray, mean: np.ndarray, background: np.ndarray, steps: int) -> dict[str, np.ndarray]:
-    """Predictions that learn nothing of motion, from `context` [B, K, H, W, C]: name -> [B, steps, H, W, C]."""
+def idle_rows(context: Pictures, mean: Background, background: Background, steps: int) -> dict[str, Pictures]:
+    """Predictions of so many steps that learn nothing of motion, from `context`, by name."""
     shape = (len(context), steps, *context.shape[2:])
     return {
         "copy last": np.broadcast_to(context[:, -1:], shape),
@@ -72,7 +76,7 @@ def idle_rows(context: np.ndarray, mean: np.ndarray, background: np.ndarray, ste
 
 
 def judge(
-    predicted: np.ndarray, truth: np.ndarray, rows: Mapping[str, np.ndarray], background: np.ndarray, dt: float
+    predicted: Pictures, truth: Pictures, rows: Mapping[str, Pictures], background: Background, dt: float
 ) -> Iterator[tuple[str, Result]]:
     """Results of predictions 1, 2, ... steps ahead; `rows` as `idle_rows`."""
     steps = np.arange(1, truth.shape[1] + 1)
@@ -112,7 +116,7 @@ def judge(
 
 
 def judge_long(
-    predicted: np.ndarray, truth: np.ndarray, context: np.ndarray, background: np.ndarray, limit: float, dt: float
+    predicted: Pictures, truth: Pictures, context: Pictures, background: Background, limit: float, dt: float
 ) -> Iterator[tuple[str, Result]]:
     """Valid prediction time (centroid within `limit` px), MSE and found share of long rollouts after `context`."""
     still = np.broadcast_to(context[:, -1:], truth.shape)
@@ -127,7 +131,7 @@ def judge_long(
 
 
 def frequencies(
-    predicted: np.ndarray, truth: np.ndarray, background: np.ndarray, dt: float
+    predicted: Pictures, truth: Pictures, background: Background, dt: float
 ) -> dict[str, float | int | None]:
     """Frequencies of rollouts without pushes, from a fit to the centroid's path in predicted and in true pictures.
 
@@ -154,12 +158,12 @@ def frequencies(
     }
 
 
-def film(predicted: np.ndarray, truth: np.ndarray, dt: float) -> Film:
+def film(predicted: Pictures, truth: Pictures, dt: float) -> Film:
     """Truth, prediction and error in rows, `SHOWN` sequences side by side."""
     return Film(_sheet(predicted, truth), 1.0 / dt, "truth, prediction, error")
 
 
-def strip(predicted: np.ndarray, truth: np.ndarray, count: int = 10) -> Picture:
+def strip(predicted: Pictures, truth: Pictures, count: int = 10) -> Picture:
     """Truth, prediction and error of the first sequence in rows, `count` times side by side."""
     chosen = np.linspace(0, truth.shape[1] - 1, min(count, truth.shape[1])).round().astype(int)
     frames = _sheet(*(np.swapaxes(x[:1, chosen], 0, 1) for x in (predicted, truth)), most=count)

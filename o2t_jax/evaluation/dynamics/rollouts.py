@@ -1,6 +1,6 @@
 """How well a rollout of states follows the truth: definitions, and the rows that learn little or nothing.
 
-All on the host, in numpy. States [N, T, D] are predictions after steps 1 to T of N held-out starts [N, D].
+All on the host, in numpy. States are predictions after steps 1, 2, ... of held-out starts.
 """
 
 from __future__ import annotations
@@ -10,27 +10,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from o2t_jax.physics.environment import Layout
 
+Starts = Float[np.ndarray, "starts size"]
+States = Float[np.ndarray, "starts steps size"]
+Actions = Float[np.ndarray, "starts steps actions"]
+Errors = Float[np.ndarray, "starts steps"]
 VALID = 0.3  # squared error over variance up to which a prediction counts as valid
 
 
-def wrapped(layout: Layout, states: np.ndarray) -> np.ndarray:
-    """`states` [..., D] with angles in [-pi, pi)."""
+def wrapped(layout: Layout, states: Float[np.ndarray, "... size"]) -> Float[np.ndarray, "... size"]:
+    """`states` with angles in [-pi, pi)."""
     states = np.array(states, np.float64)
     angles = list(layout.angles)
     states[..., angles] = np.mod(states[..., angles] + np.pi, 2 * np.pi) - np.pi
     return states
 
 
-def variance(layout: Layout, states: np.ndarray) -> np.ndarray:
-    """The variance [D] of training states [..., D], that of angles when wrapped."""
+def variance(layout: Layout, states: Float[np.ndarray, "... size"]) -> Float[np.ndarray, " size"]:
+    """The variance of each entry of training states, that of angles when wrapped."""
     return np.var(wrapped(layout, states).reshape(-1, layout.size), axis=0)
 
 
-def errors(layout: Layout, predicted: np.ndarray, truth: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Squared error over `scale` = the training variance [D], mean over entries: [N, T]. Angles are wrapped.
+def errors(layout: Layout, predicted: States, truth: States, scale: Float[np.ndarray, " size"]) -> Errors:
+    """Squared error over `scale` = the training variance, mean over entries. Angles are wrapped.
 
     A prediction that is not finite counts as infinitely wrong.
     """
@@ -42,28 +47,28 @@ def errors(layout: Layout, predicted: np.ndarray, truth: np.ndarray, scale: np.n
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def state_error(found: np.ndarray) -> float:
-    """The mean over time and starts of `errors` [N, T]."""
+def state_error(found: Errors) -> float:
+    """The mean over time and starts of `errors`."""
     return float(np.mean(found))
 
 
-def valid_times(found: np.ndarray, limit: float, dt: float) -> np.ndarray:
-    """Valid prediction time [N] s: the last step before the error `found` [N, T] first exceeds `limit`, or is NaN."""
+def valid_times(found: Errors, limit: float, dt: float) -> Float[np.ndarray, " starts"]:
+    """Valid prediction time, s: the last step before the error `found` first exceeds `limit`, or is NaN."""
     wrong = ~(found <= limit)
     return dt * np.where(wrong.any(axis=1), wrong.argmax(axis=1), found.shape[1])
 
 
-def valid_time(found: np.ndarray, dt: float) -> float:
-    """How long `errors` [N, T] stay below `VALID`, s, the median over starts."""
+def valid_time(found: Errors, dt: float) -> float:
+    """How long `errors` stay below `VALID`, s, the median over starts."""
     return float(np.median(valid_times(found, VALID, dt)))
 
 
-def persistence(start: np.ndarray, steps: int) -> np.ndarray:
+def persistence(start: Starts, steps: int) -> States:
     """The first state at all times."""
     return np.repeat(start[:, None], steps, axis=1)
 
 
-def constant_velocity(layout: Layout, start: np.ndarray, steps: int, dt: float) -> np.ndarray | None:
+def constant_velocity(layout: Layout, start: Starts, steps: int, dt: float) -> States | None:
     """Positions that go on at the first velocity; None where the momenta are not velocities."""
     if layout.canonical or not layout.positions:
         return None
@@ -77,15 +82,15 @@ def constant_velocity(layout: Layout, start: np.ndarray, steps: int, dt: float) 
 class Linear:
     """The linear map of (state, actions, 1) to the next state with the least squared error.
 
-    Attributes: `weights` [F, D]; `turned`: angles enter and leave as cosine and sine.
+    Attributes: `turned`: angles enter and leave as cosine and sine, two entries of the code each.
     """
 
     layout: Layout
-    weights: np.ndarray
+    weights: Float[np.ndarray, "inputs code"]
     turned: bool
 
-    def rollout(self, start: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """States [N, T, D] from `start` [N, D] under `actions` [N, T, F]."""
+    def rollout(self, start: Starts, actions: Actions) -> States:
+        """States from `start` under `actions`."""
         now, states = _encode(self.layout, start, self.turned), []
         with np.errstate(over="ignore", invalid="ignore"):
             for t in range(actions.shape[1]):
@@ -94,8 +99,10 @@ class Linear:
         return np.stack(states, axis=1)
 
 
-def fit_linear(layout: Layout, states: np.ndarray, actions: np.ndarray, turned: bool) -> Linear:
-    """Least squares on states [S, T + 1, D] and actions [S, T, F], all that act in a step."""
+def fit_linear(
+    layout: Layout, states: Float[np.ndarray, "sequences steps+1 size"], actions: Actions, turned: bool
+) -> Linear:
+    """Least squares of the next state on states and on all actions that act in a step."""
     code = _encode(layout, states, turned)
     inputs = _joined(code[:, :-1], actions).reshape(-1, code.shape[-1] + actions.shape[-1] + 1)
     weights = np.linalg.lstsq(inputs, code[:, 1:].reshape(-1, code.shape[-1]), rcond=None)[0]
@@ -103,8 +110,8 @@ def fit_linear(layout: Layout, states: np.ndarray, actions: np.ndarray, turned: 
 
 
 def best_linear(
-    layout: Layout, train: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], scale: np.ndarray
-) -> np.ndarray:
+    layout: Layout, train: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], scale: Float[np.ndarray, " size"]
+) -> States:
     """The rollout of the better of two linear models, angles as they are or as cosine and sine, chosen on `test`.
 
     That choice favours the row. Both arguments: "states" [N, T + 1, D], "actions" [N, T, F].
@@ -119,9 +126,13 @@ def best_linear(
 
 
 def rows(
-    layout: Layout, train: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], scale: np.ndarray, dt: float
-) -> dict[str, np.ndarray]:
-    """The `errors` [N, T] of the rows beside a model: persistence, constant velocity, best linear."""
+    layout: Layout,
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    scale: Float[np.ndarray, " size"],
+    dt: float,
+) -> dict[str, Errors]:
+    """The `errors` of the rows beside a model: persistence, constant velocity, best linear."""
     truth, steps = test["states"][:, 1:], test["actions"].shape[1]
     start = np.asarray(test["states"][:, 0], np.float64)
     predicted: dict[str, Any] = {

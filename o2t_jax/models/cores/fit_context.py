@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
-from o2t_jax.models.cores.vector import VectorCore, rollout
+from o2t_jax.models.cores.vector import Dt, VectorCore, rollout
 from o2t_jax.types import PyTree
 
 _DAMPING = 1e-3  # of Levenberg and Marquardt, relative to the diagonal; it changes as steps fail or not
@@ -18,13 +17,13 @@ _LIMIT = 1.5  # contexts are trained within -1 to 1; beyond this the core is an 
 def fit_context(
     core: VectorCore,
     params: PyTree,
-    states: jax.Array,
-    actions: jax.Array,
-    dt: Any,
+    states: Float[jax.Array, "batch steps+1 state"],
+    actions: Float[jax.Array, "batch steps actions"],
+    dt: Dt,
     size: int,
     noise: float,
     iterations: int = 12,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Float[jax.Array, "batch state"], Float[jax.Array, "batch context"]]:
     """The most probable start and context of each sequence, given its noisy states and the core's equation.
 
     Minimises |rollout(start, context) - states|^2 / noise^2 + 0.1 |context|^2 by steps of Levenberg and Marquardt from
@@ -33,9 +32,9 @@ def fit_context(
     A core need not have been told what the context is: trained on rollouts with the contexts that it finds itself, it
     comes to use them for what differs between sequences (as in CAVIA, Zintgraf et al. 2019, by gradient steps there).
 
-    Args: `states` [B, W + 1, D], `actions` [B, W, A], `dt` s (one, or [B]), `size` = C, `noise` the states' standard
-    deviation, > 0; `iterations`, steps of the fit. The core's integrator must allow forward derivatives: not dopri5.
-    Returns: the states at the window's end [B, D], contexts [B, C].
+    Args: `size`, numbers of the context; `noise`, the states' standard deviation, > 0; `iterations`, steps of the fit.
+    The core's integrator must allow forward derivatives: not dopri5.
+    Returns: the states at the window's end, contexts.
     """
     width = states.shape[-1]
 

@@ -7,9 +7,11 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from o2t_jax.models.cores.inputs import features, joined, sizes
 from o2t_jax.models.cores.ode import OdeCore
+from o2t_jax.models.cores.vector import Action, Context
 from o2t_jax.models.layers import MLP, Dense
 
 _GAMMA = 0.05  # 1/s, untrained
@@ -42,8 +44,8 @@ class PortHamiltonian(OdeCore):
             self.friction = self.param("friction", zeros, (count,))
             self.friction_of_context = MLP((*self.widths[:1], count), zeros)
 
-    def energy(self, state: jax.Array, context: Any = None) -> jax.Array:
-        """H [B] of `state` [B, size], per unit of inertia. Its zero and its scale are not those of the world."""
+    def energy(self, state: Float[jax.Array, "batch size"], context: Context = None) -> Float[jax.Array, " batch"]:
+        """H of `state`, per unit of inertia. Its zero and its scale are not those of the world."""
         q, p = self.layout.split(state)
         _, unit = self.layout.split(sizes(self.layout, self.scale))
         own = jnp.sum(p * p, axis=-1) / 2.0
@@ -57,12 +59,14 @@ class PortHamiltonian(OdeCore):
         still, centred = (self.layout.join(state, *qp) for qp in ((q, jnp.zeros_like(p)), (jnp.zeros_like(q), p)))
         return own + net(self.potential, still) + net(self.kinetic, centred)
 
-    def gamma(self, batch: int, context: Any) -> jax.Array:
-        """The friction of each momentum, 1/s: [batch, momenta], or [momenta] without a context."""
+    def gamma(self, batch: int, context: Context) -> Float[jax.Array, "*batch momenta"]:
+        """The friction of each momentum, 1/s; the same for all [momenta] without a context."""
         x = self.friction if context is None else self.friction + self.friction_of_context(joined(batch, context))
         return jax.nn.squareplus(x, 4.0 * _GAMMA**2)
 
-    def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
+    def rate(
+        self, state: Float[jax.Array, "batch size"], action: Action, context: Context
+    ) -> Float[jax.Array, "batch size"]:
         """See `OdeCore`."""
         self.need_split("port_hamiltonian")
         if self.is_initializing():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
+from jaxtyping import Float
 
 from o2t_jax.models.cores.inputs import features, joined, sizes
-from o2t_jax.models.cores.vector import VectorCore, mean_action
+from o2t_jax.models.cores.vector import Action, Context, Dt, VectorCore, mean_action
 from o2t_jax.models.layers import MLP
 
 
@@ -16,7 +15,9 @@ class Jump(VectorCore):
     """state + MLP(state, action, dt, context). Untrained, nothing moves. See `VectorCore`."""
 
     @nn.compact
-    def __call__(self, state: jax.Array, action: Any, dt: Any, context: Any) -> jax.Array:
+    def __call__(
+        self, state: Float[jax.Array, "batch size"], action: Action, dt: Dt, context: Context
+    ) -> Float[jax.Array, "batch size"]:
         """See `Core`; `dt` s is another input. Of several actions it sees the mean."""
         x = joined(state.shape[0], features(self.layout, state, self.scale), mean_action(action), dt, context)
         change = MLP((*self.widths, self.layout.size), last_init=nn.initializers.zeros)(x)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from o2t_jax.models.cores.inputs import features, joined, sizes
-from o2t_jax.models.cores.vector import VectorCore, mean_action
+from o2t_jax.models.cores.vector import Action, Context, Dt, VectorCore, mean_action
 from o2t_jax.models.layers import Dense
 
 
@@ -29,7 +28,9 @@ class LSTM(VectorCore):
         return carried[..., : self.layout.size]
 
     @nn.compact
-    def __call__(self, state: jax.Array, action: Any, dt: Any, context: Any) -> jax.Array:
+    def __call__(
+        self, state: Float[jax.Array, "batch carried"], action: Action, dt: Dt, context: Context
+    ) -> Float[jax.Array, "batch carried"]:
         """See `Core`; `state` is what `begin` made. Of several actions it sees the mean."""
         size, width = self.layout.size, self.widths[0]
         now, memory, hidden = jnp.split(state, [size, size + width], axis=-1)

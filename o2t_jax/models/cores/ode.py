@@ -8,12 +8,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from o2t_jax.config import unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.models.cores.inputs import features, joined, sizes
 from o2t_jax.models.cores.unroll import expand
-from o2t_jax.models.cores.vector import VectorCore
+from o2t_jax.models.cores.vector import Action, Context, Dt, VectorCore
 from o2t_jax.models.layers import MLP
 from o2t_jax.physics.environment import Layout
 from o2t_jax.physics.ode import euler_step, leapfrog_step, rk4_step, semi_implicit_step
@@ -36,11 +37,15 @@ class OdeCore(VectorCore):
     step: str = "rk4"
     substeps: int = 1
 
-    def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
-        """The rate of change [B, size] per s of `state` [B, size] under `action` [B, A]."""
+    def rate(
+        self, state: Float[jax.Array, "batch size"], action: Action, context: Context
+    ) -> Float[jax.Array, "batch size"]:
+        """The rate of change per s of `state` under one `action`."""
         raise NotImplementedError
 
-    def __call__(self, state: jax.Array, action: Any, dt: Any, context: Any) -> jax.Array:
+    def __call__(
+        self, state: Float[jax.Array, "batch size"], action: Action, dt: Dt, context: Context
+    ) -> Float[jax.Array, "batch size"]:
         """See `Core`."""
         if self.step not in INTEGRATORS:
             raise unknown_choice("step", self.step, INTEGRATORS)
@@ -102,7 +107,9 @@ class FirstOrderODE(OdeCore):
     """dstate/dt = MLP(state, action, context). Untrained, nothing moves."""
 
     @nn.compact
-    def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
+    def rate(
+        self, state: Float[jax.Array, "batch size"], action: Action, context: Context
+    ) -> Float[jax.Array, "batch size"]:
         """See `OdeCore`."""
         x = joined(state.shape[0], features(self.layout, state, self.scale), action, context)
         return sizes(self.layout, self.scale) * MLP((*self.widths, self.layout.size), nn.initializers.zeros)(x)
@@ -112,7 +119,9 @@ class Velocity(OdeCore):
     """dq/dt = MLP(state, action, context), all else constant: a weak model, to compare. Untrained, nothing moves."""
 
     @nn.compact
-    def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
+    def rate(
+        self, state: Float[jax.Array, "batch size"], action: Action, context: Context
+    ) -> Float[jax.Array, "batch size"]:
         """See `OdeCore`. Raises: UsageError where there are no positions."""
         self.need_split("velocity")
         x = joined(state.shape[0], features(self.layout, state, self.scale), action, context)
@@ -135,7 +144,9 @@ class Newtonian(OdeCore):
     reversible: bool = False
 
     @nn.compact
-    def rate(self, state: jax.Array, action: Any, context: Any) -> jax.Array:
+    def rate(
+        self, state: Float[jax.Array, "batch size"], action: Action, context: Context
+    ) -> Float[jax.Array, "batch size"]:
         """See `OdeCore`."""
         self.need_split("newtonian", canonical=False)
         layout = self.layout

@@ -6,18 +6,24 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from jaxtyping import Float
 
 from o2t_jax.errors import UsageError
 from o2t_jax.models.cores.module import as_core
 from o2t_jax.models.cores.unroll import unroll
 from o2t_jax.physics.environment import Layout
-from o2t_jax.types import PyTree
+from o2t_jax.types import Array, PyTree
+
+Action = Float[jax.Array, "batch actions"] | Float[jax.Array, "batch pieces actions"] | None
+"""Held over the step; or several, each held for an equal part of it; or none."""
+Dt = float | Float[Array, " batch"]
+"""s, one number for all samples or one for each."""
+Context = PyTree
+"""Arrays [batch, ...] or []: what is told of a sequence; or None."""
 
 
 class VectorCore(nn.Module):
     """A core for states that are vectors; see `Core` for the call.
-
-    An action is [B, A], held over the step of `dt` s, or [B, S, A]: S actions, each held for dt / S.
 
     Attributes: `layout` of the state [B, size]; `widths` of the hidden layers; `scale`, the typical size of each entry
     of the state in its unit, by which networks see it (empty: 1).
@@ -27,12 +33,12 @@ class VectorCore(nn.Module):
     widths: tuple[int, ...]
     scale: tuple[float, ...] = ()
 
-    def begin(self, state: jax.Array) -> jax.Array:
-        """What a rollout carries [B, C] from the first state [B, size] on: the state, unless the core has a memory."""
+    def begin(self, state: Float[jax.Array, "batch size"]) -> Float[jax.Array, "batch carried"]:
+        """What a rollout carries from the first state on: the state, unless the core has a memory."""
         return state
 
-    def seen(self, carried: jax.Array) -> jax.Array:
-        """The state [..., size] in what a rollout carries [..., C]."""
+    def seen(self, carried: Float[jax.Array, "... carried"]) -> Float[jax.Array, "... size"]:
+        """The state in what a rollout carries."""
         return carried
 
     def need_split(self, name: str, canonical: bool | None = None) -> None:
@@ -48,11 +54,17 @@ class VectorCore(nn.Module):
 
 
 def rollout(
-    core: VectorCore, params: PyTree, state: jax.Array, actions: PyTree, dt: Any, context: PyTree = None, **how: Any
-) -> jax.Array:
-    """States [B, T, size] after each step of `core` with these parameters, from `state` [B, size].
+    core: VectorCore,
+    params: PyTree,
+    state: Float[jax.Array, "batch size"],
+    actions: Float[jax.Array, "batch steps actions"] | Float[jax.Array, "batch steps pieces actions"] | None,
+    dt: Dt,
+    context: Context = None,
+    **how: Any,
+) -> Float[jax.Array, "batch steps size"]:
+    """States after each step of `core` with these parameters, from `state`.
 
-    Args: `actions` [B, T, A] or [B, T, S, A], see `VectorCore`; `dt`, `context` and `how` as for `unroll`.
+    Args: `actions`, see `Action`; `how` as for `unroll`.
     """
     carried = unroll(as_core(core, {"params": params}), core.begin(state), actions, dt, context, **how)[1]
     return core.seen(carried)
@@ -63,4 +75,4 @@ def mean_action(action: Any) -> Any:
     return action.mean(axis=1) if action is not None and action.ndim == 3 else action
 
 
-__all__ = ["VectorCore", "mean_action", "rollout"]
+__all__ = ["Action", "Context", "Dt", "VectorCore", "mean_action", "rollout"]

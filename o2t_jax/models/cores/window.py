@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
+from jaxtyping import Float
 
 from o2t_jax.models.cores.inputs import features, joined, sizes
+from o2t_jax.models.cores.vector import Context, Dt
 from o2t_jax.models.layers import MLP
 from o2t_jax.physics.environment import Layout
 
 
 class WindowEncoder(nn.Module):
-    """(states [B, W + 1, D], actions [B, W, A], dt [B], context [B, C] or None) -> one of these states [B, D].
-
-    The state is the noisy one at `place` plus a correction, zero untrained.
+    """One of a window's states, from all of them. It is the noisy one at `place` plus a correction, zero untrained.
 
     Attributes: `layout` of the states; `widths` of the hidden layers; `scale` as in `VectorCore`; `place`, the index of
     the state to estimate, by default the last.
@@ -27,7 +25,13 @@ class WindowEncoder(nn.Module):
     place: int = -1
 
     @nn.compact
-    def __call__(self, states: jax.Array, actions: jax.Array, dt: Any, context: Any = None) -> jax.Array:
+    def __call__(
+        self,
+        states: Float[jax.Array, "batch steps+1 size"],
+        actions: Float[jax.Array, "batch steps actions"],
+        dt: Dt,
+        context: Context = None,
+    ) -> Float[jax.Array, "batch size"]:
         batch, _, size = states.shape
         seen = features(self.layout, states.reshape(-1, size), self.scale).reshape(batch, -1)
         unit, middle = sizes(self.layout, self.scale), states[:, self.place]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -15,7 +15,11 @@ from o2t_jax.models.layers import Dense, lecun_normal, zeros
 from o2t_jax.types import Array
 
 EPSILON = 1e-5  # of LayerNorm, as in PyTorch; Flax has 1e-6
-gelu = partial(nn.gelu, approximate=False)
+
+
+def gelu(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
+    """x times the normal distribution's integral up to x. Flax' exact one goes by erfc, which takes twice the time."""
+    return x * (0.5 + 0.5 * jax.lax.erf(x * 0.5**0.5))
 
 
 class Trunk(nn.Module):

@@ -60,16 +60,21 @@ def inside(walls: Walls, point: Float[Array, "*batch 2"], radius: Array | float)
     A point is in the room if a line from it to the right crosses an odd number of walls.
     """
     xp = namespace(walls.ends, point)
-    point = xp.asarray(point)[..., None, :]
-    low, high = walls.ends[:, 0], walls.ends[:, 1]
-    span = high - low
-    spans = (low[:, 1] > point[..., 1]) != (high[:, 1] > point[..., 1])
-    at = low[:, 0] + (point[..., 1] - low[:, 1]) * span[:, 0] / xp.where(span[:, 1] == 0.0, 1.0, span[:, 1])
-    crossings = xp.sum(spans & (at > point[..., 0]) & walls.present, axis=-1)
-    part = xp.sum((point - low) * span, axis=-1) / xp.maximum(xp.sum(span * span, axis=-1), 1e-30)
-    distance = xp.linalg.norm(point - low - xp.clip(part, 0.0, 1.0)[..., None] * span, axis=-1)
-    clear = xp.all((distance >= xp.asarray(radius)[..., None]) | ~walls.present, axis=-1)
-    return (crossings % 2 == 1) & clear
+    point = xp.asarray(point)
+    x, y = point[..., 0], point[..., 1]
+
+    def rows(values: Array) -> Array:  # walls first, so that CPUs sweep over points
+        return values.reshape(-1, *(1,) * x.ndim)
+
+    (start_x, start_y), (end_x, end_y) = ([rows(walls.ends[:, i, k]) for k in (0, 1)] for i in (0, 1))
+    along_x, along_y, present = end_x - start_x, end_y - start_y, rows(walls.present)
+    spans = (start_y > y) != (end_y > y)
+    at = start_x + (y - start_y) * along_x / xp.where(along_y == 0.0, 1.0, along_y)
+    crossings = xp.sum(spans & (at > x) & present, axis=0)
+    part = ((x - start_x) * along_x + (y - start_y) * along_y) / xp.maximum(along_x**2 + along_y**2, 1e-30)
+    part = xp.clip(part, 0.0, 1.0)
+    square = (x - start_x - part * along_x) ** 2 + (y - start_y - part * along_y) ** 2
+    return (crossings % 2 == 1) & xp.all((square >= xp.asarray(radius) ** 2) | ~present, axis=0)
 
 
 def area(room: str, size: tuple[float, float]) -> float:

@@ -16,7 +16,7 @@ from o2t_jax.physics.discs import collisions, rooms
 from o2t_jax.physics.discs.scene import Scene, Track, Walls
 from o2t_jax.types import Array
 
-CANDIDATES = 64  # places tried for a disc before its scene is given up
+CANDIDATES = 32  # places tried for a disc before its scene is given up
 MOST_TRIES = 200  # scenes placed anew before the last one is taken as it is
 MOST_REDRAWS = 10  # scenes simulated anew
 LEAVES = 1e-3  # of its radius: how far into a wall rounding may let a disc
@@ -177,9 +177,9 @@ class DiscWorld:
             position, placed = now
             spare = jnp.asarray(self.size) - 2.0 * radius[i]
             candidates = radius[i] + spare * places[i]
-            distance = jnp.linalg.norm(candidates[:, None] - position, axis=-1)
-            free = rooms.inside(walls, candidates, radius[i])
-            free &= jnp.all((distance > radius[i] + radius) | ~placed, axis=1)
+            away = candidates.T[:, None] - position.T[..., None]
+            apart = away[0] ** 2 + away[1] ** 2 > (radius[i] + radius[:, None]) ** 2
+            free = rooms.inside(walls, candidates, radius[i]) & jnp.all(apart | ~placed[:, None], axis=0)
             position = position.at[i].set(candidates[jnp.argmax(free)])
             return (position, placed.at[i].set(True)), jnp.any(free)
 

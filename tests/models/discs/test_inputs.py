@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +14,14 @@ from o2t_jax.models.discs.inputs import STATIC_MASS, cleaned, others, pair_dista
 from .scenes import ROOM, SIZE, SPEED, make_frames
 
 
+@partial(jax.jit, static_argnames=("neighbourhood", "relative", "walls"))
+def seen_in(frames, **fields):
+    return see(cleaned(frames), SIZE, SPEED, **fields)
+
+
 def test_the_numbers_are_those_of_the_document():
     frames = make_frames(1, 3, obstacle=True)
-    seen = see(cleaned(frames), SIZE, SPEED)
+    seen = seen_in(frames)
 
     def numbers(disc: int) -> np.ndarray:
         x, v = frames.position[0, :, disc] / 800.0, frames.velocity[0, :, disc] / 60.0
@@ -33,7 +40,7 @@ def test_the_numbers_are_those_of_the_document():
 def test_relative_numbers_are_differences_from_the_focus():
     frames = make_frames(1, 2)
     frames.velocity[:, 0] *= 0.5
-    seen = see(cleaned(frames), SIZE, SPEED, relative=True)
+    seen = seen_in(frames, relative=True)
     place, velocity = frames.position[0] / 800.0, frames.velocity[0] / 60.0
     of_context = seen.context[0, 0, 0].reshape(2, 5)
     assert np.allclose(of_context[:, :2], place[:, 1] - place[:, 0], atol=1e-6)
@@ -55,18 +62,18 @@ def test_what_matters_is_present_and_near():
     frames = make_frames(1, 4)
     frames.position[0, 1] = [[100, 100], [310, 100], [311, 100], [100, 150]]
     frames.present[0, 3] = False
-    mask = see(cleaned(frames), SIZE, SPEED, neighbourhood=3.5).mask[0]
+    mask = seen_in(frames, neighbourhood=3.5).mask[0]
     assert mask[0].tolist() == [True, False, False]  # at 3.5 radii, beyond, not present
-    assert see(cleaned(frames), SIZE, SPEED).mask[0, 0].tolist() == [True, True, False]
+    assert seen_in(frames).mask[0, 0].tolist() == [True, True, False]
     frames.radius[0, 0] = 80.0
-    assert see(cleaned(frames), SIZE, SPEED, neighbourhood=3.5).mask[0, 0].tolist() == [True, True, False]
+    assert seen_in(frames, neighbourhood=3.5).mask[0, 0].tolist() == [True, True, False]
 
 
 def test_walls_are_seen_from_their_closest_point():
     frames = make_frames(4, 3)
     frames.walls.ends[:, 0] = np.random.default_rng(1).uniform(0, 600, (4, 2, 2))  # anywhere
     place, velocity = frames.position[:, 1], frames.velocity[:, 1]
-    found = see_walls(place, velocity, frames.walls)
+    found = jax.jit(see_walls)(place, velocity, frames.walls)
     share = np.linspace(0.0, 1.0, 20_001)[:, None]
     for scene in range(4):
         for wall, (start, end) in enumerate(frames.walls.ends[scene]):
@@ -86,14 +93,14 @@ def test_walls_are_objects_at_rest_with_a_flag():
     frames = make_frames(1, 2)
     frames.position[0, 1, 0] = [100.0, 250.0]
     frames.walls.present[0, 1] = False
-    seen = see(cleaned(frames), SIZE, SPEED, neighbourhood=3.5, walls=True)
+    seen = seen_in(frames, neighbourhood=3.5, walls=True)
     assert seen.own.shape == (1, 2, 12) and seen.context.shape == (1, 2, 1 + 4, 12)
     left = seen.context[0, 0, 1 + 3].reshape(2, 6)
     assert np.allclose(left, [[0.0, 250.0 / 800.0, 0.0, 0.0, STATIC_MASS, 1.0]] * 2)
     assert (seen.own[0].reshape(2, 2, 6)[..., 5] == 0.0).all()
     # bottom 250 px away, right not present, top 350 px, left 100 px; 3.5 radii are 210 px
     assert seen.mask[0, 0, 1:].tolist() == [False, False, False, True]
-    moving = see(cleaned(frames), SIZE, SPEED, relative=True, walls=True).context[0, 0, 1 + 3].reshape(2, 6)
+    moving = seen_in(frames, relative=True, walls=True).context[0, 0, 1 + 3].reshape(2, 6)
     assert np.allclose(moving[:, 2:4], -frames.velocity[0, :, 0] / SPEED)
     assert np.allclose(moving[1, :2], [-100.0 / 800.0, 0.0], atol=1e-6)
 
@@ -107,7 +114,7 @@ def test_gradients_of_distances_are_finite_at_zero():
         seen = see_walls(place, jnp.asarray(frames.velocity[:, 1]), frames.walls)
         return jnp.sum(pair_distances(place)) + jnp.sum(seen.distance) + jnp.sum(seen.approach)
 
-    assert np.isfinite(jax.grad(total)(jnp.asarray(frames.position[:, 1]))).all()
+    assert np.isfinite(jax.jit(jax.grad(total))(jnp.asarray(frames.position[:, 1]))).all()
 
 
 def test_cleaned_frames_are_finite():
@@ -115,6 +122,6 @@ def test_cleaned_frames_are_finite():
     frames.present[0, 0], frames.walls.present[0, 0] = False, False
     frames.position[0, :, 0], frames.velocity[0, :, 0], frames.mass[0, 0] = np.nan, np.inf, np.nan
     frames.walls.ends[0, 0] = np.nan
-    found = cleaned(frames)
+    found = jax.jit(cleaned)(frames)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
     assert (found.position[:, :, 1:] == frames.position[:, :, 1:]).all() and found.mass[0, 1] == frames.mass[0, 1]

@@ -24,8 +24,8 @@ CASES = {
     "modern": {"msg_dim": 16, "enc_blocks": 1, "dec_blocks": 1},
     "no_pairwise": SMALL,
 }
-STRAIGHT = ["classic", "classic two", "lstm", "no_pairwise", "modern residual"]
-every = pytest.mark.parametrize("case", CASES)
+STRAIGHT = ["classic", "lstm", "no_pairwise", "modern residual"]
+every = pytest.mark.parametrize("case", [case for case in CASES if " " not in case])
 OBJECTS = {"relative": True, "walls": True}
 seen = pytest.mark.parametrize("fields", [{}, OBJECTS], ids=["as the document", "relative, walls"])
 
@@ -55,10 +55,11 @@ def size_of(model) -> int:
     return sum(x.size for x in jax.tree.leaves(shapes_of(model)))
 
 
-@every
+@pytest.mark.parametrize("case", CASES)
 @seen
 def test_a_permutation_of_the_discs_permutes_the_result(case, fields):
     step, frames = step_of(case, fields), make_frames(obstacle=True)
+    frames.position[:] = 200.0 + 0.2 * frames.position  # all near to all
     order = np.array([2, 3, 1, 0])
     found, other = step(frames), step(rows(frames, order))
     assert found.velocity.shape == found.position.shape == (3, 4, 2) and found.velocity.dtype == jnp.float32
@@ -71,6 +72,7 @@ def test_a_permutation_of_the_discs_permutes_the_result(case, fields):
 @seen
 def test_rows_that_are_not_present_change_nothing(case, fields):
     step, frames = step_of(case, fields), make_frames()
+    frames.position[:] *= 0.2  # all near to all, and to the origin, where a row without numbers would be
     frames.present[:, 1], frames.walls.present[:, 2] = False, False
     rest = np.array([0, 2, 3])
     expected = step(frames)
@@ -112,25 +114,27 @@ def test_only_discs_in_the_neighbourhood_matter(case):
         return found[0, 0].sum()
 
     by = jax.jit(jax.grad(first, allow_int=True))(frames)
-    _, near, far = np.abs(np.concatenate([by.position, by.velocity], axis=-1)[0, 1]).sum(-1)
+    _, near, far = np.abs(np.concatenate([by.position, by.velocity], axis=-1)).sum((0, 1, 3))
     assert near > 1e-3 and far == 0.0
+    if case != "classic":
+        return  # the rest is the inputs' work, and takes another compilation
     other = jax.tree.map(np.copy, frames)
     other.velocity[:, :, 2] += 20.0
     free = jax.jit(partial(first, neighbourhood=0.0))
     assert abs(free(other) - free(frames)) > 1e-3, "without a limit it does"
 
 
-def test_walls_within_the_neighbourhood_matter_as_objects():
-    frames = rows(make_frames(1, 4), slice(0, 1))
-    frames.position[:, 1] = [[100, 300]]
-    for case in CASES:
-        step, plain = step_of(case, OBJECTS), step_of(case, {})
-        for wall, matters in ((3, True), (1, False)):  # the left one is 100 px away, the right one 700 px
-            other = jax.tree.map(np.copy, frames)
-            other.walls.ends[:, wall, :, 0] += 20.0
-            apart = np.abs(step(other).velocity - step(frames).velocity).max()
-            assert (apart > 1e-3) == matters and (matters or apart == 0.0), case
-            assert (plain(other).velocity == plain(frames).velocity).all()
+@every
+def test_walls_within_the_neighbourhood_matter_as_objects(case):
+    frames = make_frames()
+    frames.position[:, 1, 0] = [100, 300]
+    step, plain = step_of(case, OBJECTS), step_of(case, {})
+    for wall, matters in ((3, True), (1, False)):  # the left one is 100 px away, the right one 700 px
+        other = jax.tree.map(np.copy, frames)
+        other.walls.ends[:, wall, :, 0] += 20.0
+        apart = np.abs(step(other).velocity - step(frames).velocity)[:, 0].max()
+        assert apart > 1e-3 if matters else apart == 0.0
+        assert (plain(other).velocity == plain(frames).velocity).all()
 
 
 @every
@@ -140,9 +144,9 @@ def test_position_follows_the_velocity_that_is_chosen(case):
     old, place = frames.velocity[:, 1], frames.position[:, 1]
     shares = {"new": 1.0, "old": 0.0, "mean": 0.5}
     # One compilation: the parts that they have in common are compiled once.
-    every = jax.jit(lambda f: {name: make(case, position=name).apply({"params": params}, f) for name in shares})(frames)
+    steps = jax.jit(lambda f: {name: make(case, position=name).apply({"params": params}, f) for name in shares})(frames)
     for choice, share in shares.items():
-        found = every[choice]
+        found = steps[choice]
         expected = place + DT * (share * found.velocity + (1.0 - share) * old)
         assert np.abs(found.position - expected).max() < 1e-3
         assert (found.position[:, -1] == place[:, -1]).all() and (found.velocity[:, -1] == 0.0).all(), "the obstacle"

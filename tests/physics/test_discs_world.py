@@ -83,6 +83,14 @@ def test_a_scene_that_leaves_its_room_is_noticed():
         assert bool(world._left(start, Track(position, 0.0 * position, np.zeros((1, 1, 2), int), np.False_))) is leaves
 
 
+def test_a_scene_without_a_place_for_each_disc_is_flagged(monkeypatch):
+    """No try finds a place here, which the world's own check would have told."""
+    monkeypatch.setattr("o2t_jax.physics.discs.world._have_places", lambda *_: True)
+    crowded = DiscWorld(discs=2, radii=(220.0,))
+    _, track, redraws = jax.jit(lambda key: crowded.draw_scene(key, 1))(jax.random.key(0))
+    assert bool(track.overflow) and int(redraws) == 10
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -100,7 +100,8 @@ class DiscWorld:
     def draw(self, key: jax.Array) -> Scene:
         """A random scene.
 
-        Places are uniform where there is room, one body after the other, obstacles first.
+        Places are uniform where there is room, one body after the other, obstacles first. If that fails 200 times
+        (the world was refused if it always does) the last scene has bodies that overlap: `draw_scene` flags it.
         """
 
         def again(now: tuple[jax.Array, Scene, Array, Array]) -> tuple[jax.Array, Scene, Array, Array]:
@@ -126,15 +127,17 @@ class DiscWorld:
     def draw_scene(self, key: jax.Array, frames: int) -> tuple[Scene, Track, Array]:
         """A random scene, its motion, and how often it was drawn anew; `key` may have batch dimensions.
 
-        A scene is drawn anew where more happens than the simulation counts, or a disc leaves the room; after ten times
-        the track's `overflow` says that the last one is not to be used either.
+        A scene is drawn anew where more happens than the simulation counts, a disc leaves the room, or no place was
+        found for one; after ten times the track's `overflow` says that the last one is not to be used either. The key
+        is one of `jax.random.key`; its scene is not that of `draw`.
         """
         flat = key.reshape(-1)
 
         def attempt(keys: jax.Array) -> tuple[Scene, Track]:
             scene = jax.vmap(self.draw)(keys)
             track = self.simulate(scene, frames)
-            return scene, track._replace(overflow=track.overflow | jax.vmap(self._left)(scene, track))
+            bad = track.overflow | jax.vmap(self._left)(scene, track) | jax.vmap(_overlap)(scene)
+            return scene, track._replace(overflow=bad)
 
         def again(now: tuple[Any, Scene, Track, Array]) -> tuple[Any, Scene, Track, Array]:
             keys, scene, track, redraws = now
@@ -186,6 +189,14 @@ class DiscWorld:
         start = (jnp.zeros((count, 2)), jnp.zeros(count, bool))
         (position, _), found = jax.lax.scan(place, start, jnp.arange(count)[::-1])
         return Scene(position, velocity, mass, radius, jnp.ones(count, bool), walls), jnp.all(found)
+
+
+def _overlap(scene: Scene) -> Array:
+    """Whether two bodies of one scene overlap."""
+    away = scene.position[:, None] - scene.position
+    reach = (1.0 - LEAVES) * (scene.radius[:, None] + scene.radius)
+    near = (jnp.sum(away**2, axis=-1) < reach**2) & scene.present[:, None] & scene.present
+    return jnp.any(jnp.triu(near, 1))
 
 
 def _choice(values: tuple[float, ...], uniform: Array) -> Array:

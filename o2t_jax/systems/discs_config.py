@@ -59,7 +59,7 @@ TRAINING = Group(
     "Training",
     (
         Field("optimiser", "adamw", "adamw: warm-up and cosine; rmsprop: steps, as in the document", OPTIMISERS),
-        Field("weight_decay", 0.0, "adamw's"),
+        Field("weight_decay", 0.0, "weight decay of adamw"),
         Field("warmup", 0.05, "share of the steps in which adamw's rate rises"),
         Field("decay_after", 50_000, "rmsprop: steps at the first rate"),
         Field("decay_every", 2_500, "rmsprop: steps between two decays of the rate after that"),

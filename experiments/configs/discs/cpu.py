@@ -2,6 +2,8 @@
 
 Command: python -m experiments.train --config=experiments/configs/discs/cpu.py
          another model: cpu.py:classic, cpu.py:modern, cpu.py:no_pairwise, cpu.py:lstm
+Time:    7 minutes on two busy cores
+Expect:  test/mse_ratio below 0.001, test/collision_mse_ratio below 0.001, test/cosine_share above 0.95
 """
 
 from o2t_jax.systems import discs_config

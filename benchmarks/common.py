@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments import _cli, _cpu
+from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.console import format_table, report
 
 
@@ -29,6 +32,29 @@ def machine() -> dict[str, Any]:
         "jax": jax.__version__,
         "device": f"{device.platform} {device.device_kind}",
     }
+
+
+def run_checked(
+    arguments: argparse.Namespace,
+    check: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], int],
+) -> int:
+    """The exit code of a command: `check`, which raises UsageError, then `run` with the CPU's settings made."""
+    try:
+        check(arguments)
+    except UsageError as error:
+        return _cli.fail(str(error))
+    _cpu.prepare(arguments.cpu_tuning)
+    _cli.be_quiet()
+    _cpu.start_devices(arguments.cpu_tuning)
+    return run(arguments)
+
+
+def check_parts(given: str, known: Collection[str]) -> None:
+    """Raises UsageError where `given`, names with commas between them, are not all `known`."""
+    unknown = set(given.split(",")) - set(known)
+    if unknown:
+        raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
 
 
 def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any) -> None:

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import discs_peer
-from benchmarks.common import finish
+from benchmarks.common import check_parts, finish, run_checked
 from benchmarks.dynamics import interleave, rows_of, timed
-from experiments import _cli, _cpu
+from experiments import _cpu
 from o2t_jax.errors import UsageError
 
 COLUMNS = {
@@ -107,22 +107,12 @@ def main(argv: list[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if "--peer" in given:
         return discs_peer.main([item for item in given if item != "--peer"])
-    arguments = parsed(given)
-    try:
-        check(arguments)
-    except UsageError as error:
-        return _cli.fail(str(error))
-    _cpu.prepare(arguments.cpu_tuning)
-    _cli.be_quiet()
-    _cpu.start_devices(arguments.cpu_tuning)
-    return run(arguments)
+    return run_checked(parsed(given), check, run)
 
 
 def check(arguments: argparse.Namespace) -> None:
     """Refuses an unknown part, and numbers below 1."""
-    unknown = set(arguments.parts.split(",")) - set(PARTS)
-    if unknown:
-        raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(PARTS)}")
+    check_parts(arguments.parts, PARTS)
     for name in ("repeats", "batch", "frames"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name}={getattr(arguments, name)} must be at least 1")

@@ -32,11 +32,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import finish
+from benchmarks.common import check_parts, finish, run_checked
 from benchmarks.dynamics import COLUMNS as SHARED
 from benchmarks.dynamics import Turn, peers, rows_of
 from benchmarks.peers.dynamics_worker import DISC_PEERS
-from experiments import _cli, _cpu
+from experiments import _cpu
 from o2t_jax.errors import UsageError
 
 PARTS: dict[str, dict[str, Any]] = {
@@ -264,9 +264,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
 
 def check(arguments: argparse.Namespace) -> None:
     """Refuses an unknown part, no time, and a machine without PyTorch."""
-    unknown = set(arguments.parts.split(",")) - set(PARTS)
-    if unknown:
-        raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(PARTS)}")
+    check_parts(arguments.parts, PARTS)
     if arguments.seconds <= 0:
         raise UsageError(f"--seconds={arguments.seconds} must be above 0")
     if importlib.util.find_spec("torch") is None:
@@ -275,14 +273,11 @@ def check(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    arguments = parsed(argv)
-    try:
-        check(arguments)
-    except UsageError as error:
-        return _cli.fail(str(error))
-    _cpu.prepare(arguments.cpu_tuning)
-    _cli.be_quiet()
-    _cpu.start_devices(arguments.cpu_tuning)
+    return run_checked(parsed(argv), check, run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """All parts."""
     found = measure_peer(arguments.seconds, tuple(arguments.parts.split(",")), arguments.peer_threads)
     if hasattr(os, "getloadavg"):
         found["load"] = os.getloadavg()

@@ -37,9 +37,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import finish
+from benchmarks.common import check_parts, finish, run_checked
 from benchmarks.peers.dynamics_worker import PICTURE_PEERS, VECTOR_PEERS, serve
-from experiments import _cli, _cpu
+from experiments import _cpu
 from o2t_jax.errors import UsageError
 
 PARTS = ("states", "pictures", "world")
@@ -199,22 +199,12 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    arguments = parsed(argv)
-    try:
-        check(arguments)
-    except UsageError as error:
-        return _cli.fail(str(error))
-    _cpu.prepare(arguments.cpu_tuning)
-    _cli.be_quiet()
-    _cpu.start_devices(arguments.cpu_tuning)
-    return run(arguments)
+    return run_checked(parsed(argv), check, run)
 
 
 def check(arguments: argparse.Namespace) -> None:
     """Refuses an unknown part, too few steps, and --peer without PyTorch."""
-    unknown = set(arguments.parts.split(",")) - set(PARTS)
-    if unknown:
-        raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(PARTS)}")
+    check_parts(arguments.parts, PARTS)
     for name in ("repeats", "steps", "batch"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name}={getattr(arguments, name)} must be at least 1")

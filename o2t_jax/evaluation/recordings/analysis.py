@@ -104,10 +104,27 @@ def analyse(
     if not found:
         return None
     found.sort(key=lambda each: each[0].start)
-    measured = tuple(Part(rows, naming, measure(naming.best, scale, clock, tilt)) for rows, naming in found)
-    lengths = [_path(points[part.rows]) * (part.naming.verdict not in (CANNOT, NONE)) for part in measured]
-    lengths = lengths if any(lengths) else [_path(points[part.rows]) for part in measured]
-    return Analysis(measured, int(np.argmax(lengths)), tuple(contacts))
+    main = _main([naming for _, naming in found], [_path(points[rows]) for rows, _ in found], scale)
+    first = measure(found[main][1].best, scale, clock, tilt)
+    # A launch, or a known g, fixes the scale of one stretch; the others are measured by it.
+    others = scale
+    if scale.metres_per_px is None and first.scale is not None and first.scale["high"] is not None:
+        spread = (first.scale["high"] - first.scale["low"]) / (2 * 1.96 * first.scale["value"])
+        others = Scale(1 / first.scale["value"], spread, source="that of the main stretch")
+    measured = [
+        Part(rows, naming, first if i == main else measure(naming.best, others, clock, tilt))
+        for i, (rows, naming) in enumerate(found)
+    ]
+    return Analysis(tuple(measured), main, tuple(contacts))
+
+
+def _main(namings: list[Naming], lengths: list[float], scale: Scale) -> int:
+    """The stretch that stands for the track: the longest path under a named law; of a launch, the first flight."""
+    named = [i for i, naming in enumerate(namings) if naming.verdict not in (CANNOT, NONE)] or list(range(len(namings)))
+    flights = [i for i in named if "flight" in namings[i].best.law.name]
+    if scale.speed is not None and flights:
+        return flights[0]
+    return max(named, key=lambda i: lengths[i])
 
 
 def _path(points: np.ndarray) -> float:

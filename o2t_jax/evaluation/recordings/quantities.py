@@ -15,7 +15,9 @@ from o2t_jax.evaluation.recordings.fitting import TILT, Fit
 from o2t_jax.evaluation.recordings.law import Quantity, Stretch
 
 DRAWS = 4000
-KNOWABLE = ("g", "length")
+KNOWABLE = ("g", "length", "rope")
+LAUNCH = 0.005  # relative standard deviation of a launch's speed
+AIMED = np.radians(0.5)  # and that of its angle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Scale:
 
     Attributes: `metres_per_px` with its relative standard deviation `spread`, from two points or a diameter; `speed`
     m/s of the launch, and `angle` rad above the horizontal (None: not known, the launch is at the first sighting);
-    `known`, quantities of the law in SI units (g, or a pendulum's length); `source`, words. Empty: no metres.
+    `known`, quantities of the law in SI units (g, a pendulum's length, or its rope alone, to which
+    the ball's `radius` px is added); `source`, words. Empty: no metres.
     """
 
     metres_per_px: float | None = None
@@ -32,6 +35,7 @@ class Scale:
     speed: float | None = None
     angle: float | None = None
     known: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    radius: float = float("nan")
     source: str = "none"
 
     def pins(self) -> dict[str, tuple[float, float]]:
@@ -103,6 +107,10 @@ def _metres(
         draws = np.exp(scale.spread * rng.normal(size=len(seconds)))
         draws[0] = 1.0
         return scale.metres_per_px * draws, ()
+    if "rope" in scale.known and "length" in quantities:
+        noise = rng.normal(size=len(seconds))
+        noise[0] = 0.0
+        return scale.known["rope"] / (quantities["length"].values - scale.radius - 0.5 * noise), ()
     for name, value in scale.known.items():
         quantity = quantities.get(name)
         if quantity is not None and quantity.length:
@@ -114,7 +122,10 @@ def _metres(
         name = "speed" if scale.angle is None else "horizontal_speed"
         if name not in quantities:
             return None, (*refused, "launch speed: this motion has no launch")
-        value = scale.speed * (1.0 if scale.angle is None else np.cos(scale.angle))
+        noise = rng.normal(size=(2, len(seconds)))
+        noise[:, 0] = 0.0
+        level = 1.0 if scale.angle is None else np.cos(scale.angle + AIMED * noise[0])
+        value = scale.speed * level * (1 + LAUNCH * noise[1])
         return value / (quantities[name].values / seconds), refused
     return None, refused
 
@@ -138,12 +149,12 @@ def diameter_scale(metres: float, radius: float) -> Scale:
     return Scale(metres / (2 * radius), 0.5 / radius, source=f"diameter {metres:g} m is {2 * radius:.1f} px")
 
 
-def points_scale(points: tuple[float, float, float, float], metres: float) -> Scale:
-    """From two points (x1, y1, x2, y2) that are `metres` apart, each read to 1 px."""
+def points_scale(points: tuple[float, float, float, float], metres: float, error: float = 0.0) -> Scale:
+    """From two points (x1, y1, x2, y2) that are `metres` apart, each read to 1 px, and a further relative `error`."""
     length = float(np.hypot(points[2] - points[0], points[3] - points[1]))
     if not (length > 2 and metres > 0):
         raise UsageError(f"--scale: two points {length:g} px apart cannot be {metres:g} m: give points farther apart")
-    return Scale(metres / length, 1.0 / length, source=f"{length:.1f} px are {metres:g} m")
+    return Scale(metres / length, float(np.hypot(1.0 / length, error)), source=f"{length:.1f} px are {metres:g} m")
 
 
 __all__ = ["DRAWS", "KNOWABLE", "Clock", "Measured", "Scale", "diameter_scale", "measure", "points_scale"]

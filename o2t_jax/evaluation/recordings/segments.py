@@ -58,6 +58,16 @@ def find_contacts(times: Times, points: Points, jitter: float) -> list[Contact]:
     return sorted(chosen, key=lambda each: each.after)
 
 
+def clear_contacts(contacts: list[Contact], count: int) -> list[Contact]:
+    """Those with `REACH` sightings of the `count` on either side before the next contact or the track's end."""
+    edges = [0, *(contact.after for contact in contacts), count]
+    return [
+        contact
+        for before, contact, after in zip(edges, contacts, edges[2:], strict=False)
+        if min(contact.after - before, after - contact.after) >= REACH
+    ]
+
+
 def _velocity(times: np.ndarray, points: np.ndarray, jitter: float) -> tuple[np.ndarray, float, float]:
     """Velocity [2] at time 0 of the parabola through the points, its standard deviation, and the rms left."""
     degree = 2 if len(times) > 4 else 1
@@ -81,4 +91,4 @@ def flight_restitution(contacts: list[Contact]) -> Float[np.ndarray, " N"]:
     return spans[1:] / spans[:-1] if len(spans) > 1 else np.zeros(0)
 
 
-__all__ = ["Contact", "find_contacts", "flight_restitution", "stretches"]
+__all__ = ["Contact", "clear_contacts", "find_contacts", "flight_restitution", "stretches"]

@@ -29,10 +29,13 @@ MOST_OBJECTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What the user knows and wants. `diameter` m, `points` (x1, y1, x2, y2, metres) with their
-    relative `scale_error` (they may be before or behind the plane of motion), `speed` m/s with `angle` deg,
-    `known` SI values by name; `up` deg, the picture's direction that is up (90: as it is shown); `tilt` deg; `focal`, in
-    widths of the picture; `objects`, how many are fitted at most."""
+    """What the user knows and wants.
+
+    Attributes: `diameter` m; `points` (x1, y1, x2, y2, metres) with their relative `scale_error` (they may be before or
+    behind the plane of motion); `speed` m/s with `angle` deg; `known` SI values by name; `up` deg, the picture's
+    direction that is up (90: as it is shown); `tilt` deg; `focal`, in widths of the picture; `objects`, how many are
+    fitted at most.
+    """
 
     diameter: float | None = None
     scale_error: float = 0.005

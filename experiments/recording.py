@@ -1,9 +1,9 @@
 """The law in a film: python -m experiments.recording --video=FILE --out=DIR [--scale=x1,y1,x2,y2:METRES]
 
 FILE is a film (mp4, mov, avi, gif) or a zip or folder of pictures. One known thing turns px into metres: --scale, two
-points of the picture; --diameter of the ball, m; --speed of the launch, m/s, with its --angle; --known=g:9.81 or
-length:0.637, or rope:0.62 to the ball. Without any, only what needs no scale is told. Writes result.json, track.csv, overlay.mp4 and report.html
-into DIR, which must be new. docs/recordings.md says how to film and how to read the intervals.
+points of the picture; --diameter of the ball, m; --speed of the launch, m/s, with its --angle; --known=g:9.81,
+length:0.637, or rope:0.62 (to the ball). Without any, only what needs no scale is told. Writes result.json, track.csv,
+overlay.mp4 and report.html into DIR, which must be new. docs/recordings.md says how to film and to read the intervals.
 """
 
 from __future__ import annotations

@@ -151,9 +151,8 @@ def format_table(found: list[dict[str, Any]]) -> str:
     """All films as a text."""
     lines = []
     for each in found:
-        lines.append(
-            f"{each['film']} ({each['part']}, {each['seconds']:.0f} s): {each['law']}; quick look: {each['quick']}"
-        )
+        head = f"{each['film']} ({each['part']}, {each['seconds']:.0f} s): {each['law']}"
+        lines.append(f"{head}; quick look: {each['quick']}")
         for row in each["rows"]:
             if "value" not in row:
                 lines.append(f"  {row['quantity']}: not found; known {row['known']:g}: missed")

@@ -15,6 +15,7 @@ SAMPLE = 48  # frames at most
 MEMORY = 200e6  # bytes that the sample may take
 CELLS = 4  # of each side, in which the picture's motion is looked at
 MOVED = 1.5  # px by which most of the picture is off where the camera moved
+MOST = 3.0  # times the picture's usual noise
 FLOOR = 2.0  # levels, least noise: the steps of grey and of compression
 
 
@@ -67,7 +68,9 @@ def find_background(
         middle[row : row + 32] = np.median(strip, axis=0)
         away = np.linalg.norm(strip - middle[row : row + 32], axis=-1)
         noise[row : row + 32] = np.median(away, axis=0)
-    return Background(middle, np.maximum(FLOOR, cv2.GaussianBlur(noise, (0, 0), 2.0)), np.array(times), still)
+    # Where an object often is, the sample spreads widely: that is not noise.
+    noise = cv2.GaussianBlur(np.minimum(noise, MOST * max(FLOOR, float(np.median(noise)))), (0, 0), 2.0)
+    return Background(middle, np.maximum(FLOOR, noise), np.array(times), still)
 
 
 def _still(sample: list[np.ndarray]) -> float:

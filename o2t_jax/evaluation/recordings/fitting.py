@@ -16,6 +16,7 @@ from o2t_jax.evaluation.recordings.law import Law, Points, Times
 TILT = np.radians(5.0)  # standard deviation of the tilt of the plane of motion, about either axis
 OUTLIER = 5.0  # robust standard deviations beyond which a sighting is left out
 LEAST_ROWS = 6
+HOPELESS = 0.1  # of the path's extent: a form that leaves more is none
 SPARE = 6  # numbers seen beyond those fitted, at least
 SHARE = 0.6  # of the sightings must agree
 FLOOR = 0.02  # px: no track is better
@@ -93,6 +94,12 @@ class _Problem:
             tries = self.law.start(self.times[rows], self.points[rows])
         return np.pad(tries, ((0, 0), (0, 0 if self.view is None else 2)))
 
+    def misses(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """[B]: the median distance, px, of sightings from the paths of `values` [B, P]."""
+        with np.errstate(all="ignore"):
+            away = np.linalg.norm(self.paths(values, self.times[rows]) - self.points[rows], axis=-1)
+        return np.nan_to_num(np.median(away, axis=1), nan=np.inf)
+
     def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int):
         sizes = np.abs(start) + 0.01
         pins = [(self.law.names.index(name), *pin) for name, pin in self.pins.items() if name in self.law.names]
@@ -141,34 +148,38 @@ def fit(
     kept: Bool[np.ndarray, " T"] | None = None,
     view: View | None = None,
     pins: Pins = FREE,
+    start: Float[np.ndarray, " P"] | None = None,
 ) -> Fit | None:
     """The likeliest values of `law`; None where the form makes no sense or does not describe most sightings.
 
     Args: `times` s, `points` px (right, up), `sigma` px of each sighting, of which only ratios and a lower limit count;
     `kept`, the sightings to use: found here if it is left out, and the first sighting's time is where `start` holds;
-    `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known.
+    `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known; `start`, values to begin
+    with, the law's own if it is left out.
     """
     unit = max(FLOOR, float(np.median(sigma)))
     problem = _Problem(law, times - times[0], points, 1 / np.maximum(sigma, FLOOR), view, pins)
     rows = np.ones(len(times), bool) if kept is None else kept
     if 2 * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
         return None
-    tries = problem.start(rows)
-    if not len(tries):
-        return None
-    searched = [problem.search(values, rows, "soft_l1", 12) for values in tries]
-    at = int(np.argmin([found.cost for found in searched]))
-    start, values = tries[at], searched[at].x
+    if start is None:
+        tries = problem.start(rows)
+        if not len(tries):
+            return None
+        start = tries[int(np.argmin(problem.misses(tries, rows)))]
+    values = start
     if kept is None:
         values = problem.search(values, rows, "soft_l1", 40).x
-        for _ in range(4):
+        if problem.misses(values[None], rows)[0] > HOPELESS * float(np.linalg.norm(np.ptp(points, axis=0))):
+            return None
+        for _ in range(3):
             now = problem.agreeing(values)
             if now.sum() < max(LEAST_ROWS, SHARE * len(times)):
                 return None
-            values = problem.search(values, now, "linear", 30).x
             if np.array_equal(now, rows):
                 break
             rows = now
+            values = problem.search(values, rows, "linear", 20).x
     last = problem.search(values, rows, "linear", 60)
     if not (np.isfinite(last.cost) and law.holds(last.x)):
         return None

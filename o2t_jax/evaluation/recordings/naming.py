@@ -62,7 +62,10 @@ def name_law(
     # The law that describes most sightings best says which are used; all laws are then compared on the same ones.
     first = min(found, key=lambda each: _criterion(each.residuals, each.kept, len(each.values), each.memory, True))
     kept = first.kept
-    fits = [each for law in chosen if (each := fit(law, times, points, sigma, kept, view, pins)) is not None]
+    begun = {each.law.name: each.values for each in found}
+    # From where the first search ended, if it began at the same sighting; a form that was lost there is tried anew.
+    again = [fit(law, times, points, sigma, kept, view, pins, begun.get(law.name)) for law in chosen]
+    fits = [each for each in again if each is not None]
     fits = fits or [first]
     memory = min(fits, key=lambda each: each.rms).memory
     score = {each.law.name: _criterion(each.residuals, kept, len(each.values), memory) for each in fits}

@@ -160,10 +160,9 @@ def format_table(found: list[dict[str, Any]]) -> str:
             high = "-" if row["high"] is None else f"{row['high']:.5g}"
             told = "reached" if row["reached"] else "missed"
             held = "holds" if row["holds"] else "does not hold"
-            lines.append(
-                f"  {row['quantity']}: {row['value']:.5g} ({row['low']:.5g} to {high}) {row['unit']}, known "
-                f"{row['known']:g}: {100 * row['error']:+.2f} %, aim {100 * row['aim']:g} %: {told}; the interval {held} it"
-            )
+            known = f"known {row['known']:g}: {100 * row['error']:+.2f} %, aim {100 * row['aim']:g} %"
+            value = f"{row['value']:.5g} ({row['low']:.5g} to {high}) {row['unit']}"
+            lines.append(f"  {row['quantity']}: {value}, {known}: {told}; the interval {held} it")
             if row["start"] is not None:
                 error = 100 * (row["start"] / row["known"] - 1)
                 lines.append(f"  {row['quantity']}: start value {row['start']:g}: {error:+.2f} %")

@@ -32,7 +32,7 @@ class Fit:
 
     `covariance` of these, widened by the residuals' correlation; `kept`, the sightings used; `residuals` px, of all;
     `rms` px along an axis, of those kept; `memory`, how many sightings count as one; `start`, where the search began;
-    `free`, degrees of freedom.
+    `free`, degrees of freedom; `penalty`, the sum of squares of what its priors leave.
     """
 
     law: Law
@@ -44,6 +44,7 @@ class Fit:
     memory: float
     start: Float[np.ndarray, " P"]
     free: float
+    penalty: float
 
     def draws(self, count: int, seed: int = 0) -> Float[np.ndarray, "N P"]:
         """Values drawn from their distribution: Student's, with `free` degrees of freedom."""
@@ -148,20 +149,21 @@ def fit(
     kept: Bool[np.ndarray, " T"] | None = None,
     view: View | None = None,
     pins: Pins = FREE,
-    start: Float[np.ndarray, " P"] | None = None,
+    begin: Float[np.ndarray, " P"] | None = None,
 ) -> Fit | None:
     """The likeliest values of `law`; None where the form makes no sense or does not describe most sightings.
 
     Args: `times` s, `points` px (right, up), `sigma` px of each sighting, of which only ratios and a lower limit count;
     `kept`, the sightings to use: found here if it is left out, and the first sighting's time is where `start` holds;
-    `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known; `start`, values to begin
-    with, the law's own if it is left out.
+    `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known; `begin`, values to start
+    from, the law's own if it is left out.
     """
     unit = max(FLOOR, float(np.median(sigma)))
     problem = _Problem(law, times - times[0], points, 1 / np.maximum(sigma, FLOOR), view, pins)
     rows = np.ones(len(times), bool) if kept is None else kept
     if 2 * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
         return None
+    start = begin
     if start is None:
         tries = problem.start(rows)
         if not len(tries):
@@ -184,10 +186,11 @@ def fit(
     if not (np.isfinite(last.cost) and law.holds(last.x)):
         return None
     residuals = points - problem.paths(last.x[None], problem.times)[0]
-    return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit)
+    penalty = float(np.sum(last.fun[2 * int(rows.sum()) :] ** 2))
+    return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit, penalty)
 
 
-def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit) -> Fit:
+def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, penalty) -> Fit:
     scaled = (residuals * weight[:, None])[rows]
     count, size = 2 * len(scaled), len(values)
     variance = max(FLOOR**2, float(np.sum(scaled**2)) / max(1, count - size))
@@ -198,7 +201,8 @@ def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit) ->
     scale = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
     covariance = np.linalg.pinv(information * np.outer(scale, scale), rcond=1e-13) * np.outer(scale, scale)
     free = max(2.0, count / memory - size)
-    return Fit(law, values, covariance, rows, residuals, float(np.sqrt(variance)), memory, np.asarray(start), free)
+    rms = float(np.sqrt(variance))
+    return Fit(law, values, covariance, rows, residuals, rms, memory, np.asarray(start), free, penalty)
 
 
 def memory_of(residuals: Float[np.ndarray, "T 2"]) -> float:

@@ -136,6 +136,7 @@ SPRING = Law(
     _paths_spring,
     _of_spring,
     holds=lambda values: bool(values[6] > -0.5 * np.exp(values[5])),
+    contains=("uniform motion", "exponential decay"),  # overdamped
 )
 
 __all__ = ["DECAY", "SLOPE", "SPRING"]

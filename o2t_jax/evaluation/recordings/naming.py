@@ -60,7 +60,7 @@ def name_law(
     if not found:
         return None
     # The law that describes most sightings best says which are used; all laws are then compared on the same ones.
-    first = min(found, key=lambda each: _criterion(each.residuals, each.kept, len(each.values), each.memory, True))
+    first = min(found, key=lambda each: _criterion(each, each.kept, each.memory, True))
     kept = first.kept
     begun = {each.law.name: each.values for each in found}
     # From where the first search ended, if it began at the same sighting; a form that was lost there is tried anew.
@@ -68,7 +68,7 @@ def name_law(
     fits = [each for each in again if each is not None]
     fits = fits or [first]
     memory = min(fits, key=lambda each: each.rms).memory
-    score = {each.law.name: _criterion(each.residuals, kept, len(each.values), memory) for each in fits}
+    score = {each.law.name: _criterion(each, kept, memory) for each in fits}
     fits.sort(key=lambda each: score[each.law.name])
     least = score[fits[0].law.name]
     behind = {each.law.name: score[each.law.name] - least for each in fits}
@@ -104,12 +104,16 @@ def structure(found: Fit, points: Points, jitter: float) -> str:
     return ""
 
 
-def _criterion(residuals: np.ndarray, kept: np.ndarray, size: int, memory: float, all_rows: bool = False) -> float:
-    """Half of BIC. With `all_rows`, sightings that are not kept count as if they were off by five times the spread."""
+def _criterion(found: Fit, kept: np.ndarray, memory: float, all_rows: bool = False) -> float:
+    """Half of BIC, with what priors say against the values.
+
+    With `all_rows`, sightings that are not kept count as if they were off by five times the spread.
+    """
     count = 2 * int(kept.sum()) / memory
-    mean = max(FLOOR**2, float(np.mean(residuals[kept] ** 2)))
+    mean = max(FLOOR**2, float(np.mean(found.residuals[kept] ** 2)))
     lost = 2 * int((~kept).sum()) / memory if all_rows else 0
-    return 0.5 * (count + lost) * np.log(mean) + 0.5 * lost * 25 / 2 + 0.5 * size * np.log(max(count, 2.0))
+    misfit = (count + lost) * np.log(mean) + lost * 25 / 2 + found.penalty
+    return 0.5 * (misfit + len(found.values) * np.log(max(count, 2.0)))
 
 
 __all__ = ["CANNOT", "LEAD", "NONE", "Naming", "name_law", "structure"]

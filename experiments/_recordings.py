@@ -25,6 +25,7 @@ GIVEN_CLOCK = 1e-4
 GIF_STEP = 0.01  # s, in which a GIF states its delays
 NEAR = 0.25  # of the best track's score: further objects that are fitted
 MOST_OBJECTS = 3
+OVERLAY = 360  # px, height of the film with track and fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +249,7 @@ def _object(each: Found, seen: Seen) -> dict[str, Any]:
     }
 
 
-def overlay(film: Film, found: list[Found], wanted: Wanted, most: int = 240) -> Iterator[np.ndarray]:
+def overlay(film: Film, found: list[Found], wanted: Wanted, most: int = 180) -> Iterator[np.ndarray]:
     """RGB frames with tracks (dots) and fitted paths (lines), at most `most`, evenly."""
     import cv2
 
@@ -263,20 +264,20 @@ def overlay(film: Film, found: list[Found], wanted: Wanted, most: int = 240) -> 
         for part in each.analysis.parts:
             best = part.naming.best
             path = in_picture(points[part.rows] - best.residuals, wanted.up)[best.kept]
-            lines.append((np.round(path * 8).astype(np.int32), colour))
+            lines.append((path, colour))
     for t, picture in film.colours():
         if t not in keep:
             continue
-        factor = max(1, -(-360 // picture.shape[0]))
-        canvas = np.ascontiguousarray(picture.repeat(factor, 0).repeat(factor, 1))
+        factor = OVERLAY / picture.shape[0]
+        canvas = cv2.resize(picture, (round(factor * picture.shape[1]), OVERLAY), interpolation=cv2.INTER_AREA)
         for path, colour in lines:
-            at = (path + 4) * factor - 4
+            at = np.round(((path + 0.5) * factor - 0.5) * 8).astype(np.int32)
             cv2.polylines(canvas, [at.reshape(-1, 1, 2)], False, colour, 1, cv2.LINE_AA, 3)
         for each in found:
-            near = np.flatnonzero(np.abs(each.track.times - t) < 1e-9)
-            for x, y in each.track.points[near]:
-                at = (round((x + 0.5) * factor * 8), round((y + 0.5) * factor * 8))
-                cv2.circle(canvas, at, 8 * max(3, round(each.track.radius * factor)), (255, 255, 0), 1, cv2.LINE_AA, 3)
+            size = 10.0 if np.isnan(each.track.radius) else each.track.radius
+            for x, y in each.track.points[np.abs(each.track.times - t) < 1e-9]:
+                at = np.round((np.array([x, y]) + 0.5) * factor * 8 - 4).astype(int).tolist()
+                cv2.circle(canvas, at, 8 * max(3, round(size * factor)), (255, 255, 0), 1, cv2.LINE_AA, 3)
         yield canvas
 
 

@@ -154,9 +154,9 @@ def fit(
     """The likeliest values of `law`; None where the form makes no sense or does not describe most sightings.
 
     Args: `times` s, `points` px (right, up), `sigma` px of each sighting, of which only ratios and a lower limit count;
-    `kept`, the sightings to use: found here if it is left out, and the first sighting's time is where `start` holds;
-    `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known; `begin`, values to start
-    from, the law's own if it is left out.
+    `kept`, the sightings to use (found here if it is left out), where the first one's time is that at which the law
+    begins; `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known; `begin`, values
+    to start from, the law's own if it is left out.
     """
     unit = max(FLOOR, float(np.median(sigma)))
     problem = _Problem(law, times - times[0], points, 1 / np.maximum(sigma, FLOOR), view, pins)
@@ -183,7 +183,7 @@ def fit(
             rows = now
             values = problem.search(values, rows, "linear", 20).x
     last = problem.search(values, rows, "linear", 60)
-    if not (np.isfinite(last.cost) and law.holds(last.x)):
+    if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
         return None
     residuals = points - problem.paths(last.x[None], problem.times)[0]
     penalty = float(np.sum(last.fun[2 * int(rows.sum()) :] ** 2))

@@ -126,7 +126,7 @@ FLIGHT = Law(
     _start_flight,
     _paths_flight,
     _of_flight,
-    holds=lambda values: bool(values[4] > 0),
+    holds=lambda values, span: bool(values[4] > 0),
     prior=_roll_prior,
     contains=("uniform motion",),
 )
@@ -137,7 +137,7 @@ DRAG = Law(
     _start_drag,
     _paths_drag,
     _of_drag,
-    holds=lambda values: bool(values[4] > 0 and values[6] > 0),
+    holds=lambda values, span: bool(values[4] > 0 and values[6] > 0),
     prior=_roll_prior,
     contains=("uniform motion", "free flight"),
 )

@@ -47,7 +47,7 @@ class Law:
         start: (times, points) -> start values [S, P], S tries; S = 0 where the form makes no sense.
         paths: (values [B, P], times) -> [B, T, 2].
         quantities: (values [B, P], stretch) -> what is reported, by name.
-        holds: whether fitted values [P] are physical.
+        holds: whether fitted values [P] are physical, and seen for long enough in `span` s to be meant.
         prior: values [B, P] -> further residuals [B, R], in standard deviations.
         contains: forms that are special cases of this one.
     """
@@ -58,7 +58,7 @@ class Law:
     start: Callable[[Times, Points], np.ndarray]
     paths: Callable[[Values, Times], np.ndarray]
     quantities: Callable[[Values, Stretch], Mapping[str, Quantity]]
-    holds: Callable[[np.ndarray], bool] = lambda values: bool(np.isfinite(values).all())
+    holds: Callable[[np.ndarray, float], bool] = lambda values, span: bool(np.isfinite(values).all())
     prior: Callable[[Values], np.ndarray] = lambda values: np.zeros((len(values), 0))
     contains: tuple[str, ...] = ()
 

@@ -40,15 +40,15 @@ def _start_slope(times: Times, points: Points) -> np.ndarray:
 
 def _of_slope(values: Values, stretch: Stretch) -> dict[str, Quantity]:
     long = _stretched(values, stretch)
-    sign = np.where(values[:, 3] < 0, -1.0, 1.0)  # positive: faster
+    sign = np.where(values[:, 4] < 0, -1.0, 1.0)  # a speed below 0 is against the acceleration
     return {
         "acceleration": Quantity(sign * values[:, 4] * long, 1, -2),
-        "speed": Quantity(np.abs(values[:, 3]) * long, 1, -1),
+        "speed": Quantity(sign * values[:, 3] * long, 1, -1),
         "slope": _angle(values),
     }
 
 
-def _is_slope(values: np.ndarray) -> bool:
+def _is_slope(values: np.ndarray, span: float) -> bool:
     return abs((values[2] % np.pi) - np.pi / 2) > UPRIGHT
 
 
@@ -109,6 +109,12 @@ def _of_spring(values: Values, stretch: Stretch) -> dict[str, Quantity]:
     }
 
 
+def _is_spring(values: np.ndarray, span: float) -> bool:
+    """Half a swing is seen: less of one is any curve."""
+    w = float(np.exp(values[5]))
+    return w * span > np.pi and values[6] > -0.5 * w
+
+
 SLOPE = Law(
     "constant acceleration along a line",
     "s'' = a",
@@ -135,7 +141,7 @@ SPRING = Law(
     _start_spring,
     _paths_spring,
     _of_spring,
-    holds=lambda values: bool(values[6] > -0.5 * np.exp(values[5])),
+    holds=_is_spring,
     contains=("uniform motion", "exponential decay"),  # overdamped
 )
 

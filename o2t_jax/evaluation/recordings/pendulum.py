@@ -85,6 +85,12 @@ def _quantities(drag: bool) -> Callable[[Values, Stretch], dict[str, Quantity]]:
     return quantities
 
 
+def _is_pendulum(values: np.ndarray, span: float) -> bool:
+    """A third of a swing is seen, about a pivot."""
+    w = float(np.exp(values[6]))
+    return bool(w * span > 2 and values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -0.3 * w)
+
+
 def _law(name: str, equation: str, drag: bool) -> Law:
     return Law(
         name,
@@ -93,7 +99,7 @@ def _law(name: str, equation: str, drag: bool) -> Law:
         _start,
         _paths(drag),
         _quantities(drag),
-        holds=lambda values: bool(values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -0.3 * np.exp(values[6])),
+        holds=_is_pendulum,
         prior=lambda values: values[:, 3:4] / ROLL,
     )
 

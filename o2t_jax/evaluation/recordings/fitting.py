@@ -93,6 +93,14 @@ class _Problem:
     def start(self, rows: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             tries = self.law.start(self.times[rows], self.points[rows])
+        for name, (value, _) in self.pins.items():
+            if name in self.law.names and len(tries):
+                at = self.law.names.index(name)
+                known = tries.copy()
+                known[:, at] = value
+                if "k" in self.law.names:  # at the same terminal speed
+                    known[:, self.law.names.index("k")] *= value / tries[:, at]
+                tries = known
         return np.pad(tries, ((0, 0), (0, 0 if self.view is None else 2)))
 
     def misses(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:

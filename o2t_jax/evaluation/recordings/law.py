@@ -50,6 +50,7 @@ class Law:
         holds: whether fitted values [P] are physical, and seen for long enough in `span` s to be meant.
         prior: values [B, P] -> further residuals [B, R], in standard deviations.
         contains: forms that are special cases of this one.
+        family: forms that differ in a detail (how friction goes with speed) have one; empty: none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Law:
     holds: Callable[[np.ndarray, float], bool] = lambda values, span: bool(np.isfinite(values).all())
     prior: Callable[[Values], np.ndarray] = lambda values: np.zeros((len(values), 0))
     contains: tuple[str, ...] = ()
+    family: str = ""
 
 
 def main_axis(points: Points) -> tuple[np.ndarray, float, np.ndarray]:

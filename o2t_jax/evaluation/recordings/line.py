@@ -111,7 +111,7 @@ def _of_spring(values: Values, stretch: Stretch) -> dict[str, Quantity]:
 
 def _is_spring(values: np.ndarray, span: float) -> bool:
     """Half a swing is seen: less of one is any curve."""
-    w = float(np.exp(values[5]))
+    w = float(np.exp(min(values[5], 10.0)))
     return w * span > np.pi and values[6] > -0.5 * w
 
 

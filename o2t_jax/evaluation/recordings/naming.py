@@ -2,7 +2,7 @@
 
 The criterion is half of BIC, with sightings counted as independent ones by the correlation of the best law's residuals:
 an estimate of the logarithm of the evidence. A law is named where it leads each law that does not contain it by `LEAD`,
-and none that contains it leads it by `LEAD`.
+and none that contains it leads it by `LEAD`. Of one family (pendulums that differ in friction) the likeliest is named.
 """
 
 from __future__ import annotations
@@ -80,9 +80,12 @@ def name_law(
     if reason:
         return Naming(NONE, by_name, behind, (), reason)
     if len(plain) > 1:
-        return Naming(
-            CANNOT, by_name, behind, tuple(plain), f"{' and '.join(plain)} are within {LEAD:g} in log evidence"
-        )
+        reason = f"{' and '.join(plain)} are within {LEAD:g} in log evidence"
+        family = by_name[plain[0]].law.family
+        if family and all(by_name[name].law.family == family for name in plain):
+            reason += f": it is a {family}, how it is damped cannot be told"
+            return Naming(plain[0], by_name, behind, tuple(plain), reason)
+        return Naming(CANNOT, by_name, behind, tuple(plain), reason)
     others = [name for name in behind if name != plain[0] and plain[0] not in by_name[name].law.contains]
     lead = min((behind[name] - behind[plain[0]] for name in others), default=np.inf)
     return Naming(plain[0], by_name, behind, tuple(law.name for law in near), f"leads by {lead:.1f} in log evidence")

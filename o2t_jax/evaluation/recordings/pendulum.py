@@ -87,7 +87,7 @@ def _quantities(drag: bool) -> Callable[[Values, Stretch], dict[str, Quantity]]:
 
 def _is_pendulum(values: np.ndarray, span: float) -> bool:
     """A third of a swing is seen, about a pivot."""
-    w = float(np.exp(values[6]))
+    w = float(np.exp(min(values[6], 10.0)))
     return bool(w * span > 2 and values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -0.3 * w)
 
 
@@ -101,6 +101,7 @@ def _law(name: str, equation: str, drag: bool) -> Law:
         _quantities(drag),
         holds=_is_pendulum,
         prior=lambda values: values[:, 3:4] / ROLL,
+        family="pendulum",
     )
 
 

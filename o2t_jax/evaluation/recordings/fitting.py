@@ -16,6 +16,7 @@ from o2t_jax.evaluation.recordings.law import Law, Points, Times
 TILT = np.radians(5.0)  # standard deviation of the tilt of the plane of motion, about either axis
 OUTLIER = 5.0  # robust standard deviations beyond which a sighting is left out
 LEAST_ROWS = 6
+STEEP = 4.0  # standard deviations of the plane's tilt beyond which a form holds by perspective alone
 HOPELESS = 0.1  # of the path's extent: a form that leaves more is none
 SPARE = 6  # numbers seen beyond those fitted, at least
 SHARE = 0.6  # of the sightings must agree
@@ -191,6 +192,8 @@ def fit(
             rows = now
             values = problem.search(values, rows, "linear", 20).x
     last = problem.search(values, rows, "linear", 60)
+    if np.abs(last.x[len(law.names) :]).max(initial=0.0) > STEEP:
+        return None
     if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
         return None
     residuals = points - problem.paths(last.x[None], problem.times)[0]

@@ -16,7 +16,8 @@ from o2t_jax.evaluation.recordings.law import Law, Points, Times
 TILT = np.radians(5.0)  # standard deviation of the tilt of the plane of motion, about either axis
 OUTLIER = 5.0  # robust standard deviations beyond which a sighting is left out
 LEAST_ROWS = 6
-STEEP = 4.0  # standard deviations of the plane's tilt beyond which a form holds by perspective alone
+MOVES = 0.3  # of the path's extent: a form that holds where the object rests only is none
+STEEP = 6.0  # standard deviations of the plane's tilt beyond which a form holds by perspective alone
 HOPELESS = 0.1  # of the path's extent: a form that leaves more is none
 SPARE = 6  # numbers seen beyond those fitted, at least
 SHARE = 0.6  # of the sightings must agree
@@ -181,7 +182,7 @@ def fit(
     values = start
     if kept is None:
         values = problem.search(values, rows, "soft_l1", 40).x
-        if problem.misses(values[None], rows)[0] > HOPELESS * float(np.linalg.norm(np.ptp(points, axis=0))):
+        if problem.misses(values[None], rows)[0] > HOPELESS * _extent(points):
             return None
         for _ in range(3):
             now = problem.agreeing(values)
@@ -192,6 +193,8 @@ def fit(
             rows = now
             values = problem.search(values, rows, "linear", 20).x
     last = problem.search(values, rows, "linear", 60)
+    if _extent(points[rows]) < MOVES * _extent(points):
+        return None
     if np.abs(last.x[len(law.names) :]).max(initial=0.0) > STEEP:
         return None
     if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
@@ -199,6 +202,10 @@ def fit(
     residuals = points - problem.paths(last.x[None], problem.times)[0]
     penalty = float(np.sum(last.fun[2 * int(rows.sum()) :] ** 2))
     return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit, penalty)
+
+
+def _extent(points: Points) -> float:
+    return float(np.linalg.norm(np.ptp(points, axis=0)))
 
 
 def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, penalty) -> Fit:

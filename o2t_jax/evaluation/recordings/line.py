@@ -110,9 +110,9 @@ def _of_spring(values: Values, stretch: Stretch) -> dict[str, Quantity]:
 
 
 def _is_spring(values: np.ndarray, span: float) -> bool:
-    """Half a swing is seen: less of one is any curve."""
+    """Half a swing is seen: less of one is any curve. Overdamped, it is none at all."""
     w = float(np.exp(min(values[5], 10.0)))
-    return w * span > np.pi and values[6] > -0.5 * w
+    return bool(w * span > np.pi and -0.5 * w < values[6] < 2 * w)
 
 
 SLOPE = Law(
@@ -142,7 +142,6 @@ SPRING = Law(
     _paths_spring,
     _of_spring,
     holds=_is_spring,
-    contains=("uniform motion", "exponential decay"),  # overdamped
 )
 
 __all__ = ["DECAY", "SLOPE", "SPRING"]

@@ -109,6 +109,11 @@ def _of_spring(values: Values, stretch: Stretch) -> dict[str, Quantity]:
     }
 
 
+def _is_decay(values: np.ndarray, span: float) -> bool:
+    """The rate is one that the film shows: neither over at once nor a straight motion."""
+    return bool(0.1 < np.exp(min(values[4], 20.0)) * span < 30)
+
+
 def _is_spring(values: np.ndarray, span: float) -> bool:
     """Half a swing is seen: less of one is any curve. Overdamped, it is none at all."""
     w = float(np.exp(min(values[5], 10.0)))
@@ -132,6 +137,7 @@ DECAY = Law(
     _start_decay,
     lambda values, times: _along(values, values[:, [3]] * np.exp(-np.exp(values[:, [4]].clip(-20, 20)) * times)),
     _of_decay,
+    holds=_is_decay,
     contains=("uniform motion",),
 )
 SPRING = Law(

@@ -1,0 +1,166 @@
+"""Blobs of neighbouring frames joined into tracks, and which of these is an object that moves by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy.optimize import linear_sum_assignment
+
+from o2t_jax.data.recordings.background import Background
+from o2t_jax.data.recordings.blobs import Blob, find_blobs
+from o2t_jax.errors import UsageError
+
+LEAST = 5  # sightings of a track
+MISSED = 4  # frames that a track may go unseen
+FIRST_GATE = 0.18  # of the picture's diagonal: how far an object may go to its second sighting
+WHOLE = 0.45  # a sighting whose area is off by more than this factor's logarithm is not of the whole object
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Track:
+    """One object. `times` s; `points` px (right, down); `areas` px²; `blur`, length over width; `sigma` px of each
+    sighting, relative sizes only if `score` is 0; `whole`, sightings of the object in its usual size, not cut off;
+    `radius` px, median, half of the blob's width where it is not blurred; `score`, how much it is an object."""
+
+    times: Float[np.ndarray, " T"]
+    points: Float[np.ndarray, "T 2"]
+    areas: Float[np.ndarray, " T"]
+    blur: Float[np.ndarray, " T"]
+    sigma: Float[np.ndarray, " T"]
+    whole: Bool[np.ndarray, " T"]
+    radius: float
+    score: float
+
+    def kept(self) -> Track:
+        """Only the sightings of the whole object."""
+        rows = self.whole
+        return dataclasses.replace(
+            self, **{name: getattr(self, name)[rows] for name in ("times", "points", "areas", "blur", "sigma", "whole")}
+        )
+
+
+class _Growing:
+    """A track in the making."""
+
+    def __init__(self, number: int, time: float, blob: Blob) -> None:
+        self.numbers, self.times, self.blobs = [number], [time], [blob]
+
+    def add(self, number: int, time: float, blob: Blob) -> None:
+        self.numbers.append(number)
+        self.times.append(time)
+        self.blobs.append(blob)
+
+    def expected(self, time: float, first_gate: float) -> tuple[np.ndarray, float]:
+        """Where it is expected at `time`, and how far off it may be, px."""
+        last = np.array([self.blobs[-1].x, self.blobs[-1].y])
+        size = 2 * self.blobs[-1].long
+        if len(self.times) < 2:
+            return last, first_gate
+        count = min(4, len(self.times))
+        t = np.array(self.times[-count:]) - self.times[-1]
+        p = np.array([[b.x, b.y] for b in self.blobs[-count:]])
+        degree = 2 if count == 4 else 1
+        ahead = time - self.times[-1]
+        there = np.array([np.polyval(np.polyfit(t, p[:, i], degree), ahead) for i in (0, 1)])
+        step = np.linalg.norm(p[-1] - p[-2]) / max(t[-1] - t[-2], 1e-9) * ahead
+        return there, min(first_gate, 3.0 + size + (0.5 if count == 4 else 0.9) * step)
+
+
+def find_tracks(
+    frames: Iterable[tuple[float, UInt8[np.ndarray, "H W 3"]]],
+    background: Background,
+    tell: Callable[[int], None] = lambda count: None,
+) -> list[Track]:
+    """The tracks of a film, the likeliest object first. Raises: UsageError where nothing moves."""
+    diagonal = float(np.hypot(*background.picture.shape[:2]))
+    growing: list[_Growing] = []
+    done: list[_Growing] = []
+    for number, (time, picture) in enumerate(frames):
+        blobs = find_blobs(picture, background)
+        growing, ended = _joined(growing, blobs, number, time, FIRST_GATE * diagonal)
+        done += ended
+        tell(number + 1)
+    tracks = [_track(each) for each in done + growing if len(each.blobs) >= LEAST]
+    tracks = sorted((track for track in tracks if track.score > 0), key=lambda track: -track.score)
+    if not tracks:
+        raise UsageError("nothing moves in the film that can be followed for 5 frames: check --start, --end and --roi")
+    return tracks
+
+
+def _joined(
+    growing: list[_Growing], blobs: list[Blob], number: int, time: float, gate: float
+) -> tuple[list[_Growing], list[_Growing]]:
+    """Tracks that go on (each with its blob where it has one) and those that ended: least total cost (Hungarian)."""
+    ended = [each for each in growing if number - each.numbers[-1] > MISSED]
+    growing = [each for each in growing if number - each.numbers[-1] <= MISSED]
+    taken = set()
+    if growing and blobs:
+        cost = np.full((len(growing), len(blobs)), 1e6)
+        for i, each in enumerate(growing):
+            there, far = each.expected(time, gate)
+            before = each.blobs[-1]
+            for j, blob in enumerate(blobs):
+                away = float(np.hypot(blob.x - there[0], blob.y - there[1]))
+                if away <= max(far, gate):
+                    size = abs(np.log(blob.area / before.area))
+                    tint = np.linalg.norm(np.subtract(blob.colour, before.colour)) / (blob.strength + before.strength)
+                    # What looks the same may be farther off: few frames in a swing bend more than any forecast.
+                    if (away <= far and size < 1.6 and tint < 0.8) or (size < 0.4 and tint < 0.15):
+                        cost[i, j] = (away / far) ** 2 + 0.3 * size**2 + 1.5 * tint**2 - 0.02 * min(len(each.blobs), 20)
+        for i, j in zip(*linear_sum_assignment(cost), strict=True):
+            if cost[i, j] < 1e5:
+                growing[i].add(number, time, blobs[j])
+                taken.add(j)
+    growing += [_Growing(number, time, blob) for j, blob in enumerate(blobs) if j not in taken]
+    return growing, ended
+
+
+def _track(each: _Growing) -> Track:
+    times = np.array(each.times)
+    points = np.array([[blob.x, blob.y] for blob in each.blobs])
+    areas = np.array([blob.area for blob in each.blobs])
+    wide = np.array([blob.wide for blob in each.blobs])
+    blur = np.array([blob.long / blob.wide for blob in each.blobs])
+    cut = np.array([blob.cut for blob in each.blobs])
+    usual = np.median(areas[~cut]) if (~cut).any() else np.median(areas)
+    # A streak is larger by its length over its width.
+    whole = ~cut & (np.abs(np.log(areas / usual)) < WHOLE + np.log(np.maximum(blur, 1.0)))
+    jitter = noise_of(times, points)
+    sigma = jitter * np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
+    return Track(
+        times, points, areas, blur, sigma, whole, float(2 * np.median(wide)), _score(points, areas, whole, jitter)
+    )
+
+
+def _score(points: np.ndarray, areas: np.ndarray, whole: np.ndarray, jitter: float) -> float:
+    """Length times extent, less for what changes its size or jitters: hands, shadows over edges, leaves."""
+    if whole.sum() < LEAST:
+        return 0.0
+    extent = float(np.linalg.norm(np.ptp(points[whole], axis=0)))
+    size = float(np.sqrt(np.median(areas[whole])))
+    if extent < max(4.0, 0.5 * size, 6 * jitter):
+        return 0.0
+    change = float(np.std(np.log(areas[whole])))
+    return float(np.sqrt(whole.sum()) * extent * np.mean(whole) ** 2 * np.exp(-2 * change) / (1 + jitter / 2))
+
+
+def noise_of(times: Float[np.ndarray, " T"], points: Float[np.ndarray, "T 2"]) -> float:
+    """The jitter of sightings, px along an axis: each against the cubic through its four neighbours, median.
+
+    Infinite with fewer than 6 sightings. Bends that four neighbours do not show count as jitter.
+    """
+    if len(times) < 6:
+        return 1.0
+    around = np.array([-2, -1, 1, 2])
+    left = []
+    for i in range(2, len(times) - 2):
+        t = times[i + around] - times[i]
+        weights = np.array([np.prod(np.delete(-t, j)) / np.prod(np.delete(t[j] - t, j)) for j in range(4)])
+        left.append((points[i] - weights @ points[i + around]) / np.sqrt(1 + weights @ weights))
+    return float(max(0.02, 1.4826 * np.median(np.abs(left))))
+
+
+__all__ = ["Track", "find_tracks", "noise_of"]

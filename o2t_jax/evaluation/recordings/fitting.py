@@ -1,0 +1,239 @@
+"""One law fitted to one stretch of a track by shooting: robust first, then least squares on what agrees."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.optimize import least_squares
+
+from o2t_jax.evaluation.recorded.shooting import slopes, with_steps
+from o2t_jax.evaluation.recordings.law import Law, Points, Times
+
+TILT = np.radians(5.0)  # standard deviation of the tilt of the plane of motion, about either axis
+OUTLIER = 5.0  # robust standard deviations beyond which a sighting is left out
+LEAST_ROWS = 6
+MOVES = 0.3  # of the path's extent: a form that holds where the object rests only is none
+STEEP = 6.0  # standard deviations of the plane's tilt beyond which a form holds by perspective alone
+HOPELESS = 0.1  # of the path's extent: a form that leaves more is none
+SPARE = 6  # numbers seen beyond those fitted, at least
+SHARE = 0.6  # of the sightings must agree
+FLOOR = 0.02  # px: no track is better
+
+Pins = Mapping[str, tuple[float, float]]
+"""Name of a fitted value -> what it is known to be, and the standard deviation of that, px and s."""
+FREE: Pins = MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """`values` of `law`, and the plane's two tilts in standard deviations where it may be tilted.
+
+    `covariance` of these, widened by the residuals' correlation; `kept`, the sightings used; `residuals` px, of all;
+    `rms` px along an axis, of those kept; `memory`, how many sightings count as one; `start`, where the search began;
+    `free`, degrees of freedom; `penalty`, the sum of squares of what its priors leave.
+    """
+
+    law: Law
+    values: Float[np.ndarray, " P"]
+    covariance: Float[np.ndarray, "P P"]
+    kept: Bool[np.ndarray, " T"]
+    residuals: Float[np.ndarray, "T 2"]
+    rms: float
+    memory: float
+    start: Float[np.ndarray, " P"]
+    free: float
+    penalty: float
+
+    def draws(self, count: int, seed: int = 0) -> Float[np.ndarray, "N P"]:
+        """Values drawn from their distribution: Student's, with `free` degrees of freedom."""
+        rng = np.random.default_rng(seed)
+        size = len(self.values)
+        normal = rng.multivariate_normal(np.zeros(size), self.covariance, count, method="eigh")
+        return self.values + normal / np.sqrt(rng.chisquare(self.free, count) / self.free)[:, None]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How the plane of motion is seen. `middle` px (right, up), the picture's; `focal` px; `tilt` rad, the standard
+    deviation of its tilt about either axis.
+
+    A tilted plane is nearer on one side: a point q from the middle is seen at q / (1 + b . q), b = tan(tilt) / focal to
+    first order. b is fitted along with every law under this prior. Without it a flight across the picture seems to
+    slow down, which looks like drag. That lengths shrink by the tilt's cosine is `quantities.py`'s matter.
+    """
+
+    middle: tuple[float, float]
+    focal: float
+    tilt: float = TILT
+
+    def seen(self, points: np.ndarray, tilts: np.ndarray) -> np.ndarray:
+        """Points [B, T, 2] of the plane in the picture, for `tilts` [B, 2] in standard deviations."""
+        away = points - np.array(self.middle)
+        b = tilts * (np.tan(self.tilt) / self.focal)
+        near = 1.0 + np.einsum("btk,bk->bt", away, b)
+        return np.array(self.middle) + away / np.maximum(near, 0.2)[..., None]
+
+
+class _Problem:
+    """Sightings and one law, with the plane's tilt as two further values."""
+
+    def __init__(
+        self, law: Law, times: Times, points: Points, weight: np.ndarray, view: View | None, pins: Pins
+    ) -> None:
+        self.law, self.times, self.points, self.weight = law, times, points, weight
+        self.view, self.pins = view, pins
+        self.size = len(law.names)
+
+    def paths(self, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+        found = self.law.paths(values[:, : self.size], times)
+        return found if self.view is None else self.view.seen(found, values[:, self.size :])
+
+    def start(self, rows: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            tries = self.law.start(self.times[rows], self.points[rows])
+        for name, (value, _) in self.pins.items():
+            if name in self.law.names and len(tries):
+                at = self.law.names.index(name)
+                known = tries.copy()
+                known[:, at] = value
+                if "k" in self.law.names:  # at the same terminal speed
+                    known[:, self.law.names.index("k")] *= value / tries[:, at]
+                tries = known
+        return np.pad(tries, ((0, 0), (0, 0 if self.view is None else 2)))
+
+    def misses(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """[B]: the median distance, px, of sightings from the paths of `values` [B, P]."""
+        with np.errstate(all="ignore"):
+            away = np.linalg.norm(self.paths(values, self.times[rows]) - self.points[rows], axis=-1)
+        return np.nan_to_num(np.median(away, axis=1), nan=np.inf)
+
+    def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int):
+        sizes = np.abs(start) + 0.01
+        pins = [(self.law.names.index(name), *pin) for name, pin in self.pins.items() if name in self.law.names]
+        t, p, w = self.times[rows], self.points[rows], self.weight[rows]
+
+        def residuals(values: np.ndarray) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                away = (self.paths(values, t) - p) * w[:, None]
+            parts = [away.reshape(len(values), -1), self.law.prior(values), values[:, self.size :]]
+            parts += [(values[:, i : i + 1] - value) / spread for i, value, spread in pins]
+            return np.nan_to_num(np.concatenate(parts, axis=1), nan=1e8, posinf=1e8, neginf=-1e8)
+
+        return least_squares(
+            lambda values: residuals(values[None])[0],
+            start,
+            jac=lambda values: slopes(residuals(with_steps(values, sizes)), sizes),  # type: ignore[arg-type]
+            x_scale="jac",
+            loss=loss,
+            max_nfev=most,
+            ftol=1e-9,
+        )
+
+    def agreeing(self, values: np.ndarray) -> np.ndarray:
+        """The longest run of sightings that the law describes, without single outliers inside."""
+        away = np.linalg.norm(self.points - self.paths(values[None], self.times)[0], axis=1) * self.weight
+        spread = max(FLOOR, float(np.median(away)) / 1.1774)  # of two axes (Rayleigh)
+        good = away < OUTLIER * spread
+        # A run ends where three of five neighbours disagree: a hand, a wall. Single ones are left out.
+        bad = np.convolve(~good, np.ones(5), "same") >= 3
+        bad[:2] |= ~good[:2]
+        bad[-2:] |= ~good[-2:]
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], bad, [True]]).astype(int)))
+        runs = list(zip(edges[::2], edges[1::2], strict=True))
+        rows = np.zeros(len(self.times), bool)
+        if runs:
+            begin, end = max(runs, key=lambda run: run[1] - run[0])
+            rows[begin:end] = good[begin:end]
+        return rows
+
+
+def fit(
+    law: Law,
+    times: Times,
+    points: Points,
+    sigma: Float[np.ndarray, " T"],
+    kept: Bool[np.ndarray, " T"] | None = None,
+    view: View | None = None,
+    pins: Pins = FREE,
+    begin: Float[np.ndarray, " P"] | None = None,
+) -> Fit | None:
+    """The likeliest values of `law`; None where the form makes no sense or does not describe most sightings.
+
+    Args: `times` s, `points` px (right, up), `sigma` px of each sighting, of which only ratios and a lower limit count;
+    `kept`, the sightings to use (found here if it is left out), where the first one's time is that at which the law
+    begins; `view`, how the plane is seen (None: exactly from the front); `pins`, values that are known; `begin`, values
+    to start from, the law's own if it is left out.
+    """
+    unit = max(FLOOR, float(np.median(sigma)))
+    problem = _Problem(law, times - times[0], points, 1 / np.maximum(sigma, FLOOR), view, pins)
+    rows = np.ones(len(times), bool) if kept is None else kept
+    if 2 * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
+        return None
+    start = begin
+    if start is None:
+        tries = problem.start(rows)
+        if not len(tries):
+            return None
+        start = tries[int(np.argmin(problem.misses(tries, rows)))]
+    values = start
+    if kept is None:
+        values = problem.search(values, rows, "soft_l1", 40).x
+        if problem.misses(values[None], rows)[0] > HOPELESS * _extent(points):
+            return None
+        for _ in range(3):
+            now = problem.agreeing(values)
+            if now.sum() < max(LEAST_ROWS, SHARE * len(times)):
+                return None
+            if np.array_equal(now, rows):
+                break
+            rows = now
+            values = problem.search(values, rows, "linear", 20).x
+    last = problem.search(values, rows, "linear", 60)
+    if _extent(points[rows]) < MOVES * _extent(points):
+        return None
+    if np.abs(last.x[len(law.names) :]).max(initial=0.0) > STEEP:
+        return None
+    if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
+        return None
+    residuals = points - problem.paths(last.x[None], problem.times)[0]
+    penalty = float(np.sum(last.fun[2 * int(rows.sum()) :] ** 2))
+    return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit, penalty)
+
+
+def _extent(points: Points) -> float:
+    return float(np.linalg.norm(np.ptp(points, axis=0)))
+
+
+def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, penalty) -> Fit:
+    scaled = (residuals * weight[:, None])[rows]
+    count, size = 2 * len(scaled), len(values)
+    variance = max(FLOOR**2, float(np.sum(scaled**2)) / max(1, count - size))
+    memory = memory_of(scaled)
+    # The search's residuals are in `unit`, and priors (the last rows) in their own standard deviations.
+    data, prior = jacobian[:count], jacobian[count:]
+    information = data.T @ data * unit**2 / (variance * memory) + prior.T @ prior
+    scale = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
+    covariance = np.linalg.pinv(information * np.outer(scale, scale), rcond=1e-13) * np.outer(scale, scale)
+    free = max(2.0, count / memory - size)
+    rms = float(np.sqrt(variance))
+    return Fit(law, values, covariance, rows, residuals, rms, memory, np.asarray(start), free, penalty)
+
+
+def memory_of(residuals: Float[np.ndarray, "T 2"]) -> float:
+    """1 + 2 times the sum of autocorrelations up to the first that is not positive: how many sightings count as one."""
+    count = len(residuals)
+    power = float(np.sum(residuals**2))
+    total = 1.0
+    for lag in range(1, max(2, count // 4)):
+        r = float(np.sum(residuals[lag:] * residuals[:-lag])) / max(power, 1e-300)
+        if r <= 2 / np.sqrt(2 * count) * (lag > 1):
+            break
+        total += 2 * r
+    return total
+
+
+__all__ = ["TILT", "Fit", "Pins", "View", "fit", "memory_of"]

@@ -1,0 +1,160 @@
+"""From px to metres: what is known fixes the scale, and 95 % intervals hold the noise of the track, the scale, the
+clock and the tilt of the plane of motion."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.recorded.intervals import LEVEL
+from o2t_jax.evaluation.recordings.fitting import TILT, Fit
+from o2t_jax.evaluation.recordings.law import Quantity, Stretch
+
+DRAWS = 4000
+KNOWABLE = ("g", "length", "rope")
+LAUNCH = 0.005  # relative standard deviation of a launch's speed
+AIMED = np.radians(0.5)  # and that of its angle
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """What is known beside the film.
+
+    Attributes: `metres_per_px` with its relative standard deviation `spread`, from two points or a diameter; `speed`
+    m/s of the launch, and `angle` rad above the horizontal (None: not known, the launch is at the first sighting);
+    `known`, quantities of the law in SI units (g, a pendulum's length, or its rope alone, to which
+    the ball's `radius` px is added); `source`, words. Empty: no metres.
+    """
+
+    metres_per_px: float | None = None
+    spread: float = 0.0
+    speed: float | None = None
+    angle: float | None = None
+    known: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    radius: float = float("nan")
+    source: str = "none"
+
+    def pins(self) -> dict[str, tuple[float, float]]:
+        """g in px/s^2 where it is known along with two points or a diameter."""
+        if self.metres_per_px is None or "g" not in self.known:
+            return {}
+        value = self.known["g"] / self.metres_per_px
+        return {"g": (value, max(self.spread, 1e-4) * value)}
+
+    @property
+    def ways(self) -> int:
+        """How many things fix the scale."""
+        return (self.metres_per_px is not None) + (self.speed is not None) + bool(self.known)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """`spread`, relative standard deviation of the film's seconds; `source`, words."""
+
+    spread: float
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """`parameters`, name -> value, low, high, unit; `scale`, the same for px per metre (None without one)."""
+
+    parameters: dict[str, dict[str, Any]]
+    scale: dict[str, Any] | None
+    refused: tuple[str, ...]
+
+
+def measure(found: Fit, scale: Scale, clock: Clock, tilt: float = TILT, seed: int = 0) -> Measured:
+    """The quantities of a fit with intervals. The value is that of the fit, seen from the front.
+
+    Args: `tilt` rad, the standard deviation of the plane's tilt about either axis. Raises: UsageError where what is
+    known is no quantity of this law.
+    """
+    rng = np.random.default_rng(seed)
+    size = len(found.law.names)
+    best = found.values[None]
+    draws = np.concatenate([best, found.draws(DRAWS, seed)])
+    # The plane's tilts that were fitted from perspective say how much lengths shrink; without, the prior does.
+    tilts = draws[1:, size:] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
+    inverse = np.concatenate([np.ones((1, 2)), 1 / np.cos(tilts)])
+    stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1])
+    with np.errstate(all="ignore"):
+        quantities = found.law.quantities(draws[:, :size], stretch)
+    seconds = np.concatenate([[1.0], 1 + clock.spread * rng.normal(size=DRAWS)])
+    metres, refused = _metres(quantities, scale, seconds, rng)
+    parameters = {}
+    for name, quantity in quantities.items():
+        if metres is None and quantity.length:
+            unit, values = quantity.named_unit("px"), quantity.values
+        else:
+            unit = quantity.named_unit("m")
+            values = quantity.values * (1.0 if metres is None else metres**quantity.length)
+        parameters[name] = _interval(values * seconds**quantity.time, unit)
+    shown = None if metres is None else _interval(1 / metres, "px/m")
+    lost = tuple(f"{name} in metres: no scale" for name, q in quantities.items() if q.length and metres is None)
+    return Measured(parameters, shown, refused + lost)
+
+
+def _metres(
+    quantities: Mapping[str, Quantity], scale: Scale, seconds: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Metres a px for each draw, and what could not be used. Two points or a diameter come first."""
+    if scale.metres_per_px is not None:
+        draws = np.exp(scale.spread * rng.normal(size=len(seconds)))
+        draws[0] = 1.0
+        return scale.metres_per_px * draws, ()
+    if "rope" in scale.known and "length" in quantities:
+        noise = rng.normal(size=len(seconds))
+        noise[0] = 0.0
+        return scale.known["rope"] / (quantities["length"].values - scale.radius - 0.5 * noise), ()
+    for name, value in scale.known.items():
+        quantity = quantities.get(name)
+        if quantity is not None and quantity.length:
+            raw = quantity.values * seconds**quantity.time
+            with np.errstate(all="ignore"):
+                return (value / raw) ** (1 / quantity.length), ()
+    refused = tuple(f"known {name}: not a quantity of this motion" for name in scale.known)
+    if scale.speed is not None:
+        name = "speed" if scale.angle is None else "horizontal_speed"
+        if name not in quantities:
+            return None, (*refused, "launch speed: this motion has no launch")
+        noise = rng.normal(size=(2, len(seconds)))
+        noise[:, 0] = 0.0
+        level = 1.0 if scale.angle is None else np.cos(scale.angle + AIMED * noise[0])
+        value = scale.speed * level * (1 + LAUNCH * noise[1])
+        return value / (quantities[name].values / seconds), refused
+    return None, refused
+
+
+def _interval(values: np.ndarray, unit: str) -> dict[str, Any]:
+    """The first draw is the value; a quantile that is not a number has no interval."""
+    value, rest = float(values[0]), values[1:]
+    edges = np.quantile(rest, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(rest).all() else (np.nan, np.nan)
+    low, high = min(value, float(edges[0])), max(value, float(edges[1]))
+    if not np.isfinite([value, low, high]).all():
+        finite = rest[np.isfinite(rest)]
+        low = float(np.quantile(finite, (1 - LEVEL) / 2)) if len(finite) else np.nan
+        return {"value": value if np.isfinite(value) else None, "low": low, "high": None, "unit": unit}
+    return {"value": value, "low": low, "high": high, "unit": unit}
+
+
+def diameter_scale(metres: float, radius: float) -> Scale:
+    """From a sphere's diameter and its radius in the picture, px, which blur and thresholds leave open by half a px."""
+    if not radius > 1:
+        raise UsageError(f"--diameter needs the object's size in the picture, which is {radius:.1f} px: give --scale")
+    return Scale(metres / (2 * radius), 0.5 / radius, source=f"diameter {metres:g} m is {2 * radius:.1f} px")
+
+
+def points_scale(points: tuple[float, float, float, float], metres: float, error: float = 0.0) -> Scale:
+    """From two points (x1, y1, x2, y2) that are `metres` apart, each read to 1 px, and a further relative `error`."""
+    length = float(np.hypot(points[2] - points[0], points[3] - points[1]))
+    if not (length > 2 and metres > 0):
+        raise UsageError(f"--scale: two points {length:g} px apart cannot be {metres:g} m: give points farther apart")
+    return Scale(metres / length, float(np.hypot(1.0 / length, error)), source=f"{length:.1f} px are {metres:g} m")
+
+
+__all__ = ["DRAWS", "KNOWABLE", "Clock", "Measured", "Scale", "diameter_scale", "measure", "points_scale"]

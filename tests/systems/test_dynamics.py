@@ -23,7 +23,7 @@ from o2t_jax.systems.base import build_system
 SMOKE = "dynamics/smoke"
 
 
-def smoke(variant="port_hamiltonian", **changes):
+def smoke(variant="newtonian", **changes):
     """The smoke config with these fields."""
     _, config = load_config(f"{SMOKE}:{variant}")
     for name, value in changes.items():

@@ -88,8 +88,10 @@ def test_every_core_takes_any_size_of_state_action_and_context(name):
 
     masked, _ = run(variables, state, actions, 0.1, known, lengths=np.array([0, 2, 4]))
     np.testing.assert_allclose(masked, [state[0], track[1, 1], track[2, 3]], atol=1e-6)
-    slope = jax.jacobian(lambda s: core.seen(run(variables, core.begin(s), actions, 0.1, known)[0]))(given)
-    assert all((np.abs(slope[i, :, j]).max() > 0) == (i == j) for i in range(3) for j in range(3))
+    for j in range(3):
+        other = core.begin(given + 0.1 * (np.arange(3) == j)[:, None].astype(np.float32))
+        changed = np.abs(run(variables, other, actions, 0.1, known)[0] - last).max(axis=1) > 0
+        assert list(changed) == [i == j for i in range(3)]
     turned = np.asarray(given) + np.array([0, 0, 2 * np.pi, 0, 0, 0, 0], np.float32)  # the angle, once around
     around = core.seen(run(variables, core.begin(turned), actions, 0.1, known)[0])
     np.testing.assert_allclose(around - turned, core.seen(last) - given, atol=1e-4)
@@ -108,7 +110,7 @@ def test_a_core_converges_to_its_own_equation(name):
         state, action = jnp.array([[1.0, -0.5, 0.3, 0.8]]), jnp.full((1, 1), 0.7)
         # A step in parts is of second order where q' depends on p alone.
         core = make_core(name, layout, widths=(16,), **({"separable": True} if name == "port_hamiltonian" else {}))
-        params = core.init(jax.random.key(0), state, action, 0.4, None)["params"]
+        params = jax.jit(core.init)(jax.random.key(0), state, action, 0.4, None)["params"]
         params = jax.tree.map(lambda x: x + 0.5 * jax.random.normal(jax.random.key(x.size), x.shape), params)
 
         def ends(step, *counts):
@@ -138,7 +140,7 @@ def test_a_reversible_core_returns_to_its_start_and_keeps_its_energy(name):
         fields = {"reversible": True} if name == "newtonian" else {"separable": True, "damped": False}
         core = make_core(name, layout, widths=(16,), step="leapfrog", **fields)
         state, actions = jnp.array([[0.4, 0.3]]), jnp.zeros((1, 200, 0))
-        params = core.init(jax.random.key(0), state, actions[:, 0], 0.1, None)["params"]
+        params = jax.jit(core.init)(jax.random.key(0), state, actions[:, 0], 0.1, None)["params"]
         params = jax.tree.map(lambda x: x + 0.3 * jax.random.normal(jax.random.key(x.size), x.shape), params)
         run = jax.jit(lambda s: rollout(core, params, s, actions, 0.05))
         there = run(state)
@@ -157,11 +159,11 @@ def test_the_hamiltonian_core_loses_energy_to_friction_alone():
         layout = Layout(4, positions=(0, 1), momenta=(2, 3))
         core = make_core("port_hamiltonian", layout, widths=(16,))
         state, action = jax.random.normal(jax.random.key(1), (5, 4)), jax.random.normal(jax.random.key(2), (5, 2))
-        params = core.init(jax.random.key(0), state, action, 0.1, None)["params"]
+        params = jax.jit(core.init)(jax.random.key(0), state, action, 0.1, None)["params"]
         params = jax.tree.map(lambda x: x + 0.5 * jax.random.normal(jax.random.key(x.size), x.shape), params)
         bound = lambda method, *a: core.apply({"params": params}, *a, method=method)  # noqa: E731
-        slope = jax.grad(lambda s: jnp.sum(bound("energy", s)))(state)
-        rates = bound("rate", state, action, None)
+        slope = jax.jit(jax.grad(lambda s: jnp.sum(bound("energy", s))))(state)
+        rates = jax.jit(lambda s: bound("rate", s, action, None))(state)
         gamma = jax.nn.squareplus(params["friction"], 0.01)
         push = action @ params["push"]["kernel"]
         flow = jnp.sum(slope[:, 2:] * push, 1) - jnp.sum(gamma * slope[:, 2:] ** 2, 1)
@@ -173,7 +175,7 @@ def test_the_hamiltonian_cores_friction_can_be_linear_in_the_context():
     core = make_core("port_hamiltonian", Layout(2, (0,), (1,)), widths=(32,))
     context = jnp.linspace(-1.0, 1.0, 40)[:, None]
     truth = 0.275 + 0.225 * context
-    params = core.init(jax.random.key(0), jnp.zeros((40, 2)), None, 0.1, context)["params"]
+    params = jax.jit(core.init)(jax.random.key(0), jnp.zeros((40, 2)), None, 0.1, context)["params"]
     gamma = lambda params: core.apply({"params": params}, 40, context, method="gamma")  # noqa: E731
     np.testing.assert_allclose(gamma(params), 0.05, rtol=1e-6)
     tx = optax.adam(1e-2)

@@ -17,13 +17,13 @@ from o2t_jax.errors import UsageError
 from o2t_jax.models.cores import CORES
 from o2t_jax.models.cores.ode import INTEGRATORS, OdeCore
 from o2t_jax.physics.envs import ENVIRONMENTS
-from o2t_jax.systems import dynamics_config, fields_of
+from o2t_jax.systems import dynamics_config, dynamics_tests, fields_of
 from o2t_jax.systems.base import build_system
 
 SMOKE = "dynamics/smoke"
 
 
-def smoke(variant="port_hamiltonian", **changes):
+def smoke(variant="newtonian", **changes):
     """The smoke config with these fields."""
     _, config = load_config(f"{SMOKE}:{variant}")
     for name, value in changes.items():
@@ -109,8 +109,10 @@ def run(tmp_path_factory):
     counts = ["--train=40", "--validation=4", "--test=4"]
     assert generate.main([f"--config={SMOKE}", f"--out={folder / 'set'}", *counts]) == 0
     common = [f"--config={SMOKE}", f"--config.dataset={folder / 'set'}", "--config.writers=jsonl"]
-    assert train.main([*common, f"--workdir={folder / 'runs' / 'one'}"]) == 0
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamics_tests, "_CALIBRATION", 100)
+        assert train.main([*common, f"--workdir={folder / 'runs' / 'one'}"]) == 0
+        yield folder
 
 
 def test_a_run_on_a_stored_set_leaves_its_tables_and_a_foreign_set_is_refused(run, capsys):

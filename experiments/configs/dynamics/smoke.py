@@ -8,7 +8,7 @@ Expect:  that it ends
 from o2t_jax.systems import dynamics_config
 
 
-def get_config(model="port_hamiltonian"):
+def get_config(model="newtonian"):
     config = dynamics_config.default("pendulum", model)
     config.update({"width": 8, "batch": 4, "horizon": 3, "window": 4, "context": "inferred", "steps": 8})
     config.update({"train_steps": 20, "eval_every": 20, "checkpoint_every": 20, "log_every": 10})

@@ -39,25 +39,30 @@ def fit_context(
     width = states.shape[-1]
 
     def one(seen: jax.Array, acts: jax.Array, dt: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def track(z: jax.Array) -> jax.Array:
+        def residual(z: jax.Array) -> tuple[jax.Array, jax.Array]:
             later = rollout(core, params, z[None, :width], acts[None], dt, z[None, width:])[0]
-            return jnp.concatenate([z[None, :width], later])
+            track = jnp.concatenate([z[None, :width], later])
+            found = jnp.concatenate([jnp.ravel(track - seen) / noise, jnp.sqrt(_PRIOR) * z[width:]])
+            return found, found
 
-        def residual(z: jax.Array) -> jax.Array:
-            return jnp.concatenate([jnp.ravel(track(z) - seen) / noise, jnp.sqrt(_PRIOR) * z[width:]])
-
-        def improve(now: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:
-            z, damping = now
-            apart, slopes = residual(z), jax.jacfwd(residual)(z)
+        def improve(now: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
+            z, apart, slopes, damping, new = now
+            new_slopes, new_apart = jax.jacfwd(residual, has_aux=True)(new)
+            better = jnp.sum(new_apart**2) < jnp.sum(apart**2)  # False where it is not finite
+            z, apart, slopes = (
+                jnp.where(better, *pair) for pair in ((new, z), (new_apart, apart), (new_slopes, slopes))
+            )
+            damping = jnp.where(better, damping / 3.0, damping * 10.0)
             normal = slopes.T @ slopes
             new = z - jnp.linalg.solve(normal + damping * jnp.diag(jnp.diag(normal)), slopes.T @ apart)
-            new = new.at[width:].set(jnp.clip(new[width:], -_LIMIT, _LIMIT))
-            better = jnp.sum(residual(new) ** 2) < jnp.sum(apart**2)  # False where it is not finite
-            return (jnp.where(better, new, z), jnp.where(better, damping / 3.0, damping * 10.0)), None
+            return (z, apart, slopes, damping, new.at[width:].set(jnp.clip(new[width:], -_LIMIT, _LIMIT))), None
 
-        z = jnp.concatenate([seen[0], jnp.zeros(size)])
-        z = jax.lax.scan(improve, (z, jnp.asarray(_DAMPING)), None, length=iterations)[0][0]
-        return track(z)[-1], z[width:]
+        # The start is the first step, taken from nowhere: one place in the program evaluates the rollout.
+        start, count = jnp.concatenate([seen[0], jnp.zeros(size)]), seen.size + size
+        worst, flat = jnp.full(count, jnp.inf), jnp.zeros((count, len(start)))
+        begun = start, worst, flat, jnp.asarray(3.0 * _DAMPING), start
+        z, apart, *_ = jax.lax.scan(improve, begun, None, length=iterations + 1)[0]
+        return seen[-1] + noise * apart[seen.size - width : seen.size], z[width:]
 
     return jax.vmap(one)(states, actions, jnp.broadcast_to(jnp.asarray(dt, jnp.float32), states.shape[:1]))
 

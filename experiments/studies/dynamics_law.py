@@ -5,8 +5,9 @@
 Table: oscillator (k/m), pendulum (g/L), both with friction equal for all sequences, and spaceship (pull and exponent,
 observed pericentre at least 1 m), noise 0.1, 800 sequences of 30 steps of 0.1 s (of the spaceship those of 1,200 that
 keep away). Every row sees the same noisy data: "shooting" starts at the equation's default (coefficients 0, exponent
-2), "differences" is least squares with the known equation, "sindy" PySINDy's own derivative, "sindy_steps" its sparse
-regression on differences. "prior" learns nothing: the world's default parameters, off by 10 %.
+2), "network" is least squares of the known equation to a trained network's field where the data lay, "differences" to
+differences of the data, "sindy" PySINDy's own derivative, "sindy_steps" its sparse regression on differences. "prior"
+learns nothing: the world's default parameters, off by 10 %.
 Coverage: `worlds` simulated worlds of each kind with parameters of their own, 100 sequences each; how often the 95 %
 interval of the block bootstrap holds the truth. Expected: 90 to 98 %.
 Each run is one JSON in DIR; finished ones are skipped.
@@ -38,6 +39,7 @@ def run_table(name: str, seed: int) -> dict[str, Any]:
 
     from experiments.studies import _law_worlds as worlds
     from o2t_jax.evaluation.dynamics.law import rows, shooting
+    from o2t_jax.evaluation.dynamics.law.form import Regression
     from o2t_jax.evaluation.dynamics.law.information import cramer_rao, fisher, intervals
     from o2t_jax.evaluation.dynamics.law.terms import library
     from o2t_jax.evaluation.dynamics.law.worlds import LAWS, truth_of
@@ -51,6 +53,9 @@ def run_table(name: str, seed: int) -> dict[str, Any]:
     low, high = intervals(found)
     width = 1.96 * cramer_rao(fisher(equation, truth, data._replace(states=clean), worlds.NOISE, free=free), free)
     differences = rows.least_squares(data, env.layout, law.terms)
+    where = [np.asarray(x, np.float64).reshape(-1, x.shape[-1]) for x in (data.states[:, :-1], data.actions)]
+    rates = worlds.learned_field(data, seed)(where[0], where[1])
+    learned = Regression(where[0], where[1], rates, env.layout).fit(law.terms)[0]
     sparse: dict[str, dict[str, float]] = {}
     if name != "spaceship":
         sparse = {f"sindy{end}": rows.sindy(data, env.layout, derivative=how)
@@ -65,6 +70,7 @@ def run_table(name: str, seed: int) -> dict[str, Any]:
             "half_width": 0.5 * (high[at] - low[at]),
             "cramer_rao": width[at],
             "differences": reading.sign * differences[at],
+            "network": reading.sign * learned[at],
             "prior": 1.1 * reading.sign * truth[at],
             **{row: reading.sign * values[reading.parameter] for row, values in sparse.items()},
         }
@@ -162,7 +168,7 @@ def _errors(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, entry in record["parameters"].items():
         row: dict[str, Any] = {"world": record["world"], "seed": record["seed"], "parameter": name}
-        for method in ("shooting", "differences", "sindy", "sindy_steps", "prior"):
+        for method in ("shooting", "network", "differences", "sindy", "sindy_steps", "prior"):
             known = entry.get(method)
             row[method] = None if known is None else round(100 * (known / entry["truth"] - 1), 3)
         row["cramer_rao"] = round(100 * entry["cramer_rao"] / abs(entry["truth"]), 3)

@@ -38,7 +38,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.writers.json_file import plain, write_json
     from o2t_jax.results import keep
     from o2t_jax.systems.base import build_system
-    from o2t_jax.training.checkpoint import open_workdir
+    from o2t_jax.training.checkpoint import check_fits, open_workdir
     from o2t_jax.training.reporter import measure
     from o2t_jax.training.resources import set_compilation_cache
 
@@ -47,6 +47,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     set_compilation_cache(opened.config.compilation_cache)
     _cpu.start_devices(arguments.cpu_tuning, values.device)
     system = build_system(opened.config)
+    check_fits(opened, system.init, str(workdir))
     if change:
         config = opened.config.copy_and_resolve_references()
         for name, text in change:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import serialization, traverse_util
@@ -35,7 +36,7 @@ from o2t_jax.training.parts import is_in
 from o2t_jax.training.plain_path import plain_path
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.workdir import saved_steps
-from o2t_jax.types import PyTree
+from o2t_jax.types import Array, PyTree
 
 SCHEMA = 2
 T = TypeVar("T")
@@ -95,6 +96,14 @@ def _while_it_trains(workdir: str | Path, step: int | str | None, read: Callable
         except (UsageError, OSError):
             if find_step(workdir, step) == folder:  # nothing newer or better: the error is real
                 raise
+
+
+def check_fits(opened: Opened, init: Callable[[Array], tuple[PyTree, PyTree]], what: str) -> None:
+    """Raises UsageError where a saved run's arrays are not those that `init(key) -> (params, extra)` makes today."""
+    keys = jnp.asarray(opened.state.key)
+    params, extra = jax.eval_shape(init if keys.ndim == 1 else jax.vmap(init), keys)
+    graft(opened.state.params, params, f"params of {what}")
+    graft(opened.state.extra, extra, f"extra of {what}")
 
 
 def restore_state(folder: Path, like: TrainState) -> TrainState:

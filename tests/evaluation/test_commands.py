@@ -34,6 +34,9 @@ class ToySystem:
             self.evaluators["test"] = PredictionEvaluator(held_out, self.predict, batch=2, num_pictures=2)
         self.readouts = {"law": self.read_law}
 
+    def init(self, key):
+        return PARAMS, {}
+
     def predict(self, state, batch):
         return batch["pictures"][:, TARGET] / 255.0 * (state.params["phys"]["g0"] / 10.0)
 
@@ -114,6 +117,15 @@ def test_bad_input_is_one_line_and_code_2(run, capsys, command, arguments, reaso
     assert command.main([a.format(run=run) for a in arguments]) == 2
     error = capsys.readouterr().err
     assert reason in error and error.count("\n") == 1
+
+
+def test_a_run_of_an_older_version_is_one_line(run, capsys, monkeypatch):
+    older = {"phys": {**PARAMS["phys"], "alpha": np.zeros(24, np.float32)}}
+    monkeypatch.setattr(ToySystem, "init", lambda self, key: (older, {}))
+    assert evaluate.main([f"--workdir={run}", "--device=cpu"]) == 2
+    error = capsys.readouterr().err
+    assert "phys/alpha is float32[25] there, float32[24] here" in error
+    assert error.count("\n") == 1 and not (run / "evaluation").exists()
 
 
 def test_a_system_without_a_law_says_so(tmp_path, capsys):

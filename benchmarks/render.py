@@ -8,6 +8,9 @@ A rate is pictures per second of processor time on one core. Other programs do n
 caches; `per_wall_s` is the same in wall time. Median and spread (largest minus smallest) of the repeats. The last
 columns are the gain in wall time from two threads and from two processes.
 
+`two_workers` (by size): training samples of `ballistic` made by render_workers=2, each with its process, over those of
+one worker, a thread; in wall time, nothing else running. It needs two idle cores.
+
 --backend=device times the ray-caster instead: see `benchmarks.raycast`.
 """
 
@@ -111,6 +114,54 @@ def measure_renderer(
     return result
 
 
+def two_workers(size: int, seconds: float, repeats: int) -> float:
+    """Training samples a second of wall time by two workers over one; median of the repeats, which take turns."""
+    from experiments._config import load_config
+    from o2t_jax.data.children import InChildren
+    from o2t_jax.data.o2t.sample_pipeline import TrainingSamples
+    from o2t_jax.data.workers import Workers
+    from o2t_jax.systems.base import build_system
+    from o2t_jax.systems.o2t import O2TSystem
+
+    _, config = load_config("cpu")
+    config.render_size = size
+    system = build_system(config)
+    assert isinstance(system, O2TSystem)
+    samples = TrainingSamples(system.source, system.curriculum)
+    children = InChildren(samples, patience=0.0)
+
+    def rate(workers: Workers, warm: int) -> float:
+        for _ in range(warm):
+            next(workers)
+        count, clock = 0, time.perf_counter()
+        while (spent := time.perf_counter() - clock) < seconds:
+            next(workers)
+            count += 1
+        return count / spent
+
+    gains = []
+    both = Workers(
+        lambda i: samples(i, 0),
+        first=0,
+        threads=2,
+        ahead=8,
+        name="two",
+        make_some=lambda indices: children([(i, 0) for i in indices]),
+        chunk=children.chunk,
+    )
+    alone = Workers(lambda i: samples(i, 0), first=0, threads=1, ahead=4, name="one")
+    both.start()
+    while not children.all_ready(2):
+        next(both)
+    alone.start()
+    for _ in range(repeats):  # who is not read makes `ahead` samples and waits
+        gains.append(rate(both, 32) / rate(alone, 4))
+    both.close()
+    alone.close()
+    children.close()
+    return statistics.median(gains)
+
+
 def _ready() -> bool:
     return True
 
@@ -140,6 +191,8 @@ def main(argv: list[str] | None = None) -> None:
             # Workers' gains only at the two sizes that training uses.
             paired = pools if row[1] in (64, 512) and row[2] == "sample" else {}
             rows.append(dict.fromkeys(COLUMNS) | measure_renderer(row, args.seconds, args.repeats, paired))
+    workers = {str(size): two_workers(size, args.seconds, args.repeats) for size in (64, 512)}
+    print("two workers over one: " + ", ".join(f"{gain:.2f} at {size} px" for size, gain in workers.items()))
     figure = {(r["scene"], r["size_px"], r["cameras"]): r["per_second_per_core"] for r in rows}
     from benchmarks.common import finish
 
@@ -149,6 +202,7 @@ def main(argv: list[str] | None = None) -> None:
         args.json,
         room_512_pictures_per_second_per_core=figure["room", 512, "sample"],
         room_64_pictures_per_second_per_core=figure["room", 64, "sample"],
+        two_workers=workers,
     )
 
 

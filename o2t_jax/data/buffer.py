@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from o2t_jax.data.children import InChildren
 from o2t_jax.data.ring import BufferConfig, Ring, Strata
 from o2t_jax.data.workers import Workers
 from o2t_jax.errors import UsageError
@@ -35,7 +36,8 @@ class Buffer(Iterator[PyTree]):
     Args: `make(index, step)` makes sample `index` as wanted at `step`: a pytree of arrays, the same for the same
     arguments, called from several threads. `seed` and `process_index` pick the draws; `strata` weighs them.
     `counters`: integer entries that are summed for the statistics and not part of a batch. `position`: what
-    `get_state` gave, None to start at step 0; its pool size replaces the config's.
+    `get_state` gave, None to start at step 0; its pool size replaces the config's. `children` make the samples in
+    place of the threads; the buffer ends them.
 
     One thread may draw; `close` may come from another. Threads begin with `start()`, at the latest with the first draw.
     """
@@ -50,10 +52,12 @@ class Buffer(Iterator[PyTree]):
         strata: Strata | None = None,
         counters: Sequence[str] = (),
         position: Mapping[str, Any] | None = None,
+        children: InChildren | None = None,
     ) -> None:
         self.config = config
         self._seed, self._process_index = seed, process_index
         self._strata, self._counted = strata, tuple(counters)
+        self._children = children
         self._step, self._pool_size = _checked(position, config)
         self._ring = Ring(self._pool_size, strata.key if strata else None)
         self._free = config.buffer == "free"
@@ -69,11 +73,17 @@ class Buffer(Iterator[PyTree]):
         self.drawn_by_stratum = np.zeros(len(strata.names) if strata else 0, np.int64)
         self._base_index, self._base_step, self._next_index = first, self._step, first
 
-        def make_one(index: int) -> PyTree:
-            return make(index, self._step if self._free else config.step_of(index))
+        def wanted(index: int) -> tuple[int, int]:
+            return index, self._step if self._free else config.step_of(index)
 
         self._workers = Workers(
-            make_one, first=first, threads=config.render_workers, ahead=config.ahead, name="replay-worker"
+            lambda index: make(*wanted(index)),
+            first=first,
+            threads=config.render_workers,
+            ahead=config.ahead,
+            name="replay-worker",
+            make_some=children and (lambda indices: children([wanted(index) for index in indices])),
+            chunk=children.chunk if children else lambda: 1,
         )
         self._filler = threading.Thread(target=self._fill_freely, name="replay-filler", daemon=True)
         # Held for a copy into or out of a free ring; the workers' lock is not.
@@ -113,6 +123,9 @@ class Buffer(Iterator[PyTree]):
 
     def close(self) -> None:
         """Ends all threads; a sample being made is finished first."""
+        self._workers.stop()
+        if self._children is not None:
+            self._children.close()
         self._workers.close()
         if self._filler.is_alive() and self._filler is not threading.current_thread():
             self._filler.join(timeout=10.0)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from o2t_jax.data.buffer import Buffer, MakeElement
+from o2t_jax.data.children import InChildren
 from o2t_jax.data.ring import MAX_SEED, BufferConfig, Strata
 from o2t_jax.data.workers import Workers
 from o2t_jax.errors import UsageError
@@ -27,9 +28,9 @@ _PROGRESS_EVERY_S = 0.25
 class Pipeline(Iterator[PyTree]):
     """Endless batches with a position; implements `o2t_jax.types.BatchIterator`.
 
-    Args: `make(index, step)`, `seed`, `strata`, `counters`, `position` as in `Buffer`; `buffer` holds the sizes, per
-    process. `place` puts a batch of numpy arrays on the device(s); it runs in the prefetch thread and may keep the
-    arrays, which are never written again. `prefetch`: batches that wait, placed, while one more is drawn.
+    Args: `make(index, step)`, `seed`, `strata`, `counters`, `position`, `children` as in `Buffer`; `buffer` holds the
+    sizes, per process. `place` puts a batch of numpy arrays on the device(s); it runs in the prefetch thread and may
+    keep the arrays, which are never written again. `prefetch`: batches that wait, placed, while one more is drawn.
     `process_index` of `process_count` draws its own stream. `progress(done, total, per_second)` is called from the
     waiting thread while the ring fills.
 
@@ -50,6 +51,7 @@ class Pipeline(Iterator[PyTree]):
         prefetch: int = 1,
         progress: Progress | None = None,
         position: Mapping[str, Any] | None = None,
+        children: InChildren | None = None,
     ) -> None:
         if not 0 <= seed <= MAX_SEED:
             raise UsageError(f"seed={seed} must be in 0..{MAX_SEED}")
@@ -67,6 +69,7 @@ class Pipeline(Iterator[PyTree]):
             strata=strata,
             counters=counters,
             position=position,
+            children=children,
         )
 
         def draw(_: int) -> tuple[PyTree, dict[str, int]]:

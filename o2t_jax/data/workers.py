@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
@@ -15,16 +15,28 @@ class Closed(Exception):
 class Workers(Iterator[Any]):
     """`make(first)`, `make(first + 1)`, ... in this order, made by threads.
 
-    At most `ahead` results are finished or being made beyond those read. The first error of any thread ends the
+    At most `ahead` results are finished or being made beyond those read. `make_some(range)`, where it is given, makes
+    `chunk()` of them at once, and two chunks a thread may then be ahead. The first error of any thread ends the
     sequence: it is raised at once, before results that are ready, and again at each later read. Threads begin with
     `start()`.
     """
 
-    def __init__(self, make: Callable[[int], Any], *, first: int, threads: int, ahead: int, name: str) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], Any],
+        *,
+        first: int,
+        threads: int,
+        ahead: int,
+        name: str,
+        make_some: Callable[[range], Sequence[Any]] | None = None,
+        chunk: Callable[[], int] = lambda: 1,
+    ) -> None:
         # Notified whenever a result is finished or read, at an error and at the end.
         self.changed = threading.Condition()
         self.error: BaseException | None = None
-        self._make, self._ahead = make, ahead
+        self._make_some = make_some or (lambda indices: [make(index) for index in indices])
+        self._chunk, self._ahead, self._count = chunk, ahead, threads
         self._next_made = self._next_read = first
         self._finished: dict[int, Any] = {}
         self._closed = self._started = False
@@ -96,16 +108,21 @@ class Workers(Iterator[Any]):
     def _work(self) -> None:
         try:
             while True:
+                chunk = self._chunk()
+                most = max(self._ahead, 2 * self._count * chunk) if chunk > 1 else self._ahead
                 with self.changed:
-                    self.changed.wait_for(lambda: self.over or self._next_made < self._next_read + self._ahead)
+                    self.changed.wait_for(
+                        lambda end=most - chunk: self.over or self._next_made <= self._next_read + end
+                    )
                     if self.over:
                         return
-                    index = self._next_made
-                    self._next_made += 1
-                result = self._make(index)
+                    indices = range(self._next_made, self._next_made + chunk)
+                    self._next_made = indices.stop
+                results = self._make_some(indices)
                 with self.changed:
-                    self._finished[index] = result
+                    self._finished.update(zip(indices, results, strict=True))
                     self.changed.notify_all()
+                del results  # a reader's sample may free memory that is used again
         except BaseException as error:
             self.fail(error)
 

@@ -63,7 +63,12 @@ BUFFER = Group(
     (
         Field("pool_size", 512, "samples that the ring holds"),
         Field("initial_fill", 64, "samples made before the first step"),
-        Field("render_workers", 2, "threads that make samples; for a module, processes", free=True),
+        Field(
+            "render_workers",
+            2,
+            "workers that make samples: threads, with a process each (sampler=pairs after 2 s; a module)",
+            free=True,
+        ),
         Field("reuse", 2.0, "how often a sample is drawn on average"),
         Field(
             "buffer",

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.config import Config, from_flat
+from o2t_jax.data.children import check_memory
 from o2t_jax.data.o2t.acceptance import AcceptanceRule
 from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_config import FlightConfig
@@ -35,6 +36,7 @@ from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
 from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
+from o2t_jax.training.resources import free_memory
 from o2t_jax.training.statistics import Statistic, Sum
 from o2t_jax.types import Array, Batch, PyTree, Renderer
 
@@ -182,6 +184,8 @@ class O2TSystem(System):
     def check(self) -> None:
         """The scene or module is there, and a module can be loaded."""
         getattr(self.source.renderer, "check", lambda: None)()
+        if self.in_children:
+            check_memory(self.config.render_workers, free_memory().host)
 
     def init(self, key: Array) -> tuple[PyTree, PyTree]:
         """Parameters by Flax' initialisers, g0 and alpha at zero; no height visited yet."""
@@ -214,6 +218,14 @@ class O2TSystem(System):
             return extra
         return {"visited": visit(extra["visited"], rate=self.weights.visited_rate, **statistics)}
 
+    @property
+    def in_children(self) -> bool:
+        """Whether samples are made in processes: not a module's, which brings its own; not where the device draws; not
+        whole flights, whose samples share the pictures of a setup."""
+        config = self.config
+        own = not config.module and config.render_backend == "opencv" and config.sampler == "pairs"
+        return own and config.render_workers > 1
+
     def train_iterator(self, request: DataRequest) -> Pipeline:
         """The replay ring, its batches placed a step ahead."""
         pipeline = sample_pipeline(
@@ -222,6 +234,7 @@ class O2TSystem(System):
             self._buffer(request.plan.pool_size, request.process_count),
             process_index=request.process_index,
             process_count=request.process_count,
+            in_children=self.in_children,
             place=request.put,
             progress=request.progress,
             position=request.position,

@@ -89,9 +89,12 @@ def run_table(
     Args: `base`, flags for all clips; `one`, (flags, folder) -> result, which may raise UsageError.
     """
     out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    taken: dict[str, int] = {}  # a file may come twice, with other flags
     for clip in clips:
-        folder = out / clip.file.replace("/", "_").replace(".", "_")
+        name = clip.file.replace("/", "_").replace(".", "_")
+        taken[name] = taken.get(name, 0) + 1
+        folder = out / (name if taken[name] == 1 else f"{name}_{taken[name]}")
         begin = time.monotonic()
         try:
             result = _result(clip, root, folder, base, one)

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments._recordings import NEAR, Seen, Wanted, upright
 from o2t_jax.data.recordings.tracks import noise_of
+from o2t_jax.evaluation.recordings.audit.finding import CANNOT
 from o2t_jax.evaluation.recordings.audit.report import audit
 from o2t_jax.evaluation.writers import page
 
@@ -41,7 +42,8 @@ def _number(found: dict[str, Any]) -> str:
     lawful = f"at most {high:g}" if low <= 0 else f"{low:g} to {high:g}"
     where = f" at {found['at']:.2f} s" if math.isfinite(found["at"]) else ""
     interval = f"{found['value']:.3g} ({found['low']:.3g} to {found['high']:.3g})"
-    return f"{interval}{where}; lawful: {lawful} [{found['says']}; {found['told']} of {found['compared']} told]"
+    count = "" if found["verdict"] == CANNOT else f"; {found['told']} of {found['compared']} can be told"
+    return f"{interval}{where}; lawful: {lawful} [{found['says']}{count}]"
 
 
 def audit_section(told: dict[str, Any]) -> list[str]:

@@ -3,7 +3,9 @@
 FILE is a film (mp4, mov, avi, gif) or a zip or folder of pictures. One known thing turns px into metres: --scale, two
 points of the picture; --diameter of the ball, m; --speed of the launch, m/s, with its --angle; --known=g:9.81,
 length:0.637, or rope:0.62 (to the ball). Without any, only what needs no scale is told. Writes result.json, track.csv,
-overlay.mp4 and report.html into DIR, which must be new. docs/recordings.md says how to film and to read the intervals.
+overlay.mp4 and report.html into DIR, which must be new. --audit says whether the motion is lawful; several --video with
+--calibration are one recording in metres; --root=FOLDER [--table=FILE.csv] gives one table of many clips.
+docs/recordings.md says how to film and to read the intervals.
 """
 
 from __future__ import annotations
@@ -32,25 +34,23 @@ def measure(arguments: _cli.Arguments) -> int:
     from experiments import _recordings
 
     values = arguments.flags
-    out = _cli.out_folder(values, "the results") if values.out else None
     clips = _clips(values)
     if clips is None:
         check(values)
-        result = measured(values, _recordings.folder_for(_cli.out_folder(values, "the results")), arguments.argv)
-        print(summary(result))
+    out = _cli.out_folder(values, "the results")
+    if clips is None:
+        print(summary(measured(values, _recordings.folder_for(out), arguments.argv)))
     else:
         from experiments import _recording_table
 
         root, rows = clips
-        _cli.out_folder(values, "the results")
-        assert out is not None
-        base = [word for word in arguments.argv if word.partition("=")[0].lstrip("-") not in OF_A_TABLE]
+        base = [values[name].serialize() for name in values if values[name].present and name not in OF_A_TABLE]
         print(_recording_table.run_table(rows, root, out, base, _measured_anew))
     print(f"written: {out}")
     return 0
 
 
-OF_A_TABLE = ("root", "table", "video", "track", "out")  # flags that do not hold for each of its clips
+OF_A_TABLE = ("root", "table", "video", "track", "out", "cpu_tuning")  # flags that do not hold for each of its clips
 
 
 def _clips(values: flags.FlagValues) -> tuple[Path, list[Any]] | None:
@@ -82,7 +82,6 @@ def _measured_anew(argv: list[str], out: Path) -> dict[str, Any]:
 
     values = flags.FlagValues()
     define(values)
-    flags.DEFINE_enum("cpu_tuning", "on", ("on", "off"), "", flag_values=values)
     try:
         rest = values(["recording", *argv])[1:]
     except flags.Error as error:

@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from experiments import _recording_table, recording
+from experiments import _recording_table, _recordings, recording
 from experiments.studies import recording_audit
 from experiments.studies.recording_cameras import draw
+from o2t_jax.errors import UsageError
 from tests.recording_films import flight, frames, write_film
 
 
@@ -60,7 +61,6 @@ def test_a_folder_is_one_table_and_finished_clips_are_skipped(root, tmp_path, ca
 
 def skip_broken(result):
     """`result`, for clips other than the broken one, which is tried again."""
-    from o2t_jax.errors import UsageError
 
     def wrapped(clip, *given):
         if clip.file == "broken.csv":
@@ -68,6 +68,19 @@ def skip_broken(result):
         return result(clip, *given)
 
     return wrapped
+
+
+def test_what_follows_no_law_is_audited_too(root, tmp_path, capsys, monkeypatch):
+    def none(*given):
+        raise UsageError("follows none of the forms")
+
+    monkeypatch.setattr(_recordings, "fit_objects", none)
+    out = tmp_path / "out"
+    assert recording.main([f"--track={root / 'one.csv'}", f"--out={out}", "--audit"]) == 0
+    text = capsys.readouterr().out
+    assert "follows none of the forms" in text and "audit: pass" in text
+    assert json.loads((out / "result.json").read_text())["law"] == "none of these"
+    assert recording.main([f"--track={root / 'one.csv'}", f"--out={tmp_path / 'x'}"]) == 2
 
 
 def test_a_folder_of_films_needs_no_table(tmp_path):

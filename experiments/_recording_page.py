@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments._recording_audit import audit_section
 from experiments._recordings import Found, upright
 from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.curves import COLOURS, new_axes, svg_of
@@ -28,6 +29,8 @@ def report(result: dict[str, Any], found: list[Found], up: float, film: tuple[by
             body.append(_table(quantities_table(segment)))
             body.append(_residuals(each, index, up, f"{number}/{index}"))
         body += [page.paragraph(f"Refused: {reason}") for reason in told["refused"]]
+    if "audit" in result:
+        body += audit_section(result["audit"])
     if film[0] is not None:
         body.append(page.heading(2, "Track and fit"))
         body.append(page.film(film[0], f".{film[1]}", "circles: where it was seen; lines: the fitted paths"))

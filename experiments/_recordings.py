@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ GIVEN_CLOCK = 1e-4
 GIF_STEP = 0.01  # s, in which a GIF states its delays
 NEAR = 0.25  # of the best track's score: further objects that are fitted
 MOST_OBJECTS = 3
-OVERLAY = 360  # px, height of the film with track and fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Wanted:
     Attributes: `diameter` m; `points` (x1, y1, x2, y2, metres) with their relative `scale_error` (they may be before or
     behind the plane of motion); `speed` m/s with `angle` deg; `known` SI values by name; `up` deg, the picture's
     direction that is up (90: as it is shown); `tilt` deg; `focal`, in widths of the picture; `objects`, how many are
-    fitted at most.
+    fitted at most; `metric`, the scale that calibrated cameras give.
     """
 
     diameter: float | None = None
@@ -48,6 +47,7 @@ class Wanted:
     tilt: float = 5.0
     focal: float = 1.0
     objects: int = MOST_OBJECTS
+    metric: Scale | None = None
 
     def check(self) -> None:
         """Raises: UsageError where things contradict each other."""
@@ -68,6 +68,8 @@ class Wanted:
 
     def scale(self, track: Track) -> Scale:
         """The scale for one object."""
+        if self.metric is not None:
+            return self.metric
         if self.diameter is not None:
             return dataclasses.replace(diameter_scale(self.diameter, track.radius), known=self.known)
         if self.points is not None:
@@ -214,6 +216,23 @@ def as_result(found: list[Found], seen: Seen, wanted: Wanted) -> dict[str, Any]:
     }
 
 
+def nothing(seen: Seen, wanted: Wanted, reason: str) -> dict[str, Any]:
+    """result.json where no form could be fitted."""
+    return {
+        "law": NONE,
+        "parameters": {},
+        "nearest": "",
+        "scale": {"source": "none", "px_per_metre": None},
+        "clock": {"source": seen.clock.source, "relative_sd": seen.clock.spread, "notes": seen.notes},
+        "tilt_sd_deg": wanted.tilt,
+        "segments": [],
+        "refused": [f"a law: {reason}"],
+        "objects": [],
+        "tracks_seen": len(seen.tracks),
+        "seconds": {"seeing": seen.seconds},
+    }
+
+
 def _object(each: Found, seen: Seen) -> dict[str, Any]:
     analysis, times = each.analysis, each.track.times
     part = analysis.part
@@ -249,41 +268,10 @@ def _object(each: Found, seen: Seen) -> dict[str, Any]:
     }
 
 
-def overlay(film: Film, found: list[Found], wanted: Wanted, most: int = 180) -> Iterator[np.ndarray]:
-    """RGB frames with tracks (dots) and fitted paths (lines), at most `most`, evenly."""
-    import cv2
-
-    colours = [(255, 80, 60), (60, 160, 255), (90, 220, 90)]
-    last = max(each.track.times[-1] for each in found)
-    first = min(each.track.times[0] for each in found)
-    times = [t for t, _ in film.frames() if first - 0.2 <= t <= last + 0.2]
-    keep = set(times[:: max(1, -(-len(times) // most))])
-    lines = []
-    for each, colour in zip(found, colours * len(found), strict=False):
-        points = upright(each.track.points, wanted.up)
-        for part in each.analysis.parts:
-            best = part.naming.best
-            path = in_picture(points[part.rows] - best.residuals, wanted.up)[best.kept]
-            lines.append((path, colour))
-    for t, picture in film.colours():
-        if t not in keep:
-            continue
-        factor = OVERLAY / picture.shape[0]
-        canvas = cv2.resize(picture, (round(factor * picture.shape[1]), OVERLAY), interpolation=cv2.INTER_AREA)
-        for path, colour in lines:
-            at = np.round(((path + 0.5) * factor - 0.5) * 8).astype(np.int32)
-            cv2.polylines(canvas, [at.reshape(-1, 1, 2)], False, colour, 1, cv2.LINE_AA, 3)
-        for each in found:
-            size = 10.0 if np.isnan(each.track.radius) else each.track.radius
-            for x, y in each.track.points[np.abs(each.track.times - t) < 1e-9]:
-                at = np.round((np.array([x, y]) + 0.5) * factor * 8 - 4).astype(int).tolist()
-                cv2.circle(canvas, at, 8 * max(3, round(size * factor)), (255, 255, 0), 1, cv2.LINE_AA, 3)
-        yield canvas
-
-
-def folder_for(path: Path) -> Path:
-    """A new folder. Raises: UsageError where it is there already: nothing is overwritten."""
-    if path.exists():
+def folder_for(path: Path, unfinished: bool = False) -> Path:
+    """A new folder, or with `unfinished` one without a result. Raises: UsageError where it is there already: nothing is
+    overwritten."""
+    if (path / "result.json").exists() or (path.exists() and not unfinished):
         raise UsageError(f"--out={path} is there already: give a new folder, nothing is overwritten")
     return path
 
@@ -296,7 +284,7 @@ __all__ = [
     "fit_objects",
     "folder_for",
     "in_picture",
-    "overlay",
+    "nothing",
     "see",
     "upright",
 ]

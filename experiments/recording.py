@@ -3,7 +3,9 @@
 FILE is a film (mp4, mov, avi, gif) or a zip or folder of pictures. One known thing turns px into metres: --scale, two
 points of the picture; --diameter of the ball, m; --speed of the launch, m/s, with its --angle; --known=g:9.81,
 length:0.637, or rope:0.62 (to the ball). Without any, only what needs no scale is told. Writes result.json, track.csv,
-overlay.mp4 and report.html into DIR, which must be new. docs/recordings.md says how to film and to read the intervals.
+overlay.mp4 and report.html into DIR, which must be new. --audit says whether the motion is lawful; several --video with
+--calibration are one recording in metres; --root=FOLDER [--table=FILE.csv] gives one table of many clips.
+docs/recordings.md says how to film and to read the intervals.
 """
 
 from __future__ import annotations
@@ -11,78 +13,163 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from experiments import _cli
+from experiments._recording_flags import check, define, film_of, wanted_of
 from o2t_jax.errors import UsageError
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(measure, argv, doc=__doc__ or "", define=_define, with_config=False)
+    return _cli.run(measure, argv, doc=__doc__ or "", define=define, with_config=False)
 
 
 def measure(arguments: _cli.Arguments) -> int:
-    """Reads, follows, fits, writes and prints."""
+    """One recording, or a table of many."""
     from experiments import _recordings
-    from o2t_jax.data.recordings.track_files import read_tracks
-    from o2t_jax.evaluation.recordings.quantities import Clock
 
     values = arguments.flags
-    if bool(values.video) == bool(values.track):
-        raise UsageError("give --video=FILE, or --track=FILE.csv to skip the seeing: one of them")
-    wanted = wanted_of(values)
-    wanted.check()
-    out = _recordings.folder_for(_cli.out_folder(values, "the results"))
-    progress = Progress()
-    begin = time.monotonic()
-    film = None
-    if values.track:
-        if wanted.diameter is not None:
-            raise UsageError(
-                "--diameter needs the object's size in the picture, which --track does not have: give --scale"
-            )
-        tracks = read_tracks(Path(values.track), values.fps)
-        seen = _recordings.Seen(tracks, None, Clock(1e-3, "the file's times"), [], 0.0)
-        wanted = dataclasses.replace(wanted, objects=max(wanted.objects, len(tracks)))
+    clips = _clips(values)
+    if clips is None:
+        check(values)
+    out = _cli.out_folder(values, "the results")
+    if clips is None:
+        print(summary(measured(values, _recordings.folder_for(out), arguments.argv)))
     else:
-        film = film_of(values)
-        seen = _recordings.see(film, progress)
-    found = _recordings.fit_objects(seen, wanted, progress)
-    progress.end()
-    result = _recordings.as_result(found, seen, wanted)
-    result["source"], result["command"] = str(values.video or values.track), " ".join(arguments.argv)
-    result["seconds"]["all"] = time.monotonic() - begin
-    _write(out, result, seen, found, film, wanted, arguments)
-    print(summary(result))
+        from experiments import _recording_table
+
+        root, rows = clips
+        base = [values[name].serialize() for name in values if values[name].present and name not in OF_A_TABLE]
+        print(_recording_table.run_table(rows, root, out, base, _measured_anew))
     print(f"written: {out}")
     return 0
 
 
-def _write(out: Path, result: dict[str, Any], seen: Any, found: Any, film: Any, wanted: Any, arguments: Any) -> None:
+OF_A_TABLE = ("root", "table", "video", "track", "out", "cpu_tuning")  # flags that do not hold for each of its clips
+
+
+def _clips(values: flags.FlagValues) -> tuple[Path, list[Any]] | None:
+    """The folder and its clips, where many are asked for."""
+    from experiments import _recording_table
+
+    if values.table and not values.root:
+        raise UsageError(f"--table={values.table} names files below --root: give --root=DIR")
+    root = values.root
+    if not root and len(values.video or []) == 1 and _recording_table.is_clips(Path(values.video[0])):
+        root = values.video[0]
+    elif root and (values.video or values.track):
+        raise UsageError("--root is a folder of clips: leave --video and --track out")
+    if not root:
+        return None
+    if not Path(root).is_dir():
+        raise UsageError(f"--root={root} is no folder")
+    if values.table:
+        return Path(root), _recording_table.read_table(Path(values.table))
+    clips = _recording_table.clips_of(Path(root))
+    if not clips:
+        raise UsageError(f"--root={root} holds no films")
+    return Path(root), clips
+
+
+def _measured_anew(argv: list[str], out: Path) -> dict[str, Any]:
+    """`measured` for flags as they are typed."""
     from experiments import _recordings
+
+    values = flags.FlagValues()
+    define(values)
+    try:
+        rest = values(["recording", *argv])[1:]
+    except flags.Error as error:
+        raise UsageError(str(error)) from None
+    if rest:
+        raise UsageError(f"unknown argument {rest[0]!r}: flags are written --name=value")
+    check(values)
+    return measured(values, _recordings.folder_for(out, unfinished=True), tuple(argv))
+
+
+def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[str, Any]:
+    """Reads, follows, fits and writes one recording into `out`; returns result.json."""
+    from experiments import _recordings
+
+    wanted = wanted_of(values)
+    wanted.check()
+    progress = Progress()
+    begin = time.monotonic()
+    film, seen, wanted, space, entry = _seen(values, wanted, progress)
+    told = None
+    if values.audit:
+        from experiments._recording_audit import audited
+
+        told = audited(seen, wanted)
+    try:
+        found = _recordings.fit_objects(seen, wanted, progress)
+        result = _recordings.as_result(found, seen, wanted)
+    except UsageError as error:
+        if told is None:
+            raise
+        found, result = [], _recordings.nothing(seen, wanted, str(error))  # what follows no law is audited too
+    progress.end()
+    result |= entry | ({} if told is None else {"audit": told})
+    result["source"], result["command"] = ", ".join(values.video or [values.track]), " ".join(argv)
+    result["seconds"]["all"] = time.monotonic() - begin
+    _write(out, result, seen, found, film, wanted, argv, space)
+    return result
+
+
+def _seen(values: flags.FlagValues, wanted: Any, progress: Progress) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+    """Film (None without one), what was seen, what is wanted now, places in space (or None), and further entries."""
+    from experiments import _recordings
+    from o2t_jax.data.recordings.track_files import read_tracks
+    from o2t_jax.evaluation.recordings.quantities import Clock
+
+    if values.track:
+        tracks = read_tracks(Path(values.track), values.fps)
+        seen = _recordings.Seen(tracks, None, Clock(1e-3, "the file's times"), [], 0.0)
+        return None, seen, dataclasses.replace(wanted, objects=max(wanted.objects, len(tracks))), None, {}
+    films = [film_of(values, Path(path)) for path in values.video]
+    if not values.calibration:
+        return films[0], _recordings.see(films[0], progress), wanted, None, {}
+    from experiments import _recording_cameras
+
+    cameras = _recording_cameras.cameras_for(values.calibration, len(films))
+    if len(films) == 1:
+        seen = _recordings.see(films[0], progress)
+        return *_recording_cameras.straightened(films[0], seen, wanted, cameras[0]), None, {}
+    _recording_cameras.metric_contradictions(wanted)
+    seen, metric, space, entry = _recording_cameras.together(films, cameras, wanted, progress)
+    return None, seen, metric, space, {"cameras": entry}
+
+
+def _write(
+    out: Path, result: dict[str, Any], seen: Any, found: Any, film: Any, wanted: Any, argv: Sequence[str], space: Any
+) -> None:
+    from experiments._recording_overlay import overlay
     from experiments._recording_page import report
     from o2t_jax import media
     from o2t_jax.data.recordings.track_files import write_tracks
+    from o2t_jax.data.recordings.triangulation import write_space
     from o2t_jax.evaluation.writers.json_file import write_json, write_whole
 
-    out.mkdir(parents=True)
-    write_json(result, out / "result.json")
-    write_whole(out / "track.csv", write_tracks([each.track for each in found]).encode())
+    out.mkdir(parents=True, exist_ok=True)
+    tracks = [each.track for each in found] or [seen.tracks[0].kept()]
+    write_whole(out / "track.csv", write_tracks(tracks).encode())
+    if space is not None:
+        write_space(space, out / "space.csv")
     data, kind = None, ""
-    if film is not None:
+    if film is not None and found:
         import numpy as np
 
-        frames = np.stack(list(_recordings.overlay(film, found, wanted)))
+        frames = np.stack(list(overlay(film, found, wanted)))
         data, kind = media.film(frames, 15.0)
         write_whole(out / f"overlay.{kind}", data)
-    page = report(
-        result, found, wanted.up, (data, kind), " ".join(["python -m experiments.recording", *arguments.argv])
-    )
+    page = report(result, found, wanted.up, (data, kind), " ".join(["python -m experiments.recording", *argv]))
     write_whole(out / "report.html", page.encode())
+    write_json(result, out / "result.json")  # the last: a folder that has it is finished
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -104,6 +191,12 @@ def summary(result: dict[str, Any]) -> str:
         for contact in each["contacts"]:
             lines.append(f"  contact at {contact['time']:.3f} s: restitution {told_entry(contact['restitution'])}")
         lines += [f"  refused: {reason}" for reason in each["refused"]]
+    if not result["objects"]:
+        lines += ["", *(f"refused: {reason}" for reason in result["refused"])]
+    if "audit" in result:
+        from experiments._recording_audit import audit_lines
+
+        lines += audit_lines(result["audit"])
     return "\n".join(lines)
 
 
@@ -130,89 +223,6 @@ class Progress:
         """Goes to a new line."""
         if sys.stderr.isatty() and self._what:
             print(file=sys.stderr)
-
-
-def film_of(values: flags.FlagValues) -> Any:
-    """The film that the flags name."""
-    from o2t_jax.data.recorded.film import Film
-    from o2t_jax.data.recorded.pictures import is_pictures
-
-    path = Path(values.video)
-    if not path.exists():
-        raise UsageError(f"--video={path} is no such file or folder")
-    if is_pictures(path) and values.fps is None:
-        raise UsageError(f"--video={path} is pictures, which have no clock: give --fps")
-    roi = None if not values.roi else tuple(int(x) for x in _numbers("roi", values.roi, 4))
-    end = float("inf") if values.end is None else values.end
-    if not values.start < end:
-        raise UsageError(f"--start={values.start:g} must be before --end={end:g}")
-    return Film(path, values.start, end, values.fps, roi)  # type: ignore[arg-type]
-
-
-def wanted_of(values: flags.FlagValues) -> Any:
-    """What is known, from the flags."""
-    from experiments._recordings import Wanted
-
-    points = None
-    if values.scale:
-        place, colon, metres = values.scale.partition(":")
-        if not colon:
-            raise UsageError(f"--scale={values.scale} must be x1,y1,x2,y2:METRES")
-        points = (*_numbers("scale", place, 4), *_numbers("scale", metres, 1))
-    known = {}
-    for item in values.known or []:
-        name, _, number = item.partition(":")
-        known[name.strip()] = _numbers(f"known={name}", number, 1)[0]
-    return Wanted(
-        diameter=values.diameter,
-        scale_error=values.scale_error,
-        points=points,  # type: ignore[arg-type]
-        speed=values.speed,
-        angle=values.angle,
-        known=known,
-        up=values.up,
-        tilt=values.tilt,
-        focal=values.focal,
-        objects=values.objects,
-    )
-
-
-def _numbers(flag: str, text: str, count: int) -> list[float]:
-    try:
-        found = [float(part) for part in text.split(",")]
-    except ValueError:
-        found = []
-    if len(found) != count:
-        raise UsageError(f"--{flag}: {text!r} must be {count} number{'s' * (count > 1)}")
-    return found
-
-
-def _define(values: flags.FlagValues) -> None:
-    for name, text in (
-        ("video", "the film, or a zip or folder of pictures"),
-        ("track", "a CSV file (t, id, x, y; Tracker's or DeepLabCut's export) in place of a film"),
-        ("out", "a new folder for the results"),
-        ("scale", "two points of the picture and their distance in metres: x1,y1,x2,y2:METRES"),
-        ("roi", "the part of the picture to look at, px: x,y,width,height"),
-    ):
-        flags.DEFINE_string(name, None, text, flag_values=values)
-    for name, default, text in (
-        ("diameter", None, "diameter of the moving ball, m"),
-        ("speed", None, "speed of the launch, m/s"),
-        ("angle", None, "of the launch above the horizontal, degrees; without it the launch is the first sighting"),
-        ("fps", None, "frames/s at which it was filmed; the frames' own time stamps if left out"),
-        ("start", 0.0, "first second that is used"),
-        ("end", None, "last second that is used"),
-        ("up", 90.0, "the picture's direction that is up, degrees from its right, counterclockwise"),
-        ("tilt", 5.0, "how far the plane of motion may be tilted, degrees (a standard deviation); 0: it is not"),
-        ("scale_error", 0.005, "relative error of --scale: 0.5 % for a stick 1 cm behind the motion, seen from 2 m"),
-        ("focal", 1.0, "focal length of the camera, in widths of the picture"),
-    ):
-        flags.DEFINE_float(name, default, text, flag_values=values)
-    flags.DEFINE_list(
-        "known", None, "a known quantity in SI units: g:9.81, length:0.637 or rope:0.62", flag_values=values
-    )
-    flags.DEFINE_integer("objects", 3, "objects that are fitted at most", lower_bound=1, flag_values=values)
 
 
 if __name__ == "__main__":

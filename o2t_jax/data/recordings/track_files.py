@@ -46,9 +46,9 @@ def read_tracks(path: Path, fps: float | None = None) -> list[Track]:
     Raises: UsageError where the file is none of these, times are missing or given twice, or a track is too short.
     """
     try:
-        lines = [
-            row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))) if any(map(str.strip, row))
-        ]
+        text = path.read_text(encoding="utf-8-sig")
+        rows = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
+        lines = [row for row in rows if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as a CSV file ({error})") from None
     if lines and lines[0][0].strip() == "scorer":
@@ -69,6 +69,12 @@ def read_tracks(path: Path, fps: float | None = None) -> list[Track]:
     if not tracks:
         raise UsageError(f"{path} holds no track: it needs columns t, x, y")
     return tracks
+
+
+def _delimiter(text: str) -> str:
+    """Tracker separates by tabs unless it is told otherwise; spreadsheets of some languages by semicolons."""
+    head = text[:2000]
+    return max(",\t;", key=head.count)
 
 
 def _plain(path: Path, lines: list[list[str]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -102,7 +108,10 @@ def _deeplabcut(path: Path, lines: list[list[str]], fps: float | None) -> dict[s
     head = next((i for i, row in enumerate(lines[:4]) if row[0].strip() == "coords"), None)
     if head is None:
         raise UsageError(f"{path} begins as a DeepLabCut export, but has no line 'coords'")
-    table = np.array([[float(cell or "nan") for cell in row] for row in lines[head + 1 :]])
+    try:
+        table = np.array([[float(cell.strip() or "nan") for cell in row] for row in lines[head + 1 :]], ndmin=2)
+    except ValueError:  # a word, or rows of different lengths
+        raise UsageError(f"{path} (DeepLabCut) must have the same count of numbers in each row") from None
     found = {}
     for column in range(1, table.shape[1] - 2, 3):
         rows = table[:, column + 2] >= LIKELY

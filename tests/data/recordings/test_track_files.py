@@ -64,3 +64,21 @@ def test_a_second_clock_is_refused(tmp_path):
     path.write_text("t,x,y\n" + rows(TIMES, *POINTS.T))
     with pytest.raises(UsageError, match="second clock"):
         read_tracks(path, fps=30)
+
+
+def test_tabs_and_semicolons_are_read(tmp_path):
+    path = tmp_path / "tracker.txt"
+    for mark in "\t;":
+        text = "mass A,,\nt,x,y\n" + rows(TIMES, POINTS[:, 0], -POINTS[:, 1])
+        path.write_text(text.replace(",", mark))
+        (track,) = read_tracks(path)
+        assert np.allclose(track.points, POINTS)
+
+
+def test_a_damaged_deeplabcut_export_is_one_line(tmp_path):
+    path = tmp_path / "dlc.csv"
+    head = "scorer,net,net,net\nbodyparts,ball,ball,ball\ncoords,x,y,likelihood\n"
+    for row in ("0,1,two,0.9\n", "0,1,2,0.9\n1,2\n"):
+        path.write_text(head + row)
+        with pytest.raises(UsageError, match="same count of numbers"):
+            read_tracks(path, fps=30)

@@ -1,0 +1,81 @@
+"""Films as phones and editors write them: turned, at a changing rate, with frames missing, with a header that lies."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from experiments._recordings import see
+from o2t_jax.data.recorded.film import Film
+from o2t_jax.errors import UsageError
+from tests.recording_films import HEIGHT, WIDTH, flight, frames, write_film
+
+
+def turned(data: bytes) -> bytes:
+    """The same mp4, which says that it is to be shown a quarter turn clockwise (the matrix of its tkhd box)."""
+    at = data.index(b"tkhd") + 4 + 40
+    one = 1 << 16
+    return data[:at] + struct.pack(">9i", 0, one, 0, -one, 0, 0, HEIGHT * one, 0, 1 << 30) + data[at + 36 :]
+
+
+def write_stamped(path, pictures, stamps):
+    """Frames with their own time stamps, ms."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for picture, stamp in zip(pictures, stamps, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def test_a_film_that_a_phone_turned_is_upright(tmp_path):
+    path = write_film(tmp_path / "film.mp4", frames(flight(6)))
+    straight = next(Film(path).colours())[1]
+    path.write_bytes(turned(path.read_bytes()))
+    found = next(Film(path).colours())[1]
+    assert found.shape == (WIDTH, HEIGHT, 3)
+    assert np.abs(found.astype(float) - np.rot90(straight, -1)).mean() < 1  # clockwise
+
+
+def test_each_frame_has_its_own_time_at_a_changing_rate_and_where_some_are_missing(tmp_path):
+    stamps = np.cumsum([0, *([17, 16, 17] * 6), *([33, 34] * 4)])
+    stamps = np.delete(stamps, [7, 8, 15])
+    times = stamps / 1000
+    path = write_stamped(tmp_path / "film.mp4", frames(flight(len(times))), stamps.tolist())
+    assert np.allclose([t for t, _ in Film(path).frames()], times, atol=1e-4)
+    # A ball at a constant speed is seen at one, only with the frames' own times.
+    points = np.stack([20 + 200 * times, np.full(len(times), 60.0)], axis=1)
+    path = write_stamped(tmp_path / "even.mp4", frames(points), stamps.tolist())
+    seen = see(Film(path))
+    track = seen.tracks[0]
+    left = track.points[:, 0] - np.polyval(np.polyfit(track.times, track.points[:, 0], 1), track.times)
+    assert np.std(left) < 0.3
+    assert any("off the usual" in note for note in seen.notes)
+
+
+def test_what_a_header_says_of_the_count_of_frames_is_not_used(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "film.mp4", frames(flight(12)))
+    monkeypatch.setattr(Film, "header", lambda self: {"frames": 99, "rate": 7.0})
+    seen = see(Film(path))
+    assert "99 frames, 12 decode" in seen.notes[0]
+    assert seen.tracks[0].times[-1] == pytest.approx(11 / 60, abs=1e-3)
+
+
+def test_a_gif_says_how_coarse_its_clock_is(tmp_path):
+    seen = see(Film(write_film(tmp_path / "film.gif", frames(flight(12)), 25)))
+    assert "whole hundredths" in seen.notes[-1] and seen.clock.spread > 0.05
+
+
+def test_time_that_goes_back_is_two_clocks(tmp_path, monkeypatch):
+    stamps = [0.0, 0.1, 0.05]
+    monkeypatch.setattr(Film, "_stamped", lambda self, form: iter([(t, np.zeros((4, 4))) for t in stamps]))
+    with pytest.raises(UsageError, match="two clocks"):
+        list(Film(tmp_path / "film.mp4").frames())

@@ -31,6 +31,7 @@ MATTE = 0.5  # what belongs to the object
 TURN = 0.15  # rad, standard deviation of the turn between two sightings
 WORSE = 3.0  # times the usual rms of a frame: something else is seen
 OFF = 1.0  # radii from the blob: something else is found
+LEAST_PIXELS = 12  # of the object
 PIXELS = 1500  # that are compared, the steepest
 CONTRAST = 50.0  # levels: how much steps of the matte count among them
 MOST_SIDE = 80  # px, half of the picture's side at most
@@ -198,6 +199,8 @@ def _learn(
     """The likeness by turns: from the poses the picture and matte, by these the poses; then its centre."""
     grid = _grid(half)
     likeness = _composed(crops, lights, poses, background, grid, np.ones(len(poses), bool))
+    if not np.sum(likeness.matte > MATTE) > LEAST_PIXELS:
+        raise UsageError("the object has no picture of its own that its sightings share")
     for number in range(ROUNDS):
         before = _Pose(poses[0].place)
         for i, (part, light) in enumerate(zip(crops, lights, strict=True)):
@@ -208,6 +211,8 @@ def _learn(
             before = poses[i]
         rms = np.array([pose.rms for pose in poses])
         likeness = _composed(crops, lights, poses, background, grid, rms < WORSE * np.median(rms))
+        if not np.sum(likeness.matte > MATTE) > LEAST_PIXELS:
+            raise UsageError("the object has no picture of its own that its sightings share")
         shift = _centre(likeness)
         for pose in poses:
             pose.place = pose.place + _turned(shift, pose.angle)
@@ -242,7 +247,9 @@ def _composed(
     seen, behind = np.array(seen, np.float32), np.array(behind, np.float32)
     count = np.maximum(use.sum(axis=0), 1)
     far = np.linalg.norm(seen - behind, axis=-1, keepdims=True)
-    blob = ((use * (far > max(EDGE * float(np.median(background.noise)), 0.5 * LEAST_SEED))).sum(axis=0) / count)[..., 0]
+    blob = ((use * (far > max(EDGE * float(np.median(background.noise)), 0.5 * LEAST_SEED))).sum(axis=0) / count)[
+        ..., 0
+    ]
     mean_seen, mean_behind = (use * seen).sum(axis=0) / count, (use * behind).sum(axis=0) / count
     aside = use * (behind - mean_behind)
     power = (aside**2).sum(axis=(0, 3)) / count[..., 0]

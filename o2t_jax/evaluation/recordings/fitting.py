@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import least_squares
+from scipy.stats import chi
 
 from o2t_jax.evaluation.recorded.shooting import slopes, with_steps
 from o2t_jax.evaluation.recordings.law import Law, Points, Times
@@ -41,7 +42,7 @@ class Fit:
     values: Float[np.ndarray, " P"]
     covariance: Float[np.ndarray, "P P"]
     kept: Bool[np.ndarray, " T"]
-    residuals: Float[np.ndarray, "T 2"]
+    residuals: Float[np.ndarray, "T D"]
     rms: float
     memory: float
     start: Float[np.ndarray, " P"]
@@ -176,7 +177,7 @@ class _Problem:
     def agreeing(self, values: np.ndarray) -> np.ndarray:
         """The longest run of sightings that the law describes, without single outliers inside."""
         away = np.linalg.norm(self.points - self.paths(values[None])[0], axis=1) * self.weight
-        spread = max(FLOOR, float(np.median(away[self.first :])) / 1.1774)  # of two axes (Rayleigh)
+        spread = max(FLOOR, float(np.median(away[self.first :])) / chi.median(self.points.shape[1]))
         good = (away < OUTLIER * spread) & (np.arange(len(away)) >= self.first)
         # A run ends where three of five neighbours disagree: a hand, a wall. Single ones are left out.
         bad = np.convolve(~good, np.ones(5), "same") >= 3
@@ -211,7 +212,7 @@ def fit(
     unit = max(FLOOR, float(np.median(sigma)))
     problem = _Problem(law, times - times[0], points, 1 / np.maximum(sigma, FLOOR), view, pins)
     rows = np.ones(len(times), bool) if kept is None else kept
-    if 2 * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
+    if points.shape[1] * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
         return None
     problem.begin(rows)
     start = begin
@@ -244,7 +245,7 @@ def fit(
     if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
         return None
     residuals = points - problem.paths(last.x[None])[0]
-    penalty = float(np.sum(last.fun[2 * int(rows.sum()) :] ** 2))
+    penalty = float(np.sum(last.fun[points[rows].size :] ** 2))
     return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit, penalty)
 
 
@@ -254,7 +255,7 @@ def _extent(points: Points) -> float:
 
 def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, penalty) -> Fit:
     scaled = (residuals * weight[:, None])[rows]
-    count, size = 2 * len(scaled), len(values)
+    count, size = scaled.size, len(values)
     variance = max(FLOOR**2, float(np.sum(scaled**2)) / max(1, count - size))
     memory = memory_of(scaled)
     # The search's residuals are in `unit`, and priors (the last rows) in their own standard deviations.
@@ -267,14 +268,14 @@ def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, pe
     return Fit(law, values, covariance, rows, residuals, rms, memory, np.asarray(start), free, penalty)
 
 
-def memory_of(residuals: Float[np.ndarray, "T 2"]) -> float:
+def memory_of(residuals: Float[np.ndarray, "T D"]) -> float:
     """1 + 2 times the sum of autocorrelations up to the first that is not positive: how many sightings count as one."""
     count = len(residuals)
     power = float(np.sum(residuals**2))
     total = 1.0
     for lag in range(1, max(2, count // 4)):
         r = float(np.sum(residuals[lag:] * residuals[:-lag])) / max(power, 1e-300)
-        if r <= 2 / np.sqrt(2 * count) * (lag > 1):
+        if r <= 2 / np.sqrt(residuals.size) * (lag > 1):
             break
         total += 2 * r
     return total

@@ -128,10 +128,12 @@ def register(
         turn = 0.5 * turn + 0.5 * (found[i].angle - before.angle) if told else 0.0
         before = found[i]
         tell(i + 1)
-    return _registered(track, likeness, found, radius)
+    return _registered(track, likeness, found, radius, background.picture.shape[1::-1])
 
 
-def _registered(track: Track, likeness: Likeness, found: list[_Pose], radius: float) -> Registered:
+def _registered(
+    track: Track, likeness: Likeness, found: list[_Pose], radius: float, sizes: tuple[int, ...]
+) -> Registered:
     points = np.array([pose.place for pose in found])
     rms = np.array([pose.rms for pose in found])
     usual = float(np.median(rms[track.whole]))
@@ -139,7 +141,9 @@ def _registered(track: Track, likeness: Likeness, found: list[_Pose], radius: fl
     # The whole object may have its centre elsewhere than the blob: off is what is off from the usual way.
     aside = points - track.points
     off = np.linalg.norm(aside - np.median(aside[track.whole], axis=0), axis=1)
-    whole = track.whole & (rms < WORSE * usual) & (off < OFF * size)
+    # A blob may be of a part only, so its size says nothing here; what leaves the picture is left out.
+    inside = np.all((points > size) & (points < np.array(sizes) - 1 - size), axis=1)
+    whole = inside & (rms < WORSE * usual) & (off < OFF * size)
     if whole.sum() < LEAST:
         raise UsageError("the object has no picture of its own that its sightings share")
     sigma = noise_of(track.times[whole], points[whole]) * np.maximum(1.0, rms / usual)

@@ -25,6 +25,7 @@ LAWS: Registry[Law] = Registry(
         "free flight with bounces": f"{_HERE}.bounce:BOUNCES",
         "rotation with damping": f"{_HERE}.rotation:ROTATION",
         "motion towards the camera": f"{_HERE}.approach:APPROACH",
+        "free flight in depth": f"{_HERE}.depth:DEPTH",
         "roll down a slope": f"{_HERE}.roll:ROLL",
         "collision of two discs": f"{_HERE}.collision:COLLISION",
     },

@@ -51,8 +51,8 @@ class Law:
         prior: values [B, P] -> further residuals [B, R], in standard deviations.
         contains: forms that are special cases of this one.
         family: forms that differ in a detail (how friction goes with speed) have one; empty: none.
-        sees: what of an object: "place" [T, 2]; "size" [T, 1], radii; "place and turn" [T, 3], the angle times the
-            radius last; "two places" [T, 4]. All in px.
+        sees: what of an object: "place" [T, 2], or "place in depth"; "size" [T, 1], radii; "place and turn" [T, 3], the
+            angle times the radius last; "two places" [T, 4]. All in px.
     """
 
     name: str

@@ -31,6 +31,7 @@ MATTE = 0.5  # what belongs to the object
 TURN = 0.15  # rad, standard deviation of the turn between two sightings
 WORSE = 3.0  # times the usual rms of a frame: something else is seen
 OFF = 1.0  # radii from the blob: something else is found
+LIKE = 1.2  # logarithm of the area: what else is larger or smaller is not learnt from
 LEAST_PIXELS = 12  # of the object
 PIXELS = 1500  # that are compared, the steepest
 CONTRAST = 50.0  # levels: how much steps of the matte count among them
@@ -98,7 +99,8 @@ def register(
     radius = track.radius if np.isfinite(track.radius) else float(np.sqrt(np.median(track.areas) / np.pi))
     half = min(MOST_SIDE, int(np.ceil(REACH * radius)) + 3)
     background = cleared(background, frames(), track.times, track.points, COVERS * radius + 4)
-    rows = np.flatnonzero(track.whole)
+    # Of sightings in which a part is not seen too: the picture is that of the whole object.
+    rows = np.flatnonzero(np.abs(np.log(track.areas / np.median(track.areas[track.whole]))) < LIKE)
     wanted = rows[np.unique(np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).round().astype(int))]
     at = {float(track.times[i]): i for i in wanted}
     lights, crops, poses = [], [], []

@@ -99,11 +99,11 @@ def ratio(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, floa
 
 
 def speeds(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The terminal speeds of the objects that fall with drag; of those at a constant velocity, that."""
+    """The terminal speeds of the objects that fall with drag."""
     found = []
     for each in result.get("objects", []):
         parameters = each["segments"][each["main_segment"]]["parameters"]
-        entry = parameters.get("terminal_speed") or parameters.get("speed")
+        entry = parameters.get("terminal_speed")
         if entry is not None and entry["value"]:
             found.append({"law": each["nearest"], **entry})
     return found

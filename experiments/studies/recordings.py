@@ -90,6 +90,14 @@ CASES: dict[str, Case] = {
         {},
         SCORED,
     ),
+    "cups_third": Case(  # the cup with two clips, whose neighbours are 12 px away
+        "video/cups/cups.zip",
+        ("--fps=10.101", "--scale=4,8.5,4,183:2", "--known=g:9.81", "--roi=197,24,14,216", "--focal=23"),
+        {},
+        "2.12 m/s",
+        {},
+        DEVELOPED,
+    ),
     "slide": Case("video/slide/block_1.mp4", ("--fps=240",), {}, "none", {}, SCORED),
     "sliding_cone": Case("video/iris/Sliding_cone.gif", ("--fps=10",), {}, "none", {}, DEVELOPED),
     "green_ball": Case(

@@ -19,6 +19,7 @@ OUTLIER = 5.0  # robust standard deviations beyond which a sighting is left out
 LEAST_ROWS = 6
 MOVES = 0.3  # of the path's extent: a form that holds where the object rests only is none
 STEEP = 6.0  # standard deviations of the plane's tilt beyond which a form holds by perspective alone
+LONGEST = 2.5  # standard deviations of the readout: a picture is read before the next one begins
 HOPELESS = 0.1  # of the path's extent: a form that leaves more is none
 SPARE = 6  # numbers seen beyond those fitted, at least
 SHARE = 0.6  # of the sightings must agree
@@ -123,7 +124,7 @@ class _Problem:
     def _rolling(self, values: np.ndarray, times: np.ndarray, late: np.ndarray) -> np.ndarray:
         """Paths at the times at which the rows of the picture were read; small steps of the readout by velocity."""
         found = np.empty((len(values), len(times), 2))
-        readouts = np.clip(np.nan_to_num(values[:, -1]), -2 * STEEP, 2 * STEEP)
+        readouts = np.clip(np.nan_to_num(values[:, -1]), -LONGEST, LONGEST)
         for readout in np.unique(np.round(readouts, 3)):
             rows = np.abs(readouts - readout) < 1e-3
             late_by = readout * late
@@ -240,7 +241,7 @@ def fit(
     last = problem.search(values, rows, "linear", 60)
     if _extent(points[rows]) < MOVES * _extent(points):
         return None
-    if np.abs(last.x[len(law.names) :]).max(initial=0.0) > STEEP:
+    if np.abs(last.x[len(law.names) : len(law.names) + 2]).max(initial=0.0) > STEEP:
         return None
     if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
         return None

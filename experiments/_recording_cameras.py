@@ -58,7 +58,7 @@ def straightened(film: Film, seen: Seen, wanted: Wanted, camera: Camera) -> tupl
     tracks = [dataclasses.replace(track, points=camera.straight(track.points)) for track in seen.tracks]
     notes = [*seen.notes, "distortion is taken off by the calibration"]
     focal = float(camera.matrix[0, 0]) / seen.size[0]
-    straight = dataclasses.replace(seen, tracks=tracks, notes=notes)
+    straight = dataclasses.replace(seen, tracks=tracks, notes=notes, film=None, background=None)
     return Straight(film, camera), straight, dataclasses.replace(wanted, focal=focal)
 
 

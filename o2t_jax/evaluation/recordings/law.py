@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 Values = Float[np.ndarray, "B P"]
 Times = Float[np.ndarray, " T"]
-Points = Float[np.ndarray, "T 2"]
+Points = Float[np.ndarray, "T D"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Law:
         prior: values [B, P] -> further residuals [B, R], in standard deviations.
         contains: forms that are special cases of this one.
         family: forms that differ in a detail (how friction goes with speed) have one; empty: none.
+        sees: what of an object: "place" [T, 2], or "place in depth"; "size" [T, 1], radii; "place and turn" [T, 3], the
+            angle times the radius last; "two places" [T, 4]. All in px.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Law:
     prior: Callable[[Values], np.ndarray] = lambda values: np.zeros((len(values), 0))
     contains: tuple[str, ...] = ()
     family: str = ""
+    sees: str = "place"
 
 
 def main_axis(points: Points) -> tuple[np.ndarray, float, np.ndarray]:

@@ -79,7 +79,7 @@ def measure(found: Fit, scale: Scale, clock: Clock, tilt: float = TILT, seed: in
     best = found.values[None]
     draws = np.concatenate([best, found.draws(DRAWS, seed)])
     # The plane's tilts that were fitted from perspective say how much lengths shrink; without, the prior does.
-    tilts = draws[1:, size:] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
+    tilts = draws[1:, size : size + 2] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
     inverse = np.concatenate([np.ones((1, 2)), 1 / np.cos(tilts)])
     stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1])
     with np.errstate(all="ignore"):

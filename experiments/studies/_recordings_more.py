@@ -94,7 +94,7 @@ def ratio(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, floa
     wide = [
         np.log((each["high"] or np.inf) / each["low"]) / 2 if each["low"] > 0 else np.inf for each in (first, second)
     ]
-    reach = float(np.exp(np.hypot(*wide)))
+    reach = float(np.exp(np.hypot(wide[0], wide[1])))
     return {"value": float(value), "low": float(value / reach), "high": float(value * reach)}
 
 

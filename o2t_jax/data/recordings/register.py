@@ -50,7 +50,7 @@ class Likeness:
         """The pixels that tell the place, at most `PIXELS`: places [N, 2] from the centre, own [N, 3], matte [N, 1] and
         slopes of both [N, 4, 2]."""
         both = np.concatenate([self.own, self.matte[..., None]], axis=-1).astype(float)
-        slopes = np.stack(np.gradient(both, axis=(1, 0)), axis=-1)
+        slopes = np.stack(list(np.gradient(both, axis=(1, 0))), axis=-1)
         near = cv2.dilate((self.matte > 0.1).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         size = np.linalg.norm(slopes * np.array([1, 1, 1, CONTRAST])[:, None], axis=(2, 3)) * near
         least = np.sort(size, axis=None)[-min(PIXELS, int(near.sum()))]

@@ -24,8 +24,12 @@ def exposed(render: Render, exposure: float, parts: int = PARTS) -> Render:
     shifts = exposure * ((np.arange(parts) + 0.5) / parts - 0.5)
 
     def blurred(times: np.ndarray) -> np.ndarray:
-        total = sum(render(times + shift).astype(np.uint16) for shift in shifts)
-        return np.rint(np.asarray(total) / parts).astype(np.uint8)
+        total = render(times + shifts[0]).astype(np.uint32 if parts > 256 else np.uint16)
+        for shift in shifts[1:]:
+            total += render(times + shift)
+        total += parts // 2  # rounds
+        total //= parts
+        return total.astype(np.uint8)
 
     return blurred
 

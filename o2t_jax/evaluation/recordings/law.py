@@ -11,14 +11,17 @@ from jaxtyping import Float
 Values = Float[np.ndarray, "B P"]
 Times = Float[np.ndarray, " T"]
 Points = Float[np.ndarray, "T 2"]
+ROLL = np.radians(2.0)  # standard deviation of the camera's roll: gravity is nearly the picture's down
 
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt."""
+    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt.
+    `roll` [B] rad, the camera's, where the law does not fit it."""
 
     across: np.ndarray
     up: np.ndarray
+    roll: np.ndarray | float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,4 +103,4 @@ def _power(unit: str, n: int) -> str:
     return unit + ("" if n == 1 else {2: "²", 3: "³"}[n])
 
 
-__all__ = ["Law", "Points", "Quantity", "Stretch", "Times", "Values", "best_sine", "main_axis"]
+__all__ = ["ROLL", "Law", "Points", "Quantity", "Stretch", "Times", "Values", "best_sine", "main_axis"]

@@ -25,8 +25,11 @@ def _stretched(values: Values, stretch: Stretch) -> np.ndarray:
     return np.hypot(np.cos(values[:, 2]) * stretch.across, np.sin(values[:, 2]) * stretch.up)
 
 
-def _angle(values: Values) -> Quantity:
-    return Quantity((np.degrees(values[:, 2]) + 90) % 180 - 90, unit="deg")
+def _angle(values: Values, stretch: Stretch) -> Quantity:
+    """Against the horizontal, which the picture shows up to the camera's roll. Draws lie within 90 deg of the first."""
+    angle = np.arctan2(np.sin(values[:, 2]) * stretch.up, np.cos(values[:, 2]) * stretch.across) + stretch.roll
+    first = (angle[0] + np.pi / 2) % np.pi - np.pi / 2
+    return Quantity(np.degrees(first + (angle - first + np.pi / 2) % np.pi - np.pi / 2), unit="deg")
 
 
 def _start_slope(times: Times, points: Points) -> np.ndarray:
@@ -44,7 +47,7 @@ def _of_slope(values: Values, stretch: Stretch) -> dict[str, Quantity]:
     return {
         "acceleration": Quantity(sign * values[:, 4] * long, 1, -2),
         "speed": Quantity(sign * values[:, 3] * long, 1, -1),
-        "slope": _angle(values),
+        "slope": _angle(values, stretch),
     }
 
 
@@ -73,7 +76,7 @@ def _of_decay(values: Values, stretch: Stretch) -> dict[str, Quantity]:
         "rate": Quantity(rate, 0, -1),
         "half_life": Quantity(np.log(2) / rate, 0, 1),
         "distance": Quantity(np.abs(values[:, 3]) * _stretched(values, stretch), 1, 0),
-        "slope": _angle(values),
+        "slope": _angle(values, stretch),
     }
 
 
@@ -105,7 +108,7 @@ def _of_spring(values: Values, stretch: Stretch) -> dict[str, Quantity]:
         "damping": Quantity(values[:, 6], 0, -1),
         "stiffness_over_mass": Quantity(w**2, 0, -2),
         "amplitude": Quantity(amplitude, 1, 0),
-        "slope": _angle(values),
+        "slope": _angle(values, stretch),
     }
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from o2t_jax.evaluation.recorded.shooting import paths
-from o2t_jax.evaluation.recordings.law import Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
+from o2t_jax.evaluation.recordings.law import ROLL, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
 
 PHASE = 0.25  # rad of the swing, the longest step of integration
-ROLL = np.radians(2.0)  # standard deviation of the camera's roll
 NAMES = ("pivot_x", "pivot_y", "length", "roll", "angle", "speed", "log_w", "c")
 
 

@@ -173,3 +173,14 @@ def test_bounces_are_cut_and_their_restitution_is_told():
     assert found is not None and [part.naming.verdict for part in found.parts] == ["free flight"] * 2
     for part in found.parts:
         assert part.measured.parameters["g"]["value"] == pytest.approx(9.81, rel=0.03)
+
+
+@pytest.mark.parametrize("angle", [-1.2, 0.3, 1.4, np.pi - 0.01, 2.0])
+def test_the_slope_of_a_line_is_told_against_the_horizontal_up_to_tilt_and_roll(angle):
+    points = noisy(PX * 0.5 * 3.0 * TIMES[:, None] ** 2 * np.array([np.cos(angle), np.sin(angle)]), 0)
+    law = LAWS["constant acceleration along a line"]
+    found = fit(law, TIMES, points, np.full(60, NOISE), np.ones(60, bool))
+    assert found is not None
+    entry = measure(found, Scale(), Clock(0.0, ""), tilt=np.radians(5)).parameters["slope"]
+    assert entry["value"] == pytest.approx((np.degrees(angle) + 90) % 180 - 90, abs=0.1)
+    assert 1.9 * 2 < (entry["high"] - entry["low"]) / 2 < 2.1 * 2  # the roll of 2 degrees, and little for the tilt

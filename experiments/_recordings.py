@@ -12,10 +12,12 @@ import numpy as np
 
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import Background, find_background
+from o2t_jax.data.recordings.register import register
 from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
 from o2t_jax.evaluation.recordings.fitting import View
+from o2t_jax.evaluation.recordings.held_out import HeldOut, held_out
 from o2t_jax.evaluation.recordings.naming import CANNOT, NONE
 from o2t_jax.evaluation.recordings.quantities import KNOWABLE, Clock, Scale, diameter_scale, points_scale
 from o2t_jax.evaluation.recordings.segments import clear_contacts
@@ -25,6 +27,8 @@ GIVEN_CLOCK = 1e-4
 GIF_STEP = 0.01  # s, in which a GIF states its delays
 NEAR = 0.25  # of the best track's score: further objects that are fitted
 MOST_OBJECTS = 3
+SHUTTER = 0.4  # of a frame, the readout of a rolling shutter: phones take 0.2 to 0.9
+SLOWEST = 1 / 30  # s: a film of fewer frames a second is a thinned one
 OVERLAY = 360  # px, height of the film with track and fit
 
 
@@ -34,8 +38,9 @@ class Wanted:
 
     Attributes: `diameter` m; `points` (x1, y1, x2, y2, metres) with their relative `scale_error` (they may be before or
     behind the plane of motion); `speed` m/s with `angle` deg; `known` SI values by name; `up` deg, the picture's
-    direction that is up (90: as it is shown); `tilt` deg; `focal`, in widths of the picture; `objects`, how many are
-    fitted at most.
+    direction that is up (90: as it is shown); `tilt` deg; `focal`, in widths of the picture; `shutter`, standard
+    deviation of the time from the first row of a picture to the last, in frames; `register`, whether objects are also
+    seen by their own picture; `objects`, how many are fitted at most.
     """
 
     diameter: float | None = None
@@ -47,6 +52,8 @@ class Wanted:
     up: float = 90.0
     tilt: float = 5.0
     focal: float = 1.0
+    shutter: float = SHUTTER
+    register: bool = True
     objects: int = MOST_OBJECTS
 
     def check(self) -> None:
@@ -89,13 +96,16 @@ class Wanted:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Seen:
     """What was read: `tracks`, the likeliest object first; the picture's `size` (width, height) px, None where a file
-    gave the tracks; `clock`; `notes` on the reading; `seconds` it took."""
+    gave the tracks; `clock`; `notes` on the reading; `seconds` it took; the `background` and the `film`, None without
+    one."""
 
     tracks: list[Track]
     size: tuple[int, int] | None
     clock: Clock
     notes: list[str]
     seconds: float
+    background: Background | None = None
+    film: Film | None = None
 
 
 def see(film: Film, tell: Callable[[str, int], None] = lambda what, count: None) -> Seen:
@@ -105,7 +115,7 @@ def see(film: Film, tell: Callable[[str, int], None] = lambda what, count: None)
     tracks = find_tracks(film.colours(), background, lambda count: tell("following", count))
     height, width = background.picture.shape[:2]
     clock, notes = _clock(film, background)
-    return Seen(tracks, (width, height), clock, notes, time.monotonic() - begin)
+    return Seen(tracks, (width, height), clock, notes, time.monotonic() - begin, background, film)
 
 
 def _clock(film: Film, background: Background) -> tuple[Clock, list[str]]:
@@ -129,12 +139,15 @@ def _clock(film: Film, background: Background) -> tuple[Clock, list[str]]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Found:
-    """One object: its `track`, its `analysis`, its `scale`; `beside`, the object that it moves with."""
+    """One object: its `track`, its `analysis`, its `scale`; `beside`, the object that it moves with; `seen_by`, the way
+    of seeing that was taken, and `held_out` px, the residuals of each way, held out."""
 
     track: Track
     analysis: Analysis
     scale: Scale
     beside: int | None = None
+    seen_by: str = "blobs"
+    held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = lambda what, count: None) -> list[Found]:
@@ -145,31 +158,61 @@ def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = l
         if track.score < NEAR * best:
             break
         tell("fitting object", number + 1)
-        track = track.kept()
-        points = upright(track.points, wanted.up)
-        scale = wanted.scale(track)
-        view = None
-        if seen.size is not None and wanted.tilt:
-            middle = upright(np.array([[(seen.size[0] - 1) / 2, (seen.size[1] - 1) / 2]]), wanted.up)[0]
-            view = View((float(middle[0]), float(middle[1])), wanted.focal * seen.size[0], np.radians(wanted.tilt))
-        analysis = analyse(
-            track.times,
-            points,
-            track.sigma,
-            noise_of(track.times, points),
-            view=view,
-            scale=scale,
-            clock=seen.clock,
-            tilt=np.radians(wanted.tilt),
-        )
-        if analysis is not None:
-            beside = next((i for i, other in enumerate(found) if moves_with(track, other.track)), None)
-            found.append(Found(track, analysis, scale, beside))
+        best_seen = _best_seen(track, seen, wanted)
+        if best_seen is not None:
+            beside = next((i for i, other in enumerate(found) if moves_with(best_seen.track, other.track)), None)
+            found.append(dataclasses.replace(best_seen, beside=beside))
     if not found:
         raise UsageError(
             "what moves follows none of the forms for long enough to be fitted: choose --start, --end or --roi"
         )
     return found
+
+
+def _best_seen(track: Track, seen: Seen, wanted: Wanted) -> Found | None:
+    """The object by its blobs or, where its law then predicts held-out sightings better, by its own picture."""
+    found, residual = _analysed(track, seen, wanted)
+    if found is None or seen.film is None or seen.background is None or not wanted.register:
+        return found
+    try:
+        registered = register(seen.film.colours, seen.background, track)
+    except UsageError:
+        return found
+    other, other_residual = _analysed(registered.track, seen, wanted)
+    told = {"blobs": residual.residual, "its own picture": other_residual.residual}
+    if other is not None and other_residual.better_than(residual):
+        return dataclasses.replace(other, seen_by="its own picture", held_out=told)
+    return dataclasses.replace(found, held_out=told)
+
+
+def _analysed(track: Track, seen: Seen, wanted: Wanted) -> tuple[Found | None, HeldOut]:
+    """The law of a track, and how it predicts what is held out."""
+    track = track.kept()
+    points = upright(track.points, wanted.up)
+    scale = wanted.scale(track)
+    view = view_of(track, seen, wanted)
+    jitter = noise_of(track.times, points)
+    tilt = np.radians(wanted.tilt)
+    analysis = analyse(track.times, points, track.sigma, jitter, view=view, scale=scale, clock=seen.clock, tilt=tilt)
+    if analysis is None:
+        return None, HeldOut(np.inf, 0, False)
+    return Found(track, analysis, scale), held_out(analysis, track.times, points, track.sigma, view, scale.pins())
+
+
+def view_of(track: Track, seen: Seen, wanted: Wanted) -> View | None:
+    """How the plane of motion is seen, with what is not known of it: its tilt and the shutter."""
+    if seen.size is None or not (wanted.tilt or wanted.shutter):
+        return None
+    middle = upright(np.array([[(seen.size[0] - 1) / 2, (seen.size[1] - 1) / 2]]), wanted.up)[0]
+    down = upright(np.array([[0.0, 1.0]]), wanted.up)[0]
+    step = min(float(np.median(np.diff(track.times))), SLOWEST)
+    return View(
+        (float(middle[0]), float(middle[1])),
+        wanted.focal * seen.size[0],
+        float(np.radians(wanted.tilt)),
+        wanted.shutter * step / seen.size[1],
+        (float(down[0]), float(down[1])),
+    )
 
 
 def moves_with(track: Track, other: Track) -> bool:
@@ -246,6 +289,8 @@ def _object(each: Found, seen: Seen) -> dict[str, Any]:
         "refused": refused,
         "radius_px": each.track.radius if np.isfinite(each.track.radius) else None,
         "score": each.track.score,
+        "seen_by": each.seen_by,
+        "held_out_px": {way: px for way, px in each.held_out.items() if np.isfinite(px)},
     }
 
 

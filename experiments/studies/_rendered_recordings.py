@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments._recordings import FILM_CLOCK, upright
+from experiments._recordings import FILM_CLOCK, Seen, Wanted, upright, view_of
 from o2t_jax.data.recordings.background import find_background
 from o2t_jax.data.recordings.rendered import SIZE, Recording
 from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of
@@ -23,6 +23,7 @@ from o2t_jax.render.effects.camera import Camera
 BITS = 0.25  # bit a pixel, of the usual film: 17 Mbit/s at 1920 x 1080 px and 30 frames/s have 0.27
 OPEN = 0.2  # of the time between frames, the usual exposure
 LEVELS = 2.0
+CLOCK = Clock(FILM_CLOCK, "the frames' own time stamps")
 STICK = 150.0  # px, of known length, each end read to 1 px, off by a further 0.5 %
 
 Taken = Callable[[float], Camera]
@@ -59,10 +60,9 @@ def errors_of(track: Track, recording: Recording) -> np.ndarray:
     return track.points - recording.path[at]
 
 
-def picture_view() -> View:
-    """Of the pictures here, as the command sets it."""
-    middle = (SIZE - 1) / 2
-    return View((middle, -middle), float(SIZE))
+def _view(track: Track) -> View | None:
+    """As the command sets it, with the priors of tilt and shutter."""
+    return view_of(track, Seen([track], (SIZE, SIZE), CLOCK, [], 0.0), Wanted())
 
 
 def judged(recording: Recording, seed: tuple[int, ...], leads: bool = True) -> dict[str, Any]:
@@ -83,14 +83,16 @@ def judged(recording: Recording, seed: tuple[int, ...], leads: bool = True) -> d
     stick = points_scale((0.0, 0.0, STICK, 0.0), STICK / recording.stage.scale, 0.005)
     assert stick.metres_per_px is not None
     given = dataclasses.replace(stick, metres_per_px=stick.metres_per_px * float(np.exp(stick.spread * rng.normal())))
-    clock = Clock(FILM_CLOCK, "the frames' own time stamps")
     times = track.times * (1 + FILM_CLOCK * rng.normal())
     points = upright(track.points, 90.0)
     jitter = noise_of(times, points)
-    found = analyse(times, points, track.sigma, jitter, view=picture_view(), scale=given, clock=clock)
+    found = analyse(times, points, track.sigma, jitter, view=_view(track), scale=given, clock=CLOCK)
     if found is None:
         return result | {"verdict": NONE, "reason": "no form describes most of it"}
-    result |= _told(found, motion.truth)
+    truth = dict(motion.truth)
+    if "slope" in truth:  # it is told in the picture
+        truth["slope"] += float(np.degrees(recording.stage.roll))
+    result |= _told(found, truth)
     if leads and motion.law in LAWS:
         rivals = set(found.part.naming.fits) | {motion.law}
         result["expected_lead"] = expected_lead(recording, track, error, rivals)
@@ -125,7 +127,7 @@ def expected_lead(recording: Recording, track: Track, error: np.ndarray, names: 
     count = 2 * len(at) / memory_of(error - error.mean(axis=0))
     score = {}
     for name in names:
-        each = fit(LAWS.get(name), track.times, clean, sigma, rows, picture_view())
+        each = fit(LAWS.get(name), track.times, clean, sigma, rows, _view(track))
         if each is not None:
             left = float(np.mean(each.residuals**2))
             misfit = count * np.log(np.var(error) + left) + each.penalty
@@ -161,7 +163,7 @@ def g_error(recording: Recording) -> float:
     except UsageError:
         return float("nan")
     points = upright(track.points, 90.0)
-    found = fit(LAWS.get("free flight"), track.times, points, track.sigma, view=picture_view())
+    found = fit(LAWS.get("free flight"), track.times, points, track.sigma, view=_view(track))
     return np.nan if found is None else found.values[4] / recording.stage.scale / recording.stage.motion.truth["g"] - 1
 
 

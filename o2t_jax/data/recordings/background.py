@@ -73,6 +73,39 @@ def find_background(
     return Background(middle, np.maximum(FLOOR, noise), np.array(times), still)
 
 
+def cleared(
+    background: Background,
+    frames: Iterable[tuple[float, UInt8[np.ndarray, "H W 3"]]],
+    times: Float[np.ndarray, " T"],
+    points: Float[np.ndarray, "T 2"],
+    reach: float,
+) -> Background:
+    """The background without an object that is often in one place: medians of frames in which it is elsewhere.
+
+    Args: `times` of the sightings of the object, `points` px (right, down), `reach` px around them that it may cover.
+    Pixels that a sighting's surroundings never leave keep what they had.
+    """
+    wanted = set(times[np.unique(np.linspace(0, len(times) - 1, SAMPLE).round().astype(int))].tolist())
+    low = np.maximum(0, np.floor(points.min(axis=0) - reach)).astype(int)
+    part = np.s_[low[1] : int(points[:, 1].max() + reach) + 2, low[0] : int(points[:, 0].max() + reach) + 2]
+    old = background.picture[part]
+    rows, columns = np.indices(old.shape[:2])
+    sample = []
+    for time, picture in frames:
+        if time in wanted:
+            x, y = points[int(np.argmin(np.abs(times - time)))] - low
+            covered = (columns - x) ** 2 + (rows - y) ** 2 < reach**2
+            light = np.median((picture[::4, ::4] - background.picture[::4, ::4]).reshape(-1, 3), axis=0)
+            sample.append(np.where(covered[..., None], np.nan, picture[part] - light).astype(np.float32))
+    stack = np.stack(sample)
+    free = np.isfinite(stack[..., 0]).sum(axis=0)
+    picture = background.picture.copy()
+    for row in range(len(old)):
+        seen = free[row] >= 3
+        picture[part][row, seen] = np.nanmedian(stack[:, row, seen], axis=0)
+    return dataclasses.replace(background, picture=picture)
+
+
 def _still(sample: list[np.ndarray]) -> float:
     """The share of the sample in which corners all over the picture stand within `MOVED` px; 1 without texture."""
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in sample]
@@ -94,4 +127,4 @@ def _still(sample: list[np.ndarray]) -> float:
     return float(np.mean(found)) if found else 1.0
 
 
-__all__ = ["Background", "find_background"]
+__all__ = ["Background", "cleared", "find_background"]

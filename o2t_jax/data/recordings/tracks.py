@@ -16,6 +16,7 @@ from o2t_jax.errors import UsageError
 LEAST = 5  # sightings of a track
 MISSED = 4  # frames that a track may go unseen
 FIRST_GATE = 0.18  # of the picture's diagonal: how far an object may go to its second sighting
+PLAIN = 0.4  # of the mean difference in colour is what is left of it on average over an object
 WHOLE = 0.45  # a sighting whose area is off by more than this factor's logarithm is not of the whole object
 
 
@@ -130,13 +131,17 @@ def _track(each: _Growing) -> Track:
     whole = ~cut & (np.abs(np.log(areas / usual)) < WHOLE + np.log(np.maximum(blur, 1.0)))
     jitter = noise_of(times, points)
     sigma = jitter * np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
-    return Track(
-        times, points, areas, blur, sigma, whole, float(2 * np.median(wide)), _score(points, areas, whole, jitter)
-    )
+    # Edges of what stands still and shakes differ from the background by as much darker as lighter.
+    plain = np.median([np.linalg.norm(blob.colour) / max(blob.strength, 1e-9) for blob in each.blobs])
+    score = _score(points, areas, whole, jitter) * min(1.0, (float(plain) / PLAIN) ** 2)
+    return Track(times, points, areas, blur, sigma, whole, float(2 * np.median(wide)), score)
 
 
 def _score(points: np.ndarray, areas: np.ndarray, whole: np.ndarray, jitter: float) -> float:
-    """Length times extent, less for what changes its size or jitters: hands, shadows over edges, leaves."""
+    """Length times extent, less for what changes its size or jitters: hands, shadows over edges, leaves.
+
+    The length is how many steps share in the way: a blob that stands, but for one jump to another, has one.
+    """
     if whole.sum() < LEAST:
         return 0.0
     extent = float(np.linalg.norm(np.ptp(points[whole], axis=0)))
@@ -144,7 +149,9 @@ def _score(points: np.ndarray, areas: np.ndarray, whole: np.ndarray, jitter: flo
     if extent < max(4.0, 0.5 * size, 6 * jitter):
         return 0.0
     change = float(np.std(np.log(areas[whole])))
-    return float(np.sqrt(whole.sum()) * extent * np.mean(whole) ** 2 * np.exp(-2 * change) / (1 + jitter / 2))
+    steps = np.sum(np.diff(points[whole], axis=0) ** 2, axis=1)
+    length = float(np.sum(np.sqrt(steps))) ** 2 / max(float(np.sum(steps)), 1e-9)
+    return float(np.sqrt(length) * extent * np.mean(whole) ** 2 * np.exp(-2 * change) / (1 + jitter / 2))
 
 
 def noise_of(times: Float[np.ndarray, " T"], points: Float[np.ndarray, "T 2"]) -> float:

@@ -22,6 +22,11 @@ LAWS: Registry[Law] = Registry(
         "damped spring": f"{_HERE}.line:SPRING",
         "pendulum": f"{_HERE}.pendulum:PENDULUM",
         "pendulum with drag": f"{_HERE}.pendulum:PENDULUM_DRAG",
+        "free flight with bounces": f"{_HERE}.bounce:BOUNCES",
+        "rotation with damping": f"{_HERE}.rotation:ROTATION",
+        "motion towards the camera": f"{_HERE}.approach:APPROACH",
+        "roll down a slope": f"{_HERE}.roll:ROLL",
+        "collision of two discs": f"{_HERE}.collision:COLLISION",
     },
 )
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import least_squares
+from scipy.stats import chi
 
 from o2t_jax.evaluation.recorded.shooting import slopes, with_steps
 from o2t_jax.evaluation.recordings.law import Law, Points, Times
@@ -41,7 +42,7 @@ class Fit:
     values: Float[np.ndarray, " P"]
     covariance: Float[np.ndarray, "P P"]
     kept: Bool[np.ndarray, " T"]
-    residuals: Float[np.ndarray, "T 2"]
+    residuals: Float[np.ndarray, "T D"]
     rms: float
     memory: float
     start: Float[np.ndarray, " P"]
@@ -59,16 +60,31 @@ class Fit:
 @dataclasses.dataclass(frozen=True)
 class View:
     """How the plane of motion is seen. `middle` px (right, up), the picture's; `focal` px; `tilt` rad, the standard
-    deviation of its tilt about either axis.
+    deviation of its tilt about either axis; `readout` s, that of the time by which a row of pixels is read after the
+    one above it; `down`, the direction in which rows follow each other (right, up).
 
     A tilted plane is nearer on one side: a point q from the middle is seen at q / (1 + b . q), b = tan(tilt) / focal to
     first order. b is fitted along with every law under this prior. Without it a flight across the picture seems to
     slow down, which looks like drag. That lengths shrink by the tilt's cosine is `quantities.py`'s matter.
+
+    A rolling shutter sees what is lower later: what falls seems faster, what rises slower, and the acceleration of a
+    throw larger by (1 - readout v)^-3. The readout is fitted under its prior too; 0: all rows at once.
     """
 
     middle: tuple[float, float]
     focal: float
     tilt: float = TILT
+    readout: float = 0.0
+    down: tuple[float, float] = (0.0, -1.0)
+
+    @property
+    def size(self) -> int:
+        """How many values are fitted for it."""
+        return 3 if self.readout else 2
+
+    def late(self, points: Points) -> Float[np.ndarray, " T"]:
+        """s by which points are seen after the picture's middle, for a readout of one standard deviation."""
+        return self.readout * (points - np.array(self.middle)) @ np.array(self.down)
 
     def seen(self, points: np.ndarray, tilts: np.ndarray) -> np.ndarray:
         """Points [B, T, 2] of the plane in the picture, for `tilts` [B, 2] in standard deviations."""
@@ -79,7 +95,7 @@ class View:
 
 
 class _Problem:
-    """Sightings and one law, with the plane's tilt as two further values."""
+    """Sightings and one law, with the view's values as further ones. The law begins at the first sighting `used`."""
 
     def __init__(
         self, law: Law, times: Times, points: Points, weight: np.ndarray, view: View | None, pins: Pins
@@ -87,14 +103,40 @@ class _Problem:
         self.law, self.times, self.points, self.weight = law, times, points, weight
         self.view, self.pins = view, pins
         self.size = len(law.names)
+        self.first = 0
 
-    def paths(self, values: np.ndarray, times: np.ndarray) -> np.ndarray:
-        found = self.law.paths(values[:, : self.size], times)
-        return found if self.view is None else self.view.seen(found, values[:, self.size :])
+    def begin(self, rows: np.ndarray) -> None:
+        """The law's first time is that of the first of `rows`."""
+        self.first = int(np.argmax(rows))
+
+    def paths(self, values: np.ndarray) -> np.ndarray:
+        """[B, T, 2] px at all sightings; before the first one, the place at that."""
+        times = self.times[self.first :] - self.times[self.first]
+        if self.view is None or not self.view.readout:
+            found = self.law.paths(values[:, : self.size], times)
+        else:
+            found = self._rolling(values, times, self.view.late(self.points[self.first :]))
+        if self.view is not None:
+            found = self.view.seen(found, values[:, self.size : self.size + 2])
+        return np.concatenate([np.repeat(found[:, :1], self.first, axis=1), found], axis=1)
+
+    def _rolling(self, values: np.ndarray, times: np.ndarray, late: np.ndarray) -> np.ndarray:
+        """Paths at the times at which the rows of the picture were read; small steps of the readout by velocity."""
+        found = np.empty((len(values), len(times), 2))
+        readouts = np.clip(np.nan_to_num(values[:, -1]), -2 * STEEP, 2 * STEEP)
+        for readout in np.unique(np.round(readouts, 3)):
+            rows = np.abs(readouts - readout) < 1e-3
+            late_by = readout * late
+            moments = np.maximum.accumulate(times + late_by - late_by[0])
+            paths = self.law.paths(values[rows, : self.size], moments)
+            with np.errstate(all="ignore"):
+                speed = np.nan_to_num(np.gradient(paths, axis=1) / np.gradient(moments)[:, None])
+            found[rows] = paths + speed * ((readouts[rows] - readout)[:, None] * (late - late[0]))[..., None]
+        return found
 
     def start(self, rows: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            tries = self.law.start(self.times[rows], self.points[rows])
+            tries = self.law.start(self.times[rows] - self.times[rows][0], self.points[rows])
         for name, (value, _) in self.pins.items():
             if name in self.law.names and len(tries):
                 at = self.law.names.index(name)
@@ -103,22 +145,21 @@ class _Problem:
                 if "k" in self.law.names:  # at the same terminal speed
                     known[:, self.law.names.index("k")] *= value / tries[:, at]
                 tries = known
-        return np.pad(tries, ((0, 0), (0, 0 if self.view is None else 2)))
+        return np.pad(tries, ((0, 0), (0, 0 if self.view is None else self.view.size)))
 
     def misses(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """[B]: the median distance, px, of sightings from the paths of `values` [B, P]."""
         with np.errstate(all="ignore"):
-            away = np.linalg.norm(self.paths(values, self.times[rows]) - self.points[rows], axis=-1)
+            away = np.linalg.norm((self.paths(values) - self.points)[:, rows], axis=-1)
         return np.nan_to_num(np.median(away, axis=1), nan=np.inf)
 
     def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int):
         sizes = np.abs(start) + 0.01
         pins = [(self.law.names.index(name), *pin) for name, pin in self.pins.items() if name in self.law.names]
-        t, p, w = self.times[rows], self.points[rows], self.weight[rows]
 
         def residuals(values: np.ndarray) -> np.ndarray:
             with np.errstate(all="ignore"):
-                away = (self.paths(values, t) - p) * w[:, None]
+                away = ((self.paths(values) - self.points) * self.weight[:, None])[:, rows]
             parts = [away.reshape(len(values), -1), self.law.prior(values), values[:, self.size :]]
             parts += [(values[:, i : i + 1] - value) / spread for i, value, spread in pins]
             return np.nan_to_num(np.concatenate(parts, axis=1), nan=1e8, posinf=1e8, neginf=-1e8)
@@ -135,9 +176,9 @@ class _Problem:
 
     def agreeing(self, values: np.ndarray) -> np.ndarray:
         """The longest run of sightings that the law describes, without single outliers inside."""
-        away = np.linalg.norm(self.points - self.paths(values[None], self.times)[0], axis=1) * self.weight
-        spread = max(FLOOR, float(np.median(away)) / 1.1774)  # of two axes (Rayleigh)
-        good = away < OUTLIER * spread
+        away = np.linalg.norm(self.points - self.paths(values[None])[0], axis=1) * self.weight
+        spread = max(FLOOR, float(np.median(away[self.first :])) / chi.median(self.points.shape[1]))
+        good = (away < OUTLIER * spread) & (np.arange(len(away)) >= self.first)
         # A run ends where three of five neighbours disagree: a hand, a wall. Single ones are left out.
         bad = np.convolve(~good, np.ones(5), "same") >= 3
         bad[:2] |= ~good[:2]
@@ -171,8 +212,9 @@ def fit(
     unit = max(FLOOR, float(np.median(sigma)))
     problem = _Problem(law, times - times[0], points, 1 / np.maximum(sigma, FLOOR), view, pins)
     rows = np.ones(len(times), bool) if kept is None else kept
-    if 2 * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
+    if points.shape[1] * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
         return None
+    problem.begin(rows)
     start = begin
     if start is None:
         tries = problem.start(rows)
@@ -191,6 +233,9 @@ def fit(
             if np.array_equal(now, rows):
                 break
             rows = now
+            problem.begin(rows)
+            tries = np.concatenate([values[None], problem.start(rows)])  # the law may begin later than before
+            values = tries[int(np.argmin(problem.misses(tries, rows)))]
             values = problem.search(values, rows, "linear", 20).x
     last = problem.search(values, rows, "linear", 60)
     if _extent(points[rows]) < MOVES * _extent(points):
@@ -199,8 +244,8 @@ def fit(
         return None
     if not (np.isfinite(last.cost) and law.holds(last.x, float(np.ptp(times[rows])))):
         return None
-    residuals = points - problem.paths(last.x[None], problem.times)[0]
-    penalty = float(np.sum(last.fun[2 * int(rows.sum()) :] ** 2))
+    residuals = points - problem.paths(last.x[None])[0]
+    penalty = float(np.sum(last.fun[points[rows].size :] ** 2))
     return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit, penalty)
 
 
@@ -210,7 +255,7 @@ def _extent(points: Points) -> float:
 
 def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, penalty) -> Fit:
     scaled = (residuals * weight[:, None])[rows]
-    count, size = 2 * len(scaled), len(values)
+    count, size = scaled.size, len(values)
     variance = max(FLOOR**2, float(np.sum(scaled**2)) / max(1, count - size))
     memory = memory_of(scaled)
     # The search's residuals are in `unit`, and priors (the last rows) in their own standard deviations.
@@ -223,14 +268,14 @@ def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, pe
     return Fit(law, values, covariance, rows, residuals, rms, memory, np.asarray(start), free, penalty)
 
 
-def memory_of(residuals: Float[np.ndarray, "T 2"]) -> float:
+def memory_of(residuals: Float[np.ndarray, "T D"]) -> float:
     """1 + 2 times the sum of autocorrelations up to the first that is not positive: how many sightings count as one."""
     count = len(residuals)
     power = float(np.sum(residuals**2))
     total = 1.0
     for lag in range(1, max(2, count // 4)):
         r = float(np.sum(residuals[lag:] * residuals[:-lag])) / max(power, 1e-300)
-        if r <= 2 / np.sqrt(2 * count) * (lag > 1):
+        if r <= 2 / np.sqrt(residuals.size) * (lag > 1):
             break
         total += 2 * r
     return total

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from o2t_jax.evaluation.recordings.law import ROLL, Law, Points, Quantity, Stretch, Times, Values
+from o2t_jax.evaluation.recordings.law import Law, Points, Quantity, Stretch, Times, Values
 
+ROLL = np.radians(2.0)  # standard deviation of the camera's roll: gravity is nearly the picture's down
 STEPS = 48  # of Runge and Kutta over a flight with drag
 
 

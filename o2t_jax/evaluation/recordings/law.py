@@ -10,18 +10,16 @@ from jaxtyping import Float
 
 Values = Float[np.ndarray, "B P"]
 Times = Float[np.ndarray, " T"]
-Points = Float[np.ndarray, "T 2"]
-ROLL = np.radians(2.0)  # standard deviation of the camera's roll: gravity is nearly the picture's down
+Points = Float[np.ndarray, "T D"]
+GROWS = 0.02  # of w: damping that chance may give below 0; more is an oscillation that grows by 6 % a swing
 
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt.
-    `roll` [B] rad, the camera's, where the law does not fit it."""
+    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt."""
 
     across: np.ndarray
     up: np.ndarray
-    roll: np.ndarray | float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +52,8 @@ class Law:
         prior: values [B, P] -> further residuals [B, R], in standard deviations.
         contains: forms that are special cases of this one.
         family: forms that differ in a detail (how friction goes with speed) have one; empty: none.
+        sees: what of an object: "place" [T, 2]; "size" [T, 1], radii; "place and turn" [T, 3], the angle times the
+            radius last; "two places" [T, 4]. All in px.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Law:
     prior: Callable[[Values], np.ndarray] = lambda values: np.zeros((len(values), 0))
     contains: tuple[str, ...] = ()
     family: str = ""
+    sees: str = "place"
 
 
 def main_axis(points: Points) -> tuple[np.ndarray, float, np.ndarray]:
@@ -103,4 +104,4 @@ def _power(unit: str, n: int) -> str:
     return unit + ("" if n == 1 else {2: "²", 3: "³"}[n])
 
 
-__all__ = ["ROLL", "Law", "Points", "Quantity", "Stretch", "Times", "Values", "best_sine", "main_axis"]
+__all__ = ["GROWS", "Law", "Points", "Quantity", "Stretch", "Times", "Values", "best_sine", "main_axis"]

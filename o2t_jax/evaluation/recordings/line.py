@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from o2t_jax.evaluation.recordings.law import Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
+from o2t_jax.evaluation.recordings.law import GROWS, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
 
 UPRIGHT = np.radians(5.0)  # a line so near to the vertical is no slope: it is a fall
 THIN = 0.2  # of the length along the line: what is wider is no line
@@ -26,8 +26,8 @@ def _stretched(values: Values, stretch: Stretch) -> np.ndarray:
 
 
 def _angle(values: Values, stretch: Stretch) -> Quantity:
-    """Against the horizontal, which the picture shows up to the camera's roll. Draws lie within 90 deg of the first."""
-    angle = np.arctan2(np.sin(values[:, 2]) * stretch.up, np.cos(values[:, 2]) * stretch.across) + stretch.roll
+    """In the picture of a plane seen from the front: the camera's roll is not in it. All within 90 deg of the first."""
+    angle = np.arctan2(np.sin(values[:, 2]) * stretch.up, np.cos(values[:, 2]) * stretch.across)
     first = (angle[0] + np.pi / 2) % np.pi - np.pi / 2
     return Quantity(np.degrees(first + (angle - first + np.pi / 2) % np.pi - np.pi / 2), unit="deg")
 
@@ -118,9 +118,9 @@ def _is_decay(values: np.ndarray, span: float) -> bool:
 
 
 def _is_spring(values: np.ndarray, span: float) -> bool:
-    """Half a swing is seen: less of one is any curve. Overdamped, it is none at all."""
+    """Half a swing is seen: less of one is any curve. Overdamped, it is none at all; nor if it grows."""
     w = float(np.exp(min(values[5], 10.0)))
-    return bool(w * span > np.pi and -0.5 * w < values[6] < 2 * w)
+    return bool(w * span > np.pi and -GROWS * w < values[6] < 2 * w)
 
 
 SLOPE = Law(

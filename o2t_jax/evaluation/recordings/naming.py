@@ -50,12 +50,15 @@ def name_law(
     view: View | None = None,
     pins: Pins = FREE,
     laws: Sequence[str] | None = None,
+    sees: str = "place",
 ) -> Naming | None:
     """Fits all `laws` (of the registry; all by default) to the sightings on which the best one holds.
 
-    Args: as `fitting.fit`; `jitter` px of a sighting, measured without a law. Returns None where none fits at all.
+    Args: as `fitting.fit`; `sees`, what the sightings are of (`Law.sees`); `jitter` px of a
+    sighting, measured without a law. Returns None where none fits at all.
     """
     chosen = [LAWS.get(name) for name in (laws or LAWS)]
+    chosen = [law for law in chosen if law.sees == sees]
     found = [each for law in chosen if (each := fit(law, times, points, sigma, None, view, pins)) is not None]
     if not found:
         return None
@@ -112,9 +115,10 @@ def _criterion(found: Fit, kept: np.ndarray, memory: float, all_rows: bool = Fal
 
     With `all_rows`, sightings that are not kept count as if they were off by five times the spread.
     """
-    count = 2 * int(kept.sum()) / memory
+    axes = found.residuals.shape[1]
+    count = axes * int(kept.sum()) / memory
     mean = max(FLOOR**2, float(np.mean(found.residuals[kept] ** 2)))
-    lost = 2 * int((~kept).sum()) / memory if all_rows else 0
+    lost = axes * int((~kept).sum()) / memory if all_rows else 0
     misfit = (count + lost) * np.log(mean) + lost * 25 / 2 + found.penalty
     return 0.5 * (misfit + len(found.values) * np.log(max(count, 2.0)))
 

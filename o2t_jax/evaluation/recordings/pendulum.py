@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from o2t_jax.evaluation.recorded.shooting import paths
-from o2t_jax.evaluation.recordings.law import ROLL, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
+from o2t_jax.evaluation.recordings.law import GROWS, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
 
 PHASE = 0.25  # rad of the swing, the longest step of integration
+ROLL = np.radians(2.0)  # standard deviation of the camera's roll
 NAMES = ("pivot_x", "pivot_y", "length", "roll", "angle", "speed", "log_w", "c")
 
 
@@ -85,9 +86,9 @@ def _quantities(drag: bool) -> Callable[[Values, Stretch], dict[str, Quantity]]:
 
 
 def _is_pendulum(values: np.ndarray, span: float) -> bool:
-    """A third of a swing is seen, about a pivot."""
+    """A third of a swing is seen, about a pivot; it does not grow."""
     w = float(np.exp(min(values[6], 10.0)))
-    return bool(w * span > 2 and values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -0.3 * w)
+    return bool(w * span > 2 and values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -GROWS * w)
 
 
 def _law(name: str, equation: str, drag: bool) -> Law:

@@ -12,7 +12,7 @@ import numpy as np
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recorded.intervals import LEVEL
 from o2t_jax.evaluation.recordings.fitting import TILT, Fit
-from o2t_jax.evaluation.recordings.law import ROLL, Quantity, Stretch
+from o2t_jax.evaluation.recordings.law import Quantity, Stretch
 
 DRAWS = 4000
 KNOWABLE = ("g", "length", "rope")
@@ -79,11 +79,9 @@ def measure(found: Fit, scale: Scale, clock: Clock, tilt: float = TILT, seed: in
     best = found.values[None]
     draws = np.concatenate([best, found.draws(DRAWS, seed)])
     # The plane's tilts that were fitted from perspective say how much lengths shrink; without, the prior does.
-    tilts = draws[1:, size:] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
+    tilts = draws[1:, size : size + 2] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
     inverse = np.concatenate([np.ones((1, 2)), 1 / np.cos(tilts)])
-    roll = np.random.default_rng((seed, 1)).normal(0, ROLL, 1 + DRAWS)
-    roll[0] = 0.0
-    stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1], roll=roll)
+    stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1])
     with np.errstate(all="ignore"):
         quantities = found.law.quantities(draws[:, :size], stretch)
     seconds = np.concatenate([[1.0], 1 + clock.spread * rng.normal(size=DRAWS)])

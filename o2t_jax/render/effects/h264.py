@@ -20,8 +20,8 @@ def encode(
 ) -> bytes:
     """An mp4 of about `bits` bit/s over its length, each frame with its own time stamp, s. H and W must be even.
 
-    The rate is the encoder's aim (average bit rate, 4:2:0): what is simple to encode takes less. Little search, as in a
-    telephone; one thread, so that the same clip gives the same bytes.
+    The rate is the encoder's aim (average bit rate, 4:2:0): what is simple to encode takes less. One thread, so that
+    the same clip gives the same bytes.
 
     Raises: UsageError for odd sides, times that do not increase, or a rate below 1000 bit/s; UnknownCodecError where
     FFmpeg's build lacks the encoder.
@@ -38,7 +38,7 @@ def encode(
     memory = io.BytesIO()
     with av.open(memory, "w", format="mp4") as file:
         rate = Fraction((len(times) - 1) / float(times[-1] - times[0])).limit_denominator(1000)
-        stream = file.add_stream(encoder, rate=rate, options={"preset": "veryfast", "threads": "1"})
+        stream = file.add_stream(encoder, rate=rate, options={"preset": "medium", "threads": "1"})
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.bit_rate = int(bits)

@@ -16,10 +16,12 @@ GROWS = 0.02  # of w: damping that chance may give below 0; more is an oscillati
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt."""
+    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt.
+    `shear`: a plane tilted about both axes is also sheared in its picture."""
 
     across: np.ndarray
     up: np.ndarray
+    shear: np.ndarray | float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,8 @@ def _stretched(values: Values, stretch: Stretch) -> np.ndarray:
 
 def _angle(values: Values, stretch: Stretch) -> Quantity:
     """In the picture of a plane seen from the front: the camera's roll is not in it. All within 90 deg of the first."""
-    angle = np.arctan2(np.sin(values[:, 2]) * stretch.up, np.cos(values[:, 2]) * stretch.across)
+    cos, sin = np.cos(values[:, 2]), np.sin(values[:, 2])
+    angle = np.arctan2(sin * stretch.up + cos * stretch.shear, cos * stretch.across + sin * stretch.shear)
     first = (angle[0] + np.pi / 2) % np.pi - np.pi / 2
     return Quantity(np.degrees(first + (angle - first + np.pi / 2) % np.pi - np.pi / 2), unit="deg")
 

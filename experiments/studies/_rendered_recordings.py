@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.signal import lfilter
 
 from experiments._recordings import FILM_CLOCK, Seen, Wanted, upright, view_of
 from o2t_jax.data.recordings.background import find_background
-from o2t_jax.data.recordings.rendered import SIZE, Recording
+from o2t_jax.data.recordings.rendered import SIZE, Recording, Stage
 from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
 from o2t_jax.evaluation.recordings.fitting import View, fit, memory_of
 from o2t_jax.evaluation.recordings.naming import CANNOT, NONE
-from o2t_jax.evaluation.recordings.quantities import Clock, points_scale
+from o2t_jax.evaluation.recordings.quantities import Clock, Scale, measure, points_scale
 from o2t_jax.render.effects.camera import Camera
 
 BITS = 0.25  # bit a pixel, of the usual film: 17 Mbit/s at 1920 x 1080 px and 30 frames/s have 0.27
 OPEN = 0.2  # of the time between frames, the usual exposure
 LEVELS = 2.0
 CLOCK = Clock(FILM_CLOCK, "the frames' own time stamps")
+# Of tracks without pictures, as sightings of the films here are: px along an axis, how many count as one, and how many
+# of the first ones are off by how many times as much (the encoder starts).
+SPREAD, MEMORIES, FIRST = (0.075, 0.13), (1.0, 1.0, 1.2, 1.6, 1.6, 1.8, 2.4, 2.7, 7.4), (3, 4.0)
 STICK = 150.0  # px, of known length, each end read to 1 px, off by a further 0.5 %
-
-Taken = Callable[[float], Camera]
-"""A camera by the time between frames, s."""
 
 
 def usual(step: float, **changes: Any) -> Camera:
@@ -80,32 +81,72 @@ def judged(recording: Recording, seed: tuple[int, ...], leads: bool = True) -> d
     error = errors_of(track, recording)
     result |= {"sightings": len(track.times), "error_px": float(np.sqrt(np.mean(error**2)))}
     result |= {"error_memory": memory_of(error - error.mean(axis=0)), "error_mean_px": error.mean(axis=0).tolist()}
-    stick = points_scale((0.0, 0.0, STICK, 0.0), STICK / recording.stage.scale, 0.005)
-    assert stick.metres_per_px is not None
-    given = dataclasses.replace(stick, metres_per_px=stick.metres_per_px * float(np.exp(stick.spread * rng.normal())))
+    given = _given(recording.stage, rng)
     times = track.times * (1 + FILM_CLOCK * rng.normal())
     points = upright(track.points, 90.0)
     jitter = noise_of(times, points)
     found = analyse(times, points, track.sigma, jitter, view=_view(track), scale=given, clock=CLOCK)
     if found is None:
         return result | {"verdict": NONE, "reason": "no form describes most of it"}
-    truth = dict(motion.truth)
-    if "slope" in truth:  # it is told in the picture
-        truth["slope"] += float(np.degrees(recording.stage.roll))
-    result |= _told(found, truth)
+    result |= _told(found, _truth(recording.stage))
     if leads and motion.law in LAWS:
         rivals = set(found.part.naming.fits) | {motion.law}
         result["expected_lead"] = expected_lead(recording, track, error, rivals)
     return result
 
 
-def _told(found: Analysis, truth: Any) -> dict[str, Any]:
-    naming, intervals = found.part.naming, []
-    for name, entry in found.part.measured.parameters.items() if naming.verdict not in (CANNOT, NONE) else ():
+def judged_track(stage: Stage, times: np.ndarray, seed: tuple[int, ...]) -> dict[str, Any]:
+    """The same for a track without pictures, whose form is known: a path with errors like those of sightings."""
+    rng, law = np.random.default_rng((*seed, 3)), LAWS.get(stage.motion.law)
+    memory = rng.choice(MEMORIES)
+    tie = (memory - 1) / (memory + 1)  # a first-order process has this memory
+    error = lfilter(
+        [np.sqrt(1 - tie**2)], [1.0, -tie], rng.normal(0, rng.uniform(*SPREAD), (50 + len(times), 2)), axis=0
+    )
+    error = error[50:]
+    error[: FIRST[0]] *= FIRST[1]
+    points, moments = stage.seen(times)[0] + error, times * (1 + FILM_CLOCK * rng.normal())
+    given, ones = _given(stage, rng), np.ones(len(times))
+    sigma = noise_of(moments, points) * ones
+    track = Track(moments, points, ones, ones, sigma, ones > 0, stage.radius, 1.0)
+    found = fit(law, moments, upright(points, 90.0), sigma, view=_view(track))
+    result: dict[str, Any] = {"law": law.name, "verdict": NONE if found is None else law.name, "candidates": []}
+    result |= {"frames": len(times), "sightings": len(times), "error_px": float(np.sqrt(np.mean(error**2)))}
+    result |= {"error_memory": memory_of(error - error.mean(axis=0)), "intervals": []}
+    if found is not None:
+        result |= {"rms_px": found.rms}
+        result["intervals"] = _intervals(measure(found, given, CLOCK).parameters, _truth(stage))
+    return result
+
+
+def _given(stage: Stage, rng: np.random.Generator) -> Scale:
+    """The scale by a stick, off as its stated deviation says."""
+    stick = points_scale((0.0, 0.0, STICK, 0.0), STICK / stage.scale, 0.005)
+    assert stick.metres_per_px is not None
+    return dataclasses.replace(stick, metres_per_px=stick.metres_per_px * float(np.exp(stick.spread * rng.normal())))
+
+
+def _truth(stage: Stage) -> dict[str, float]:
+    """What is told of it: a slope is one in the picture."""
+    truth = dict(stage.motion.truth)
+    if "slope" in truth:
+        truth["slope"] += float(np.degrees(stage.roll))
+    return truth
+
+
+def _intervals(parameters: Mapping[str, Mapping[str, Any]], truth: Mapping[str, float]) -> list[dict[str, Any]]:
+    intervals = []
+    for name, entry in parameters.items():
         if name in truth and entry["value"] is not None:
             true, high = float(truth[name]), entry["high"]
             holds = bool(entry["low"] <= true <= (np.inf if high is None else high))
             intervals.append({"quantity": name, "true": true, **entry, "holds": holds})
+    return intervals
+
+
+def _told(found: Analysis, truth: Mapping[str, float]) -> dict[str, Any]:
+    naming = found.part.naming
+    named = naming.verdict not in (CANNOT, NONE)
     return {
         "verdict": naming.verdict,
         "nearest": naming.best.law.name,
@@ -113,7 +154,7 @@ def _told(found: Analysis, truth: Any) -> dict[str, Any]:
         "reason": naming.reason,
         "parts": len(found.parts),
         "rms_px": naming.best.rms,
-        "intervals": intervals,
+        "intervals": _intervals(found.part.measured.parameters, truth) if named else [],
     }
 
 
@@ -167,4 +208,4 @@ def g_error(recording: Recording) -> float:
     return np.nan if found is None else found.values[4] / recording.stage.scale / recording.stage.motion.truth["g"] - 1
 
 
-__all__ = ["IMPERFECTIONS", "Taken", "expected_lead", "g_error", "is_named", "is_right", "judged", "usual"]
+__all__ = ["IMPERFECTIONS", "expected_lead", "g_error", "is_named", "is_right", "judged", "judged_track", "usual"]

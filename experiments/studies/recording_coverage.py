@@ -1,9 +1,10 @@
 """Do the intervals of `experiments.recording` hold? Rendered films of known laws, through a camera model, seen and
 fitted as the command does.
 
-python -m experiments.studies.recording_coverage --out=DIR --n=200 [--only=coverage,imperfections,strengths,outside]
+python -m experiments.studies.recording_coverage --out=DIR --n=200 [--seed=0] [--only=PART,PART]
 
 - coverage: n films of five laws; the share of 95 % intervals that hold the truth, and of forms that are named.
+- tracks: the same of n tracks without pictures, with errors like those of the films' sightings; the form is known.
 - imperfections: n / 10 films for each fault of the camera at its strongest, which the fit is not told of.
 - strengths: the error of g of n / 25 free flights for each fault and strength; form, scale and clock are known.
 - outside: n / 10 films under laws that the registry has not.
@@ -25,7 +26,7 @@ from absl import flags
 from experiments import _cli
 from o2t_jax.errors import UsageError
 
-PARTS = ("coverage", "imperfections", "strengths", "outside")
+PARTS = ("coverage", "imperfections", "strengths", "outside", "tracks")
 USUAL = "none"
 LEAD = 5.0
 
@@ -81,7 +82,7 @@ def tasks(part: str, n: int) -> Iterator[Task]:
     """The films of a part."""
     from experiments.studies._rendered_recordings import IMPERFECTIONS
 
-    if part == "coverage":
+    if part in ("coverage", "tracks"):
         yield from (Task(part, USUAL, 0.0, i) for i in range(n))
     elif part == "outside":
         yield from (Task(part, USUAL, 0.0, i) for i in range(-(-n // 10)))
@@ -97,17 +98,20 @@ def tasks(part: str, n: int) -> Iterator[Task]:
 
 def run_task(task: Task, seed: int) -> dict[str, Any]:
     """Renders and judges one film; the same task and seed give the same result, but for the seconds."""
-    from experiments.studies._rendered_recordings import IMPERFECTIONS, g_error, judged, usual
+    from experiments.studies._rendered_recordings import IMPERFECTIONS, g_error, judged, judged_track, usual
     from o2t_jax.data.recordings.motions import LAWFUL, OUTSIDE, free_flight
-    from o2t_jax.data.recordings.rendered import make_recording
+    from o2t_jax.data.recordings.rendered import make_recording, make_scene
 
     begin = time.process_time()
     motions = {"outside": OUTSIDE, "strengths": (free_flight,)}.get(task.part, LAWFUL)
     make = (lambda x, step: usual(step)) if task.fault == USUAL else IMPERFECTIONS[task.fault][1]
     stream = 10 * seed + PARTS.index(task.part)  # each part has films of its own
+    if task.part == "tracks":
+        result: dict[str, Any] = judged_track(*make_scene(stream, task.index), (stream, task.index))
+        return {**task._asdict(), "seed": seed, **result, "seconds": time.process_time() - begin}
     recording = make_recording(stream, task.index, lambda step: make(task.strength, step), motions)
     if task.part == "strengths":
-        result: dict[str, Any] = {"g_error": g_error(recording)}
+        result = {"g_error": g_error(recording)}
     else:
         result = judged(recording, (stream, task.index), leads=task.part == "coverage")
     return {**task._asdict(), "seed": seed, **result, "seconds": time.process_time() - begin}
@@ -119,6 +123,8 @@ def format_tables(found: list[dict[str, Any]]) -> str:
     lines = [f"{len(found)} films, {np.mean([each['seconds'] for each in found]):.1f} s of computing each"]
     if parts["coverage"]:
         lines += ["", "The usual camera, by law:", *_laws(parts["coverage"])]
+    if parts["tracks"]:
+        lines += ["", "Tracks without pictures, the form known, by law:", *_laws(parts["tracks"])]
     if parts["imperfections"]:
         lines += ["", "A fault that the fit is not told of:", *_faults(parts["imperfections"])]
     if parts["strengths"]:
@@ -148,10 +154,8 @@ def _laws(films: list[dict[str, Any]]) -> list[str]:
         some = [each for each in films if law in ("all", each["law"])]
         clear = [is_right(each) for each in some if each.get("expected_lead", -np.inf) >= LEAD]
         wrong = [is_named(each) and not is_right(each) for each in some]
-        lines.append(
-            f"{law}: intervals hold {_share(_held(some))}; named where the expected lead is {LEAD:g} or more "
-            f"{_share(clear)}; wrongly named {_share(wrong)}"
-        )
+        named = f"; named where the expected lead is {LEAD:g} or more {_share(clear)}; wrongly named {_share(wrong)}"
+        lines.append(f"{law}: intervals hold {_share(_held(some))}" + (named if some[0]["part"] == "coverage" else ""))
         if law != "all":
             names = dict.fromkeys(entry["quantity"] for each in some for entry in each["intervals"])
             for name in names:
@@ -160,8 +164,16 @@ def _laws(films: list[dict[str, Any]]) -> list[str]:
                 held = _share([entry["holds"] for entry in entries])
                 lines.append(f"  {name}: {held}, half width {100 * np.median(wide or [np.nan]):.2f} % (median)")
     seen = [each for each in films if "error_px" in each]
-    error, memory = ([each[name] for each in seen] for name in ("error_px", "error_memory"))
-    lines.append(f"sightings: rms error {np.median(error):.2f} px (median), {np.median(memory):.1f} count as one")
+    names = {"error_px": "errors", "error_memory": "count as one", "rms_px": "left by the fit"}
+    middle = {
+        word: np.quantile([each[name] for each in seen if name in each] or [np.nan], [0.25, 0.5, 0.75])
+        for name, word in names.items()
+    }
+    lines.append(
+        "sightings, quartiles: "
+        + "; ".join(f"{word} {' '.join(f'{x:.2f}' for x in each)}" for word, each in middle.items())
+        + " (px)"
+    )
     return lines
 
 

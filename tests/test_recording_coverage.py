@@ -46,6 +46,7 @@ def test_every_part_has_its_films_and_names_of_files_differ():
         "imperfections": 20 * len(IMPERFECTIONS),
         "strengths": 8 * (1 + strengths),
         "outside": 20,
+        "tracks": 200,
     }
 
 

@@ -11,14 +11,17 @@ from jaxtyping import Float
 Values = Float[np.ndarray, "B P"]
 Times = Float[np.ndarray, " T"]
 Points = Float[np.ndarray, "T D"]
+GROWS = 0.02  # of w: damping that chance may give below 0; more is an oscillation that grows by 6 % a swing
 
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt."""
+    """By how much lengths in the plane of motion exceed their picture: `across` [B] and `up` [B], 1 without a tilt.
+    `shear`: a plane tilted about both axes is also sheared in its picture."""
 
     across: np.ndarray
     up: np.ndarray
+    shear: np.ndarray | float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,4 +106,4 @@ def _power(unit: str, n: int) -> str:
     return unit + ("" if n == 1 else {2: "²", 3: "³"}[n])
 
 
-__all__ = ["Law", "Points", "Quantity", "Stretch", "Times", "Values", "best_sine", "main_axis"]
+__all__ = ["GROWS", "Law", "Points", "Quantity", "Stretch", "Times", "Values", "best_sine", "main_axis"]

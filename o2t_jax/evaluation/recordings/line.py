@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from o2t_jax.evaluation.recordings.law import Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
+from o2t_jax.evaluation.recordings.law import GROWS, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
 
 UPRIGHT = np.radians(5.0)  # a line so near to the vertical is no slope: it is a fall
 THIN = 0.2  # of the length along the line: what is wider is no line
@@ -25,8 +25,12 @@ def _stretched(values: Values, stretch: Stretch) -> np.ndarray:
     return np.hypot(np.cos(values[:, 2]) * stretch.across, np.sin(values[:, 2]) * stretch.up)
 
 
-def _angle(values: Values) -> Quantity:
-    return Quantity((np.degrees(values[:, 2]) + 90) % 180 - 90, unit="deg")
+def _angle(values: Values, stretch: Stretch) -> Quantity:
+    """In the picture of a plane seen from the front: the camera's roll is not in it. All within 90 deg of the first."""
+    cos, sin = np.cos(values[:, 2]), np.sin(values[:, 2])
+    angle = np.arctan2(sin * stretch.up + cos * stretch.shear, cos * stretch.across + sin * stretch.shear)
+    first = (angle[0] + np.pi / 2) % np.pi - np.pi / 2
+    return Quantity(np.degrees(first + (angle - first + np.pi / 2) % np.pi - np.pi / 2), unit="deg")
 
 
 def _start_slope(times: Times, points: Points) -> np.ndarray:
@@ -44,7 +48,7 @@ def _of_slope(values: Values, stretch: Stretch) -> dict[str, Quantity]:
     return {
         "acceleration": Quantity(sign * values[:, 4] * long, 1, -2),
         "speed": Quantity(sign * values[:, 3] * long, 1, -1),
-        "slope": _angle(values),
+        "slope": _angle(values, stretch),
     }
 
 
@@ -73,7 +77,7 @@ def _of_decay(values: Values, stretch: Stretch) -> dict[str, Quantity]:
         "rate": Quantity(rate, 0, -1),
         "half_life": Quantity(np.log(2) / rate, 0, 1),
         "distance": Quantity(np.abs(values[:, 3]) * _stretched(values, stretch), 1, 0),
-        "slope": _angle(values),
+        "slope": _angle(values, stretch),
     }
 
 
@@ -105,7 +109,7 @@ def _of_spring(values: Values, stretch: Stretch) -> dict[str, Quantity]:
         "damping": Quantity(values[:, 6], 0, -1),
         "stiffness_over_mass": Quantity(w**2, 0, -2),
         "amplitude": Quantity(amplitude, 1, 0),
-        "slope": _angle(values),
+        "slope": _angle(values, stretch),
     }
 
 
@@ -115,9 +119,9 @@ def _is_decay(values: np.ndarray, span: float) -> bool:
 
 
 def _is_spring(values: np.ndarray, span: float) -> bool:
-    """Half a swing is seen: less of one is any curve. Overdamped, it is none at all."""
+    """Half a swing is seen: less of one is any curve. Overdamped, it is none at all; nor if it grows."""
     w = float(np.exp(min(values[5], 10.0)))
-    return bool(w * span > np.pi and -0.5 * w < values[6] < 2 * w)
+    return bool(w * span > np.pi and -GROWS * w < values[6] < 2 * w)
 
 
 SLOPE = Law(

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from o2t_jax.evaluation.recorded.shooting import paths
-from o2t_jax.evaluation.recordings.law import Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
+from o2t_jax.evaluation.recordings.law import GROWS, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
 
 PHASE = 0.25  # rad of the swing, the longest step of integration
 ROLL = np.radians(2.0)  # standard deviation of the camera's roll
-NAMES = ("pivot_x", "pivot_y", "length", "roll", "angle", "speed", "log_w", "c")
+ASPECT = 0.01  # standard deviation of how much wider than high a circle looks, whose plane is tilted by 5 degrees
+NAMES = ("pivot_x", "pivot_y", "length", "roll", "angle", "speed", "log_w", "c", "aspect")
 
 
 def _start(times: Times, points: Points) -> np.ndarray:
@@ -19,7 +20,7 @@ def _start(times: Times, points: Points) -> np.ndarray:
     _, _, place = main_axis(points)
     frequency, left = best_sine(times, place)
     if not left < 0.8 or len(times) < 8 or not _slow_and_long(frequency, times):
-        return np.zeros((0, 8))
+        return np.zeros((0, 9))
     tries = []
     for centre, length in _circles(points):
         aside = points - centre
@@ -29,8 +30,8 @@ def _start(times: Times, points: Points) -> np.ndarray:
         w = best_sine(times, angle)[0] / max(0.3, 1 - wide**2 / 16)
         for factor in (1.0, 0.95, 1.05):
             speed = np.polyfit(times[:4], angle[:4], 1)[0]
-            tries.append([*centre, length, 0.0, angle[0], speed, np.log(factor * w), 0.02 * w])
-    return np.array(tries) if tries else np.zeros((0, 8))
+            tries.append([*centre, length, 0.0, angle[0], speed, np.log(factor * w), 0.02 * w, 0.0])
+    return np.array(tries) if tries else np.zeros((0, 9))
 
 
 def _slow_and_long(w: float, times: Times) -> bool:
@@ -60,8 +61,9 @@ def _paths(drag: bool) -> Callable[[Values, Times], np.ndarray]:
         step = max(step, (times[-1] - times[0]) / 20000)
         # The angle is from gravity's direction, which the camera's roll turns in the picture.
         angle = paths(force, values[:, [6, 7, 4, 5]], times, step) + values[:, [3]]
-        x = values[:, [0]] + values[:, [2]] * np.sin(angle)
-        y = values[:, [1]] - values[:, [2]] * np.cos(angle)
+        # The circle of a tilted plane is an ellipse. A flat arc tells its length by the ratio of its axes squared.
+        x = values[:, [0]] + values[:, [2]] * (1 + 0.5 * values[:, [8]]) * np.sin(angle)
+        y = values[:, [1]] - values[:, [2]] * (1 - 0.5 * values[:, [8]]) * np.cos(angle)
         return np.stack([x, y], axis=-1)
 
     return paths_of
@@ -70,7 +72,7 @@ def _paths(drag: bool) -> Callable[[Values, Times], np.ndarray]:
 def _quantities(drag: bool) -> Callable[[Values, Stretch], dict[str, Quantity]]:
     def quantities(values: Values, stretch: Stretch) -> dict[str, Quantity]:
         w = np.exp(values[:, 6])
-        length = values[:, 2] * stretch.up
+        length = values[:, 2] * np.sqrt(stretch.across * stretch.up)
         energy = np.clip(1 - np.cos(values[:, 4]) + 0.5 * (values[:, 5] / w) ** 2, 0, 2)
         return {
             "g": Quantity(w**2 * length, 1, -2),
@@ -86,9 +88,9 @@ def _quantities(drag: bool) -> Callable[[Values, Stretch], dict[str, Quantity]]:
 
 
 def _is_pendulum(values: np.ndarray, span: float) -> bool:
-    """A third of a swing is seen, about a pivot."""
+    """A third of a swing is seen, about a pivot; it does not grow."""
     w = float(np.exp(min(values[6], 10.0)))
-    return bool(w * span > 2 and values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -0.3 * w)
+    return bool(w * span > 2 and values[2] > 0 and abs(values[4]) < 3.2 and values[7] > -GROWS * w)
 
 
 def _law(name: str, equation: str, drag: bool) -> Law:
@@ -100,7 +102,7 @@ def _law(name: str, equation: str, drag: bool) -> Law:
         _paths(drag),
         _quantities(drag),
         holds=_is_pendulum,
-        prior=lambda values: values[:, 3:4] / ROLL,
+        prior=lambda values: values[:, [3, 8]] / (ROLL, ASPECT),
         family="pendulum",
     )
 

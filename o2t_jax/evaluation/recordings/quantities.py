@@ -81,7 +81,8 @@ def measure(found: Fit, scale: Scale, clock: Clock, tilt: float = TILT, seed: in
     # The plane's tilts that were fitted from perspective say how much lengths shrink; without, the prior does.
     tilts = draws[1:, size : size + 2] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
     inverse = np.concatenate([np.ones((1, 2)), 1 / np.cos(tilts)])
-    stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1])
+    shear = np.concatenate([[0.0], 0.5 * np.prod(np.tan(tilts), axis=1)])
+    stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1], shear=shear)
     with np.errstate(all="ignore"):
         quantities = found.law.quantities(draws[:, :size], stretch)
     seconds = np.concatenate([[1.0], 1 + clock.spread * rng.normal(size=DRAWS)])

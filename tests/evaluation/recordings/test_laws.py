@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.spatial.transform import Rotation
 
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import analyse
@@ -175,3 +176,18 @@ def test_bounces_are_cut_and_their_restitution_is_told():
     told = found.part.measured.parameters
     assert told["g"]["value"] == pytest.approx(9.81, rel=0.03)
     assert told["restitution"]["value"] == pytest.approx(e, abs=0.02)
+
+
+@pytest.mark.parametrize("angle", [-1.2, 0.3, 1.4, np.pi - 0.01, 2.0])
+def test_the_slope_of_a_line_holds_the_tilt_of_its_plane(angle):
+    points = noisy(PX * 0.5 * 3.0 * TIMES[:, None] ** 2 * np.array([np.cos(angle), np.sin(angle)]), 0)
+    found = fit(LAWS["constant acceleration along a line"], TIMES, points, np.full(60, NOISE), np.ones(60, bool))
+    assert found is not None
+    entry = measure(found, Scale(), Clock(0.0, ""), tilt=np.radians(15)).parameters["slope"]
+    assert entry["value"] == pytest.approx((np.degrees(angle) + 90) % 180 - 90, abs=0.1)
+    # Planes turned about axes in the picture: which lines in them look as this one does?
+    turns = Rotation.from_rotvec(np.random.default_rng(0).normal(0, np.radians(15), (4000, 3)) * (1, 1, 0)).as_matrix()
+    lines = np.linalg.solve(turns[:, :2, :2], np.array([np.cos(angle), np.sin(angle)])[:, None])[..., 0]
+    away = np.degrees(np.arctan2(lines[:, 1], lines[:, 0]) - angle + np.pi / 2) % 180 - 90
+    low, high = entry["value"] + np.quantile(away, [0.025, 0.975])
+    assert [entry["low"], entry["high"]] == pytest.approx([low, high], abs=0.15 * (high - low))

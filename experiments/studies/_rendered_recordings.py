@@ -100,10 +100,8 @@ def judged_track(stage: Stage, times: np.ndarray, seed: tuple[int, ...]) -> dict
     rng, law = np.random.default_rng((*seed, 3)), LAWS.get(stage.motion.law)
     memory = rng.choice(MEMORIES)
     tie = (memory - 1) / (memory + 1)  # a first-order process has this memory
-    error = lfilter(
-        [np.sqrt(1 - tie**2)], [1.0, -tie], rng.normal(0, rng.uniform(*SPREAD), (50 + len(times), 2)), axis=0
-    )
-    error = error[50:]
+    steps = rng.normal(0, rng.uniform(*SPREAD), (50 + len(times), 2))
+    error = np.asarray(lfilter([np.sqrt(1 - tie**2)], [1.0, -tie], steps, axis=0))[50:]
     error[: FIRST[0]] *= FIRST[1]
     points, moments = stage.seen(times)[0] + error, times * (1 + FILM_CLOCK * rng.normal())
     given, ones = _given(stage, rng), np.ones(len(times))

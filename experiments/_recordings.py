@@ -148,10 +148,7 @@ def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = l
         track = track.kept()
         points = upright(track.points, wanted.up)
         scale = wanted.scale(track)
-        view = None
-        if seen.size is not None and wanted.tilt:
-            middle = upright(np.array([[(seen.size[0] - 1) / 2, (seen.size[1] - 1) / 2]]), wanted.up)[0]
-            view = View((float(middle[0]), float(middle[1])), wanted.focal * seen.size[0], np.radians(wanted.tilt))
+        view = view_of(seen.size, wanted)
         analysis = analyse(
             track.times,
             points,
@@ -170,6 +167,14 @@ def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = l
             "what moves follows none of the forms for long enough to be fitted: choose --start, --end or --roi"
         )
     return found
+
+
+def view_of(size: tuple[int, int] | None, wanted: Wanted) -> View | None:
+    """How the plane of motion is seen in a picture of this `size` (width, height) px; None: exactly from the front."""
+    if size is None or not wanted.tilt:
+        return None
+    middle = upright(np.array([[(size[0] - 1) / 2, (size[1] - 1) / 2]]), wanted.up)[0]
+    return View((float(middle[0]), float(middle[1])), wanted.focal * size[0], np.radians(wanted.tilt))
 
 
 def moves_with(track: Track, other: Track) -> bool:
@@ -299,4 +304,5 @@ __all__ = [
     "overlay",
     "see",
     "upright",
+    "view_of",
 ]

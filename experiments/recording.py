@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(arguments: _cli.Arguments) -> int:
     """Reads, follows, fits, writes and prints."""
-    from experiments import _recordings
+    from experiments import _recording_seeing, _recordings
     from o2t_jax.data.recordings.track_files import read_tracks
     from o2t_jax.evaluation.recordings.quantities import Clock
 
@@ -51,9 +51,10 @@ def measure(arguments: _cli.Arguments) -> int:
     else:
         film = film_of(values)
         seen = _recordings.see(film, progress)
-    found = _recordings.fit_objects(seen, wanted, progress)
+    seen, found, seeing = _recording_seeing.fit_seen(film, seen, wanted, values.seeing, progress)
     progress.end()
     result = _recordings.as_result(found, seen, wanted)
+    result["seeing"] = seeing
     result["source"], result["command"] = str(values.video or values.track), " ".join(arguments.argv)
     result["seconds"]["all"] = time.monotonic() - begin
     _write(out, result, seen, found, film, wanted, arguments)
@@ -88,6 +89,8 @@ def _write(out: Path, result: dict[str, Any], seen: Any, found: Any, film: Any, 
 def summary(result: dict[str, Any]) -> str:
     """The result as a text: every object, every segment, value with interval."""
     lines = [f"clock: {result['clock']['source']}"] + [f"note: {note}" for note in result["clock"]["notes"]]
+    if "reason" in result.get("seeing", {}):
+        lines.append(f"seen by: {result['seeing']['used']}: {result['seeing']['reason']}")
     for number, each in enumerate(result["objects"]):
         scale = each["scale"]["px_per_metre"]
         told = "" if scale is None else f": {scale['value']:.5g} px/m ({scale['low']:.5g} to {scale['high']:.5g})"
@@ -209,6 +212,12 @@ def _define(values: flags.FlagValues) -> None:
         ("focal", 1.0, "focal length of the camera, in widths of the picture"),
     ):
         flags.DEFINE_float(name, default, text, flag_values=values)
+    flags.DEFINE_string(
+        "seeing",
+        "classical",
+        "classical, network (trained on this film, a minute or two more), or best: both, by held-out residuals",
+        flag_values=values,
+    )
     flags.DEFINE_list(
         "known", None, "a known quantity in SI units: g:9.81, length:0.637 or rope:0.62", flag_values=values
     )

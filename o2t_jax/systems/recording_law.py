@@ -48,7 +48,7 @@ def law_in(layer: Mapping[str, Any], units: Units) -> dict[str, float]:
     right, up = (float(x) for x in np.asarray(layer["gravity"], np.float64))
     found = {
         "g": float(np.hypot(right, up)) * units.length / units.second**2,
-        "roll_deg": float(np.degrees(np.arctan2(right, -up))),
+        "roll_deg": float(np.degrees(np.arctan2(right, 0.0 - up))),
     }
     return found | ({"drag": float(layer["drag"]) / units.length} if "drag" in layer else {})
 

@@ -6,6 +6,7 @@ sightings are tracks of the same form, so that the same laws are fitted to them.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from o2t_jax.data.recordings.tracks import Track, make_track
 from o2t_jax.models.recording.swapping import FilmTower, centres, film_loss, object_swap, window
 from o2t_jax.types import PyTree
 
-STEPS, BATCH, RATE = 300, 12, 3e-3
+STEPS, BATCH, RATE = 300, 8, 3e-3
 REACH = 2.8  # radii of the object round the crop's middle in which it is looked for
 LEAST_REACH = 8.0  # px
 AREA = 0.05  # cost of a mask's pixel: `film_loss`
@@ -49,7 +50,9 @@ def see_by_network(
     found = []
     for number, crops in enumerate(cut_crops(film.colours(), background, tracks)):
         params = train_tower(crops, lambda count: tell(f"training object {number + 1}", count), steps, seed)  # noqa: B023
-        found.append(sightings(params, crops))
+        seen = sightings(params, crops)
+        # A mask may be larger than the object where the background is plain.
+        found.append(dataclasses.replace(seen, radius=float(np.fmin(seen.radius, tracks[number].radius))))
     return found
 
 

@@ -1,0 +1,85 @@
+"""Two ways of seeing one film, and which is used: `--seeing=classical`, `network`, or `best` by held-out residuals."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments import _recordings
+from experiments._recordings import NEAR, Found, Seen, Wanted
+from o2t_jax.data.recorded.film import Film
+from o2t_jax.data.recordings.background import find_background
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.recordings.held_out import HeldOut, better, held_out
+
+WAYS = ("classical", "network", "best")
+_NOTHING = HeldOut(np.zeros(0), np.zeros(0), "none")
+
+Tell = Callable[[str, int], None]
+
+
+def fit_seen(
+    film: Film | None, seen: Seen, wanted: Wanted, way: str, tell: Tell
+) -> tuple[Seen, list[Found], dict[str, Any]]:
+    """The laws by this way of seeing, with what was seen and the result's entry `seeing`.
+
+    Raises: UsageError for a way that is not known, a network without a film, or where no way finds a law.
+    """
+    if way not in WAYS:
+        raise UsageError(f"--seeing={way} must be one of {', '.join(WAYS)}")
+    if way == "classical":
+        return seen, _recordings.fit_objects(seen, wanted, tell), {"used": "classical"}
+    if film is None:
+        raise UsageError(f"--seeing={way} needs the film: give --video, not --track")
+    begin = time.monotonic()
+    taught = by_network(film, seen, wanted, tell)
+    seconds = time.monotonic() - begin
+    if way == "network":
+        return taught, _recordings.fit_objects(taught, wanted, tell), {"used": "network", "training_seconds": seconds}
+    tried = [(each, *_tried(each, wanted, tell)) for each in (seen, taught)]
+    chosen, reason = better(tried[0][2], tried[1][2])
+    entry = {
+        "used": ("classical", "network")[chosen],
+        "reason": f"{reason} (classical, network)",
+        "training_seconds": seconds,
+    }
+    for name, (_, _, out) in zip(("classical", "network"), tried, strict=True):
+        entry[name] = {
+            "law": out.law,
+            "sightings": len(out.away),
+            "held_out_rms_px": out.rms() if len(out.away) else None,
+        }
+    picked, found, _ = tried[chosen]
+    return picked, found or _recordings.fit_objects(picked, wanted, tell), entry
+
+
+def by_network(film: Film, seen: Seen, wanted: Wanted, tell: Tell) -> Seen:
+    """The likeliest objects, seen anew by a tower each. Raises: UsageError where they see nothing that moves."""
+    from o2t_jax.systems.recording_seeing import see_by_network
+
+    tracks = [each for each in seen.tracks[: wanted.objects] if each.score >= NEAR * seen.tracks[0].score]
+    background = find_background(film.colours())
+    found = [each for each in see_by_network(film, background, tracks, tell) if each.score > 0]
+    if not found:
+        raise UsageError("the network sees nothing that moves as an object: use --seeing=classical")
+    found.sort(key=lambda each: -each.score)
+    return dataclasses.replace(seen, tracks=found)
+
+
+def _tried(seen: Seen, wanted: Wanted, tell: Tell) -> tuple[list[Found] | None, HeldOut]:
+    """The laws, None where there are none, and the first object's held-out residuals."""
+    try:
+        found = _recordings.fit_objects(seen, wanted, tell)
+    except UsageError:
+        return None, _NOTHING
+    first = found[0]
+    points = _recordings.upright(first.track.points, wanted.up)
+    view = _recordings.view_of(seen.size, wanted)
+    return found, held_out(first.analysis, first.track.times, points, first.track.sigma, view, first.scale.pins())
+
+
+__all__ = ["WAYS", "by_network", "fit_seen"]

@@ -27,7 +27,7 @@ MODEL = Group(
         Field("stride", 2, "frames of the film from one of them to the next"),
         Field("steps", 12, "steps of the layer of mechanics from the last of them to the target"),
         Field("drag", False, "whether the law has quadratic drag"),
-        Field("features", 16, "width of the mask tower"),
+        Field("features", 8, "width of the mask tower"),
     ),
 )
 TRAINING = Group(
@@ -41,8 +41,8 @@ TRAINING = Group(
     ),
 )
 FIELDS = (
-    base_config.RUN.changed(system="recording", train_steps=800, batch=6, lr=3e-3),
-    base_config.LOG.changed(eval_every=400, checkpoint_every=400, log_every=50),
+    base_config.RUN.changed(system="recording", train_steps=600, batch=6, lr=3e-3),
+    base_config.LOG.changed(eval_every=300, checkpoint_every=300, log_every=50),
     base_config.MACHINE,
     FILM,
     MODEL,

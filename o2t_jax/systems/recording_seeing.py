@@ -99,7 +99,7 @@ def sightings(params: PyTree, crops: Crops) -> Track:
     rough = np.clip(rough / max(float(np.median(rough)), 1e-12), *ROUGH)
     places = crops.in_film(points, seen)
     radius = crops.factor * 2 * wide
-    cut = ((places - radius[:, None] < 0) | (places + radius[:, None] > np.array(crops.size) - 1)).any(axis=1)
+    outside = (places - radius[:, None] < 0) | (places + radius[:, None] > np.array(crops.size) - 1)
     scale = crops.factor
     return make_track(
         crops.times[seen],
@@ -107,7 +107,7 @@ def sightings(params: PyTree, crops: Crops) -> Track:
         areas=area * scale**2,
         wide=wide * scale,
         long=long * scale,
-        cut=cut,
+        cut=np.any(outside, axis=1),
         rough=rough,
     )
 

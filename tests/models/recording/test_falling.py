@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ G = jnp.array([0.3, -9.0])
 def test_free_flight_is_exact_forwards_and_backwards():
     start = Motion(jnp.array([[0.1, -0.2], [0.3, 0.4]]), jnp.array([[1.0, 3.0], [-2.0, 0.5]]))
     for t in (0.7, -0.4):
-        there = LawLayer(3, False).apply({"params": {"gravity": G}}, start, jnp.full(2, t))
+        there: Any = LawLayer(3, False).apply({"params": {"gravity": G}}, start, jnp.full(2, t))
         np.testing.assert_allclose(there.place, start.place + t * start.speed + 0.5 * t * t * G, atol=1e-5)
         np.testing.assert_allclose(there.speed, start.speed + t * G, atol=1e-5)
 
@@ -29,7 +31,7 @@ def test_places_of_a_flight_give_its_motion_back_and_the_place_to_come(drag):
     params = {"layer": {"gravity": jnp.array([0.0, -GRAVITY]), "drag": jnp.float32(drag)}}
     place, t = jnp.asarray(truth[None, :3], jnp.float32), jnp.asarray(times[None], jnp.float32)
     seen = Seen(jnp.zeros((1, 3, 4, 4)), place, jnp.ones((1, 3)))
-    there = model.apply({"params": params}, seen, t[:, :3], t[:, 3], method="later")
+    there: Any = model.apply({"params": params}, seen, t[:, :3], t[:, 3], method="later")
     np.testing.assert_allclose(there[0], truth[3], atol=2e-3)  # 0.1 px of the example's 100 px/m
 
 
@@ -43,7 +45,9 @@ def test_a_later_place_tells_gravity():
 
     @jax.jit
     def later(gravity: jax.Array) -> jax.Array:
-        return model.apply({"params": {"layer": {"gravity": gravity}}}, seen, t[:, :3], t[:, 5], method="later")[0]
+        params = {"params": {"layer": {"gravity": gravity}}}
+        there: Any = model.apply(params, seen, t[:, :3], t[:, 5], method="later")
+        return there[0]
 
     none, right, up = (np.asarray(later(jnp.array(g)), np.float64) for g in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
     found = np.linalg.solve(np.stack([right - none, up - none], axis=1), np.asarray(truth[5]) - none)
@@ -51,11 +55,11 @@ def test_a_later_place_tells_gravity():
 
 
 def test_the_object_is_laid_where_it_is_predicted_and_leaves_where_it_was():
-    still = np.full((32, 40, 3), 0.3, np.float32)
+    still = jnp.full((32, 40, 3), 0.3)
     v, u = np.mgrid[:32, :40]
     mask = (np.hypot(u - 10, v - 20) < 4).astype(np.float32)
-    frame = np.where(mask[..., None] > 0, 0.9, still).astype(np.float32)
-    seen = Seen(mask[None, None], jnp.array([[[10 / 32, -20 / 32]]]), jnp.ones((1, 1)))
+    frame = jnp.where(mask[..., None] > 0, 0.9, still)
+    seen = Seen(jnp.asarray(mask)[None, None], jnp.array([[[10 / 32, -20 / 32]]]), jnp.ones((1, 1)))
     picture = np.asarray(lay(frame[None, None], seen, still, jnp.array([[25 / 32, -8 / 32]])))[0]
     expected = np.where((np.hypot(u - 25, v - 8) < 4)[..., None], 0.9, still)
     np.testing.assert_allclose(picture, expected, atol=1e-3)

@@ -28,13 +28,14 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return masks, crops.astype(np.float32), still
 
 
-def swap(masks: np.ndarray, crops: np.ndarray, still: np.ndarray) -> np.ndarray:
-    others = jnp.roll(masks, 1, axis=0), jnp.roll(crops, 1, axis=0)
-    return np.asarray(object_swap(masks, crops, others, still, np.ones((SIDE, SIDE))))
+def swap(masks: jax.Array, crops: np.ndarray, still: np.ndarray) -> jax.Array:
+    """The error of each frame, explained by the other one's object."""
+    others = jnp.roll(masks, 1, axis=0), jnp.roll(jnp.asarray(crops), 1, axis=0)
+    return object_swap(masks, jnp.asarray(crops), others, jnp.asarray(still), np.ones((SIDE, SIDE)))
 
 
 def test_a_mask_s_centre_and_its_motion_are_exact():
-    mask = disc(10.25, 13.5)[None]
+    mask = jnp.asarray(disc(10.25, 13.5)[None])
     np.testing.assert_allclose(centres(mask)[0], [10.25, 13.5], atol=0.03)
     there = moved(mask[..., None], jnp.array([[1.5, -2.25]]))[..., 0]
     np.testing.assert_allclose(centres(there) - centres(mask), [[1.5, -2.25]], atol=1e-4)
@@ -42,23 +43,18 @@ def test_a_mask_s_centre_and_its_motion_are_exact():
 
 def test_the_hidden_half_of_an_object_is_missed_before_another_background():
     masks, crops, still = scene()
-    whole = swap(masks, crops, still)
+    whole = swap(jnp.asarray(masks), crops, still)
     cut = masks.copy()
     cut[0, :12] = 0.0  # where the ball is as white as the wall, its own frame does not need it
     assert np.abs((crops - still)[0, :12]).max() < 1e-6
-    half = swap(cut, crops, still)
+    half = swap(jnp.asarray(cut), crops, still)
     assert half[1] > 20 * max(whole[1], 1e-5)
 
 
 def test_a_mask_learns_from_the_other_frame_that_a_part_is_missing():
     masks, crops, still = scene()
     masks[0, :12] *= 0.5
-
-    def error(masks: jax.Array) -> jax.Array:
-        others = jnp.roll(masks, 1, axis=0), jnp.roll(jnp.asarray(crops), 1, axis=0)
-        return jnp.sum(object_swap(masks, jnp.asarray(crops), others, jnp.asarray(still), np.ones((SIDE, SIDE))))
-
-    gradient = np.asarray(jax.grad(error)(jnp.asarray(masks)))
+    gradient = np.asarray(jax.grad(lambda masks: jnp.sum(swap(masks, crops, still)))(jnp.asarray(masks)))
     assert gradient[0, 9, 11] < -1e-4  # more of the white half makes the dark frame's picture better
 
 

@@ -22,30 +22,34 @@ _NOTHING = HeldOut(np.zeros(0), np.zeros(0), "none")
 Tell = Callable[[str, int], None]
 
 
+def check_way(way: str, has_film: bool) -> None:
+    """Raises: UsageError for a way of seeing that is not known, or a network without a film."""
+    if way not in WAYS:
+        raise UsageError(f"--seeing={way} must be one of {', '.join(WAYS)}")
+    if way != "classical" and not has_film:
+        raise UsageError(f"--seeing={way} needs the film: give --video, not --track")
+
+
 def fit_seen(
     film: Film | None, seen: Seen, wanted: Wanted, way: str, tell: Tell
 ) -> tuple[Seen, list[Found], dict[str, Any]]:
     """The laws by this way of seeing, with what was seen and the result's entry `seeing`.
 
-    Raises: UsageError for a way that is not known, a network without a film, or where no way finds a law.
+    Raises: UsageError where no way finds a law.
     """
-    if way not in WAYS:
-        raise UsageError(f"--seeing={way} must be one of {', '.join(WAYS)}")
-    if way == "classical":
+    if way == "classical" or film is None:
         return seen, _recordings.fit_objects(seen, wanted, tell), {"used": "classical"}
-    if film is None:
-        raise UsageError(f"--seeing={way} needs the film: give --video, not --track")
-    begin = time.monotonic()
+    begin = time.monotonic(), time.process_time()
     taught = by_network(film, seen, wanted, tell)
-    seconds = time.monotonic() - begin
+    spent = {"seconds": time.monotonic() - begin[0], "processor_seconds": time.process_time() - begin[1]}
     if way == "network":
-        return taught, _recordings.fit_objects(taught, wanted, tell), {"used": "network", "training_seconds": seconds}
+        return taught, _recordings.fit_objects(taught, wanted, tell), {"used": "network", **spent}
     tried = [(each, *_tried(each, wanted, tell)) for each in (seen, taught)]
     chosen, reason = better(tried[0][2], tried[1][2])
     entry = {
         "used": ("classical", "network")[chosen],
         "reason": f"{reason} (classical, network)",
-        "training_seconds": seconds,
+        **spent,
     }
     for name, (_, _, out) in zip(("classical", "network"), tried, strict=True):
         entry[name] = {
@@ -82,4 +86,4 @@ def _tried(seen: Seen, wanted: Wanted, tell: Tell) -> tuple[list[Found] | None, 
     return found, held_out(first.analysis, first.track.times, points, first.track.sigma, view, first.scale.pins())
 
 
-__all__ = ["WAYS", "by_network", "fit_seen"]
+__all__ = ["WAYS", "by_network", "check_way", "fit_seen"]

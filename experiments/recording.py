@@ -36,6 +36,7 @@ def measure(arguments: _cli.Arguments) -> int:
         raise UsageError("give --video=FILE, or --track=FILE.csv to skip the seeing: one of them")
     wanted = wanted_of(values)
     wanted.check()
+    _recording_seeing.check_way(values.seeing, bool(values.video))
     out = _recordings.folder_for(_cli.out_folder(values, "the results"))
     progress = Progress()
     begin = time.monotonic()

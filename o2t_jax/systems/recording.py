@@ -53,7 +53,7 @@ class Recording(System):
         self.config = config
         least = (config.inputs - 1) * config.stride + 3
         self.clip: Clip = make_clip(self.colours(), config.size, config.share, least)
-        self.model = FilmModel(config.features, config.steps, config.drag)
+        self.model = FilmModel(config.features, config.steps, config.drag, config.reach * config.size)
         self.weights = Weights(config.swap_weight, config.law_weight, config.area_weight, config.huber)
         self.tx = _optimiser(config)
         self.evaluators = {"validation": self.validation, "test": self.test}

@@ -27,6 +27,7 @@ MODEL = Group(
         Field("stride", 2, "frames of the film from one of them to the next"),
         Field("steps", 12, "steps of the layer of mechanics from the last of them to the target"),
         Field("drag", False, "whether the law has quadratic drag"),
+        Field("reach", 0.15, "how far the object extends from where it differs most, heights of the picture"),
         Field("features", 8, "width of the mask tower"),
     ),
 )
@@ -63,7 +64,7 @@ def validate(config: Config) -> None:
     for name in ("fps", "start", "end", "px_per_metre", "diameter", "swap_weight", "law_weight", "area_weight"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
-    for name in ("huber", "lr_law"):
+    for name in ("huber", "lr_law", "reach"):
         if config[name] <= 0:
             raise UsageError(f"{name}={config[name]:g} must be above 0: set --config.{name}")
     if not 0.2 <= config.share <= 0.95:
@@ -74,5 +75,6 @@ def validate(config: Config) -> None:
         raise UsageError(f"roi={tuple(config.roi)} must be (x, y, width, height): set --config.roi")
     if config.px_per_metre and config.diameter:
         raise UsageError("px_per_metre and diameter each fix the scale: set one of them")
-    if not config.video and any((config.fps, config.end, config.roi, config.px_per_metre, config.diameter)):
-        raise UsageError("fps, end, roi, px_per_metre and diameter are a film's: set --config.video")
+    of_film = ("fps", "start", "end", "roi", "px_per_metre", "diameter")
+    if not config.video and any(config[name] for name in of_film):
+        raise UsageError(f"{', '.join(of_film)} are a film's: set --config.video")

@@ -17,10 +17,13 @@ from jaxtyping import Array, Float
 from o2t_jax.models.cores import unroll
 from o2t_jax.models.o2t.loss import huber
 from o2t_jax.models.o2t.mask_tower import swap_loss
+from o2t_jax.models.o2t.matting import gaussian_blur
 from o2t_jax.models.recording.swapping import FilmTower, centres, moved, object_swap
 
 ROUNDS = 3  # of least squares; two are exact without drag
 LEAST_AREA = 2.0  # px of a mask that is seen
+START = 3.0  # of the tower's logits
+BLUR = 2.0  # px, over which the change is added up for its peak
 SURE = (0.2, 0.8)  # of the mask, below and above which it counts as 0 and 1
 
 
@@ -63,24 +66,35 @@ class LawLayer(nn.Module):
 
 
 class FilmModel(nn.Module):
-    """See the module. `steps` of a flight; `drag`, whether there may be any."""
+    """See the module. `steps` of a flight; `drag`, whether there may be any; `reach` px, within which of the place that
+    differs most from the background the one object lies: what else moves, or flickers, is not it."""
 
     features: int
     steps: int
     drag: bool
+    reach: float
 
     def setup(self) -> None:
-        self.tower = FilmTower(self.features)
+        self.tower = FilmTower(self.features, START)
         self.layer = LawLayer(self.steps, self.drag)
 
     def see(self, frames: Float[Array, "B K H W 3"], still: Float[Array, "H W 3"]) -> Seen:
         """What the tower sees in each frame, by itself."""
         b, k, h, w, _ = frames.shape
         flat = frames.reshape(b * k, h, w, 3)
-        mask = self.tower(flat, jnp.broadcast_to(still, flat.shape)).reshape(b, k, h, w)
-        sure = jnp.clip((mask - SURE[0]) / (SURE[1] - SURE[0]), 0.0, 1.0).reshape(b * k, h, w)
+        mask = self.tower(flat, jnp.broadcast_to(still, flat.shape))
+        mask = mask * self._near(jax.lax.stop_gradient(mask * jnp.sum(jnp.square(flat - still), axis=-1)))
+        sure = jnp.clip((mask - SURE[0]) / (SURE[1] - SURE[0]), 0.0, 1.0)
         place = centres(sure).reshape(b, k, 2) * jnp.array([1.0, -1.0]) / h
+        mask = mask.reshape(b, k, h, w)
         return Seen(mask, place, (jnp.sum(sure, axis=(1, 2)) > LEAST_AREA).astype(mask.dtype).reshape(b, k))
+
+    def _near(self, change: Float[Array, "N H W"]) -> Float[Array, "N H W"]:
+        """Weights 1 near the peak of `change`, falling to 0 at `reach`."""
+        _, h, w = change.shape
+        peak = jnp.argmax(gaussian_blur(change, BLUR).reshape(len(change), -1), axis=1)[:, None, None]
+        away = jnp.hypot(jnp.arange(w) - peak % w, jnp.arange(h)[:, None] - peak // w)
+        return jnp.clip((1.0 - away / self.reach) / 0.25, 0.0, 1.0)
 
     def motion(self, place: Float[Array, "B K 2"], times: Float[Array, "B K"]) -> Motion:
         """Place and speed at the last of `times`: the path of the law that is nearest to the places."""

@@ -20,20 +20,29 @@ from jaxtyping import Array, Float
 from o2t_jax.models import ops
 from o2t_jax.models.o2t.mask_tower import MaskTower, swap_loss
 
+DIFFERS = 0.1  # distance in colour (0..1 a channel) from the background: the tracker's least seed
 Crops = Float[Array, "crops H W 3"]
 Masks = Float[Array, "crops H W"]
 
 
 class FilmTower(nn.Module):
-    """Crops of a film and of its background -> the moving object's mask, 0..1."""
+    """Crops of a film and of its background -> the moving object's mask, 0..1.
+
+    Attributes: `start`, by how much the logits of pixels that differ from the background begin above 0, and of those
+    that do not, below. A crop needs none; in a whole picture a small object would be lost among all that stands still.
+    """
 
     features: int = 16
+    start: float = 0.0
 
     @nn.compact
     def __call__(self, crops: Crops, still: Crops) -> Masks:
         """`crops` and `still` in 0..1; H and W are multiples of 4."""
-        change = jnp.clip(2.0 * (crops - still) + 0.5, -0.5, 1.5)
-        return jax.nn.sigmoid(MaskTower(self.features, name="tower")(jnp.concatenate([crops, change], axis=-1)))
+        change = crops - still
+        inputs = jnp.concatenate([crops, jnp.clip(2.0 * change + 0.5, -0.5, 1.5)], axis=-1)
+        far = jnp.sqrt(jnp.sum(jnp.square(change), axis=-1) + 1e-6)
+        begun = self.start * jnp.clip(far / DIFFERS - 1.0, -1.0, 1.0)
+        return jax.nn.sigmoid(begun + MaskTower(self.features, name="tower")(inputs))
 
 
 def window(side: int, reach: float) -> np.ndarray:

@@ -27,7 +27,7 @@ def test_free_flight_is_exact_forwards_and_backwards():
 def test_places_of_a_flight_give_its_motion_back_and_the_place_to_come(drag):
     times = np.array([0.0, 0.05, 0.1, 0.5])
     truth = flight(times, drag) * (1.0, -1.0)
-    model = FilmModel(features=2, steps=24, drag=True)
+    model = FilmModel(features=2, steps=24, drag=True, reach=9.0)
     params = {"layer": {"gravity": jnp.array([0.0, -GRAVITY]), "drag": jnp.float32(drag)}}
     place, t = jnp.asarray(truth[None, :3], jnp.float32), jnp.asarray(times[None], jnp.float32)
     seen = Seen(jnp.zeros((1, 3, 4, 4)), place, jnp.ones((1, 3)))
@@ -39,7 +39,7 @@ def test_a_later_place_tells_gravity():
     """Places alone, no pictures. The predicted place is linear in gravity, so that three predictions give it."""
     times = np.linspace(0, 0.5, 6)
     truth = jnp.asarray(flight(times) * (1.0, -1.0), jnp.float32)
-    model = FilmModel(features=2, steps=4, drag=False)
+    model = FilmModel(features=2, steps=4, drag=False, reach=9.0)
     t = jnp.asarray(times, jnp.float32)[None]
     seen = Seen(jnp.zeros((1, 3, 4, 4)), truth[None, :3], jnp.ones((1, 3)))
 
@@ -65,3 +65,16 @@ def test_the_object_is_laid_where_it_is_predicted_and_leaves_where_it_was():
     np.testing.assert_allclose(picture, expected, atol=1e-3)
     gone = np.asarray(lay(frame[None, None], seen, still, jnp.array([[5.0, -8 / 32]])))[0]
     np.testing.assert_allclose(gone, still, atol=1e-5)
+
+
+def test_only_what_is_near_the_largest_change_is_the_object():
+    """A hand at the border and a flickering edge have a mask too, as the tower of an untrained model gives them."""
+    still = jnp.full((1, 32, 40, 3), 0.3)
+    v, u = np.mgrid[:32, :40]
+    ball = np.hypot(u - 10, v - 20) < 4
+    frame = jnp.where(ball[..., None], 0.9, still) + jnp.where((u > 36)[..., None], 0.1, 0.0)
+    model = FilmModel(features=2, steps=1, drag=False, reach=9.0)
+    times = jnp.array([[0.0, 0.1, 0.2]])
+    params = model.init(jax.random.key(0), jnp.stack([frame, frame], axis=1), still[0], times)
+    seen: Any = model.apply(params, frame[None], still[0], method="see")
+    assert float(seen.mask[0, 0, :, 30:].max()) == 0.0 and float(seen.mask[0, 0, 20, 10]) > 0.1

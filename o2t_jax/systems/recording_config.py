@@ -42,8 +42,8 @@ TRAINING = Group(
     ),
 )
 FIELDS = (
-    base_config.RUN.changed(system="recording", train_steps=600, batch=6, lr=3e-3),
-    base_config.LOG.changed(eval_every=300, checkpoint_every=300, log_every=50),
+    base_config.RUN.changed(system="recording", train_steps=400, batch=4, lr=3e-3),
+    base_config.LOG.changed(eval_every=400, checkpoint_every=200, log_every=50),
     base_config.MACHINE,
     FILM,
     MODEL,

@@ -23,10 +23,10 @@ from o2t_jax.data.recordings.tracks import Track, make_track
 from o2t_jax.models.recording.swapping import FilmTower, centres, film_loss, object_swap, window
 from o2t_jax.types import PyTree
 
-STEPS, BATCH, RATE = 300, 8, 3e-3
+STEPS, BATCH, RATE = 250, 16, 3e-3
 REACH = 2.8  # radii of the object round the crop's middle in which it is looked for
 LEAST_REACH = 8.0  # px
-AREA = 0.05  # cost of a mask's pixel: `film_loss`
+AREA = 0.02  # cost of a mask's pixel: `film_loss`
 SURE = (0.1, 0.9)  # of the mask, below and above which it is 0 and 1: dust does not move the centre
 ROUGH = (0.5, 5.0)  # how unsure a sighting may be beside the usual one
 _CHUNK = 32

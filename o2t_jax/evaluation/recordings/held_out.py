@@ -47,16 +47,20 @@ def held_out(
         return nothing
     part = analysis.part
     best = part.naming.best
-    t, p, s = times[part.rows], points[part.rows], sigma[part.rows]
+    # A law's values hold at the first sighting used, which therefore is never left out.
+    begin = int(np.flatnonzero(best.kept)[0])
+    t, p, s = (each[part.rows][begin:] for each in (times, points, sigma))
+    kept = best.kept[begin:]
     away = np.full(len(t), np.nan)
-    order = np.cumsum(best.kept) - 1
+    order = np.cumsum(kept) - 1
     for fold in range(FOLDS):
-        out = best.kept & (order % FOLDS == fold)
-        found = fit(best.law, t, p, s, best.kept & ~out, view, pins, best.values)
+        out = kept & (order % FOLDS == fold) & (order > 0)
+        found = fit(best.law, t, p, s, kept & ~out, view, pins, best.values)
         if found is None:
             return nothing
         away[out] = np.linalg.norm(found.residuals[out], axis=1)
-    return HeldOut(t[best.kept], away[best.kept], part.naming.verdict)
+    used = np.isfinite(away)
+    return HeldOut(t[used], away[used], part.naming.verdict)
 
 
 def better(first: HeldOut, second: HeldOut) -> tuple[int, str]:

@@ -34,7 +34,7 @@ def test_the_residual_is_the_noise_of_the_sightings(noise):
 
 
 def test_a_law_that_begins_at_its_first_sighting_keeps_it():
-    """A pendulum's values are those of the first sighting used: without it each fold would be off by a frame's swing."""
+    """A pendulum's values are those of its first sighting: without it each fold would be off by a frame's swing."""
     law, times = LAWS.get("pendulum"), np.arange(40) / 40
     values = np.array([[80, 100, 60, 0, 0.6, 0.5, np.log(8.0), 0.1]])
     points = law.paths(values, times)[0] + np.random.default_rng(0).normal(0, 0.1, (40, 2))

@@ -12,12 +12,15 @@ from o2t_jax.errors import UsageError
 
 def check(values: flags.FlagValues) -> None:
     """Raises: UsageError where flags contradict each other."""
+    from experiments import _recording_seeing
+
     if bool(values.video) == bool(values.track):
         raise UsageError("give --video=FILE, or --track=FILE.csv to skip the seeing: one of them")
     if len(values.video or []) > 1 and not values.calibration:
         raise UsageError(f"{len(values.video)} --video are one recording by several cameras: give --calibration=FILE")
     if values.track and values.calibration:
         raise UsageError("--calibration needs the picture's size, which --track does not have: give --video")
+    _recording_seeing.check_way(values.seeing, len(values.video or []) == 1)
     if values.track and values.diameter is not None:
         raise UsageError("--diameter needs the object's size in the picture, which --track does not have: give --scale")
 
@@ -62,6 +65,7 @@ def wanted_of(values: flags.FlagValues) -> Any:
         up=values.up,
         tilt=values.tilt,
         focal=values.focal,
+        shutter=values.shutter,
         objects=values.objects,
     )
 
@@ -97,6 +101,7 @@ def define(values: flags.FlagValues) -> None:
         ("tilt", 5.0, "how far the plane of motion may be tilted, degrees (a standard deviation); 0: it is not"),
         ("scale_error", 0.005, "relative error of --scale: 0.5 % for a stick 1 cm behind the motion, seen from 2 m"),
         ("focal", 1.0, "focal length of the camera, in widths of the picture"),
+        ("shutter", 0.4, "readout of a rolling shutter, in frames (a standard deviation); 0: all rows at once"),
     ):
         flags.DEFINE_float(name, default, text, flag_values=values)
     flags.DEFINE_list(
@@ -111,6 +116,12 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_list(
         "calibration", None, "the cameras of --video in its order: OpenCV's YAML or XML, or JSON", flag_values=values
+    )
+    flags.DEFINE_string(
+        "seeing",
+        "classical",
+        "classical, network (trained on this film, a minute or two more), or best: both, by held-out residuals",
+        flag_values=values,
     )
     flags.DEFINE_bool("audit", False, "whether the motion is lawful: checks that need no scale", flag_values=values)
     flags.DEFINE_integer("objects", 3, "objects that are fitted at most", lower_bound=1, flag_values=values)

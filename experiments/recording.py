@@ -94,7 +94,7 @@ def _measured_anew(argv: list[str], out: Path) -> dict[str, Any]:
 
 def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[str, Any]:
     """Reads, follows, fits and writes one recording into `out`; returns result.json."""
-    from experiments import _recordings
+    from experiments import _recording_seeing, _recordings
 
     wanted = wanted_of(values)
     wanted.check()
@@ -107,8 +107,8 @@ def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[s
 
         told = audited(seen, wanted)
     try:
-        found = _recordings.fit_objects(seen, wanted, progress)
-        result = _recordings.as_result(found, seen, wanted)
+        seen, found, seeing = _recording_seeing.fit_seen(film, seen, wanted, values.seeing, progress)
+        result = _recordings.as_result(found, seen, wanted) | {"seeing": seeing}
     except UsageError as error:
         if told is None:
             raise
@@ -175,6 +175,8 @@ def _write(
 def summary(result: dict[str, Any]) -> str:
     """The result as a text: every object, every segment, value with interval."""
     lines = [f"clock: {result['clock']['source']}"] + [f"note: {note}" for note in result["clock"]["notes"]]
+    if "reason" in result.get("seeing", {}):
+        lines.append(f"seen by: {result['seeing']['used']}: {result['seeing']['reason']}")
     for number, each in enumerate(result["objects"]):
         scale = each["scale"]["px_per_metre"]
         told = "" if scale is None else f": {scale['value']:.5g} px/m ({scale['low']:.5g} to {scale['high']:.5g})"

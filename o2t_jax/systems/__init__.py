@@ -20,6 +20,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
         "dynamics": "o2t_jax.systems.dynamics:build",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures:build",
         "o2t": "o2t_jax.systems.o2t:build",
+        "recording": "o2t_jax.systems.recording:build",
         "toy": "o2t_jax.systems.toy:build",
     },
     foreign=True,
@@ -32,6 +33,7 @@ SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] 
         "dynamics": "o2t_jax.systems.dynamics_config:FIELDS",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures_config:FIELDS",
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",
+        "recording": "o2t_jax.systems.recording_config:FIELDS",
         "toy": "o2t_jax.systems.toy_config:FIELDS",
     },
 )

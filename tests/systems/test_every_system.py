@@ -25,9 +25,10 @@ SMOKE = {
     "dynamics": "dynamics/smoke",
     "dynamics_pictures": "dynamics/pictures:smoke",
     "o2t": "smoke",
+    "recording": "recording/cpu:smoke",
     "toy": "toy",
 }
-TRAINED = {"o2t": "cpu", "toy": "toy"}
+TRAINED = {"o2t": "cpu", "recording": "recording/cpu", "toy": "toy"}
 # Reads out, but a training takes ten minutes: its study has three seeds (results/benchmarks/62_dynamics_pictures.json).
 TOO_LONG = {"dynamics_pictures"}
 

@@ -120,21 +120,44 @@ def _joined(
 
 
 def _track(each: _Growing) -> Track:
-    times = np.array(each.times)
-    points = np.array([[blob.x, blob.y] for blob in each.blobs])
-    areas = np.array([blob.area for blob in each.blobs])
-    wide = np.array([blob.wide for blob in each.blobs])
-    blur = np.array([blob.long / blob.wide for blob in each.blobs])
-    cut = np.array([blob.cut for blob in each.blobs])
+    return make_track(
+        np.array(each.times),
+        np.array([[blob.x, blob.y] for blob in each.blobs]),
+        areas=np.array([blob.area for blob in each.blobs]),
+        wide=np.array([blob.wide for blob in each.blobs]),
+        long=np.array([blob.long for blob in each.blobs]),
+        cut=np.array([blob.cut for blob in each.blobs]),
+        plain=float(np.median([np.linalg.norm(blob.colour) / max(blob.strength, 1e-9) for blob in each.blobs])),
+    )
+
+
+def make_track(
+    times: Float[np.ndarray, " T"],
+    points: Float[np.ndarray, "T 2"],
+    *,
+    areas: Float[np.ndarray, " T"],
+    wide: Float[np.ndarray, " T"],
+    long: Float[np.ndarray, " T"],
+    cut: Bool[np.ndarray, " T"],
+    rough: Float[np.ndarray, " T"] | None = None,
+    plain: float = PLAIN,
+) -> Track:
+    """A track from its sightings, as `find_tracks` makes it: what is whole, how sure each is, how much it is an object.
+
+    Args: `areas` px²; `long` and `wide`, standard deviations along and across, px; `cut`, at the picture's edge;
+    `rough`, how unsure each sighting is beside the others (by its blur if it is left out); `plain`, its mean colour's
+    distance from the background's over the mean distance of its colours, 1 where all differ alike.
+    """
+    blur = long / wide
     usual = np.median(areas[~cut]) if (~cut).any() else np.median(areas)
     # A streak is larger by its length over its width.
     whole = ~cut & (np.abs(np.log(areas / usual)) < WHOLE + np.log(np.maximum(blur, 1.0)))
     jitter = noise_of(times, points)
-    sigma = jitter * np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
+    if rough is None:
+        rough = np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
     # Edges of what stands still and shakes differ from the background by as much darker as lighter.
-    plain = np.median([np.linalg.norm(blob.colour) / max(blob.strength, 1e-9) for blob in each.blobs])
-    score = _score(points, areas, whole, jitter) * min(1.0, (float(plain) / PLAIN) ** 2)
-    return Track(times, points, areas, blur, sigma, whole, float(2 * np.median(wide)), score)
+    score = _score(points, areas, whole, jitter) * min(1.0, (plain / PLAIN) ** 2)
+    return Track(times, points, areas, blur, jitter * rough, whole, float(2 * np.median(wide)), score)
 
 
 def _score(points: np.ndarray, areas: np.ndarray, whole: np.ndarray, jitter: float) -> float:
@@ -170,4 +193,4 @@ def noise_of(times: Float[np.ndarray, " T"], points: Float[np.ndarray, "T 2"]) -
     return float(max(0.02, 1.4826 * np.median(np.abs(left))))
 
 
-__all__ = ["Track", "find_tracks", "noise_of"]
+__all__ = ["Track", "find_tracks", "make_track", "noise_of"]

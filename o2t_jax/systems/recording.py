@@ -88,7 +88,7 @@ class Recording(System):
         """See `models.recording.falling.losses`."""
         share = step / self.config.train_steps
         total, parts = losses(
-            self.model, self.weights, params, to_float(batch["frames"]), self._still, batch["times"], share
+            self.model, self.weights, params, to_float(jnp.asarray(batch["frames"])), self._still, batch["times"], share
         )
         metrics = {name: jnp.mean(x) for name, x in parts.items()}
         return jnp.mean(total), ({"loss": jnp.mean(total), **metrics}, {})
@@ -210,10 +210,10 @@ class Recording(System):
         config, clip = self.config, self.clip
         last = clip.learn - 1 - (config.inputs - 1) * config.stride
         firsts = [max(0, last - i) for i in range(STARTS)]
-        pairs = [(first, target) for target in range(clip.learn, len(clip.times)) for first in firsts]
-        return clip.windows(*zip(*pairs, strict=True), config.inputs, config.stride)
+        targets = range(clip.learn, len(clip.times))
+        return clip.windows(firsts * len(targets), np.repeat(targets, STARTS).tolist(), config.inputs, config.stride)
 
-    def _see(self, params: PyTree, frames: np.ndarray) -> Seen:
+    def _see(self, params: PyTree, frames: Any) -> Seen:
         parts = [
             jax.device_get(self._seeing(params, _filled(frames[at : at + VALIDATION])))
             for at in range(0, len(frames), VALIDATION)
@@ -251,7 +251,8 @@ class Recording(System):
         @jax.jit
         def both(params: PyTree, batch: Batch) -> tuple[jax.Array, ...]:
             frames, times = to_float(jnp.asarray(batch["frames"])[:, :-1]), jnp.asarray(batch["times"])
-            picture, seen, place = self.model.apply({"params": params}, frames, self._still, times)  # type: ignore[misc]
+            found: Any = self.model.apply({"params": params}, frames, self._still, times)
+            picture, seen, place = found
             speed = (seen.place[:, -1] - seen.place[:, -2]) / (times[:, -2] - times[:, -3])[:, None]
             ahead = seen.place[:, -1] + speed * (times[:, -1] - times[:, -2])[:, None]
             return picture, lay(frames, seen, self._still, ahead), place, ahead

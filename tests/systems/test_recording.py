@@ -65,13 +65,13 @@ def test_the_interval_of_the_read_out_is_that_of_the_tower_s_own_sightings():
 
     def width(noise: float) -> float:
         places = path + np.random.default_rng(0).normal(0, noise, path.shape)
-        seen = Seen(np.zeros(0), places[:, None], np.ones((24, 1)))  # type: ignore[arg-type]
+        seen = Seen(np.zeros(0), places[:, None], np.ones((24, 1)))
         entry = law_of(layer, seen, times / 0.4, units, {"g": 9.81})["parameters"]["g"]
         assert entry["low"] < entry["truth"] < entry["high"] and entry["value"] == pytest.approx(9.81)
         return entry["high"] - entry["low"]
 
     assert 3 < width(0.004) / width(0.001) < 5
-    blind = Seen(np.zeros(0), path[:, None], np.zeros((24, 1)))  # type: ignore[arg-type]
+    blind = Seen(np.zeros(0), path[:, None], np.zeros((24, 1)))
     assert law_of(layer, blind, times / 0.4, units, None)["parameters"]["g"]["high"] == np.inf
 
 

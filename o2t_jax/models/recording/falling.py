@@ -35,11 +35,11 @@ class Motion(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """`mask` [B, K, H, W] in 0..1, `place` [B, K, 2] heights (right, up), `seen` [B, K] 0 or 1."""
+    """`mask` [B, K, H, W] in 0..1, `place` [B, K, 2] heights (right, up), `seen` [B, K] 0 or 1; of JAX or numpy."""
 
-    mask: jax.Array
-    place: jax.Array
-    seen: jax.Array
+    mask: Any
+    place: Any
+    seen: Any
 
 
 class LawLayer(nn.Module):

@@ -73,7 +73,21 @@ def first_command(folder: Path) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["run", "test"])
+def test_the_films_command_tells_its_law(tmp_path):
+    """As the README says it, from the film in the repository: what it prints, and g within the interval."""
+    command = block_after("<!-- command: film -->").replace(".venv/bin/python", shlex.quote(sys.executable))
+    command = command.replace("runs/throw", shlex.quote(str(tmp_path / "throw")))
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    g = json.loads((tmp_path / "throw" / "result.json").read_text())["parameters"]["g"]
+    assert g["low"] < 9.81 < g["high"] and g["high"] - g["low"] < 0.5
+    said = re.search(r"It prints `g ([\d.]+) \(([\d.]+) to ([\d.]+)\)", (ROOT / "README.md").read_text())
+    assert said
+    assert [float(x) for x in said.groups()] == pytest.approx([g["value"], g["low"], g["high"]], rel=5e-3)
+    assert (ROOT / "examples" / "throw.mp4").stat().st_size <= 500_000
+
+
+@pytest.mark.parametrize("name", ["run", "test", "film"])
 def test_each_command_is_one_line(name):
     assert len(block_after(f"<!-- command: {name} -->").splitlines()) == 1
 

@@ -268,7 +268,13 @@ def test_imports_are_declared():
     extras = [item for extra in ("bench", "gym") for item in project["optional-dependencies"].get(extra, ())]
     wanted = project["dependencies"] + extras
     declared = {re.split(r"[<>=\[; ]", item)[0].lower().replace("_", "-") for item in wanted}
-    other_names = {"absl": "absl-py", "cv2": "opencv-python-headless", "orbax": "orbax-checkpoint", "pil": "pillow"}
+    other_names = {
+        "absl": "absl-py",
+        "cv2": "opencv-python-headless",
+        "orbax": "orbax-checkpoint",
+        "pil": "pillow",
+        "sklearn": "scikit-learn",
+    }
     imported = {name.split(".")[0] for path in python_files("o2t_jax", "experiments") for name in read_imports(path)}
     foreign = {name.lower() for name in imported - set(sys.stdlib_module_names) - {"o2t_jax", "experiments"}}
     missing = {other_names.get(name, name).replace("_", "-") for name in foreign} - declared

@@ -10,6 +10,7 @@ from o2t_jax.training import workdir as folders
 
 _AT = 0.1  # s: the step of the training, whose error is the row's figure
 _ROWS = {"persistence": True, "constant velocity": True, "best linear": False}  # name -> whether it does nothing
+_WITH_PARAMETERS = ("newtonian", "port_hamiltonian")  # a friction is read off a model that has one
 _NAMES = {
     "inferred": "{}, friction told by nobody",
     "mixed": "{} trained on dt 0.05 to 0.5",
@@ -37,7 +38,8 @@ def rows_of(records: Sequence[Mapping[str, Any]], out: Path) -> Iterator[dict[st
             shown.add(world)
             yield from (_errors(f"{world}: {row}", row, table) | {"does_nothing": idle} for row, idle in _ROWS.items())
         yield _errors(f"{world}: {what}", model, table)
-        yield from _parameters(f"{world}: {what}", results)
+        if model in _WITH_PARAMETERS:
+            yield from _parameters(f"{world}: {what}", results)
 
 
 def _errors(what: str, method: str, table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def name_law(
         return Naming(CANNOT, by_name, behind, tuple(plain), reason)
     others = [name for name in behind if name != plain[0] and plain[0] not in by_name[name].law.contains]
     lead = min((behind[name] - behind[plain[0]] for name in others), default=np.inf)
-    return Naming(plain[0], by_name, behind, tuple(law.name for law in near), f"leads by {lead:.1f} in log evidence")
+    reason = f"leads by {lead:.1f} in log evidence" if np.isfinite(lead) else "no other form fits"
+    return Naming(plain[0], by_name, behind, tuple(law.name for law in near), reason)
 
 
 def structure(found: Fit, points: Points, jitter: float) -> str:

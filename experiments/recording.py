@@ -94,7 +94,7 @@ def _measured_anew(argv: list[str], out: Path) -> dict[str, Any]:
 
 def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[str, Any]:
     """Reads, follows, fits and writes one recording into `out`; returns result.json."""
-    from experiments import _recording_seeing, _recordings
+    from experiments import _recording_result, _recording_seeing
 
     wanted = wanted_of(values)
     wanted.check()
@@ -108,11 +108,11 @@ def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[s
         told = audited(seen, wanted)
     try:
         seen, found, seeing = _recording_seeing.fit_seen(film, seen, wanted, values.seeing, progress)
-        result = _recordings.as_result(found, seen, wanted) | {"seeing": seeing}
+        result = _recording_result.as_result(found, seen, wanted) | {"seeing": seeing}
     except UsageError as error:
         if told is None:
             raise
-        found, result = [], _recordings.nothing(seen, wanted, str(error))  # what follows no law is audited too
+        found, result = [], _recording_result.nothing(seen, wanted, str(error))  # what follows no law is audited too
     progress.end()
     result |= entry | ({} if told is None else {"audit": told})
     result["source"], result["command"] = ", ".join(values.video or [values.track]), " ".join(argv)

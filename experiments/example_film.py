@@ -50,7 +50,7 @@ def film() -> tuple[bytes, np.ndarray]:
     rng = np.random.default_rng(SEED)
     tilts, roll = (np.radians(2.0), np.radians(-1.0)), np.radians(0.5)
     radius, colour = 9.0, np.array([235.0, 120.0, 30.0])
-    plaster = rng.uniform(120.0, 150.0, (24, 24, 1)).astype(np.float32) * np.float32([1.0, 0.97, 0.9])
+    plaster = rng.uniform(120.0, 150.0, (24, 24, 1)).astype(np.float32) * np.array([1.0, 0.97, 0.9], np.float32)
     wall = cv2.resize(plaster, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     launch = SPEED * np.array([np.cos(np.radians(ANGLE)), np.sin(np.radians(ANGLE))])
 

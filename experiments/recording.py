@@ -31,9 +31,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(arguments: _cli.Arguments) -> int:
     """One recording, or a table of many."""
-    from experiments import _recordings
+    from experiments import _recording_seeing, _recordings
 
     values = arguments.flags
+    _recording_seeing.check_way(values.seeing, True)  # at once: in a table it would be the error of every clip
     clips = _clips(values)
     if clips is None:
         check(values)

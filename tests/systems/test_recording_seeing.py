@@ -68,7 +68,7 @@ def test_a_track_s_uncertainty_is_its_jitter_times_how_rough_each_sighting_is():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--seeing=eyes", "--video=."], "must be one of classical, network, best"),
+        (["--seeing=eyes", "--video=examples"], "must be one of classical, network, best"),
         (["--seeing=best", "--track=x.csv"], "needs one film"),
     ],
 )

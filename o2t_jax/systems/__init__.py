@@ -21,6 +21,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures:build",
         "o2t": "o2t_jax.systems.o2t:build",
         "toy": "o2t_jax.systems.toy:build",
+        "video": "o2t_jax.systems.video:build",
     },
     foreign=True,
 )
@@ -33,6 +34,7 @@ SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] 
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures_config:FIELDS",
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",
         "toy": "o2t_jax.systems.toy_config:FIELDS",
+        "video": "o2t_jax.systems.video_config:FIELDS",
     },
 )
 

@@ -26,6 +26,7 @@ SMOKE = {
     "dynamics_pictures": "dynamics/pictures:smoke",
     "o2t": "smoke",
     "toy": "toy",
+    "video": "video/cpu:smoke",
 }
 TRAINED = {"o2t": "cpu", "toy": "toy"}
 # Reads out, but a training takes ten minutes: its study has three seeds (results/benchmarks/62_dynamics_pictures.json).

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from o2t_jax.config import Config
+from o2t_jax.config import Config, from_flat
 from o2t_jax.data.video.clips import ACTIONS
 from o2t_jax.data.video.windows import Pool
 from o2t_jax.models.video import QUANTISERS, Sizes, VideoModel
@@ -51,13 +51,7 @@ class Video(System):
         self.length = config.context + config.horizon
         sizes = Sizes(tuple(config.widths), config.hidden, config.layers, ACTIONS)
         self.model = VideoModel(sizes, QUANTISERS.get(config.quantiser)(config))
-        self.weights = Weights(
-            **{
-                name: config[name]
-                for name in ("context", "square", "absolute", "latent", "commit", "bright", "judged")
-                + ("recon_frames", "dream_frames")
-            }
-        )
+        self.weights = from_flat(Weights, config)
         warm = min(config.warm_up, config.train_steps // 4)
         rate = optax.warmup_cosine_decay_schedule(0.0, config.lr, warm, max(config.train_steps, warm + 1))
         adam = optax.adam(rate, b2=0.99)
@@ -107,7 +101,7 @@ class Video(System):
         """Moves the codebook."""
         if "codebook" not in extra:
             return extra
-        return {**extra, "codebook": self.model.quantiser.advance(extra["codebook"], statistics, key)}
+        return {**extra, "codebook": self.model.quantiser.advance(extra["codebook"], statistics, jnp.asarray(key))}
 
     def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
         """Pictures [B, T - C, S, S] 0 to 1 after the first C of the batch's, under its actions."""

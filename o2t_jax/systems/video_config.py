@@ -21,9 +21,7 @@ SIDE = 8  # of the map of latents
 DATA = Group(
     "Data: clips of one set or of several",
     (
-        Field(
-            "sets", "physics", "sets and their weights, such as a:2,b:1 or pendulum; physics: the nine; all: digits too"
-        ),
+        Field("sets", "physics", "sets and weights, such as a:2,b:1 or pendulum; physics: the nine; all: digits too"),
         Field("digits", "", "file of digits for moving_digits: .npz or MNIST's IDX; empty: scikit-learn's"),
         Field("size", 32, "height and width of a picture, px"),
         Field("frames", 30, "frames of a clip; windows are cut anywhere in it"),
@@ -141,8 +139,8 @@ def validate(config: Config) -> None:
     count = (config.size // SIDE).bit_length() - 1
     if len(config.widths) != count or min(config.widths) < 1:
         raise UsageError(
-            f"widths={tuple(config.widths)} must be {count} positive numbers: size {config.size} is halved {count} times "
-            f"to reach {SIDE}"
+            f"widths={tuple(config.widths)} must be {count} positive numbers: size {config.size} is halved {count} "
+            f"times to reach {SIDE}"
         )
     if config.dataset and len(mix) > 1:
         raise UsageError(

@@ -23,8 +23,8 @@ _KEPT = ("pictures", "actions", "places", "seen")
 class Pool:
     """Clips of K sets in memory.
 
-    Attributes: `clips`, name -> their arrays [N, T, ...] (`make_clip`), in the order of `shares`; `shares`, name -> share
-    of a batch, adding up to 1; `weights`, name -> weight of a clip's squared errors.
+    Attributes: `clips`, name -> their arrays [N, T, ...] (`make_clip`), in the order of `shares`; `shares`, name ->
+    share of a batch, adding up to 1; `weights`, name -> weight of a clip's squared errors.
     """
 
     clips: Mapping[str, Mapping[str, np.ndarray]]

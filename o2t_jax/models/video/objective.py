@@ -67,7 +67,7 @@ def objective(
     }
     if "rewards" in batch:
         parts["judged"] = weights.judged * _judged(model, params, found.codes, batch)
-    return sum(parts.values()), parts, model.quantiser.statistics(latents, found, of_codes)
+    return jnp.sum(jnp.stack(list(parts.values())), axis=0), parts, model.quantiser.statistics(latents, found, of_codes)
 
 
 def _of_some(

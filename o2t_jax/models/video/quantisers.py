@@ -71,7 +71,7 @@ class Quantiser(Protocol):
         are joined over a batch, the others added up."""
         ...
 
-    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> dict[str, jax.Array]:
+    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> Memory:
         """What is remembered after a step."""
         ...
 
@@ -90,12 +90,14 @@ def nearest(codes: Float[Array, "codes entries"], rows: Float[Array, "rows entri
     return jax.lax.map(block, padded).reshape(-1)[: len(rows)]
 
 
-def _through(z: Latents, codes: Latents) -> jax.Array:
+def _through(z: Latents, codes: jax.Array) -> jax.Array:
     """The codes, with the gradient of `z` (Bengio, Leonard & Courville 2013)."""
+    z = jnp.asarray(z)
     return z + jax.lax.stop_gradient(codes - z)
 
 
 def _rms(x: Latents) -> jax.Array:
+    x = jnp.asarray(x)
     return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + _TINY)
 
 
@@ -116,7 +118,7 @@ class Continuous:
 
     def moved(self, z: Latents, change: Latents) -> jax.Array:
         """See `Quantiser`."""
-        return _rms(z + change)
+        return _rms(jnp.asarray(z) + change)
 
     def __call__(self, memory: Memory, z: Latents) -> Quantised:
         nothing = jnp.zeros(z.shape[:-1])
@@ -130,9 +132,9 @@ class Continuous:
         """See `Quantiser`."""
         return {}
 
-    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> dict[str, jax.Array]:
+    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> Memory:
         """See `Quantiser`."""
-        return dict(memory)
+        return memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +181,7 @@ class Codebook(Continuous):
         drawn = jax.vmap(draw)(keys, z, error)
         return {"code_counts": counts, "code_sums": sums, "code_rows": drawn.reshape(-1, self.size)}
 
-    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> dict[str, jax.Array]:
+    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> Memory:
         """See `Quantiser`."""
         keep, counts = self.decay, statistics["code_counts"]
         weights = keep * memory["weights"] + (1.0 - keep) * counts
@@ -240,9 +242,9 @@ class FiniteScalar:
         """See `Quantiser`."""
         return {}
 
-    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> dict[str, jax.Array]:
+    def advance(self, memory: Memory, statistics: Mapping[str, Array], key: jax.Array) -> Memory:
         """See `Quantiser`."""
-        return dict(memory)
+        return memory
 
     @property
     def _places(self) -> jax.Array:

@@ -22,7 +22,7 @@ from o2t_jax.models.video.objective import Weights, objective
 from o2t_jax.systems import base_config, video_config
 from o2t_jax.systems.base import BatchesByStep, Best, DataRequest, Gather, Sum, System
 from o2t_jax.systems.video_data import VideoData
-from o2t_jax.systems.video_tests import VideoTests
+from o2t_jax.systems.video_tests import FPS, VideoTests
 from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 
@@ -124,6 +124,12 @@ class Video(System):
     def coded(self, params: PyTree, extra: PyTree, pictures: Array) -> Any:
         """The codes of pictures [B, T, S, S] 0 to 1: `models.video.quantisers.Quantised`."""
         return quantise(self.model, extra, encode_all(self.model, params, jnp.asarray(pictures)))
+
+    def preview(self, seed: int, steps: int, size: int) -> tuple[np.ndarray, float]:
+        """A clip of each set, side by side, as a film: uint8 [steps + 1, size, K size, 3], and frames/s."""
+        sources = [dataclasses.replace(x, seed=seed, frames=steps + 1, size=size) for x in self.data.sources.values()]
+        clips = [source.batch("train", np.arange(1))["pictures"][0] for source in sources]
+        return np.repeat(np.concatenate(clips, axis=2)[..., None], 3, axis=-1), FPS
 
     def summary(self, metrics: Mapping[str, float]) -> str:
         """Loss and its parts."""

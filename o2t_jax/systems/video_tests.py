@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from o2t_jax.systems.video import Video
 
 HORIZONS = (1, 5, 10)
+FPS = 10.0  # of films; a frame is the sets' unit of time
 FIRST = 5  # horizons from this one on are part of the aim
 CLEARLY = 0.7
 _CHUNK = 32
@@ -76,7 +77,7 @@ class VideoTests:
                 f"mse_{name}",
                 ScoreCurve(np.arange(1, len(ours) + 1), ours, None, None, *axes, baselines=idle, better="lower"),
             )
-            yield f"film_{name}", shown.film(predicted[..., None], truth[..., None], 0.1)
+            yield f"film_{name}", shown.film(predicted[..., None], truth[..., None], 1.0 / FPS)
             yield f"strip_{name}", shown.strip(predicted[..., None], truth[..., None])
         error = Column("", ".5f")
         yield (
@@ -211,4 +212,4 @@ def _known(number: float) -> float | None:
     return None if np.isnan(number) else number
 
 
-__all__ = ["CLEARLY", "HORIZONS", "VideoTests"]
+__all__ = ["CLEARLY", "FPS", "HORIZONS", "VideoTests"]

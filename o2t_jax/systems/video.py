@@ -5,6 +5,7 @@ Pictures become codes, a convolutional GRU moves codes on, codes become pictures
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 

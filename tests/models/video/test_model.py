@@ -80,7 +80,7 @@ def test_unrolled_is_scanned(made) -> None:
         after = run(model, params, "step", state.memory, latents, action)
         return after, after
 
-    start = State(run(model, params, "still", seen), seen[:, 0])
+    start = State(run(model, params, "still", seen), jnp.asarray(seen)[:, 0])
     times = jnp.arange(CONTEXT + STEPS - 1)
     end, scanned = jax.jit(lambda: jax.lax.scan(step, start, (times, jnp.moveaxis(pushes, 1, 0))))()
     for ours, theirs in ((track, scanned), (last, end)):

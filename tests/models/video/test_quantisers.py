@@ -102,7 +102,7 @@ def test_finite_scalars_are_the_nearest_levels_and_have_numbers() -> None:
     np.testing.assert_allclose(quantiser.looked_up({}, found.index), found.codes, atol=1e-6)
     every = quantiser.looked_up({}, np.arange(quantiser.count))
     assert len({tuple(np.round(code, 3)) for code in np.asarray(every)}) == quantiser.count == 60
-    assert np.all(np.isfinite(quantiser.moved(every, 10.0)))
+    assert np.all(np.isfinite(quantiser.moved(every, jnp.full_like(every, 10.0))))
 
 
 def test_registry_has_what_the_config_offers() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from experiments._config import load_config
+from o2t_jax.data.records import write_set
 from o2t_jax.data.video.clips import SIZES
 from o2t_jax.errors import UsageError
 from o2t_jax.models.video.vision import SIDE
@@ -57,6 +59,23 @@ def test_only_a_single_set_can_be_stored() -> None:
     config.sets = "pendulum"
     source = build_system(config).sample_source
     assert source is not None and source.name == "pendulum" and source.spec["pictures"].shape == (8, 32, 32)
+
+
+def test_a_stored_set_trains_as_the_one_that_is_made(tmp_path) -> None:
+    _, config = load_config("video/cpu:smoke")
+    config.update({"sets": "pendulum", "clips": 6})
+    system = build_system(config)
+    write_set(tmp_path / "set", system.sample_source, {"train": 6, "test": 1})  # pyright: ignore[reportArgumentType]
+    made = system.data.pool()  # pyright: ignore[reportAttributeAccessIssue]
+    config.dataset = str(tmp_path / "set")
+    again = build_system(config)
+    again.check()
+    stored = again.data.pool()  # pyright: ignore[reportAttributeAccessIssue]
+    for name, array in made.batch(0, 3, 4, 5).items():
+        np.testing.assert_array_equal(array, stored.batch(0, 3, 4, 5)[name])
+    config.frames = 9
+    with pytest.raises(UsageError, match="of another kind"):
+        build_system(config).check()
 
 
 def test_a_preview_shows_a_clip_of_each_set() -> None:

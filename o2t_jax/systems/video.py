@@ -79,7 +79,7 @@ class Video(System):
         """Windows of clips that are made, or read, now; each batch is a function of seed and step alone."""
         pool: Pool = self.data.pool(request.progress)
         size, length = self.config.batch, self.length
-        return BatchesByStep(lambda step: pool.batches(request.seeds, step, size, length), request)
+        return BatchesByStep(lambda step: pool.batch(request.seeds[0], step, size, length), request)
 
     def init(self, key: Array) -> tuple[PyTree, PyTree]:
         """Parameters of all parts, and the codebook."""

@@ -13,6 +13,7 @@ from o2t_jax.models.video.vision import SIDE
 from o2t_jax.physics.video import SETS
 from o2t_jax.systems import video_config
 from o2t_jax.systems.base import build_system
+from o2t_jax.systems.video_data import MOST_WEIGHT, VideoData
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,17 @@ def test_weights_are_shares() -> None:
     assert video_config.mix_of("pendulum:3, waves") == {"pendulum": 0.75, "waves": 0.25}
     assert list(video_config.mix_of("physics")) == list(video_config.PHYSICS)
     assert video_config.mix_of("pendulum,waves:0") == {"pendulum": 1.0}
+
+
+def test_a_set_of_small_balls_counts_as_much_as_one_of_large_ones() -> None:
+    _, config = load_config("video/cpu:smoke")  # pendulum has two thirds of the clips
+    weights = VideoData(config)._weights({"pendulum": 0.04, "projectile": 0.01})
+    assert weights["projectile"] == pytest.approx(4.0 * weights["pendulum"])
+    assert (2.0 * weights["pendulum"] + weights["projectile"]) / 3.0 == pytest.approx(1.0)
+    wide = VideoData(config)._weights({"pendulum": 1.0, "projectile": 1e-6})
+    assert wide["projectile"] == pytest.approx(MOST_WEIGHT**2 * wide["pendulum"])
+    config.even = 0.0
+    assert VideoData(config)._weights({"pendulum": 1.0, "projectile": 0.1}) == {"pendulum": 1.0, "projectile": 1.0}
 
 
 def test_names_and_sizes_are_those_of_the_parts() -> None:

@@ -7,7 +7,7 @@ the compilation of nine generators; a pool of bytes costs a second or two a set,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,6 @@ class Pool:
             rows["actions"].append(clips["actions"][number, start : start + length - 1])
             rows["weight"].append(np.float32(self.weights[names[k]]))
         return {name: np.stack(parts) for name, parts in rows.items()}
-
-    def batches(self, seeds: Sequence[int], step: int, size: int, length: int) -> dict[str, np.ndarray]:
-        """As `batch`; for S > 1 seeds [S, B, ...]."""
-        each = [self.batch(seed, step, size, length) for seed in seeds]
-        return each[0] if len(each) == 1 else {name: np.stack([x[name] for x in each]) for name in each[0]}
 
 
 def made(source: Clips, split: str, count: int, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:

@@ -31,9 +31,6 @@ def test_a_batch_is_a_function_of_seed_and_step(pool) -> None:
         np.testing.assert_array_equal(x, again[name])
     for other in (pool.batch(1, 8, 8, LENGTH), pool.batch(2, 7, 8, LENGTH)):
         assert np.any(one["pictures"] != other["pictures"])
-    both = pool.batches((1, 2), 7, 8, LENGTH)
-    np.testing.assert_array_equal(both["pictures"][0], one["pictures"])
-    np.testing.assert_array_equal(both["pictures"][1], pool.batch(2, 7, 8, LENGTH)["pictures"])
 
 
 def test_every_batch_has_the_shares_to_within_one_clip(pool) -> None:

@@ -20,6 +20,7 @@ from o2t_jax.types import Array
 
 _BLOCK = 256  # rows whose distances from all codes fit a core's cache: several times faster than all at once
 _TINY = 1e-6
+_SMALL = 1e-2  # added to a mean square: a dream normalises every frame, and gradients at zero multiply by its root
 _OFFERED = 1024  # latents of a whole batch for codes to start again from: what a statistic may gather
 _EDGE = 0.999  # of the range of scalar quantisation, whose ends the hyperbolic tangent never reaches
 
@@ -98,7 +99,7 @@ def _through(z: Latents, codes: jax.Array) -> jax.Array:
 
 def _rms(x: Latents) -> jax.Array:
     x = jnp.asarray(x)
-    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + _TINY)
+    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + _SMALL)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Encoder(nn.Module):
             x = space_to_depth(x)
             x = Conv(width, kernel=3 if i == 0 else 1, name=f"level{i}")(x)
             x = Residual(name=f"residual{i}")(x) if i else nn.silu(x)
-        return Dense(self.size, name="latent")(nn.silu(x))
+        # The bias is what an empty cell is: at zero, where the latent is normalised, gradients explode.
+        return Dense(self.size, bias_init=nn.initializers.normal(1.0), name="latent")(nn.silu(x))
 
 
 class Decoder(nn.Module):

@@ -35,7 +35,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     workdir = _cli.workdir_of(values)
     from o2t_jax.evaluation.writers.console import as_text, text_stream
     from o2t_jax.evaluation.writers.folder import ResultsFolder
-    from o2t_jax.evaluation.writers.json_file import plain, write_json
+    from o2t_jax.evaluation.writers.json_file import nested, plain, write_json
     from o2t_jax.results import keep
     from o2t_jax.systems.base import build_system
     from o2t_jax.training.checkpoint import check_fits, open_workdir
@@ -66,6 +66,9 @@ def evaluate(arguments: _cli.Arguments) -> int:
                 print(text, file=text_to)
     for group, _, name in (entry.partition("/") for entry in system.headline_scores):
         numbers[name] = numbers[group][name]
+    for name, (entry, columns) in system.headline_tables.items():
+        group, _, table = entry.partition("/")
+        numbers[name] = nested(numbers[group][table], columns)
     if change:
         numbers["set"] = dict(change)
     folder = "-".join(["evaluation", *(f"{name}={text}" for name, text in change)]).replace("/", "_")

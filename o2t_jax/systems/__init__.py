@@ -22,6 +22,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
         "o2t": "o2t_jax.systems.o2t:build",
         "recording": "o2t_jax.systems.recording:build",
         "toy": "o2t_jax.systems.toy:build",
+        "video": "o2t_jax.systems.video:build",
     },
     foreign=True,
 )
@@ -35,6 +36,7 @@ SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] 
         "o2t": "o2t_jax.systems.o2t_config:FIELDS",
         "recording": "o2t_jax.systems.recording_config:FIELDS",
         "toy": "o2t_jax.systems.toy_config:FIELDS",
+        "video": "o2t_jax.systems.video_config:FIELDS",
     },
 )
 

@@ -135,6 +135,9 @@ class System(abc.ABC):
         str
     ] = ()  # config fields that only the evaluators read: `experiments.evaluate --set` takes them
     headline_scores: Sequence[str] = ()  # "<evaluator>/<name>": repeated at the top of `experiments.evaluate --json`
+    # Name -> ("<evaluator>/<table>", columns): the table's rows as a dict nested by the values of these columns, at the
+    # top of `experiments.evaluate --json` under that name.
+    headline_tables: Mapping[str, tuple[str, Sequence[str]]] = {}
     # Logged numbers that `experiments.curves` compares: training's and the held-out one, "" for that of `best`.
     loss_curves: tuple[str, str] = ("train/loss", "")
     periods: Mapping[str, int] = {}  # steps between two calls of an evaluator; config.eval_every by default

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import types
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ class ToySystem:
     """Its law is a weight and 8 / (z + 10); it predicts the target, a little darker."""
 
     headline_scores = ()
+    headline_tables: ClassVar = {}
 
     def __init__(self, held_out=None, lawless=False):
         self.lawless = lawless

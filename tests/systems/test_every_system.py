@@ -27,6 +27,7 @@ SMOKE = {
     "o2t": "smoke",
     "recording": "recording/cpu:smoke",
     "toy": "toy",
+    "video": "video/cpu:smoke",
 }
 TRAINED = {"o2t": "cpu", "recording": "recording/cpu", "toy": "toy"}
 # Reads out, but a training takes ten minutes: its study has three seeds (results/benchmarks/62_dynamics_pictures.json).

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,17 @@ def plain(name: str, result: Result) -> dict[str, Any]:
     if isinstance(result, Table):
         return {name: list(result.rows)}
     return {name: results.to_json(result)} if isinstance(result, Curve) else {**results.scalars(name, result)}
+
+
+def nested(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dict[str, Any]:
+    """Rows of a table as dicts within dicts, by the values of `columns` as texts; the leaves have the other columns."""
+    tree: dict[str, Any] = {}
+    for row in rows:
+        branch = tree
+        for column in columns:
+            branch = branch.setdefault(str(row[column]), {})
+        branch.update({name: value for name, value in row.items() if name not in columns})
+    return tree
 
 
 def to_json(value: Any) -> str:

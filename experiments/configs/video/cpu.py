@@ -1,0 +1,40 @@
+"""A world model of nine kinds of physics at 32 px; the headline run of system `video`. The variant is the quantiser.
+
+Command: python -m experiments.train --config=experiments/configs/video/cpu.py
+         another quantiser: cpu.py:fsq, cpu.py:none
+         one set, or a mix: add --config.sets=pendulum, or --config.sets=pendulum:2,waves:1
+Time:    17 GFLOP a step, not yet measured to the end; compilation of the step and of nine generators comes before it
+"""
+
+from o2t_jax.systems import video_config
+
+# Two training steps on two sets: whether everything runs.
+SMOKE = {
+    "sets": "pendulum:2,projectile",
+    "frames": 8,
+    "clips": 8,
+    "context": 2,
+    "horizon": 3,
+    "widths": (8, 8),
+    "hidden": 8,
+    "codes": 16,
+    "code_size": 4,
+    "recon_frames": 2,
+    "dream_frames": 2,
+    "batch": 4,
+    "train_steps": 2,
+    "eval_every": 2,
+    "test_clips": 4,
+    "validation_clips": 2,
+    "probe_clips": 4,
+}
+
+
+def get_config(variant="ema"):
+    """`variant`: ema, fsq, none, or smoke."""
+    config = video_config.default()
+    if variant == "smoke":
+        config.update(SMOKE)
+    else:
+        config.quantiser = variant
+    return config

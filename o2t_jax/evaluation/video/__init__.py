@@ -1,0 +1,1 @@
+"""Dreamt pictures, codes and latents of system `video`, judged."""

@@ -57,7 +57,7 @@ def _drag(velocity: Vector, values: Any) -> Vector:
 NONE = ForceForm("none", (), lambda velocity, values: (0.0 * velocity[0], 0.0 * velocity[1], 0.0 * velocity[2]))
 QUADRATIC_DRAG = ForceForm(
     "quadratic_drag",
-    (Param("drag", 0.0, "a = -drag |v| v, 1/m; a fall ends at sqrt(g / drag) m/s", least=0.0),),
+    (Param("drag", 0.0, "a = -drag |v| v, so that a fall ends at sqrt(g / drag) m/s, 1/m", least=0.0),),
     _drag,
 )
 

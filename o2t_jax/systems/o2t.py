@@ -32,10 +32,12 @@ from o2t_jax.models.o2t.encoders import ENCODERS
 from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
-from o2t_jax.physics.forces import FORCES, NONE, force_of, force_truth
+from o2t_jax.physics.forces import NONE, force_of, force_truth
 from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
+from o2t_jax.systems.o2t_force import headline_of, law_with_force, read_force
+from o2t_jax.systems.o2t_sights import O2TSights
 from o2t_jax.training.statistics import Statistic, Sum
 from o2t_jax.types import Array, Batch, PyTree, Renderer
 
@@ -312,10 +314,25 @@ class O2TSystem(System):
         return read_out(curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits)
 
     def read_force(self, state: TrainState) -> dict[str, Any]:
-        """The learned force: its `form`, and each parameter by name, from the weights alone."""
-        form = FORCES[self.config.learn_force]
-        values = np.asarray(state.params["layer"]["force"], np.float64).tolist()
-        return {"form": form.name, **dict(zip(form.names, values, strict=True)), "step": int(state.step)}
+        """`o2t_force.read_force` of the learned force."""
+        batch = self._force_samples
+        network = O2TSights(self.model, state.params) if batch is not None else None
+        return read_force(self.config.learn_force, state, network, batch)
+
+    @functools.cached_property
+    def _force_samples(self) -> Mapping[str, np.ndarray] | None:
+        """FUTURE samples of the held-out split, other ones than the evaluation's."""
+        first, count = self.config.eval_samples, self.config.force_samples
+        if not count:
+            return None
+        return held_out_samples(self.source, [(self._ahead, range(first, first + count))])[0]
+
+    def law_of(self, state: TrainState, seed: int) -> dict[str, Any] | None:
+        """The learned law for `experiments.readout`; None where no force is learned."""
+        del seed
+        if self.config.learn_force == NONE.name:
+            return None
+        return law_with_force(self.read_force(state), self.truth() or {})
 
     def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
         """g0, alpha and the weight behind g0."""
@@ -325,7 +342,7 @@ class O2TSystem(System):
         shown = {key: "undetermined" if law[key] is None else f"{law[key]:.4g}" for key in names if key in law}
         lines = [f"{names[key]} {value}" for key, value in shown.items()]
         force = readouts.get("force", {})
-        return lines + [f"{name} {force[name]:.4g}" for name in FORCES[self.config.learn_force].names if name in force]
+        return lines + ([headline_of(force)] if force else [])
 
     def truth(self) -> dict[str, Any] | None:
         """The scene's hidden law; a module keeps its own."""

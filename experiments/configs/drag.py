@@ -20,10 +20,10 @@ def get_config():
     config.world.force = "quadratic_drag"
     config.world.drag = 9.81 / TERMINAL_SPEED**2
     config.learn_force = "quadratic_drag"
-    config.train_steps = 600
+    config.train_steps = 400
     config.lr = 1e-3
     config.alpha_start = 1.0
     config.shoot_rounds = 4
-    config.eval_every = 600
-    config.checkpoint_every = 300
+    config.eval_every = 400
+    config.checkpoint_every = 200
     return config

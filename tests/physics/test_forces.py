@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.forces import FORCES, NO_FORCE, Force, force_of, force_params, force_truth
-from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.forces import FORCES, NO_FORCE, Force, ForceForm, force_of, force_params, force_truth
+from o2t_jax.physics.gravity import Gravity, Param
 from o2t_jax.physics.integrators import FLIGHT_STEP_S, ForcedFlight
 from o2t_jax.physics.room import jax_twin
 from o2t_jax.physics.room.exact import PROJECTILE, Setup, simulate, simulate_states
@@ -141,6 +141,15 @@ def test_the_configs_world_holds_any_registered_force() -> None:
     world = {**defaults, "force": "quadratic_drag", "drag": 0.04}
     assert force_of(world) == Force.of("quadratic_drag", drag=0.04) == force_of(force_truth(world))
     assert pickle.loads(pickle.dumps(DRAG)) == DRAG and len({DRAG, Force(*DRAG)}) == 1
+
+
+def test_a_force_of_ones_own_is_one_entry(monkeypatch) -> None:
+    rate = Param("rate", 0.0, "a = -rate v, 1/s", least=0.0)
+    own = ForceForm("linear_drag", (rate,), lambda velocity, values: tuple(-values[0] * v for v in velocity))
+    monkeypatch.setattr(FORCES, "_entries", {**FORCES._entries, "linear_drag": own})
+    force = force_of({"force": "linear_drag", "rate": 0.5, "drag": 0.0})
+    states, _ = simulate_states(setup_of(velocity=(8.0, 0.0, 0.0)), TIMES, Gravity.constant(0.0), force=force)
+    np.testing.assert_allclose(states[:, 0, 3], 8.0 * np.exp(-0.5 * TIMES), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A learned force in the system: its parameter, its optimiser group, its read-out, its truth; and none where none is."""
+"""A learned force in the system: its parameter, optimiser group, read-out and truth; and none where none is learned."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_truth_and_the_read_outs_name_the_force(system, state) -> None:
     # A random tower finds no ball: no interval, and the reason why.
     assert found["refined"] is None and "train longer" in found["error"]
     assert "undetermined" not in headline_of(found)
-    with pytest.raises(UsageError, match="no interval of the force: .*train longer"):
+    with pytest.raises(UsageError, match=r"no interval of the force: .*train longer"):
         system.law_of(state, 0)
     assert build(small_config()).law_of(state, 0) is None
 

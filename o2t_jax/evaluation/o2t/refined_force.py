@@ -26,6 +26,8 @@ from o2t_jax.evaluation.o2t.sights import BallRays, SightsBalls
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 
 FORM = "constant"
+# Fewer give no scatter to speak of.
+_LEAST_SAMPLES = 10
 
 
 def sample_tracks(network: SightsBalls, batch: Mapping[str, np.ndarray], size: int = 32) -> tuple[Tracks, np.ndarray]:
@@ -56,15 +58,16 @@ def refine_force(network: SightsBalls, batch: Mapping[str, np.ndarray], force: s
     intrinsics = intrinsics_for(*batch["pictures"].shape[2:4])
     found = len(seen), seen.size
     valid = enough(seen, np.full(len(seen), seen.shape[1]), tracks)
-    _, valid, _ = trimmed_fit(tracks, intrinsics, valid, level, found, None, FORM, force)
+    if valid.any(axis=1).sum() >= _LEAST_SAMPLES:
+        _, valid, _ = trimmed_fit(tracks, intrinsics, valid, level, found, None, FORM, force)
     used = valid.any(axis=1)
-    try:
-        chosen = Tracks(*(field[used] for field in tracks))
-        return decide(chosen, intrinsics, force=force, form=FORM, weights=valid[used].astype(np.float64))
-    except (ValueError, np.linalg.LinAlgError) as error:
+    if used.sum() < _LEAST_SAMPLES:
         raise UsageError(
-            f"a force needs more samples than the {int(used.sum())} that are left: train longer"
-        ) from error
+            f"of {found[0]} samples the network sees the ball well in {int(used.sum())}, and a force with an interval "
+            f"needs {_LEAST_SAMPLES}: train longer, or raise --config.force_samples"
+        )
+    chosen = Tracks(*(field[used] for field in tracks))
+    return decide(chosen, intrinsics, force=force, form=FORM, weights=valid[used].astype(np.float64))
 
 
 def record_of(verdict: Verdict) -> dict[str, Any]:

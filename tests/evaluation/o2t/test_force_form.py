@@ -48,20 +48,20 @@ def test_places_without_noise_give_any_law_exactly() -> None:
 def test_drag_is_named_where_it_acts_and_only_there_also_with_wrong_radii() -> None:
     for kind in study.KINDS:
         for acts in (True, False):
-            found = [study.verdict_of(5, number, acts, kind)[1].present for number in range(3)]
-            assert sum(found) == (3 if acts else 0), (kind, acts)
+            found = [study.verdict_of(5, number, acts, kind)[1].present for number in range(2)]
+            assert sum(found) == (2 if acts else 0), (kind, acts)
 
 
 def test_the_intervals_hold_as_often_as_they_say_and_g0_without_the_term_is_off() -> None:
     held, without = 0, []
-    for seed in range(30):
+    for seed in range(20):
         seen, weights = places(seed, flights=12)
         verdict = decide(seen, weights=weights)
         _, low, high = verdict.intervals()["drag"]
         held += low <= DRAG <= high
         without.append(verdict.without.values[0])
-    assert 25 <= held <= 30  # of 30 at 95 %: 26 and fewer is one in 50
-    assert abs(np.mean(without) - G0) > 3 * np.std(without) / np.sqrt(30), "no bias: the term would not be needed"
+    assert held >= 17  # of 20 at 95 %: 16 and fewer is one in 400
+    assert abs(np.mean(without) - G0) > 3 * np.std(without) / np.sqrt(20), "no bias: the term would not be needed"
 
 
 def test_a_common_error_of_the_radius_scales_the_law_and_keeps_the_decision() -> None:
@@ -129,7 +129,7 @@ def test_the_refined_force_comes_from_sightings_and_leaves_wrong_ones_out() -> N
 
 def test_a_network_that_sees_nothing_is_one_line() -> None:
     network, batch = samples(3, 5e-4)
-    with pytest.raises(UsageError, match="train longer") as refusal:
+    with pytest.raises(UsageError, match=r"sees the ball well in 2, .* train longer") as refusal:
         refined_force.refine_force(network, batch, "quadratic_drag")
     assert "\n" not in str(refusal.value)
 

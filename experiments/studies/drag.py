@@ -4,7 +4,7 @@
     python -m experiments.studies.drag --only=pictures --out=DIR [--worlds=9.81,3.71] [--config.FIELD=VALUE ...]
 
 state: worlds with g0 ~ U(1.6, 25) m/s^2 and drag g0 / 15^2 (a fall ends at 15 m/s), and as many without drag. In each
-40 balls of scene `ballistic` are seen at 9 moments of 0.8 s, as places in space with 20 mm of noise on each axis, until
+40 balls of scene `ballistic` are seen at 9 moments of 0.8 s, as places in space with 10 mm of noise on each axis, until
 they reach the ground. The decision is that of `evaluation.o2t.force_form`. Three kinds of sighting: places as they are;
 measured by a ball's apparent size from one camera with all radii taken 2% too large; and with each ball's radius 2% too
 large or too small, at random. Expected: drag is named in at least 19 of 20 worlds with it, in at most 1 of 20 without.
@@ -37,7 +37,7 @@ from o2t_jax.training import workdir as folders
 PARTS = ("state", "pictures")
 TERMINAL_SPEED = 15.0
 G0 = (1.6, 25.0)
-FLIGHTS, NOISE_M = 40, 0.02
+FLIGHTS, NOISE_M = 40, 0.01
 TIMES = np.linspace(0.0, 0.8, 9)
 RADIUS_ERROR = 0.02
 # Where the camera stands that measures places by a ball's size, m.
@@ -74,20 +74,20 @@ def draw_places(
     return places, visible.astype(np.float64)
 
 
-def verdict_of(seed: int, number: int, acts: bool, kind: str) -> tuple[float, Verdict]:
+def verdict_of(seed: int, number: int, acts: bool, kind: str, noise: float = NOISE_M) -> tuple[float, Verdict]:
     """g0 of a world, and what its sightings say."""
     rng = np.random.default_rng((seed, number))
     g0 = float(rng.uniform(*G0))
-    places, weights = draw_places(rng, g0, drag_of(g0) if acts else 0.0, kind)
+    places, weights = draw_places(rng, g0, drag_of(g0) if acts else 0.0, kind, noise=noise)
     return g0, decide(places, weights=weights)
 
 
-def run_state(worlds: int, seed: int) -> dict[str, Any]:
+def run_state(worlds: int, seed: int, noise: float = NOISE_M) -> dict[str, Any]:
     """By kind of sighting: in how many worlds with and without it drag is named, and how its numbers are off."""
     rows = []
     for kind in KINDS:
         for acts in (True, False):
-            found = [verdict_of(seed, number, acts, kind) for number in range(worlds)]
+            found = [verdict_of(seed, number, acts, kind, noise) for number in range(worlds)]
             row: dict[str, Any] = {"sightings": kind, "drag acts": acts, "worlds": worlds}
             row["named"] = sum(verdict.present for _, verdict in found)
             row["smallest lead"] = min(verdict.lead for _, verdict in found)
@@ -98,7 +98,7 @@ def run_state(worlds: int, seed: int) -> dict[str, Any]:
                 row["drag off, %"] = 100 * float(np.mean([v.with_force.values[1] / drag_of(g0) - 1 for g0, v in found]))
                 row["held"] = sum(_holds(v.intervals()["drag"], drag_of(g0)) for g0, v in found)
             rows.append(row)
-    return {"flights": FLIGHTS, "noise_m": NOISE_M, "terminal_speed": TERMINAL_SPEED, "seed": seed, "rows": rows}
+    return {"flights": FLIGHTS, "noise_m": noise, "terminal_speed": TERMINAL_SPEED, "seed": seed, "rows": rows}
 
 
 def _holds(interval: tuple[float, float, float], truth: float) -> bool:
@@ -160,7 +160,7 @@ def show(arguments: _cli.Arguments) -> int:
             raise UsageError(f"--only={part} is unknown: choose from {', '.join(PARTS)}")
     result: dict[str, Any] = {}
     if "state" in parts:
-        result["state"] = run_state(values.draws, values.seed)
+        result["state"] = run_state(values.draws, values.seed, values.noise)
     if "pictures" in parts:
         result["pictures"] = run_pictures(arguments)
     tables = [result["state"]["rows"]] if "state" in result else []
@@ -172,6 +172,7 @@ def show(arguments: _cli.Arguments) -> int:
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("only", [], "state, pictures; both if left out", flag_values=values)
     flags.DEFINE_integer("draws", 20, "state: worlds of each kind", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("noise", NOISE_M, "state: noise of a place, m, one axis", lower_bound=1e-6, flag_values=values)
     flags.DEFINE_string("worlds", "9.81,3.71", "pictures: g0 of the worlds, separated by commas", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of the random numbers, or of the runs", lower_bound=0, flag_values=values)
     flags.DEFINE_string("out", None, "pictures: folder for the runs and the table", flag_values=values)

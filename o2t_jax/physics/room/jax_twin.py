@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.forces import FORCES, NONE
@@ -254,7 +255,7 @@ def _forced_step(state: RoomState, dt: Any, g: Any, force: str, force_params: An
 
 def _refuse_contacts(state: RoomState, force: str) -> Any:
     contacts = jnp.asarray(state.bounces) | jnp.asarray(state.vanishes)
-    if not isinstance(contacts, jax.core.Tracer) and bool(jnp.any(contacts)):
+    if not isinstance(contacts, Tracer) and bool(jnp.any(contacts)):
         raise UsageError(f"force {force!r} is simulated in free flight only: this scene has contacts")
     return contacts
 

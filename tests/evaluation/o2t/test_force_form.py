@@ -92,9 +92,12 @@ class ExactSights:
     def __init__(self, directions: np.ndarray) -> None:
         self.directions, self.next = directions, 0
 
-    def sight(self, pictures: np.ndarray, para: np.ndarray, corner: object = None) -> BallRays:
+    def sight(self, pictures: np.ndarray, para: np.ndarray, corner: np.ndarray | None = None) -> BallRays:
         rows = pictures[:, 0, 0, 0, 0]  # the sample's own number
         return BallRays(self.directions[rows], np.ones((len(rows), 5)), np.repeat(rows[:, None] > 0, 5, axis=1))
+
+    def sight_close(self, pictures: np.ndarray, factor: int) -> BallRays:
+        raise NotImplementedError
 
 
 def samples(count: int, noise: float) -> tuple[ExactSights, dict[str, np.ndarray]]:

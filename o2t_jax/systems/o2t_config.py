@@ -137,7 +137,7 @@ NETWORK = Group(
         Field("dtype", "float32", "compute type of the convolutions", ("float32", "bfloat16")),
         Field("remat", False, "recompute activations in the backward pass, to save memory"),
         Field("learn_force", NONE.name, "a force whose parameters the network learns beside g(z)", tuple(FORCES)),
-        Field("force_samples", 128, "held-out samples that a learned force's intervals are read from; 0: no intervals"),
+        Field("force_samples", 256, "held-out samples that a learned force's intervals are read from; 0: no intervals"),
         Field("shoot_rounds", 2, "rounds of shooting; 0: velocities are plain differences and g is wrong (ablation)"),
         Field(
             "law_branch",
@@ -276,7 +276,7 @@ def _validate_force(config: Config) -> None:
             "set --config.gauge=camera or --config.learn_force=none"
         )
     if config.force_samples < 0:
-        raise UsageError(f"force_samples={config.force_samples} must not be negative: set --config.force_samples=128")
+        raise UsageError(f"force_samples={config.force_samples} must not be negative: set --config.force_samples=256")
     if (acts or learned) and config.sampler != "pairs":
         named = f"learn_force={config.learn_force}" if learned else f"world.force={config.world.force}"
         raise UsageError(

@@ -26,6 +26,9 @@ from o2t_jax.evaluation.o2t.sights import BallRays, SightsBalls
 from o2t_jax.geometry.camera import intrinsics_for, project, world_to_camera
 
 FORM = "constant"
+# A sighting is wrong beyond so many deviations. The noise is not alike in all pictures: to cut its tail would make the
+# intervals too narrow.
+_WRONG_SIGMAS = 10.0
 # Fewer give no scatter to speak of.
 _LEAST_SAMPLES = 10
 
@@ -59,7 +62,7 @@ def refine_force(network: SightsBalls, batch: Mapping[str, np.ndarray], force: s
     found = len(seen), seen.size
     valid = enough(seen, np.full(len(seen), seen.shape[1]), tracks)
     if valid.any(axis=1).sum() >= _LEAST_SAMPLES:
-        _, valid, _ = trimmed_fit(tracks, intrinsics, valid, level, found, None, FORM, force)
+        _, valid, _ = trimmed_fit(tracks, intrinsics, valid, level, found, None, FORM, force, _WRONG_SIGMAS)
     used = valid.any(axis=1)
     if used.sum() < _LEAST_SAMPLES:
         raise UsageError(

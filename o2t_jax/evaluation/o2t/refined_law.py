@@ -203,10 +203,12 @@ def trimmed_fit(
     group: np.ndarray | None = None,
     form: str = "hyperbolic",
     force: str = NONE.name,
+    sigmas: float = TRIM_SIGMAS,
 ) -> tuple[TrackFit, np.ndarray, Shared | None]:
     """The fit, which of the pictures `valid` [S, P] it used and what error they share.
 
-    Args: `group` [P] of pictures that share an error, None: they do not; `found` flights and pictures, for the message.
+    Args: `group` [P] of pictures that share an error, None: they do not; `found` flights and pictures, for the message;
+    `sigmas`, deviations beyond which a picture is wrong.
     Raises: UsageError where too few are left.
     """
     given, shared = valid.sum(axis=1), None
@@ -225,7 +227,7 @@ def trimmed_fit(
         for _ in range(_TRIM_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
             # The residuals of exact directions are rounding errors: none of them is wrong.
-            good = valid & (size < TRIM_SIGMAS * max(_scale(size, valid), 1e-6))
+            good = valid & (size < sigmas * max(_scale(size, valid), 1e-6))
             kept = enough(good, given, tracks)
             start = fit.states, fit.values
             fit = fit_tracks(

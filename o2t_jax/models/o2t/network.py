@@ -38,7 +38,6 @@ from o2t_jax.models.o2t.stereo import (
     locate,
     triangulate_slots,
 )
-from o2t_jax.physics.forces import NONE
 
 Gauge = Literal["camera", "free"]
 
@@ -129,7 +128,7 @@ class O2TModel(GuideModel, kw_only=True):
     outline: bool
     compose: bool
     camera_size: int
-    force: str = NONE.name
+    force: str
     tower_type: Callable[[], nn.Module] = MaskTower
 
     def setup(self) -> None:

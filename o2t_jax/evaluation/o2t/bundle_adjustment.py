@@ -16,6 +16,7 @@ import numpy as np
 from scipy import special
 
 from o2t_jax.evaluation.o2t.law import FORMS
+from o2t_jax.evaluation.o2t.schur import gauss_newton
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, world_to_camera
 from o2t_jax.physics.forces import FORCES, NONE, Vector
 from o2t_jax.physics.gravity import LAWS
@@ -153,7 +154,7 @@ def fit_tracks(
     weights = np.ones(shape) if weights is None else np.asarray(weights, np.float64)
     num_params = len(LAWS[form].names) + len(FORCES[force].names)
     axes = 3 if isinstance(tracks, Places) else 2
-    model = _Model(tracks, intrinsics, form, force)
+    model = TrackModel(tracks, intrinsics, form, force)
     # A track of three pictures or fewer determines its own state at most, and nothing of the law.
     seen = np.sum(weights > 0, axis=1)
     freedom = int(np.sum(np.maximum(axes * seen - STATE, 0))) - num_params
@@ -170,7 +171,7 @@ def fit_tracks(
     residual = white(model.residual(states, values))
     for _ in range(max_rounds):
         by_state, by_law = (white(j) for j in model.jacobians(states, values))
-        state_step, law_step, _, _ = _gauss_newton(residual, by_state, by_law)
+        state_step, law_step, _, _ = gauss_newton(residual, by_state, by_law)
         share, previous = 1.0, float(np.sum(residual**2))
         while True:
             moved = states + share * state_step, values + share * law_step
@@ -184,7 +185,7 @@ def fit_tracks(
             converged = True
             break
     by_state, by_law = (white(j) for j in model.jacobians(states, values))
-    _, _, normal, pull = _gauss_newton(residual, by_state, by_law)
+    _, _, normal, pull = gauss_newton(residual, by_state, by_law)
     sigma = np.sqrt(squares / freedom) if noise is None else noise
     tail = 0.5 * (1.0 + level)
     quantile = special.stdtrit(freedom, tail) if noise is None else special.ndtri(tail)
@@ -215,7 +216,7 @@ def first_states(tracks: Tracks, intrinsics: Intrinsics, weights: np.ndarray) ->
         root = (np.sqrt(weights) / distance)[..., None]
         rows = (root * origin).reshape(count, -1)
         jacobians = [(root[..., None] * j).reshape(count, 3 * pictures, -1) for j in (by_state, by_law)]
-        states, law, _, _ = _gauss_newton(rows, *jacobians)
+        states, law, _, _ = gauss_newton(rows, *jacobians)
         points = fly(states, "constant", law, tracks.times)
         distance = np.maximum(np.linalg.norm(points - tracks.position, axis=-1), 1.0)
     return states
@@ -230,10 +231,10 @@ def first_states_of_places(tracks: Places, weights: np.ndarray) -> np.ndarray:
     by_state = root * np.concatenate([identity, identity * elapsed], axis=-1)
     by_law = root * -0.5 * elapsed * elapsed * identity[..., 2:]
     rows = (root[..., 0] * tracks.points).reshape(count, -1)
-    return _gauss_newton(rows, by_state.reshape(count, -1, STATE), by_law.reshape(count, -1, 1))[0]
+    return gauss_newton(rows, by_state.reshape(count, -1, STATE), by_law.reshape(count, -1, 1))[0]
 
 
-class _Model(NamedTuple):
+class TrackModel(NamedTuple):
     """What is predicted of `tracks`."""
 
     tracks: Tracks | Places
@@ -285,21 +286,3 @@ def _less_shared(rows: np.ndarray, weights: np.ndarray, shared: Shared | None) -
         mean = (weight * rows[:, columns]).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1), 1e-12)[:, None]
         rows[:, columns] -= (1.0 - shared.share) * mean
     return rows.reshape(shape)
-
-
-def _gauss_newton(
-    residual: np.ndarray, by_state: np.ndarray, by_law: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One Gauss-Newton step, with the states eliminated from the normal equations.
-
-    Returns: steps of the states [S, 6] and the law [L]; the law's normal matrix [L, L]; each track's part [S, L] in its
-    right-hand side.
-    """
-    inverse = np.linalg.pinv(by_state)
-    rest = residual - np.einsum("sri,si->sr", by_state, np.einsum("sir,sr->si", inverse, residual))
-    law_rest = by_law - by_state @ (inverse @ by_law)
-    normal = np.einsum("srp,srq->pq", law_rest, law_rest)
-    pull = np.einsum("srp,sr->sp", law_rest, rest)
-    law_step = np.linalg.solve(normal, pull.sum(axis=0))
-    state_step = np.einsum("sir,sr->si", inverse, residual - by_law @ law_step)
-    return state_step, law_step, normal, pull

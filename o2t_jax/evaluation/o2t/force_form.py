@@ -23,6 +23,7 @@ from scipy import special
 
 from o2t_jax.evaluation.o2t.bundle_adjustment import Places, TrackFit, Tracks, fit_tracks
 from o2t_jax.evaluation.o2t.law_form import LEAD, leads
+from o2t_jax.evaluation.o2t.self_calibration import calibrate
 from o2t_jax.geometry.camera import Intrinsics
 from o2t_jax.physics.forces import FORCES
 
@@ -70,15 +71,21 @@ def decide(
     form: str = "constant",
     weights: np.ndarray | None = None,
     noise: float | None = None,
+    shared_errors: bool = False,
 ) -> Verdict:
     """Fits a law `form` without and with `force`; the arguments are those of `bundle_adjustment.fit_tracks`.
 
+    `shared_errors`: sightings in pictures may have errors that all of them share (`self_calibration`); both fits have
+    them unknown then.
     Raises: ValueError where there are not more measurements than unknowns.
     """
     without = fit_tracks(tracks, intrinsics, form, weights=weights, noise=noise)
     own = FORCES[force].params
     start = without.states, np.concatenate([without.values, np.zeros(len(own))])
     fit = fit_tracks(tracks, intrinsics, form, force=force, weights=weights, start=start, noise=noise)
+    if shared_errors and isinstance(tracks, Tracks) and intrinsics is not None:
+        weights = np.ones(tracks.times.shape) if weights is None else weights
+        without, fit = (calibrate(one, tracks, intrinsics, weights) for one in (without, fit))
     found = fit.values[-len(own) :]
     scatter = scatter_covariance(fit)[-len(own) :, -len(own) :]
     wald = 0.5 * float(found @ np.linalg.solve(scatter, found)) - len(own)

@@ -5,9 +5,10 @@ that training never met, the network's mask tower and matting find the ball in a
 states are fitted to those directions together (`bundle_adjustment`, `force_form`). The result is a second estimate
 beside the weights, with the intervals that they lack. It uses no truth.
 
-What the intervals have in them: the sightings' noise, and errors that one sample's pictures share (they are the wider
-of two, `force_form.wider`). Not in them: an error that all samples share, such as a wrong focal length. The ball's
-radius is no part of it: directions are of the ball's centre, and neither triangulation nor a flight knows a radius.
+What the intervals have in them: the sightings' noise; errors that one sample's pictures share (they are the wider of
+two, `force_form.wider`); errors of sightings that all pictures share, as far as they are smooth over the picture
+(`self_calibration`). Not in them: errors of the cameras' poses, focal length and clock. The ball's radius is no part of
+it: directions are of the ball's centre, and neither triangulation nor a flight knows a radius.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def refine_force(network: SightsBalls, batch: Mapping[str, np.ndarray], force: s
             f"needs {_LEAST_SAMPLES}: train longer, or raise --config.force_samples"
         )
     chosen = Tracks(*(field[used] for field in tracks))
-    return decide(chosen, intrinsics, force=force, form=FORM, weights=valid[used].astype(np.float64))
+    weights = valid[used].astype(np.float64)
+    return decide(chosen, intrinsics, force=force, form=FORM, weights=weights, shared_errors=True)
 
 
 def record_of(verdict: Verdict) -> dict[str, Any]:

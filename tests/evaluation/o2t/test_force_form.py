@@ -14,7 +14,7 @@ from o2t_jax.evaluation.o2t import bundle_adjustment as T
 from o2t_jax.evaluation.o2t import refined_force
 from o2t_jax.evaluation.o2t.force_form import decide
 from o2t_jax.evaluation.o2t.sights import BallRays
-from o2t_jax.geometry.camera import look_at
+from o2t_jax.geometry.camera import intrinsics_for, look_at
 from o2t_jax.models.o2t.stereo import Sighting, triangulate_slots
 from o2t_jax.physics.forces import Force
 from o2t_jax.physics.gravity import Gravity
@@ -127,7 +127,22 @@ def test_the_refined_force_comes_from_sightings_and_leaves_wrong_ones_out() -> N
     assert record["present"] and drag["low"] < DRAG < drag["high"] and g0["low"] < G0 < g0["high"]
     assert drag["high"] - drag["low"] < DRAG and record["samples"] <= 78
     assert record["noise_px"] == pytest.approx(5e-4 * 64 * np.sqrt(3) / 2, rel=0.3)
-    assert record["without"]["g0"] != pytest.approx(G0, abs=0.05)
+    assert set(record["without"]) == {"g0"} and record["lead"] > 2
+
+
+def test_an_error_that_all_sightings_share_is_in_the_intervals() -> None:
+    network, batch = samples(100, 1e-4)
+    tracks, _ = refined_force.sample_tracks(network, batch)
+    used = T.Tracks(*(field[1:] for field in tracks))
+    lens = intrinsics_for(64, 64)
+    low = 0.06 + 0.05 * (used.pixels[..., 1] - 32.0) / 32.0  # every ball a little too low, most at the lower edge
+    wrong = used._replace(pixels=used.pixels + np.stack([0.0 * low, low], axis=-1))
+    plain, aware = (decide(wrong, lens, shared_errors=shared).intervals() for shared in (False, True))
+    assert not plain["g0"][1] < G0 < plain["g0"][2], "the error must matter, or this proves nothing"
+    assert aware["g0"][1] < G0 < aware["g0"][2] and aware["drag"][1] < DRAG < aware["drag"][2]
+    right = decide(used, lens, shared_errors=True).intervals()
+    assert right["g0"][1] < G0 < right["g0"][2] and right["drag"][1] < DRAG < right["drag"][2]
+    assert abs(aware["drag"][0] - right["drag"][0]) < 0.3 * abs(plain["drag"][0] - right["drag"][0]) + 2e-4
 
 
 def test_a_network_that_sees_nothing_is_one_line() -> None:

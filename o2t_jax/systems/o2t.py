@@ -372,6 +372,8 @@ class O2TSystem(System):
             notes.append(f"warning: {self.curriculum.warning()}")
         if config.gauge == "camera" and config.shoot_rounds == 0:
             notes.append("warning: shoot_rounds=0 makes velocities plain differences, and g0 comes out wrong")
+        if config.learn_force != NONE.name and 0 < config.shoot_rounds < 4:
+            notes.append(f"warning: shoot_rounds={config.shoot_rounds} leaves an error where a force acts: set it to 4")
         if config.gauge == "free":
             reach = 0.5 * config.lr * config.train_steps
             notes.append(

@@ -42,6 +42,11 @@ def test_the_force_is_one_more_parameter_with_a_group_of_its_own(system, state) 
     assert FORCE not in shapes.opt_state.inner_states, "a run without a force has the optimiser that it always had"
 
 
+def test_too_few_rounds_of_shooting_are_noted(system) -> None:
+    assert any("shoot_rounds=2" in note for note in system.notes(None))  # type: ignore[arg-type]
+    assert not any("shoot_rounds" in note for note in build(small_config()).notes(None))  # type: ignore[arg-type]
+
+
 def test_the_truth_and_the_read_outs_name_the_force(system, state) -> None:
     assert system.truth()["force"] == "quadratic_drag" and system.truth()["drag"] == DRAG
     assert set(build(small_config()).truth() or {}) == {"law", "g0", "alpha"}

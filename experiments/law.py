@@ -48,7 +48,11 @@ def show_law(arguments: _cli.Arguments) -> int:
         raise UsageError(f"{workdir} holds {opened.config.seeds} seeds: this command reads one law")
     if values.recompute:
         law = _recomputed(opened, law)
-    report(format_law(law), {key: law[key] for key in LAW_KEYS}, values.json)
+    force = opened.meta["readouts"].get("force")
+    text, numbers = format_law(law), {key: law[key] for key in LAW_KEYS}
+    if force:
+        text, numbers = f"{text}\n{_format_force(force)}", {**numbers, "force": force}
+    report(text, numbers, values.json)
     plot = Path(values.plot) if values.plot else workdir / "law.png"
     try:
         plot_law(history_of(read_metrics(workdir), HISTORY), law, plot, _truth(workdir))
@@ -73,6 +77,15 @@ def _recomputed(opened: Opened, saved: dict[str, Any]) -> dict[str, Any]:
                 "since, or the checkpoint is damaged; leave out --recompute to see the saved law"
             )
     return law
+
+
+def _format_force(force: dict[str, Any]) -> str:
+    """A learned force: its weights, and the refined estimate beside them."""
+    from o2t_jax.systems.o2t_force import headline_of
+
+    refined = force["refined"]
+    beside = f"no intervals: {force['error']}" if refined is None else f"{100 * refined['level']:.0f} % intervals"
+    return f"beside g(z), {force['form']}: {headline_of(force)}   ({beside})"
 
 
 def _truth(workdir: Path) -> Any:

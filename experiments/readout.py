@@ -1,9 +1,10 @@
-"""Reads the law off a run of `dynamics`: python -m experiments.readout --workdir=DIR [--step=STEP] [--json=FILE|-]
+"""Reads the law off a run: python -m experiments.readout --workdir=DIR [--step=STEP] [--json=FILE|-]
 
+For runs of `dynamics`, and of `o2t` with a learned force.
 Prints the form that the run's data support, or "cannot tell" with the rivals, or "none of these"; and its parameters
 with 95 % intervals, beside the truth where it is known. With --json=- only the JSON goes to standard output:
 {"form", "parameters": {name: {"value", "low", "high", "unit", "truth"}}}. It refits to data by shooting, which takes
-a minute or two.
+a minute or two (o2t: to sightings in held-out samples, which it renders).
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ def show(arguments: _cli.Arguments) -> int:
     _cpu.start_devices(arguments.cpu_tuning, "cpu")
     runs = [o2t_jax.load(workdir, values.step)]
     law_of = getattr(runs[0].system, "law_of", None)
-    if law_of is None:
-        raise UsageError(f"{workdir} is a run of system {runs[0].config.system!r}, which reads out no law of motion")
+    if law_of is None or runs[0].config.get("learn_force", "") == "none":
+        raise UsageError(
+            f"{workdir} is a run of system {runs[0].config.system!r}, which reads out no law of motion"
+            + ("" if law_of is None else " without learn_force: python -m experiments.law shows its g(z)")
+        )
     runs += [o2t_jax.load(workdir, values.step, seed=seed) for seed in range(1, runs[0].config.get("seeds", 1))]
     found = over_seeds([law_of(run.state, run.config.seed + i) for i, run in enumerate(runs)])
     report(format_readout(found), found, values.json)
@@ -50,7 +54,9 @@ def format_readout(found: dict[str, Any]) -> str:
     for name, entry in found["parameters"].items():
         known = "" if entry["truth"] is None else f", truth {entry['truth']:.5g}"
         unit = f" {entry['unit']}" if entry["unit"] else ""
-        lines.append(f"{name:20s} {entry['value']:.5g} ({entry['low']:.5g} to {entry['high']:.5g}){unit}{known}")
+        trained = f", in the weights {entry['weights']:.5g}" if "weights" in entry else ""
+        span = f"{entry['value']:.5g} ({entry['low']:.5g} to {entry['high']:.5g})"
+        lines.append(f"{name:20s} {span}{unit}{trained}{known}")
     return "\n".join(lines)
 
 

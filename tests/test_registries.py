@@ -21,6 +21,7 @@ from o2t_jax.models.o2t.encoders import ENCODERS, LEVELS, STRIDE
 from o2t_jax.models.o2t.inputs import PARA_MAP, Stem
 from o2t_jax.physics.environment import Layout
 from o2t_jax.physics.envs import ENVIRONMENTS
+from o2t_jax.physics.forces import FORCES, ForceForm
 from o2t_jax.physics.gravity import LAWS, Law
 from o2t_jax.registry import Registry
 from o2t_jax.render.scenes import SCENES
@@ -33,6 +34,7 @@ REGISTRIES: dict[str, Registry] = {
     "systems": SYSTEMS,
     "environments": ENVIRONMENTS,
     "laws": LAWS,
+    "forces": FORCES,
     "scenes": SCENES,
     "cores": CORES,
     "encoders": ENCODERS,
@@ -62,6 +64,14 @@ def check_law(name: str, law: Law) -> None:
     params = tuple(200.0 + i for i in range(len(law.names)))
     assert np.isfinite(law.g(1.0, params)) and law.potential(0.0, params) == 0.0
     assert law.g(jnp.ones(3), params).shape == (3,)
+
+
+def check_force(name: str, form: ForceForm) -> None:
+    """No force at zero parameters, and a finite one at rest."""
+    assert form.name == name and all(param.default == 0.0 for param in form.params)
+    velocity = (jnp.array([3.0, 0.0]), jnp.array([-1.0, 0.0]), jnp.array([2.0, 0.0]))
+    none, some = (jnp.stack(form.acceleration(velocity, (x,) * len(form.names))) for x in (0.0, 0.5))
+    assert none.shape == some.shape == (3, 2) and not np.any(none) and np.all(np.isfinite(some))
 
 
 def check_scene(name: str, scene) -> None:
@@ -97,6 +107,7 @@ CHECKS = {
     "systems": check_system,
     "environments": check_environment,
     "laws": check_law,
+    "forces": check_force,
     "scenes": check_scene,
     "cores": check_core,
     "encoders": check_encoder,
@@ -151,7 +162,7 @@ def test_a_thing_of_ones_own_is_imported_where_the_registry_takes_it(tmp_path, m
 
 
 def test_registries_that_a_config_needs_import_no_jax() -> None:
-    modules = "o2t_jax.systems, o2t_jax.physics.gravity, o2t_jax.models.o2t.encoders, o2t_jax.training.writers"
+    modules = "o2t_jax.systems, o2t_jax.physics.forces, o2t_jax.models.o2t.encoders, o2t_jax.training.writers"
     code = f"import sys, {modules}; print('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 

@@ -33,9 +33,12 @@ from o2t_jax.models.o2t.encoders import ENCODERS
 from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
+from o2t_jax.physics.forces import NONE, force_of, force_truth
 from o2t_jax.physics.gravity import gravity_of, truth_of
 from o2t_jax.systems import base_config, o2t_config
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
+from o2t_jax.systems.o2t_force import headline_of, law_with_force, read_force
+from o2t_jax.systems.o2t_sights import O2TSights
 from o2t_jax.training.resources import free_memory
 from o2t_jax.training.statistics import Statistic, Sum
 from o2t_jax.types import Array, Batch, PyTree, Renderer
@@ -61,6 +64,7 @@ def make_model(config: Config) -> O2TModel:
         dt=config.dt,
         n_max=config.n_max,
         k_max=config.k_max,
+        force=config.learn_force,
         shoot_rounds=config.shoot_rounds,
         matting=config.matting,
         outline=config.outline,
@@ -99,7 +103,8 @@ def make_weights(config: Config) -> LossWeights:
 def make_rates(config: Config) -> Rates:
     """Learning rates; in the free gauge g0 and alpha train with the network, as in the guide."""
     own = (config.lr_tower, config.lr_g0, config.lr_alpha) if config.gauge == "camera" else (None, None, None)
-    return Rates(config.lr, config.weight_decay, config.clip, *own)
+    force = config.lr_force if config.learn_force != NONE.name else None
+    return Rates(config.lr, config.weight_decay, config.clip, *own, force=force)
 
 
 def make_renderer(config: Config) -> tuple[Renderer, Any]:
@@ -120,7 +125,7 @@ def make_renderer(config: Config) -> tuple[Renderer, Any]:
 
     scene = get_scene(config.scene or config.default_scene)
     kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer
-    return Sensor(kind(scene, gravity_of(config.world), config.integrator)), scene
+    return Sensor(kind(scene, gravity_of(config.world), config.integrator, force_of(config.world))), scene
 
 
 class O2TSystem(System):
@@ -141,6 +146,8 @@ class O2TSystem(System):
         self.weights = make_weights(config)
         self._loss = make_loss(self.model, self.weights, config.train_steps)
         self.readouts = {"law": self.read_law}
+        if config.learn_force != NONE.name:
+            self.readouts["force"] = self.read_force
         # One percent of the Earth's gravity; nothing ties g0 to metres in the free gauge.
         self.agreement = {"law/g0_weight": 0.1} if config.gauge == "camera" else {}
         self.flights = from_flat(FlightConfig, config) if config.sampler == "flights" else None
@@ -319,17 +326,40 @@ class O2TSystem(System):
         visits = (phys.bin_centres(), visited) if visited.sum() > 0 else None
         return read_out(curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits)
 
+    def read_force(self, state: TrainState) -> dict[str, Any]:
+        """`o2t_force.read_force` of the learned force."""
+        batch = self._force_samples
+        network = O2TSights(self.model, state.params) if batch is not None else None
+        return read_force(self.config.learn_force, state, network, batch)
+
+    @functools.cached_property
+    def _force_samples(self) -> Mapping[str, np.ndarray] | None:
+        """FUTURE samples of the held-out split, other ones than the evaluation's."""
+        first, count = self.config.eval_samples, self.config.force_samples
+        if not count:
+            return None
+        return held_out_samples(self.source, [(self._ahead, range(first, first + count))])[0]
+
+    def law_of(self, state: TrainState, seed: int) -> dict[str, Any] | None:
+        """The learned law for `experiments.readout`; None where no force is learned."""
+        del seed
+        if self.config.learn_force == NONE.name:
+            return None
+        return law_with_force(self.read_force(state), self.truth() or {})
+
     def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
         """g0, alpha and the weight behind g0."""
         law = readouts.get("law", {})
         names = {"g0": "g0", "alpha": "alpha", "g0_weight": "mean g over the heights met"}
         # None is an answer too: alpha, where the heights met cannot separate it from g0.
         shown = {key: "undetermined" if law[key] is None else f"{law[key]:.4g}" for key in names if key in law}
-        return [f"{names[key]} {value}" for key, value in shown.items()]
+        lines = [f"{names[key]} {value}" for key, value in shown.items()]
+        force = readouts.get("force", {})
+        return lines + ([headline_of(force)] if force else [])
 
     def truth(self) -> dict[str, Any] | None:
         """The scene's hidden law; a module keeps its own."""
-        return None if self.config.module else truth_of(self.config.world)
+        return None if self.config.module else truth_of(self.config.world) | force_truth(self.config.world)
 
     def scalars(self, step: int) -> Mapping[str, float]:
         """The network's learning rate."""
@@ -355,6 +385,8 @@ class O2TSystem(System):
             notes.append(f"warning: {self.curriculum.warning()}")
         if config.gauge == "camera" and config.shoot_rounds == 0:
             notes.append("warning: shoot_rounds=0 makes velocities plain differences, and g0 comes out wrong")
+        if config.learn_force != NONE.name and 0 < config.shoot_rounds < 4:
+            notes.append(f"warning: shoot_rounds={config.shoot_rounds} leaves an error where a force acts: set it to 4")
         if config.gauge == "free":
             reach = 0.5 * config.lr * config.train_steps
             notes.append(

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put, unknown_choice
 from o2t_jax.errors import UsageError
 from o2t_jax.models.o2t.encoders import ENCODERS, STRIDE
+from o2t_jax.physics.forces import FORCES, NONE, force_of, force_params
 from o2t_jax.physics.gravity import LAWS, gravity_of, world_params
 from o2t_jax.systems import base_config
 
@@ -26,6 +27,15 @@ def _law_params() -> tuple[Field, ...]:
     return tuple(
         Field(f"world.{name}", param.default, f"of {', '.join(users[name])}: {param.meaning}")
         for name, param in world_params().items()
+    )
+
+
+def _force_params() -> tuple[Field, ...]:
+    """`world.NAME` for each parameter of a registered force."""
+    users = {name: [form for form in FORCES if name in FORCES[form].names] for name in force_params()}
+    return tuple(
+        Field(f"world.{name}", param.default, f"of {', '.join(users[name])}: {param.meaning}")
+        for name, param in force_params().items()
     )
 
 
@@ -44,6 +54,8 @@ WORLD = Group(
         ),
         Field("world.law", "hyperbolic", "the hidden law of gravity g(z) of a scene", tuple(LAWS)),
         *_law_params(),
+        Field("world.force", NONE.name, "a hidden force of the velocity beside gravity, in free flight", tuple(FORCES)),
+        *_force_params(),
         Field("integrator", "exact", "exact, or benchmark (RoomPhys' semi-implicit Euler)", ("exact", "benchmark")),
         Field(
             "render_backend",
@@ -124,6 +136,8 @@ NETWORK = Group(
         Field("compose", True, "draw slots as spheres over a warped background; False: give the decoder outlines only"),
         Field("dtype", "float32", "compute type of the convolutions", ("float32", "bfloat16")),
         Field("remat", False, "recompute activations in the backward pass, to save memory"),
+        Field("learn_force", NONE.name, "a force whose parameters the network learns beside g(z)", tuple(FORCES)),
+        Field("force_samples", 256, "held-out samples that a learned force's intervals are read from; 0: no intervals"),
         Field("shoot_rounds", 2, "rounds of shooting; 0: velocities are plain differences and g is wrong (ablation)"),
         Field(
             "law_branch",
@@ -142,6 +156,7 @@ LOSS = Group(
         Field("lr_tower", 5e-3, "the mask tower's learning rate"),
         Field("lr_g0", 2.0, "g0's learning rate, about its first steps in m/s^2; falls to 0.002 of it over the run"),
         Field("lr_alpha", 0.01, "learning rate of the height term: alpha and its MLP"),
+        Field("lr_force", 0.005, "learning rate of the learned force's parameters; falls like that of g0"),
         Field("swap_weight", 100.0, "weight of the mask tower's loss"),
         Field("law_weight", 1000.0, "weight of the law's loss against the picture's, whose optimum for g0 is biased"),
         Field("departure_weight", 0.1, "weight of the neural branch's contribution to used slots"),
@@ -227,8 +242,9 @@ def validate(config: Config) -> None:
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
     gravity_of(config.world)
+    _validate_force(config)
     ENCODERS.check(config.encoder)
-    for name in ("lr_tower", "lr_g0", "lr_alpha", "weight_decay", "huber", "swap_weight", "law_weight"):
+    for name in ("lr_tower", "lr_g0", "lr_alpha", "lr_force", "weight_decay", "huber", "swap_weight", "law_weight"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
     for name in ("departure_weight", "alpha_l2", "motion_weight"):
@@ -249,6 +265,23 @@ def validate(config: Config) -> None:
     if config.eval_samples < 3:
         raise UsageError(
             f"eval_samples={config.eval_samples} must be at least 3, one of each mode: set --config.eval_samples=3"
+        )
+
+
+def _validate_force(config: Config) -> None:
+    acts, learned = force_of(config.world).acts, config.learn_force != NONE.name
+    if learned and config.gauge != "camera":
+        raise UsageError(
+            f"learn_force={config.learn_force} needs metres, which gauge={config.gauge} has not: "
+            "set --config.gauge=camera or --config.learn_force=none"
+        )
+    if config.force_samples < 0:
+        raise UsageError(f"force_samples={config.force_samples} must not be negative: set --config.force_samples=256")
+    if (acts or learned) and config.sampler != "pairs":
+        named = f"learn_force={config.learn_force}" if learned else f"world.force={config.world.force}"
+        raise UsageError(
+            f"{named}: sampler={config.sampler} finds flights as what is not accelerated sideways, and a force is: "
+            "set --config.sampler=pairs and a scene without contacts"
         )
 
 

@@ -126,6 +126,13 @@ def test_g0_and_alpha_start_at_zero_in_both_gauges(used: int) -> None:
         ({"module": "x.py", "render_backend": "device"}, ("module=x.py", "--config.render_backend=device")),
         ({"render_backend": "gpu"}, ("render_backend='gpu'", "opencv, device")),
         ({"world.g0": float("nan")}, ("world.g0", "finite")),
+        ({"world.force": "drag"}, ("world.force='drag'", "none, quadratic_drag")),
+        ({"world.force": "quadratic_drag", "world.drag": -0.1}, ("drag = -0.1", "limit of 0.0")),
+        ({"world.drag": 0.1}, ("world.drag=0.1", "world.force=none", "quadratic_drag")),
+        ({"learn_force": "friction"}, ("learn_force='friction'", "none, quadratic_drag")),
+        ({"learn_force": "quadratic_drag", "gauge": "free"}, ("learn_force=quadratic_drag", "--config.gauge=camera")),
+        ({"learn_force": "quadratic_drag", "sampler": "flights"}, ("sampler=flights", "--config.sampler=pairs")),
+        ({"lr_force": -1.0}, ("lr_force=-1.0",)),
         ({"t1_max": -1.0}, ("t1_max=-1",)),
         ({"dt": 0.0}, ("dt=0",)),
         ({"k_min": 0}, ("k_min=0",)),
@@ -185,3 +192,11 @@ def test_what_is_missing_is_refused_before_anything_is_compiled(
 def test_memory_is_not_planned_too_small(system, state, batch, gradients) -> None:
     needed = gradients.memory_analysis().temp_size_in_bytes
     assert needed <= system.activation_bytes(len(batch["k"])) < 8 * needed
+
+
+def test_a_scene_with_contacts_has_no_force() -> None:
+    config = small_config()
+    config.world.force, config.world.drag, config.scene = "quadratic_drag", 0.04, "room"
+    with pytest.raises(UsageError, match=r"scene 'room' has contacts.* choose scene ballistic or fall") as refusal:
+        build(config).check()
+    assert "\n" not in str(refusal.value)

@@ -3,7 +3,8 @@
 A track is one ball's contact-free flight seen in a few pictures: pixels, times, cameras. A fit of the law to
 triangulated states would mistake their noise for motion (errors in variables bias g low). Here the states are unknowns
 too, so the fit is maximum likelihood under pixel noise. The law's covariance is the inverse of the normal matrix after
-elimination of the states (Schur complement).
+elimination of the states (Schur complement). `Places` are tracks in space, with no camera; the same fit serves both.
+Beside g(z) a force of the velocity (`physics.forces`) can be fitted: its parameters follow the law's.
 Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., A6.3 (sparse least squares).
 """
 
@@ -15,9 +16,11 @@ import numpy as np
 from scipy import special
 
 from o2t_jax.evaluation.o2t.law import FORMS
+from o2t_jax.evaluation.o2t.schur import gauss_newton
 from o2t_jax.geometry.camera import Intrinsics, pixel_directions, project, world_to_camera
+from o2t_jax.physics.forces import FORCES, NONE, Vector
 from o2t_jax.physics.gravity import LAWS
-from o2t_jax.physics.integrators import rkn4_step
+from o2t_jax.physics.integrators import rkn4_step, rkn4_vector_step
 
 STATE = 6  # position (x, y, z) in m and velocity in m/s at the track's first time
 FLIGHT_STEPS = 8  # of fourth order between two pictures: 1e-8 m for the laws of `FORMS` over a second
@@ -39,8 +42,18 @@ class Tracks(NamedTuple):
     elevation: np.ndarray
 
 
+class Places(NamedTuple):
+    """S tracks measured in space: `points` [S, P, 3] m, with noise alike in all directions; `times` [S, P] s."""
+
+    points: np.ndarray
+    times: np.ndarray
+
+
 class TrackFit(NamedTuple):
-    """A law fitted to tracks. `half_width` is that of the intervals at `level`; `noise` in px, one axis."""
+    """A law fitted to tracks. `half_width` is that of the intervals at `level`; `noise` of one axis, in px.
+
+    Of `Places` the noise and the residuals are in m.
+    """
 
     form: str
     values: np.ndarray  # [P]
@@ -54,6 +67,12 @@ class TrackFit(NamedTuple):
     converged: bool
     residual: np.ndarray  # [S, P, 2] px, measured less predicted; a shared error is scaled by `Shared.share`
     influence: np.ndarray  # [S, L]: how far each track pulls the law; its sum over the tracks is zero
+    force: str = NONE.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of `values`: the law's parameters, then the force's."""
+        return LAWS[self.form].names + FORCES[self.force].names
 
 
 class Shared(NamedTuple):
@@ -68,11 +87,13 @@ class Shared(NamedTuple):
     share: float
 
 
-def fly(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+def fly(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray, force: str = NONE.name) -> np.ndarray:
     """Positions [S, P, 3] m at `times` [S, P] s, not falling, of `states` [S, 6] at each row's first time.
 
-    `values`: the law's parameters, [L] or [L, S].
+    `values`: the parameters of the law and of the force, [L] or [L, S].
     """
+    if force != NONE.name:
+        return _fly_forced(states, form, values, times, force)
     law = LAWS[form]
     elapsed = times - times[:, :1]
     z, v = states[:, 2], states[:, 5]
@@ -87,11 +108,29 @@ def fly(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray) ->
     return np.concatenate([level, np.stack(heights, axis=1)[..., None]], axis=-1)
 
 
+def _fly_forced(states: np.ndarray, form: str, values: np.ndarray, times: np.ndarray, force: str) -> np.ndarray:
+    law, kind, own = LAWS[form], FORCES[force], len(LAWS[form].names)
+
+    def pull(x: Vector, v: Vector) -> Vector:
+        ax, ay, az = kind.acceleration(v, values[own:])
+        return ax, ay, az - law.g(np.maximum(x[2], law.z_min + 1.0), values[:own])
+
+    x, v = (tuple(np.moveaxis(half, -1, 0)) for half in (states[:, :3], states[:, 3:]))
+    places = [states[:, :3]]
+    for picture in range(1, times.shape[1]):
+        h = (times[:, picture] - times[:, picture - 1]) / FLIGHT_STEPS
+        for _ in range(FLIGHT_STEPS if np.any(h > 0) else 0):
+            x, v = rkn4_vector_step(pull, x, v, h)
+        places.append(np.stack(x, axis=-1))
+    return np.stack(places, axis=1)
+
+
 def fit_tracks(
-    tracks: Tracks,
-    intrinsics: Intrinsics,
+    tracks: Tracks | Places,
+    intrinsics: Intrinsics | None = None,
     form: str = "hyperbolic",
     *,
+    force: str = NONE.name,
     weights: np.ndarray | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     noise: float | None = None,
@@ -99,12 +138,13 @@ def fit_tracks(
     level: float = 0.95,
     max_rounds: int = 30,
 ) -> TrackFit:
-    """Fits a law of `evaluation.o2t.law.FORMS` to tracks by Gauss-Newton.
+    """Fits a law of `evaluation.o2t.law.FORMS`, and a force of `physics.forces.FORCES`, to tracks by Gauss-Newton.
 
     Args:
+      intrinsics: of the pictures; None for `Places`.
       weights: [S, P] of the pictures' squared residuals; 0 is no picture. All alike where None.
       start: states [S, 6] and law [L] to start from, such as those of an earlier fit; None finds them.
-      noise: standard deviation of a pixel coordinate; None estimates it from the residuals (Student's t then).
+      noise: standard deviation of a coordinate; None estimates it from the residuals (Student's t then).
       shared: errors that pictures of a track have in common; None where there are none.
     Raises: ValueError where there are not more measurements than unknowns.
     """
@@ -112,28 +152,30 @@ def fit_tracks(
         raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
     shape = tracks.times.shape
     weights = np.ones(shape) if weights is None else np.asarray(weights, np.float64)
-    num_params = len(LAWS[form].names)
+    num_params = len(LAWS[form].names) + len(FORCES[force].names)
+    axes = 3 if isinstance(tracks, Places) else 2
+    model = TrackModel(tracks, intrinsics, form, force)
     # A track of three pictures or fewer determines its own state at most, and nothing of the law.
     seen = np.sum(weights > 0, axis=1)
-    freedom = int(np.sum(np.maximum(2 * seen - STATE, 0))) - num_params
+    freedom = int(np.sum(np.maximum(axes * seen - STATE, 0))) - num_params
     if freedom < 1:
         raise ValueError(f"{shape[0]} tracks of {shape[1]} pictures cannot fix {STATE} unknowns each and {form}")
 
     def white(rows: np.ndarray) -> np.ndarray:
-        """Of [S, 2P] or [S, 2P, K]."""
-        root = np.sqrt(weights).repeat(2, axis=1).reshape(rows.shape[:2] + (1,) * (rows.ndim - 2))
+        """Of [S, axes P] or [S, axes P, K]."""
+        root = np.sqrt(weights).repeat(axes, axis=1).reshape(rows.shape[:2] + (1,) * (rows.ndim - 2))
         return root * _less_shared(rows, weights, shared)
 
-    states, values = start or (first_states(tracks, intrinsics, weights), np.zeros(num_params))
+    states, values = start or (model.first_states(weights), np.zeros(num_params))
     squares, converged = np.inf, False
-    residual = white(_residual(tracks, intrinsics, form, states, values))
+    residual = white(model.residual(states, values))
     for _ in range(max_rounds):
-        by_state, by_law = (white(j) for j in _jacobians(tracks, intrinsics, form, states, values))
-        state_step, law_step, _, _ = _gauss_newton(residual, by_state, by_law)
+        by_state, by_law = (white(j) for j in model.jacobians(states, values))
+        state_step, law_step, _, _ = gauss_newton(residual, by_state, by_law)
         share, previous = 1.0, float(np.sum(residual**2))
         while True:
             moved = states + share * state_step, values + share * law_step
-            residual = white(_residual(tracks, intrinsics, form, *moved))
+            residual = white(model.residual(*moved))
             squares = float(np.sum(residual**2))
             if squares <= previous * (1 + 1e-9) or share < _MIN_SHARE:
                 break
@@ -142,8 +184,8 @@ def fit_tracks(
         if previous - squares <= 1e-8 * (squares + 1e-12) and np.all(np.abs(law_step) < 1e-4):
             converged = True
             break
-    by_state, by_law = (white(j) for j in _jacobians(tracks, intrinsics, form, states, values))
-    _, _, normal, pull = _gauss_newton(residual, by_state, by_law)
+    by_state, by_law = (white(j) for j in model.jacobians(states, values))
+    _, _, normal, pull = gauss_newton(residual, by_state, by_law)
     sigma = np.sqrt(squares / freedom) if noise is None else noise
     tail = 0.5 * (1.0 + level)
     quantile = special.stdtrit(freedom, tail) if noise is None else special.ndtri(tail)
@@ -151,8 +193,9 @@ def fit_tracks(
     covariance = sigma**2 * inverse
     half_width = quantile * np.sqrt(np.diag(covariance))
     numbers = float(sigma), squares, freedom
-    plain = _less_shared(_residual(tracks, intrinsics, form, states, values), weights, shared).reshape(*shape, 2)
-    return TrackFit(form, values, covariance, half_width, level, *numbers, states, converged, plain, pull @ inverse)
+    plain = _less_shared(model.residual(states, values), weights, shared).reshape(*shape, axes)
+    influence = pull @ inverse
+    return TrackFit(form, values, covariance, half_width, level, *numbers, states, converged, plain, influence, force)
 
 
 def first_states(tracks: Tracks, intrinsics: Intrinsics, weights: np.ndarray) -> np.ndarray:
@@ -173,16 +216,63 @@ def first_states(tracks: Tracks, intrinsics: Intrinsics, weights: np.ndarray) ->
         root = (np.sqrt(weights) / distance)[..., None]
         rows = (root * origin).reshape(count, -1)
         jacobians = [(root[..., None] * j).reshape(count, 3 * pictures, -1) for j in (by_state, by_law)]
-        states, law, _, _ = _gauss_newton(rows, *jacobians)
+        states, law, _, _ = gauss_newton(rows, *jacobians)
         points = fly(states, "constant", law, tracks.times)
         distance = np.maximum(np.linalg.norm(points - tracks.position, axis=-1), 1.0)
     return states
 
 
-def _residual(tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndarray, values: np.ndarray) -> np.ndarray:
-    points = fly(states, form, values, tracks.times)
-    seen, _ = project(points, tracks.position, world_to_camera(tracks.azimuth, tracks.elevation), intrinsics)
-    return (tracks.pixels - seen).reshape(len(states), -1)
+def first_states_of_places(tracks: Places, weights: np.ndarray) -> np.ndarray:
+    """States [S, 6] to start from: parabolas under one gravity common to all tracks."""
+    count = len(tracks.times)
+    elapsed = (tracks.times - tracks.times[:, :1])[..., None, None]
+    identity = np.broadcast_to(np.eye(3), (*tracks.times.shape, 3, 3))
+    root = np.sqrt(weights)[..., None, None]
+    by_state = root * np.concatenate([identity, identity * elapsed], axis=-1)
+    by_law = root * -0.5 * elapsed * elapsed * identity[..., 2:]
+    rows = (root[..., 0] * tracks.points).reshape(count, -1)
+    return gauss_newton(rows, by_state.reshape(count, -1, STATE), by_law.reshape(count, -1, 1))[0]
+
+
+class TrackModel(NamedTuple):
+    """What is predicted of `tracks`."""
+
+    tracks: Tracks | Places
+    intrinsics: Intrinsics | None
+    form: str
+    force: str
+
+    def first_states(self, weights: np.ndarray) -> np.ndarray:
+        """States [S, 6] to start from."""
+        if isinstance(self.tracks, Places):
+            return first_states_of_places(self.tracks, weights)
+        assert self.intrinsics is not None
+        return first_states(self.tracks, self.intrinsics, weights)
+
+    def residual(self, states: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Measured less predicted, [S, axes P]."""
+        tracks = self.tracks
+        points = fly(states, self.form, values, tracks.times, self.force)
+        if isinstance(tracks, Places):
+            return (tracks.points - points).reshape(len(states), -1)
+        assert self.intrinsics is not None
+        rotation = world_to_camera(tracks.azimuth, tracks.elevation)
+        seen, _ = project(points, tracks.position, rotation, self.intrinsics)
+        return (tracks.pixels - seen).reshape(len(states), -1)
+
+    def jacobians(self, states: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of the prediction [S, axes P]: by the track's state [S, axes P, 6], by the law [S, axes P, L]."""
+        sizes = np.array([_STATE_STEP] * STATE + [_LAW_STEP] * len(values))
+        count, unknowns = len(states), len(sizes)
+        steps = np.concatenate([np.diag(sizes), -np.diag(sizes)])
+        # One call for the copies of all unknowns and signs: numpy's cost is in the number of calls.
+        moved = (states + steps[:, None, :STATE]).reshape(-1, STATE)
+        laws = (values + steps[:, STATE:]).repeat(count, axis=0).T
+        copied = (np.tile(field, (2 * unknowns,) + (1,) * (field.ndim - 1)) for field in self.tracks)
+        copies = self._replace(tracks=type(self.tracks)(*copied))
+        residual = copies.residual(moved, laws).reshape(2, unknowns, count, -1)
+        slopes = np.moveaxis((residual[1] - residual[0]) / (2.0 * sizes[:, None, None]), 0, -1)
+        return slopes[..., :STATE], slopes[..., STATE:]
 
 
 def _less_shared(rows: np.ndarray, weights: np.ndarray, shared: Shared | None) -> np.ndarray:
@@ -196,37 +286,3 @@ def _less_shared(rows: np.ndarray, weights: np.ndarray, shared: Shared | None) -
         mean = (weight * rows[:, columns]).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1), 1e-12)[:, None]
         rows[:, columns] -= (1.0 - shared.share) * mean
     return rows.reshape(shape)
-
-
-def _jacobians(
-    tracks: Tracks, intrinsics: Intrinsics, form: str, states: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives of the predicted pixels [S, 2P]: by the track's state [S, 2P, 6] and by the law [S, 2P, L]."""
-    sizes = np.array([_STATE_STEP] * STATE + [_LAW_STEP] * len(values))
-    count, unknowns = len(states), len(sizes)
-    steps = np.concatenate([np.diag(sizes), -np.diag(sizes)])
-    # One call for the copies of all unknowns and signs: numpy's cost is in the number of calls.
-    moved = (states + steps[:, None, :STATE]).reshape(-1, STATE)
-    laws = (values + steps[:, STATE:]).repeat(count, axis=0).T
-    copies = Tracks(*(np.tile(field, (2 * unknowns,) + (1,) * (field.ndim - 1)) for field in tracks))
-    residual = _residual(copies, intrinsics, form, moved, laws).reshape(2, unknowns, count, -1)
-    slopes = np.moveaxis((residual[1] - residual[0]) / (2.0 * sizes[:, None, None]), 0, -1)
-    return slopes[..., :STATE], slopes[..., STATE:]
-
-
-def _gauss_newton(
-    residual: np.ndarray, by_state: np.ndarray, by_law: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One Gauss-Newton step, with the states eliminated from the normal equations.
-
-    Returns: steps of the states [S, 6] and the law [L]; the law's normal matrix [L, L]; each track's part [S, L] in its
-    right-hand side.
-    """
-    inverse = np.linalg.pinv(by_state)
-    rest = residual - np.einsum("sri,si->sr", by_state, np.einsum("sir,sr->si", inverse, residual))
-    law_rest = by_law - by_state @ (inverse @ by_law)
-    normal = np.einsum("srp,srq->pq", law_rest, law_rest)
-    pull = np.einsum("srp,sr->sp", law_rest, rest)
-    law_step = np.linalg.solve(normal, pull.sum(axis=0))
-    state_step = np.einsum("sir,sr->si", inverse, residual - by_law @ law_step)
-    return state_step, law_step, normal, pull

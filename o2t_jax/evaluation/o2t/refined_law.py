@@ -23,6 +23,7 @@ from o2t_jax.evaluation.o2t.bundle_adjustment import Shared, TrackFit, Tracks, f
 from o2t_jax.evaluation.o2t.law_form import leads_beside, named
 from o2t_jax.evaluation.o2t.sights import BallRays, FlightPictures, Sightings, SightsBalls, SurveyWindows
 from o2t_jax.geometry.camera import Intrinsics, intrinsics_for, project, world_to_camera
+from o2t_jax.physics.forces import NONE
 
 # A sighting farther than this from the ball's rough position is of something else.
 GATE_PX = 4.0
@@ -144,9 +145,9 @@ def refine(
         keep &= np.linalg.norm(sightings.pixels - expected, axis=-1) < gate_px
     tracks, rows = as_tracks(windows, sightings.pixels, keep)
     found = len(np.unique(windows.flight)), len(windows.flight)
-    valid = _enough(rows >= 0, np.sum(rows >= 0, axis=1), tracks)
+    valid = enough(rows >= 0, np.sum(rows >= 0, axis=1), tracks)
     group = np.arange(rows.shape[1]) % (int(windows.camera.max()) + 1) if camera_errors else None
-    fit, valid, common = _trimmed_fit(tracks, intrinsics, valid, level, found, group)
+    fit, valid, common = trimmed_fit(tracks, intrinsics, valid, level, found, group)
     flights = int(np.sum(valid.any(axis=1)))
     covariance, half_width = fit.covariance, fit.half_width
     shared = fit.influence.T @ fit.influence * flights / max(flights - 2, 1)
@@ -193,37 +194,45 @@ def as_tracks(windows: FlightPictures, pixels: np.ndarray, keep: np.ndarray) -> 
     return Tracks(pixels, times, para[..., 1:4], para[..., 4], para[..., 5]), flat
 
 
-def _trimmed_fit(
+def trimmed_fit(
     tracks: Tracks,
     intrinsics: Intrinsics,
     valid: np.ndarray,
     level: float,
     found: tuple[int, int],
-    group: np.ndarray | None,
+    group: np.ndarray | None = None,
+    form: str = "hyperbolic",
+    force: str = NONE.name,
+    sigmas: float = TRIM_SIGMAS,
 ) -> tuple[TrackFit, np.ndarray, Shared | None]:
-    """The fit, which pictures [S, P] it used and what error they share.
+    """The fit, which of the pictures `valid` [S, P] it used and what error they share.
 
-    `group` [P] of pictures that share an error, None: they do not.
+    Args: `group` [P] of pictures that share an error, None: they do not; `found` flights and pictures, for the message;
+    `sigmas`, deviations beyond which a picture is wrong.
+    Raises: UsageError where too few are left.
     """
     given, shared = valid.sum(axis=1), None
     try:
-        fit = fit_tracks(tracks, intrinsics, weights=valid, level=level)
+        fit = fit_tracks(tracks, intrinsics, form, force=force, weights=valid, level=level)
         for _ in range(_HUBER_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
             bound = _HUBER_SIGMAS * _scale(size, valid)
             weights = valid * np.minimum(1.0, bound / np.maximum(size, 1e-12))
+            start = fit.states, fit.values
             fit = fit_tracks(
-                tracks, intrinsics, weights=weights, start=(fit.states, fit.values), shared=shared, max_rounds=4
+                tracks, intrinsics, form, force=force, weights=weights, start=start, shared=shared, max_rounds=4
             )
             shared = _shared(fit, valid, group, shared)
         used = shared
         for _ in range(_TRIM_ROUNDS):
             size = np.linalg.norm(fit.residual, axis=-1)
             # The residuals of exact directions are rounding errors: none of them is wrong.
-            good = valid & (size < TRIM_SIGMAS * max(_scale(size, valid), 1e-6))
-            kept = _enough(good, given, tracks)
+            good = valid & (size < sigmas * max(_scale(size, valid), 1e-6))
+            kept = enough(good, given, tracks)
             start = fit.states, fit.values
-            fit = fit_tracks(tracks, intrinsics, weights=kept, start=start, shared=shared, level=level)
+            fit = fit_tracks(
+                tracks, intrinsics, form, force=force, weights=kept, start=start, shared=shared, level=level
+            )
             used = shared
             if np.array_equal(kept, valid):
                 break
@@ -260,7 +269,7 @@ def _shared(fit: TrackFit, valid: np.ndarray, group: np.ndarray | None, before: 
     return Shared(group, float(np.clip(np.sqrt(ratio), _LEAST_SHARE, 1.0)))
 
 
-def _enough(good: np.ndarray, given: np.ndarray, tracks: Tracks) -> np.ndarray:
+def enough(good: np.ndarray, given: np.ndarray, tracks: Tracks) -> np.ndarray:
     """`good` [S, P] without the flights that keep too few of their pictures, `given` [S] at first.
 
     With one camera the distance of a ball follows from its fall alone: such a fit may diverge.
@@ -281,4 +290,13 @@ def _scale(size: np.ndarray, valid: np.ndarray) -> float:
     return float(np.median(size[valid])) / _RAYLEIGH_MEDIAN * float(np.sqrt(pixels / freedom))
 
 
-__all__ = ["Paths", "Refined", "as_tracks", "measure_sightings", "refine", "refine_survey"]
+__all__ = [
+    "Paths",
+    "Refined",
+    "as_tracks",
+    "enough",
+    "measure_sightings",
+    "refine",
+    "refine_survey",
+    "trimmed_fit",
+]

@@ -19,6 +19,7 @@ from o2t_jax.models.o2t.encoder import Encoder
 from o2t_jax.models.o2t.encoders import MakeEncoder
 from o2t_jax.models.o2t.inputs import ParaMaps, scale_para
 from o2t_jax.models.o2t.rotation import CayleyRotation, rotate
+from o2t_jax.physics.forces import NONE
 
 SEEN = slice(0, TARGET)  # the pictures that a prediction is made from
 
@@ -37,12 +38,13 @@ class GuideModel(nn.Module, kw_only=True):
     def setup(self) -> None:
         self.make_parts()
 
-    def make_parts(self, used_slots: int = 0, zero_last: bool = False) -> None:
-        """For `setup`. `used_slots` of the latent carry metric numbers; `zero_last`: the decoder starts at zero."""
+    def make_parts(self, used_slots: int = 0, zero_last: bool = False, force: str = NONE.name) -> None:
+        """For `setup`. `used_slots` of the latent carry metric numbers; `zero_last`: the decoder starts at zero;
+        `force`: one of `physics.forces.FORCES`, learned for the used slots."""
         self.inputs = ParaMaps()
         self.encoder = self.encoder_type(self.base_ch, self.latent_dim, self.remat, self.dtype)
         self.rotation = CayleyRotation(self.latent_dim)
-        self.layer = phys.PhysLayer(self.latent_dim, self.dt, self.n_max, used_slots)
+        self.layer = phys.PhysLayer(self.latent_dim, self.dt, self.n_max, used_slots, force)
         self.h_para = MLP((64, self.latent_dim))
         self.decoder = Decoder(self.base_ch, self.remat, zero_last=zero_last, dtype=self.dtype)
 

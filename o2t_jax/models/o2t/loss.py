@@ -24,6 +24,7 @@ from o2t_jax.models.o2t.mask_tower import swap_loss
 from o2t_jax.models.o2t.network import O2TModel, Outputs
 from o2t_jax.models.o2t.phys_layer import HEIGHT_BINS, height_counts
 from o2t_jax.models.o2t.stereo import camera_poses
+from o2t_jax.physics.forces import FORCES, NONE
 
 MSE_SHARE, L1_SHARE = 0.7, 0.3
 HALF_GREY = 0.5 / 255.0
@@ -119,6 +120,8 @@ def make_loss(model: O2TModel, weights: LossWeights, train_steps: int) -> Any:
         visits = {}
         layer = params["layer"]
         metrics["g0"] = layer["g0"]
+        if model.force != NONE.name:
+            metrics |= dict(zip(FORCES[model.force].names, layer["force"], strict=True))
         if outputs.measured is not None:
             left = pictures[:, :TARGET:2]
             # The same camera's view at other times if the samples contain it, else its other picture.

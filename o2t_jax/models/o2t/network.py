@@ -128,13 +128,14 @@ class O2TModel(GuideModel, kw_only=True):
     outline: bool
     compose: bool
     camera_size: int
+    force: str
     tower_type: Callable[[], nn.Module] = MaskTower
 
     def setup(self) -> None:
         if self.gauge == "free":
             self.make_parts()
         else:
-            self.make_parts(self.used_slots, zero_last=self.compose)
+            self.make_parts(self.used_slots, zero_last=self.compose, force=self.force)
             self.tower = self.tower_type()
 
     def __call__(
@@ -185,7 +186,8 @@ class O2TModel(GuideModel, kw_only=True):
         slots = triangulate_slots(looked.inputs, observed.para[:, SEEN])
         gravity = phys.gravity_curve(self.layer.law(), observed.visited)
         first, second = height_first(slots.first), height_first(slots.second)
-        velocity = phys.shoot(first, second, observed.k, self.k_max, gravity, self.dt, self.shoot_rounds)
+        force = self.layer.force_field()
+        velocity = phys.shoot(first, second, observed.k, self.k_max, gravity, self.dt, self.shoot_rounds, force)
         return State(slots, phys.Particle(first, velocity))
 
     def evolve(self, observed: Observed, state: State, latent: jax.Array) -> Future:

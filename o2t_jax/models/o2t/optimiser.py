@@ -1,4 +1,4 @@
-"""O2T's optimiser: AdamW for the network; own groups for g0, the height term (alpha and MLP) and the mask tower."""
+"""O2T's optimiser: AdamW for the network; own groups for the law (g0, height term, force) and the mask tower."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import optax
 
 from o2t_jax.models.flat_adam import flat_adam
 
-NETWORK, TOWER, G0, ALPHA = "network", "tower", "g0", "alpha"
+NETWORK, TOWER, G0, ALPHA, FORCE = "network", "tower", "g0", "alpha", "force"
 G0_DECAY = 0.002  # of its rate over the run
 
 
@@ -22,6 +22,7 @@ class Rates(NamedTuple):
     tower: float | None = None
     g0: float | None = None
     alpha: float | None = None
+    force: float | None = None
 
 
 def schedule(rate: float, train_steps: int, hold: float = 0.0) -> optax.Schedule:
@@ -37,12 +38,14 @@ def _adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999) -> optax.Gra
 
 
 def group_of(path: Any) -> str:
-    """The group of the parameter at a key path of JAX: tower, g0, alpha or network."""
+    """The group of the parameter at a key path of JAX: tower, g0, alpha, force or network."""
     names = [str(getattr(entry, "key", entry)) for entry in path]
     if names[0] == "tower":
         return TOWER
     if names[0] == "layer" and names[1] in ("g0", "alpha", "gravity_mlp"):
         return G0 if names[1] == "g0" else ALPHA
+    if names[:2] == ["layer", "force"]:
+        return FORCE
     return NETWORK
 
 
@@ -68,6 +71,9 @@ def make_optimiser(rates: Rates, train_steps: int) -> optax.GradientTransformati
         # one must be found to a hundredth. A short memory forgets how steep the loss was far from the law.
         decay = optax.exponential_decay(rates.g0, train_steps, G0_DECAY)
         groups[G0] = _adam(decay, b1=0.8, b2=0.98)
+    if rates.force is not None:
+        decay = optax.exponential_decay(rates.force, train_steps, G0_DECAY)
+        groups[FORCE] = _adam(decay, b1=0.8, b2=0.98)
 
     def label(path: Any, leaf: Any) -> str:
         del leaf

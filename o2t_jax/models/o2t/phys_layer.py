@@ -3,6 +3,9 @@
 The latent of D = 6 S numbers is [velocity 3S, position 3S], each axis-major: the heights of the S slots, then x, then
 y. The mask of g0 (the first D/6 rows of a half) is therefore the height axis of every slot. The layer subtracts
 gravity: g0 > 0 pulls down. In the camera gauge the numbers of *used* slots are metres and metres per second.
+
+A model may also learn a force of the velocity (`physics.forces`), such as quadratic drag. Without one no part of this
+file computes anything else than before there were forces.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import numpy as np
 
 from o2t_jax.models.cores import Core, unroll
 from o2t_jax.models.layers import MLP
+from o2t_jax.physics.forces import FORCES, NONE
+from o2t_jax.physics.ode import leapfrog_step
 
 # Visited heights are kept as a histogram over these bins (m); heights beyond them count in the outermost bin.
 HEIGHT_MAX = 40.0
@@ -65,6 +70,8 @@ def _gravity_mlp(half: int) -> MLP:
 
 GravityField = Callable[[jax.Array], jax.Array]
 """Heights [...] m -> g [...] m/s^2, positive downwards."""
+ForceField = Callable[[jax.Array], jax.Array]
+"""Velocities [..., 3] m/s -> accelerations [..., 3] m/s^2, both (height, x, y)."""
 
 
 def gravity_curve(law: LawParams, visited: jax.Array) -> GravityField:
@@ -110,9 +117,35 @@ def verlet(particle: Particle, gravity: GravityField, dt: float | jax.Array) -> 
     return Particle(position, particle.velocity - 0.5 * (g_old + g_new) * dt)
 
 
-def falling(gravity: GravityField) -> Core:
-    """`verlet` under `gravity` as a core for `unroll`."""
-    return lambda particle, action, dt, context: verlet(particle, gravity, dt)
+def force_field(form: str, values: jax.Array) -> ForceField:
+    """The force `form` of `physics.forces.FORCES` with its numbers `values` [P]."""
+
+    def field(velocity: jax.Array) -> jax.Array:
+        height, x, y = jnp.moveaxis(velocity, -1, 0)
+        ax, ay, az = FORCES[form].acceleration((x, y, height), values)
+        return jnp.stack([az, ax, ay], axis=-1)
+
+    return field
+
+
+def forced_verlet(particle: Particle, gravity: GravityField, force: ForceField, dt: float | jax.Array) -> Particle:
+    """`verlet` with a force of the velocity: second order still, and `verlet` where the force is zero.
+
+    The second force takes the velocity that Euler's step predicts; its error, of order dt^2, enters times dt.
+    """
+    down = jnp.asarray([1.0, 0.0, 0.0], particle.position.dtype)
+
+    def acceleration(position: jax.Array, velocity: jax.Array) -> jax.Array:
+        return force(velocity) - gravity(position[..., 0])[..., None] * down
+
+    return Particle(*leapfrog_step(acceleration, particle.position, particle.velocity, dt))
+
+
+def falling(gravity: GravityField, force: ForceField | None = None) -> Core:
+    """`verlet` under `gravity`, or `forced_verlet`, as a core for `unroll`."""
+    if force is None:
+        return lambda particle, action, dt, context: verlet(particle, gravity, dt)
+    return lambda particle, action, dt, context: forced_verlet(particle, gravity, force, dt)
 
 
 def shoot(
@@ -123,17 +156,18 @@ def shoot(
     gravity: GravityField,
     dt: float | jax.Array,
     rounds: int,
+    force: ForceField | None = None,
 ) -> jax.Array:
-    """Velocity at `start` whose flight under `gravity` is at `end` after k steps.
+    """Velocity at `start` whose flight under `gravity` (and `force`) is at `end` after k steps.
 
     Args: `start`, `end` [B, K, 3] m; `k` int32 [B] >= 1; `dt` as for `verlet`; `rounds` of correction (one is exact for
-    constant gravity).
+    constant gravity; with drag k each leaves about k |v| t / 2 of the error, so that 4 do).
     Returns: velocity [B, K, 3] m/s. A plain difference quotient has an error of g k dt / 2.
     """
     duration = jnp.maximum(k, 1).astype(start.dtype)[:, None, None] * dt
     velocity = (end - start) / duration
     for _ in range(rounds):
-        arrived, _ = unroll(falling(gravity), Particle(start, velocity), None, dt, lengths=k, steps=k_max)
+        arrived, _ = unroll(falling(gravity, force), Particle(start, velocity), None, dt, lengths=k, steps=k_max)
         velocity = velocity + (end - arrived.position) / duration
     return velocity
 
@@ -178,12 +212,14 @@ class PhysLayer(nn.Module):
     `used` slots (0 in the free gauge) carry metric numbers. They fall by `gravity_curve` of their own height, with
     velocity Verlet. The other rows follow the guide: gravity = g0 mask + alpha * [MLP(position), 1] in the free gauge
     (the constant acts on the unmasked rows), and g0 mask with a stopped gradient in the camera gauge.
+    A learned `force` acts on used slots; its numbers start at zero.
     """
 
     latent_dim: int
     dt: float
     n_max: int
     used: int
+    force: str = NONE.name
 
     def setup(self) -> None:
         half = self.latent_dim // 2
@@ -198,6 +234,10 @@ class PhysLayer(nn.Module):
             "nn_branch", lambda key: self._nn.init(key, jnp.zeros((1, self.latent_dim)))["params"]
         )
 
+        if self.used and self.force != NONE.name:
+            size = (len(FORCES[self.force].names),)
+            self.force_values = self.param("force", nn.initializers.zeros, size, jnp.float32)
+
     @property
     def slots(self) -> int:
         return self.latent_dim // 6
@@ -205,6 +245,10 @@ class PhysLayer(nn.Module):
     def law(self) -> LawParams:
         """The law's parameters, for `gravity_curve`."""
         return LawParams(self.g0, self.alpha, self.mlp)
+
+    def force_field(self) -> ForceField | None:
+        """The learned force, or None where none is learned."""
+        return force_field(self.force, self.force_values) if self.used and self.force != NONE.name else None
 
     def _free_gravity(self, position: jax.Array) -> jax.Array:
         mask = jnp.asarray(np.arange(3 * self.slots) < self.slots, position.dtype)
@@ -219,7 +263,8 @@ class PhysLayer(nn.Module):
         free = jnp.concatenate([next_velocity, position + 0.5 * (velocity + next_velocity) * self.dt], axis=-1)
         if gravity is None:
             return free
-        particle = verlet(from_latent(h, self.slots, self.used), gravity, self.dt)
+        slots, force = from_latent(h, self.slots, self.used), self.force_field()
+        particle = verlet(slots, gravity, self.dt) if force is None else forced_verlet(slots, gravity, force, self.dt)
         values, mask = to_latent(particle, self.slots)
         return jnp.where(mask, values, free)
 

@@ -17,6 +17,9 @@ The world is that of the public RoomPhys benchmark (Obs2Law-Arena), as far as it
 (`integrators.NystromMotion`) and then repeated, since elastic bounces of one-dimensional conservative motion are
 periodic: the energy does not drift over bounces. `integrator='benchmark'` is semi-implicit Euler, 0.5 ms, velocity
 first: between contacts this equals the exact motion at constant g with v0 - g h/2 in place of v0.
+
+With a `forces.Force` a flight is integrated in three dimensions by a fourth-order method (`integrators.ForcedFlight`).
+Only flights without contacts have forces: bounces under a force are not periodic, and rolling has no rule for one.
 """
 
 from __future__ import annotations
@@ -27,10 +30,12 @@ from typing import NamedTuple
 import numpy as np
 
 from o2t_jax.errors import UsageError
+from o2t_jax.physics.forces import NO_FORCE, Force
 from o2t_jax.physics.gravity import Gravity
+from o2t_jax.physics.integrators import ForcedFlight, Vector
 from o2t_jax.physics.room.euler import euler_states
 from o2t_jax.physics.room.ramp import Ramp, ramp_frame
-from o2t_jax.physics.room.trajectory import Field, bouncing_trajectory, free_trajectory
+from o2t_jax.physics.room.trajectory import Field, State, bouncing_trajectory, free_trajectory
 
 PROJECTILE, FALL, RAMP = range(3)
 KINDS = ("projectile", "fall", "ramp")
@@ -62,24 +67,24 @@ class Setup(NamedTuple):
 
 
 def simulate(
-    setup: Setup, times: np.ndarray, gravity: Gravity, integrator: str = "exact"
+    setup: Setup, times: np.ndarray, gravity: Gravity, integrator: str = "exact", force: Force = NO_FORCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions and visibility of the balls at all `times`.
 
     Args: `times` [T] s, in any order, not negative. Returns: position [T, K, 3] m, visible [T, K] bool (the
     position of an invisible ball is finite, but meaningless). Raises: see `simulate_states`.
     """
-    states, visible = simulate_states(setup, times, gravity, integrator)
+    states, visible = simulate_states(setup, times, gravity, integrator, force)
     return states[..., :3], visible
 
 
 def simulate_states(
-    setup: Setup, times: np.ndarray, gravity: Gravity, integrator: str = "exact"
+    setup: Setup, times: np.ndarray, gravity: Gravity, integrator: str = "exact", force: Force = NO_FORCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `simulate`, with velocities: states [T, K, 6] (x, y, z, vx, vy, vz), visible [T, K].
 
     Raises: UsageError for a time that is negative or not finite, an unknown integrator, a ball of kind `RAMP` without a
-    ramp, or a ramp that cannot be built.
+    ramp, a ramp that cannot be built, or a `force` where it is not simulated (`check_force`).
     """
     clock = np.asarray(times, np.float64).tolist()
     for t in clock:
@@ -87,6 +92,8 @@ def simulate_states(
             raise UsageError(f"time {t} s is not a number from 0 on: a scene starts at 0 s")
     if integrator not in INTEGRATORS:
         raise UsageError(f"integrator {integrator!r} does not exist: choose one of {', '.join(INTEGRATORS)}")
+    if force.acts:
+        check_force(force, "this setup", setup.bounces or setup.vanishes, integrator)
     radii = setup.radius.tolist()
     starts = np.concatenate([setup.position, setup.velocity], axis=1).tolist()
     kinds, sides = setup.kind.tolist(), setup.side.tolist()
@@ -100,7 +107,10 @@ def simulate_states(
     for k, radius in enumerate(radii):
         side = float(sides[k]) if setup.vanishes else None
         start, rolls = tuple(starts[k]), kinds[k] == RAMP
-        if integrator == "benchmark":
+        if force.acts:
+            flight = _forced_flight(field, force, start)
+            rows, last = [flight.state(t) for t in clock], math.inf
+        elif integrator == "benchmark":
             rows, last = euler_states(field.g, start, radius, frame, rolls, side, clock, setup.bounces)
         else:
             if setup.bounces:
@@ -115,4 +125,43 @@ def simulate_states(
     return states, visible
 
 
-__all__ = ["FALL", "INTEGRATORS", "KINDS", "PROJECTILE", "RAMP", "Ramp", "Setup", "simulate", "simulate_states"]
+def check_force(force: Force, what: str, contacts: bool, integrator: str) -> None:
+    """Refuses a force where it is not simulated: `what` (a scene, for the message) with contacts, RoomPhys' integrator.
+
+    Raises: UsageError.
+    """
+    if not force.acts:
+        return
+    if contacts:
+        raise UsageError(
+            f"world.force={force.form}: {what} has contacts, and a force is simulated in free flight only: "
+            "choose scene ballistic or fall, or set --config.world.force=none"
+        )
+    if integrator != "exact":
+        raise UsageError(
+            f"world.force={force.form}: integrator={integrator} has no forces: set --config.integrator=exact"
+        )
+
+
+def _forced_flight(field: Field, force: Force, start: State) -> ForcedFlight:
+    g = field.above_ground().g
+
+    def pull(x: Vector, v: Vector) -> Vector:
+        ax, ay, az = force.acceleration(v)
+        return ax, ay, az - g(x[2])
+
+    return ForcedFlight(pull, start[:3], start[3:])
+
+
+__all__ = [
+    "FALL",
+    "INTEGRATORS",
+    "KINDS",
+    "PROJECTILE",
+    "RAMP",
+    "Ramp",
+    "Setup",
+    "check_force",
+    "simulate",
+    "simulate_states",
+]

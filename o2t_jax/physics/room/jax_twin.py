@@ -5,6 +5,9 @@ order. A contact is solved inside its step by Newton's method on shorter steps, 
 Newton step carries the derivative of the time of contact. At constant g every step is exact. Positions are smooth in
 initial conditions, times and the law's numbers, except where the sequence of contacts itself changes.
 
+With a force (`forces.FORCES`) a step is free flight in three dimensions, as in `exact.py`: scenes with contacts are
+refused, or give NaN where `bounces` is only known inside a compiled program.
+
 One scene has K balls; batch scenes with `jax.vmap` over `RoomState`s that `stack_states` put together.
 """
 
@@ -16,9 +19,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
+from o2t_jax.errors import UsageError
+from o2t_jax.physics.forces import FORCES, NONE
 from o2t_jax.physics.gravity import LAWS
-from o2t_jax.physics.integrators import rkn4_step
+from o2t_jax.physics.integrators import rkn4_step, rkn4_vector_step
 from o2t_jax.physics.room.exact import RAMP, Setup
 from o2t_jax.physics.room.ramp import Ramp, ramp_frame
 from o2t_jax.physics.room.trajectory import ROLLING, ROOM_HALF_M
@@ -198,17 +204,23 @@ def _ball_step(ball: _Ball, h: Any, radius: Any, bounces: Any, g: Any, ramp: Ram
     return ball, counts
 
 
-def room_step(state: RoomState, dt: Any, law: str, law_params: Any) -> RoomState:
+def room_step(
+    state: RoomState, dt: Any, law: str, law_params: Any, force: str = NONE.name, force_params: Any = ()
+) -> RoomState:
     """One step of `dt` s (up to about 0.1 s), fourth order in dt; at constant g exact.
 
-    Args: `law` a name in `gravity.LAWS` (static), `law_params` [P] its numbers. A ball with more than `MAX_CONTACTS`
-    contacts in one step (a hop lower than g dt^2 / 70) loses the rest of that step.
+    Args: `law` a name in `gravity.LAWS` (static), `law_params` [P] its numbers; `force` one in `forces.FORCES`
+    (static), `force_params` its numbers. A ball with more than `MAX_CONTACTS` contacts in one step (a hop lower than
+    g dt^2 / 70) loses the rest of that step.
     """
     state = jax.tree.map(jnp.asarray, state)
 
     def g(z: Any) -> Any:
         # A flight without contacts, or a step before its contact, may go underground, where a law need not be defined.
         return LAWS[law].g(jnp.maximum(z, 0.0), law_params)
+
+    if force != NONE.name:
+        return _forced_step(state, dt, g, force, force_params)
 
     def one(position: Any, velocity: Any, rolling: Any, radius: Any) -> tuple[_Ball, Any]:
         (x, y, z), (vx, vy, vz) = position, velocity
@@ -226,6 +238,28 @@ def room_step(state: RoomState, dt: Any, law: str, law_params: Any) -> RoomState
     )
 
 
+def _forced_step(state: RoomState, dt: Any, g: Any, force: str, force_params: Any) -> RoomState:
+    contacts = _refuse_contacts(state, force)
+
+    def pull(x: Any, v: Any) -> Any:
+        ax, ay, az = FORCES[force].acceleration(v, force_params)
+        return ax, ay, az - g(x[2])
+
+    axes = [tuple(jnp.moveaxis(field, -1, 0)) for field in (state.position, state.velocity)]
+    position, velocity = (jnp.stack(axis, axis=-1) for axis in rkn4_vector_step(pull, axes[0], axes[1], dt))
+    unknown = jnp.where(contacts, jnp.nan, 0.0).astype(position.dtype)
+    none = jnp.zeros_like(state.ground_hits)
+    moved = state._replace(position=position + unknown, velocity=velocity + unknown)
+    return moved._replace(ground_hits=none, ramp_hits=none, left_ramp=none)
+
+
+def _refuse_contacts(state: RoomState, force: str) -> Any:
+    contacts = jnp.asarray(state.bounces) | jnp.asarray(state.vanishes)
+    if not isinstance(contacts, Tracer) and bool(jnp.any(contacts)):
+        raise UsageError(f"force {force!r} is simulated in free flight only: this scene has contacts")
+    return contacts
+
+
 def _outside(x: Any, y: Any, side: Any) -> Any:
     return (side * x <= 0.0) | (jnp.abs(x) >= ROOM_HALF_M) | (jnp.abs(y) >= ROOM_HALF_M)
 
@@ -237,14 +271,23 @@ def visible(state: RoomState) -> Any:
 
 
 def simulate(
-    state: RoomState, times: Any, law: str, law_params: Any, max_time: float, step: float = STEP_S
+    state: RoomState,
+    times: Any,
+    law: str,
+    law_params: Any,
+    max_time: float,
+    step: float = STEP_S,
+    force: str = NONE.name,
+    force_params: Any = (),
 ) -> tuple[Any, Any]:
-    """The jax.numpy twin of `exact.simulate` for one scene; jit with `law`, `max_time` and `step` static.
+    """The jax.numpy twin of `exact.simulate` for one scene; jit with `law`, `max_time`, `step` and `force` static.
 
-    Args: `state` at t = 0 (`state_from`), `times` [T] s in [0, max_time], any order, `law` and `law_params` as for
-    `room_step`. Returns: position [T, K, 3] m, visible [T, K]; a time outside the range gives NaN.
+    Args: `state` at t = 0 (`state_from`), `times` [T] s in [0, max_time], any order, `law`, `law_params`, `force` and
+    `force_params` as for `room_step`. Returns: position [T, K, 3] m, visible [T, K]; NaN at times outside the range.
     """
     state = jax.tree.map(jnp.asarray, state)
+    if force != NONE.name:
+        _refuse_contacts(state, force)
     state = state._replace(
         gone=state.gone | (state.vanishes & _outside(state.position[:, 0], state.position[:, 1], state.side))
     )
@@ -252,7 +295,7 @@ def simulate(
     count = int(np.ceil(max_time / step - 1e-9))
 
     def body(now: RoomState, _: None) -> tuple[RoomState, RoomState]:
-        return room_step(now, step, law, law_params), now
+        return room_step(now, step, law, law_params, force, force_params), now
 
     last, grid = jax.lax.scan(body, state, None, length=count)
     grid = jax.tree.map(lambda before, end: jnp.concatenate([before, end[None]]), grid, last)
@@ -260,7 +303,7 @@ def simulate(
 
     def at(i: Any, t: Any) -> tuple[Any, Any]:
         now = jax.tree.map(lambda leaf: leaf[i], grid)
-        then = room_step(now, t - i * step, law, law_params)
+        then = room_step(now, t - i * step, law, law_params, force, force_params)
         known = (t >= 0.0) & (t <= max_time * (1.0 + 1e-6))
         return jnp.where(known, then.position, jnp.nan), visible(then) & known
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for
+from o2t_jax.physics.forces import NO_FORCE, Force
 from o2t_jax.physics.gravity import Gravity
-from o2t_jax.physics.room.exact import INTEGRATORS, Setup, simulate
+from o2t_jax.physics.room.exact import INTEGRATORS, Setup, check_force, simulate
 from o2t_jax.render.opencv.rasteriser import StaticScene, draw_pictures
 from o2t_jax.render.pose import view_for
 from o2t_jax.render.scenes.base import Scene
@@ -24,13 +25,14 @@ _KNOWN_SETUPS = 64
 class SceneRenderer:
     """Pictures of a scene under a law; equal arguments give equal bytes, and threads may share one renderer.
 
-    Raises: UsageError for an unknown integrator.
+    Raises: UsageError for an unknown integrator, or a force where it is not simulated.
     """
 
-    def __init__(self, scene: Scene, gravity: Gravity, integrator: str = "exact") -> None:
+    def __init__(self, scene: Scene, gravity: Gravity, integrator: str = "exact", force: Force = NO_FORCE) -> None:
         if integrator not in INTEGRATORS:
             raise UsageError(f"integrator={integrator!r} is unknown: choose one of {', '.join(INTEGRATORS)}")
-        self.scene, self.gravity, self.integrator = scene, gravity, integrator
+        check_force(force, f"scene {scene.name!r}", scene.bounces, integrator)
+        self.scene, self.gravity, self.integrator, self.force = scene, gravity, integrator, force
         self._known = functools.lru_cache(maxsize=_KNOWN_SETUPS)(self._setup_and_stage)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class SceneRenderer:
         moments, turns, places = _arguments(times, angles, observer_positions)
         height, width = _size(image_size)
         setup, stage = self._known(_seed(setup_seed))
-        position, visible = simulate(setup, moments, self.gravity, self.integrator)
+        position, visible = simulate(setup, moments, self.gravity, self.integrator, self.force)
         return self._draw(setup, stage, position, visible, turns, places, (height, width))
 
     def _draw(
@@ -93,7 +95,7 @@ class SceneRenderer:
     def truth(self, setup_seed: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions [T, K, 3] m, visible [T, K], radii [K] m; for evaluation only."""
         setup = self.setup(setup_seed)
-        position, visible = simulate(setup, np.asarray(times, np.float64), self.gravity, self.integrator)
+        position, visible = simulate(setup, np.asarray(times, np.float64), self.gravity, self.integrator, self.force)
         return position, visible, setup.radius
 
 

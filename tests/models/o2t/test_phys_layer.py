@@ -9,6 +9,8 @@ import pytest
 
 from o2t_jax.models.cores import unroll
 from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.physics.forces import Force
+from o2t_jax.physics.integrators import ForcedFlight
 
 DT, N_MAX = 0.05, 8
 
@@ -148,3 +150,66 @@ def test_visited_range_and_counts() -> None:
     low, high = phys.visited_range(np.asarray(counts))
     assert low == 1.0 and high == 3.25
     assert phys.visited_range(np.zeros(phys.HEIGHT_BINS)) == (0.0, 0.0)
+
+
+DRAG = 0.3  # ten times the air's, so that errors of its treatment show
+
+
+def forced(steps: int, velocity: tuple[float, ...], drag: float = DRAG) -> np.ndarray:
+    """Place and velocity [6], (height, x, y) each, after 0.8 s."""
+    with jax.enable_x64(True):
+        start = phys.Particle(jnp.array([[[4.0, 1.0, -2.0]]]), jnp.array([[velocity]]))
+        core = phys.falling(lambda z: jnp.full_like(z, 9.81), phys.force_field("quadratic_drag", jnp.array([drag])))
+        end, _ = unroll(core, start, None, 0.8 / steps, steps=steps)
+        return np.concatenate([end.position[0, 0], end.velocity[0, 0]])
+
+
+def test_the_step_with_drag_is_second_order_and_converges_to_the_simulators_flight() -> None:
+    pull = Force.of("quadratic_drag", drag=DRAG).acceleration
+    flight = ForcedFlight(
+        lambda x, v: tuple(a - g for a, g in zip(pull(v), (0.0, 0.0, 9.81), strict=True)),
+        (1.0, -2.0, 4.0),
+        (1.5, -0.5, 5.0),
+        1e-3,
+    )
+    x, y, z, vx, vy, vz = flight.state(0.8)
+    errors = [np.abs(forced(steps, (5.0, 1.5, -0.5)) - (z, x, y, vz, vx, vy)).max() for steps in (16, 32, 64)]
+    assert np.allclose(np.log2(np.divide(errors[:-1], errors[1:])), 2.0, atol=0.15), errors
+    # At the air's strength and the layer's step, the error is far below a sighting's.
+    assert np.abs(forced(16, (5.0, 1.5, -0.5), 0.0436) - forced(1024, (5.0, 1.5, -0.5), 0.0436))[:3].max() < 1e-3
+
+
+def test_without_a_force_the_layer_is_the_old_one_and_with_a_zero_one_it_agrees() -> None:
+    layer, params, visited = layer_of(1)
+    drawn = phys.PhysLayer(48, DT, N_MAX, 1, "quadratic_drag")
+    h, n = jax.random.normal(jax.random.key(3), (2, 48)), jnp.array([3, 8])
+    start = drawn.init(jax.random.key(0), h, n, visited)["params"]
+    assert start["force"].shape == (1,) and not np.any(start["force"]) and "force" not in params["params"]
+
+    def phys_of(drag: float) -> np.ndarray:
+        values = {"params": {**params["params"], "force": jnp.array([drag])}}
+        return np.asarray(jax.jit(drawn.apply)(values, h, n, visited).phys)
+
+    plain = np.asarray(jax.jit(layer.apply)(params, h, n, visited).phys)
+    rows = phys.used_rows(8, 1)
+    assert np.allclose(phys_of(0.0), plain, atol=1e-5)
+    assert np.abs(phys_of(0.3) - plain)[:, rows].max() > 1e-3, "drag moves the used slot"
+    assert np.array_equal(phys_of(0.3)[:, ~rows], phys_of(0.0)[:, ~rows]), "and no other"
+
+
+def test_shooting_through_drag_finds_the_true_velocity_and_the_rounds_converge() -> None:
+    force = phys.force_field("quadratic_drag", jnp.array([0.0436]))
+    velocity, start, k = jnp.array([[[5.0, 1.0, -1.0]]]), jnp.array([[[3.0, 0.0, 1.0]]]), jnp.array([8])
+
+    def gravity(z):
+        return jnp.full_like(z, 9.81)
+
+    core = phys.falling(gravity, force)
+    flown, _ = unroll(core, phys.Particle(start, velocity), None, DT, lengths=k, steps=N_MAX)
+    errors = [
+        float(np.abs(phys.shoot(start, flown.position, k, N_MAX, gravity, DT, rounds, force) - velocity).max())
+        for rounds in (1, 2, 4)
+    ]
+    assert errors[0] > 3 * errors[1] and errors[2] < 1e-4, errors
+    plain = phys.shoot(start, flown.position, k, N_MAX, gravity, DT, 4)
+    assert np.abs(plain - velocity).max() > 0.05, "a fall without drag must be visibly wrong, or this proves nothing"

@@ -189,17 +189,26 @@ def _cast_packed(seen: _Seen, height: int, width: int) -> jax.Array:
     return red | (green << 8) | (blue << 16)
 
 
+def cast_packed(scenes: Scene, cameras: Camera, height: int, width: int) -> jax.Array:
+    """Pictures of N scenes and cameras, uint32 [N, H, W] for `unpacked`: every array has a leading axis N."""
+    seen = jax.vmap(lambda s, c: _see(s, c, height, width))(scenes, cameras)
+    # Values of a whole picture must not be computed again in every pixel.
+    seen = jax.lax.optimization_barrier(seen)
+    return jax.lax.optimization_barrier(jax.vmap(lambda s: _cast_packed(s, height, width))(seen))
+
+
+def unpacked(packed: jax.Array) -> jax.Array:
+    """uint8 [..., 3] of `cast_packed`'s uint32 [...]."""
+    return jax.lax.bitcast_convert_type(packed, jnp.uint8)[..., :3]
+
+
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def cast_pictures(scenes: Scene, cameras: Camera, height: int, width: int) -> jax.Array:
     """Pictures, uint8 [N, H, W, 3], of N scenes and cameras: every array has a leading axis N.
 
     Besides the result it needs 4 bytes per pixel and a few hundred bytes per row.
     """
-    seen = jax.vmap(lambda s, c: _see(s, c, height, width))(scenes, cameras)
-    # Values of a whole picture must not be computed again in every pixel.
-    seen = jax.lax.optimization_barrier(seen)
-    packed = jax.lax.optimization_barrier(jax.vmap(lambda s: _cast_packed(s, height, width))(seen))
-    return jax.lax.bitcast_convert_type(packed, jnp.uint8)[..., :3]
+    return unpacked(cast_packed(scenes, cameras, height, width))
 
 
-__all__ = ["Camera", "Scene", "cast", "cast_pictures", "scene_from", "scene_of_state"]
+__all__ = ["Camera", "Scene", "cast", "cast_packed", "cast_pictures", "scene_from", "scene_of_state", "unpacked"]

@@ -21,7 +21,6 @@ from o2t_jax.data.o2t.pair_source import PairSource
 from o2t_jax.data.o2t.sample import held_out_samples, spec_for
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.o2t.shots import ShotConfig
-from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.o2t.law import read_out
@@ -34,11 +33,11 @@ from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_fl
 from o2t_jax.models.o2t.network import O2TModel
 from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
 from o2t_jax.physics.gravity import gravity_of, truth_of
-from o2t_jax.systems import base_config, o2t_config
+from o2t_jax.systems import base_config, o2t_config, o2t_on_device
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.training.resources import free_memory
 from o2t_jax.training.statistics import Statistic, Sum
-from o2t_jax.types import Array, Batch, PyTree, Renderer
+from o2t_jax.types import Array, Batch, BatchIterator, PyTree, Renderer
 
 MODULE_CACHE = "runs/module_cache"
 
@@ -135,6 +134,7 @@ class O2TSystem(System):
         self.model = make_model(config)
         self.tx = make_optimiser(make_rates(config), config.train_steps)
         self.pool_size = config.pool_size
+        self.pool_on_device = o2t_on_device.made_on_device(config)
         self.views = make_views(config)
         self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
         self._buffer(config.pool_size)  # refuses sizes that do not fit together, before anything is rendered
@@ -184,6 +184,8 @@ class O2TSystem(System):
     def check(self) -> None:
         """The scene or module is there, and a module can be loaded."""
         getattr(self.source.renderer, "check", lambda: None)()
+        if self.pool_on_device:
+            o2t_on_device.check_machine(self.config)
         if self.in_children:
             check_memory(self.config.render_workers, free_memory().host)
 
@@ -226,12 +228,16 @@ class O2TSystem(System):
         own = not config.module and config.render_backend == "opencv" and config.sampler == "pairs"
         return own and config.render_workers > 1
 
-    def train_iterator(self, request: DataRequest) -> Pipeline:
+    def train_iterator(self, request: DataRequest) -> BatchIterator:
         """The replay ring, its batches placed a step ahead."""
+        buffer = self._buffer(request.plan.pool_size, request.process_count)
+        if self.pool_on_device:
+            rule = make_visibility(self.config)
+            return o2t_on_device.device_samples(self.config, self.views, rule, self.curriculum, buffer, request)
         pipeline = sample_pipeline(
             self.source,
             self.curriculum,
-            self._buffer(request.plan.pool_size, request.process_count),
+            buffer,
             process_index=request.process_index,
             process_count=request.process_count,
             in_children=self.in_children,
@@ -351,6 +357,8 @@ class O2TSystem(System):
     def notes(self, plan: Plan) -> list[str]:
         """The curriculum, what it never reaches, and what g0 cannot reach."""
         config, notes = self.config, self.curriculum.describe().splitlines()
+        if config.render_backend == "device":
+            notes.append(o2t_on_device.note(config))
         if self.curriculum.warning():
             notes.append(f"warning: {self.curriculum.warning()}")
         if config.gauge == "camera" and config.shoot_rounds == 0:

@@ -48,7 +48,8 @@ WORLD = Group(
         Field(
             "render_backend",
             "opencv",
-            "opencv (on the host), or device (ray-cast by JAX, on the network's device)",
+            "opencv (on the host), or device (ray-cast by JAX on the network's device; sampler=pairs of ballistic and room "
+            "are made and kept there)",
             ("opencv", "device"),
         ),
     ),
@@ -71,6 +72,7 @@ PICTURES = Group(
         Field("sampler", "pairs", "pairs (a stereo pair near the ball), or flights", ("pairs", "flights")),
         Field("motion_threshold", 12, "a pixel moved where a channel differs by more than this, bytes"),
         Field("max_attempts", 200, "rejected shots (or setups, sampler=flights) after which a sample gives up"),
+        Field("candidates", 12, "the same for a sample made on the device, which is then left out and counted"),
     ),
 )
 CAMERAS = Group(
@@ -226,6 +228,11 @@ def validate(config: Config) -> None:
         )
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
+    if config.candidates < 2:
+        raise UsageError(
+            f"candidates={config.candidates} must be at least 2, or every rejected shot loses a sample: "
+            "set --config.candidates=2 or more"
+        )
     gravity_of(config.world)
     ENCODERS.check(config.encoder)
     for name in ("lr_tower", "lr_g0", "lr_alpha", "weight_decay", "huber", "swap_weight", "law_weight"):

@@ -91,9 +91,7 @@ def _ballistic_start(key: jax.Array) -> Start:
 
 def _ballistic_view(key: jax.Array, config: ShotConfig) -> View:
     low, high = distance_range(config, 3.5, 5.0)
-    bearing, distance, height, turn, raised = _uniform(
-        key, [0.0, low, 1.6, -3.0, 18.0], [360.0, high, 2.4, 3.0, 26.0]
-    )
+    bearing, distance, height, turn, raised = _uniform(key, [0.0, low, 1.6, -3.0, 18.0], [360.0, high, 2.4, 3.0, 26.0])
     heading = jnp.deg2rad(bearing)
     position = jnp.stack([-distance * jnp.cos(heading), -distance * jnp.sin(heading), height])
     return View(position, bearing + turn, raised)
@@ -147,9 +145,7 @@ def _ball(key: jax.Array, side: jax.Array, radius: jax.Array, ramp: RampArrays) 
 
     speed, rise, turn = _uniform(of_throw, [5.0, 10.0, -60.0], [10.0, 70.0, 60.0])
     rise, turn = jnp.deg2rad(rise), jnp.deg2rad(turn)
-    throw = speed * jnp.stack(
-        [side * jnp.cos(rise) * jnp.cos(turn), jnp.cos(rise) * jnp.sin(turn), jnp.sin(rise)]
-    )
+    throw = speed * jnp.stack([side * jnp.cos(rise) * jnp.cos(turn), jnp.cos(rise) * jnp.sin(turn), jnp.sin(rise)])
     up = along * ramp.run - radius * ramp.sin
     rolling_height = along * ramp.run * ramp.sin / ramp.cos + radius * ramp.cos
     rests = jnp.stack([ramp.x + up * ramp.ux, ramp.y + up * ramp.uy, jnp.maximum(rolling_height, radius)])

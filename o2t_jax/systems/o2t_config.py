@@ -48,8 +48,8 @@ WORLD = Group(
         Field(
             "render_backend",
             "opencv",
-            "opencv (on the host), or device (ray-cast by JAX on the network's device; sampler=pairs of ballistic and room "
-            "are made and kept there)",
+            "opencv (on the host), or device (ray-cast by JAX on the network's device, where samples of ballistic and "
+            "room, sampler=pairs, also stay)",
             ("opencv", "device"),
         ),
     ),

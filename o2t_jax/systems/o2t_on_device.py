@@ -1,4 +1,4 @@
-"""O2T's training samples made on the device (`render_backend=device`): which configs can have them, and their wiring."""
+"""O2T's training samples made on the device (`render_backend=device`): which configs have them, and their wiring."""
 
 from __future__ import annotations
 

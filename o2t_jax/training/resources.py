@@ -147,8 +147,8 @@ def make_plan(
         fields = ", ".join(f"--config.{name}" for name in ("pool_size", *size_fields))
         raise UsageError(
             f"the buffer of {wanted} samples needs {gb(wanted * sample_bytes)} and must hold at least "
-            f"{wanted if stored else batch}; {gb(max(room, 0))} of {where} memory are free for it: lower one of {fields}"
-            + (" in a new workdir" if stored else "")
+            f"{wanted if stored else batch}; {gb(max(room, 0))} of {where} memory are free for it: "
+            f"lower one of {fields}" + (" in a new workdir" if stored else "")
         )
     if fits < wanted:
         warnings.append(f"pool_size {wanted} -> {fits}: {gb(wanted * sample_bytes)} are not free in {where} memory")

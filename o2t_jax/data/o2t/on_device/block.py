@@ -1,9 +1,9 @@
-"""One program that makes a block of samples: draws scenes and shots, casts, accepts, and writes them into the ring.
+"""One program that makes a block of samples: draws scenes and shots, casts, accepts and writes into the ring.
 
-All candidates of a block are drawn, and their balls moved, at once: that costs little beside pictures, and its loop over
-time is as long for one as for all. Then rounds of L shots are cast. A shot that is accepted makes room for the next
-sample, one that is not for the sample's next candidate, so that hardly a picture is cast in vain. A sample's place in
-its block decides where it is computed: its bits depend on (seed, index, its mix) alone.
+All candidates of a block are drawn, and their balls moved, at once: that costs little beside pictures, and its loop
+over time is as long for one as for all. Then rounds of L shots are cast. A shot that is accepted makes room for the
+next sample, one that is not for the sample's next candidate, so that hardly a picture is cast in vain. A sample's place
+in its block decides where it is computed: its bits depend on (seed, index, its mix) alone.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Candidate(NamedTuple):
 class Report(NamedTuple):
     """What became of a block of C samples, small arrays.
 
-    `chosen` [C] int32: the candidate taken, -1 where none was accepted. `cast`, `still`, `cut` [] int32: shots cast, and
-    those of them refused because nothing moved, or because it was cut off by the border.
+    `chosen` [C] int32: the candidate taken, -1 where none was accepted. `cast`, `still`, `cut` [] int32: shots cast,
+    and those of them refused because nothing moved, or because it was cut off by the border.
     """
 
     chosen: Any
@@ -92,8 +92,8 @@ class BlockMaker:
         fit = pixels // (cast.NUM_CAST * self.image_size[0] * self.image_size[1])
         return max(1, min(-(-self.size // 4), fit))
 
-    def draw(self, index: Any, candidate: Any, mix: Mix) -> Candidate:
-        """Candidate number `candidate` [] of training sample `index` []: drawn and moved, not cast."""
+    def plan(self, index: Any, candidate: Any, mix: Mix) -> tuple[DeviceShot, Start]:
+        """Shot and scene of candidate number `candidate` [] of training sample `index` []."""
         key = jax.random.fold_in(stream(self.seed, SPLITS["train"]), index)
         mode = draw_mode(jax.random.fold_in(key, _MODE), mix)
         # As on the host: long predictions are refused more often, and would become rare with a new n each time.
@@ -102,7 +102,11 @@ class BlockMaker:
         of_start, of_view, of_shot = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, _SHOT), candidate), 3)
         scene = SCENES[self.scene]
         start = scene.start(of_start)
-        shot = draw_shot(of_shot, scene.view(of_view, self.views), self.views, mode, k, n)
+        return draw_shot(of_shot, scene.view(of_view, self.views), self.views, mode, k, n), start
+
+    def draw(self, index: Any, candidate: Any, mix: Mix) -> Candidate:
+        """A candidate with its balls in motion, not cast."""
+        shot, start = self.plan(index, candidate, mix)
         horizon = self.views.horizon + max(LATER_S) + STEP_S  # a step more: times are rounded
         law, numbers = self.gravity.law, jnp.array(self.gravity.params, jnp.float32)
         position, visible = simulate(start.state, cast.moments(shot), law, numbers, horizon, STEP_S)
@@ -120,8 +124,8 @@ class BlockMaker:
             these
         )
         # One long list of pictures: a single program over all pixels.
-        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (scenes, cameras))
-        packed = cast_packed(*flat, *self.image_size).reshape(-1, cast.NUM_CAST, *self.image_size)
+        scenes, cameras = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (scenes, cameras))
+        packed = cast_packed(scenes, cameras, *self.image_size).reshape(-1, cast.NUM_CAST, *self.image_size)
         verdict = jax.vmap(lambda p, c: cast.judge(p, c.shot, self.rule))(packed, these)
         return verdict, jax.vmap(lambda p, c: cast.own(p, c.shot))(packed, these)
 

@@ -59,8 +59,7 @@ class DeviceSamples(Iterator[dict[str, jax.Array]]):
         size = maker.size
         self._capacity = (-(-self._pool_size // size) + 1) * size
         self._made = self._first = max(0, buffer.produced(self._step) - self._pool_size) // size * size
-        self._make = jax.jit(maker.make, donate_argnums=0)
-        self._draw = jax.jit(functools.partial(_draw, maker.seed, buffer.batch))
+        self._make, self._draw = _programs(maker, buffer.batch)
         self._ring: DeviceRing | None = None
         self._totals = Drawn(jnp.int32(0), jnp.zeros(len(MODES), jnp.int32))
         self._unread: list[tuple[int, Report]] = []
@@ -151,6 +150,12 @@ class DeviceSamples(Iterator[dict[str, jax.Array]]):
     def close(self) -> None:
         """Gives the ring's memory back. Safe to call twice."""
         self._ring, self._unread = None, []
+
+
+@functools.lru_cache(maxsize=4)
+def _programs(maker: BlockMaker, batch: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compiled once for all iterators of a program: to make a block (the ring is donated), and to draw a batch."""
+    return jax.jit(maker.make, donate_argnums=0), jax.jit(functools.partial(_draw, maker.seed, batch))
 
 
 def _draw(

@@ -1,8 +1,8 @@
 """The scenes' initial conditions and first cameras as pure functions of a random key, in JAX.
 
 The distributions are those of `render.scenes`, whose docstrings give the numbers; a test compares the two. The
-rejection loops there become `TRIES` draws of which the first that fits is taken: at the lowest share that fits (0.7) all
-fail once in 10^8 scenes, and the last is taken.
+rejection loops there become `TRIES` draws of which the first that fits is taken. At the lowest share that fits (0.7)
+all fail once in 10^8 scenes; then the last is taken.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from o2t_jax.data.o2t.shots import ShotConfig
 from o2t_jax.geometry.camera import look_at
@@ -46,8 +47,8 @@ class DeviceScene(NamedTuple):
 
 def _uniform(key: jax.Array, low: Any, high: Any, shape: tuple[int, ...] = ()) -> jax.Array:
     low, high = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
-    shape = jnp.broadcast_shapes(shape, low.shape, high.shape)
-    return jax.random.uniform(key, shape, jnp.float32, low, high)
+    size = np.broadcast_shapes(shape, low.shape, high.shape)
+    return jax.random.uniform(key, size, jnp.float32, low, high)
 
 
 def _normal(key: jax.Array, mean: Any, deviation: Any, shape: tuple[int, ...] = ()) -> jax.Array:

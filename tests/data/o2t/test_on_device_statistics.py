@@ -36,12 +36,14 @@ class Population(NamedTuple):
     cast: int
 
 
-def numbers(para: np.ndarray, k: Any, n: Any, mode: Any, pictures: np.ndarray, ball: np.ndarray) -> dict[str, float]:
-    """One sample's numbers; `ball` [K, 3] m at t1, in the frame of `para` [5, 6]."""
+def numbers(sample: dict[str, Any], ball: np.ndarray) -> dict[str, float]:
+    """One sample's numbers; `ball` [K, 3] m at t1, in the frame of its PARA."""
+    para, pictures = sample["para"], sample["pictures"]
     nearest = ball[np.argmin(np.hypot(ball[:, 0], ball[:, 1]))]
     moved = np.abs(pictures[LEFT_1].astype(int) - pictures[LEFT_2]).max(axis=-1) > RULE.motion_threshold
     rows, columns = np.nonzero(moved)
-    found = {"k": k, "n": n, "mode": mode, "area": moved.sum(), "row": rows.mean(), "column": columns.mean()}
+    found = {name: sample[name] for name in ("k", "n", "mode")}
+    found |= {"area": moved.sum(), "row": rows.mean(), "column": columns.mean()}
     found |= dict(zip(("ball x", "ball y", "ball z"), nearest, strict=True))
     found |= {f"camera {i}": x for i, x in enumerate(para[LEFT_1, 3:])}
     found |= {f"target {i}": x for i, x in enumerate(para[TARGET])}
@@ -68,8 +70,8 @@ def on_device(scene: str) -> Population:
         for slot in np.flatnonzero(ring.valid).tolist():
             taken = jax.tree.map(lambda x, at=(slot, report.chosen[slot]): x[at], candidates)
             ball = to_first_camera(taken.position[0], taken.shot)
-            sample = (x[slot] for x in (ring.para, ring.k, ring.n, ring.mode, ring.pictures))
-            found.append(numbers(*sample, ball))
+            sample = {name: getattr(ring, name)[slot] for name in ("para", "k", "n", "mode", "pictures")}
+            found.append(numbers(sample, ball))
     return population(found, cast)
 
 
@@ -82,8 +84,7 @@ def on_host(scene: str) -> Population:
         arrays, truth = sample.arrays(), truth_of(renderer, sample)
         assert truth is not None
         rejects += sample.rejects
-        fields = (arrays[name] for name in ("para", "k", "n", "mode", "pictures"))
-        found.append(numbers(*fields, truth.position[LEFT_1]))
+        found.append(numbers(arrays, truth.position[LEFT_1]))
     return population(found, len(found) + rejects)
 
 

@@ -125,7 +125,8 @@ class BlockMaker:
         )
         # One long list of pictures: a single program over all pixels.
         scenes, cameras = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (scenes, cameras))
-        packed = cast_packed(scenes, cameras, *self.image_size).reshape(-1, cast.NUM_CAST, *self.image_size)
+        packed = cast_packed(scenes, cameras, *self.image_size, solid=SCENES[self.scene].solid)
+        packed = packed.reshape(-1, cast.NUM_CAST, *self.image_size)
         verdict = jax.vmap(lambda p, c: cast.judge(p, c.shot, self.rule))(packed, these)
         return verdict, jax.vmap(lambda p, c: cast.own(p, c.shot))(packed, these)
 

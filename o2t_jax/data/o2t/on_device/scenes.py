@@ -39,10 +39,14 @@ class View(NamedTuple):
 
 
 class DeviceScene(NamedTuple):
-    """What `render.scenes.Scene` is on the host. `start(key)` and `view(key, shot_config)` are pure."""
+    """What `render.scenes.Scene` is on the host. `start(key)` and `view(key, shot_config)` are pure.
+
+    `solid`: whether there may be a ramp or scale bars.
+    """
 
     start: Callable[[jax.Array], Start]
     view: Callable[[jax.Array, ShotConfig], View]
+    solid: bool
 
 
 def _uniform(key: jax.Array, low: Any, high: Any, shape: tuple[int, ...] = ()) -> jax.Array:
@@ -181,8 +185,8 @@ def _room_view(key: jax.Array, config: ShotConfig) -> View:
 
 
 SCENES = {
-    "ballistic": DeviceScene(_ballistic_start, _ballistic_view),
-    "room": DeviceScene(_room_start, _room_view),
+    "ballistic": DeviceScene(_ballistic_start, _ballistic_view, solid=False),
+    "room": DeviceScene(_room_start, _room_view, solid=True),
 }
 
 __all__ = ["SCENES", "TRIES", "DeviceScene", "Start", "View"]

@@ -130,6 +130,8 @@ def _on_host(source: PairSource, mix: Any, seconds: float) -> float:
     return count / spent
 
 
-def run(block: int, seconds: float, repeats: int, json_path: str | None) -> None:
-    """Measures all rows and prints them."""
-    finish([measure_samples(name, size, block, seconds, repeats) for name, size in ROWS], COLUMNS, json_path)
+def run(block: int, only: str, seconds: float, repeats: int, json_path: str | None) -> None:
+    """Measures all rows, or those named in `only` (SCENE-SIZE, commas between them), and prints them."""
+    wanted = only.split(",") if only else [f"{name}-{size}" for name, size in ROWS]
+    rows = [(name, size) for name, size in ROWS if f"{name}-{size}" in wanted]
+    finish([measure_samples(*row, block, seconds, repeats) for row in rows], COLUMNS, json_path)

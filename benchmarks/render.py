@@ -175,12 +175,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--backend", choices=("opencv", "device"), default="opencv")
     parser.add_argument("--batch", type=int, default=9, help="pictures per call, for --backend=device")
     parser.add_argument("--samples", type=int, default=0, help="whole samples instead, this many a block (device)")
+    parser.add_argument("--rows", default="", help="with --samples: some rows only, such as room-512,ballistic-64")
     args = parser.parse_args(argv)
     if args.backend == "device":
         from benchmarks import device_samples, raycast
 
         if args.samples:
-            device_samples.run(args.samples, args.seconds, args.repeats, args.json)
+            device_samples.run(args.samples, args.rows, args.seconds, args.repeats, args.json)
         else:
             raycast.run(args.batch, args.repeats, args.json)
         return

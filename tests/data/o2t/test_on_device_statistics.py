@@ -96,7 +96,7 @@ def test_the_device_s_samples_are_the_host_s(scene):
     share = kept / cast
     error = np.sqrt((share * (1.0 - share) / cast).sum())
     assert abs(share[0] - share[1]) < 4.0 * error, f"accepted: {share}"
-    assert kept[0] > 0.93 * BLOCKS * BLOCK, "samples without an accepted shot are rare"
+    assert kept[0] > 0.88 * BLOCKS * BLOCK, "samples without an accepted shot are rare"
     modes = np.stack([np.bincount(p.columns["mode"].astype(int), minlength=len(MODES)) for p in (device, host)])
     test: Any = stats.chi2_contingency(modes)
     assert test.pvalue > LEAST, modes

@@ -30,9 +30,8 @@ from o2t_jax.render.raycast.raycaster import cast_packed, unpacked
 
 # A fourth-order step; the contacts of a room are solved inside it.
 STEP_S = 0.05
-# Pixels that a round casts. A CPU keeps a few arrays of a hundred bytes a pixel; an accelerator wants many at once.
-ROUND_PIXELS = {"cpu": 2**22}
-_MANY_PIXELS = 2**25
+# Pixels that are cast at once, at most. An accelerator wants many; on a CPU each costs a hundred bytes.
+CAST_PIXELS = 2**22
 _MODE, _STEPS, _SHOT = range(3)
 
 
@@ -88,8 +87,7 @@ class BlockMaker:
     @property
     def lanes(self) -> int:
         """Shots L that a round casts: a quarter of a block, or less for large pictures."""
-        pixels = ROUND_PIXELS.get(jax.default_backend(), _MANY_PIXELS)
-        fit = pixels // (cast.NUM_CAST * self.image_size[0] * self.image_size[1])
+        fit = CAST_PIXELS // (self.image_size[0] * self.image_size[1])
         return max(1, min(-(-self.size // 4), fit))
 
     def plan(self, index: Any, candidate: Any, mix: Mix) -> tuple[DeviceShot, Start]:
@@ -123,12 +121,11 @@ class BlockMaker:
         scenes, cameras = jax.vmap(lambda c: cast.inputs(c.start.state, c.start.colour, c.position, c.visible, c.shot))(
             these
         )
-        # One long list of pictures: a single program over all pixels.
-        scenes, cameras = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (scenes, cameras))
-        packed = cast_packed(scenes, cameras, *self.image_size, solid=SCENES[self.scene].solid)
-        packed = packed.reshape(-1, cast.NUM_CAST, *self.image_size)
-        verdict = jax.vmap(lambda p, c: cast.judge(p, c.shot, self.rule))(packed, these)
-        return verdict, jax.vmap(lambda p, c: cast.own(p, c.shot))(packed, these)
+        # A loop over the nine, whose results are memory: without it a compiler may cast a picture again for each mask.
+        solid, nine = SCENES[self.scene].solid, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (scenes, cameras))
+        packed = jax.lax.map(lambda of: cast_packed(of[0], of[1], *self.image_size, solid=solid), nine)
+        verdict = jax.vmap(lambda p, c: cast.judge(p, c.shot, self.rule), (1, 0))(packed, these)
+        return verdict, jax.vmap(lambda p, c: cast.own(p, c.shot), (1, 0))(packed, these)
 
     def make(self, ring: DeviceRing, first: Any, mix: Mix) -> tuple[DeviceRing, Report]:
         """`ring` with the samples [first, first + C), for jit with the ring donated; C divides `first` and the ring."""

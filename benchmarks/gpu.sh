@@ -62,6 +62,9 @@ if [[ ${RAYCAST:-1} == 1 ]]; then
   for batch in ${RENDER_BATCHES:-9 64 256}; do
     row "raycast-batch$batch" benchmarks.render --backend=device --batch="$batch" --repeats="$repeats"
   done
+  for block in ${SAMPLE_BLOCKS:-16 64 256}; do
+    row "samples-block$block" benchmarks.render --backend=device --samples="$block" --repeats="$repeats"
+  done
 fi
 
 # Collectives on simulated devices, then on the machine's own, with the step's time on 1, 2, 4, ... of them: once with

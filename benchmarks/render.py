@@ -11,7 +11,8 @@ columns are the gain in wall time from two threads and from two processes.
 `two_workers` (by size): training samples of `ballistic` made by render_workers=2, each with its process, over those of
 one worker, a thread; in wall time, nothing else running. It needs two idle cores.
 
---backend=device times the ray-caster instead: see `benchmarks.raycast`.
+--backend=device times the ray-caster instead: see `benchmarks.raycast`; with --samples=N whole training samples that
+are made on the device, N a block: see `benchmarks.device_samples`.
 """
 
 from __future__ import annotations
@@ -173,11 +174,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--backend", choices=("opencv", "device"), default="opencv")
     parser.add_argument("--batch", type=int, default=9, help="pictures per call, for --backend=device")
+    parser.add_argument("--samples", type=int, default=0, help="whole samples instead, this many a block (device)")
+    parser.add_argument("--rows", default="", help="with --samples: some rows only, such as room-512,ballistic-64")
     args = parser.parse_args(argv)
     if args.backend == "device":
-        from benchmarks import raycast
+        from benchmarks import device_samples, raycast
 
-        raycast.run(args.batch, args.repeats, args.json)
+        if args.samples:
+            device_samples.run(args.samples, args.rows, args.seconds, args.repeats, args.json)
+        else:
+            raycast.run(args.batch, args.repeats, args.json)
         return
     with (
         ThreadPoolExecutor(2) as threads,

@@ -25,7 +25,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
 # Beside the streams of `o2t_jax.data.o2t.sample.SPLITS` (0 and 1): draws may not repeat a sample's random numbers.
-_DRAW_STREAM = 2
+DRAW_STREAM = 2
 
 MakeElement = Callable[[int, int], PyTree]
 
@@ -58,7 +58,7 @@ class Buffer(Iterator[PyTree]):
         self._seed, self._process_index = seed, process_index
         self._strata, self._counted = strata, tuple(counters)
         self._children = children
-        self._step, self._pool_size = _checked(position, config)
+        self._step, self._pool_size = checked_position(position, config)
         self._ring = Ring(self._pool_size, strata.key if strata else None)
         self._free = config.buffer == "free"
         if self._free:
@@ -145,7 +145,7 @@ class Buffer(Iterator[PyTree]):
     def _draw(self) -> PyTree:
         weights = self._strata.weights(self._step) if self._strata else None
         # The random numbers of a draw depend on the seed, the step and the process alone.
-        rng = np.random.default_rng((self._seed, _DRAW_STREAM, self._step, self._process_index))
+        rng = np.random.default_rng((self._seed, DRAW_STREAM, self._step, self._process_index))
         slots, missed = self._ring.choose(rng, self.config.batch, weights)
         self.drawn += len(slots)
         self.missed += missed
@@ -183,7 +183,7 @@ class Buffer(Iterator[PyTree]):
             workers.fail(error)
 
 
-def _checked(position: Mapping[str, Any] | None, config: BufferConfig) -> tuple[int, int]:
+def checked_position(position: Mapping[str, Any] | None, config: BufferConfig) -> tuple[int, int]:
     """Step and pool size of a position. Raises UsageError where they do not fit the config."""
     if position is None:
         return 0, config.pool_size
@@ -196,4 +196,4 @@ def _checked(position: Mapping[str, Any] | None, config: BufferConfig) -> tuple[
     return step, pool_size
 
 
-__all__ = ["Buffer", "MakeElement"]
+__all__ = ["DRAW_STREAM", "Buffer", "MakeElement", "checked_position"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,37 +12,37 @@ import numpy as np
 
 from o2t_jax.config import Config, from_flat
 from o2t_jax.data.children import check_memory
-from o2t_jax.data.o2t.acceptance import AcceptanceRule
 from o2t_jax.data.o2t.curriculum import Curriculum, ModeMix
 from o2t_jax.data.o2t.flight_config import FlightConfig
 from o2t_jax.data.o2t.flight_source import FlightSource
 from o2t_jax.data.o2t.pair_source import PairSource
 from o2t_jax.data.o2t.sample import held_out_samples, spec_for
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
-from o2t_jax.data.o2t.shots import ShotConfig
-from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
 from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
 from o2t_jax.geometry.para import DIS, TARGET, VIEW
 from o2t_jax.models.o2t import phys_layer as phys
-from o2t_jax.models.o2t.ablations import LAW_BRANCHES
-from o2t_jax.models.o2t.encoders import ENCODERS
-from o2t_jax.models.o2t.loss import LossWeights, initial_extra, make_loss, to_float, visit
-from o2t_jax.models.o2t.network import O2TModel
-from o2t_jax.models.o2t.optimiser import Rates, make_optimiser, schedule
-from o2t_jax.physics.forces import NONE, force_of, force_truth
-from o2t_jax.physics.gravity import gravity_of, truth_of
-from o2t_jax.systems import base_config, o2t_config
+from o2t_jax.models.o2t.loss import initial_extra, make_loss, to_float, visit
+from o2t_jax.models.o2t.optimiser import make_optimiser, schedule
+from o2t_jax.physics.forces import NONE, force_truth
+from o2t_jax.physics.gravity import truth_of
+from o2t_jax.systems import base_config, o2t_config, o2t_on_device
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.systems.o2t_force import headline_of, law_with_force, read_force
+from o2t_jax.systems.o2t_parts import (
+    make_model,
+    make_rates,
+    make_renderer,
+    make_views,
+    make_visibility,
+    make_weights,
+)
 from o2t_jax.systems.o2t_sights import O2TSights
 from o2t_jax.training.resources import free_memory
 from o2t_jax.training.statistics import Statistic, Sum
-from o2t_jax.types import Array, Batch, PyTree, Renderer
-
-MODULE_CACHE = "runs/module_cache"
+from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 
 def build(config: Config) -> O2TSystem:
@@ -52,80 +51,6 @@ def build(config: Config) -> O2TSystem:
     base_config.validate(config)
     o2t_config.validate(config)
     return O2TSystem(config)
-
-
-def make_model(config: Config) -> O2TModel:
-    """The network that a config describes."""
-    return LAW_BRANCHES[config.law_branch](
-        base_ch=config.base_ch,
-        latent_dim=config.latent_dim,
-        gauge=config.gauge,
-        used_slots=config.used_slots,
-        dt=config.dt,
-        n_max=config.n_max,
-        k_max=config.k_max,
-        force=config.learn_force,
-        shoot_rounds=config.shoot_rounds,
-        matting=config.matting,
-        outline=config.outline,
-        compose=config.compose,
-        camera_size=config.camera_size if config.sampler == "flights" else 0,
-        remat=config.remat,
-        dtype=jnp.dtype(config.dtype),
-        encoder_type=ENCODERS.get(config.encoder),
-    )
-
-
-def make_views(config: Config) -> ShotConfig:
-    """Times and cameras of a sample; a distance of 0 in the config is None here."""
-    return from_flat(ShotConfig, config, **{name: config[name] or None for name in o2t_config.OPTIONAL_DISTANCES})
-
-
-def make_visibility(config: Config) -> AcceptanceRule:
-    """Which samples are kept."""
-    return from_flat(AcceptanceRule, config, min_pixels=config.min_pixels or None)
-
-
-def make_weights(config: Config) -> LossWeights:
-    """Weights of the loss."""
-    return LossWeights(
-        swap=config.swap_weight,
-        law=config.law_weight,
-        departure=config.departure_weight,
-        alpha=config.alpha_l2,
-        huber=config.huber,
-        motion=config.motion_weight,
-        alpha_start=config.alpha_start,
-        visited_rate=config.visited_rate,
-    )
-
-
-def make_rates(config: Config) -> Rates:
-    """Learning rates; in the free gauge g0 and alpha train with the network, as in the guide."""
-    own = (config.lr_tower, config.lr_g0, config.lr_alpha) if config.gauge == "camera" else (None, None, None)
-    force = config.lr_force if config.learn_force != NONE.name else None
-    return Rates(config.lr, config.weight_decay, config.clip, *own, force=force)
-
-
-def make_renderer(config: Config) -> tuple[Renderer, Any]:
-    """The renderer behind its sensor, and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
-    from o2t_jax.render.scenes import get_scene
-    from o2t_jax.render.sensor import Sensor
-
-    if config.module:
-        from o2t_jax.render.plugin.renderer import PluginRenderer
-
-        cache = {"auto": Path(MODULE_CACHE), "off": None}.get(config.module_cache, Path(config.module_cache))
-        renderer = PluginRenderer(
-            config.module, config.module_python or None, cache_dir=cache, workers=config.render_workers
-        )
-        return Sensor(renderer), get_scene("room")
-    from o2t_jax.render.opencv.renderer import SceneRenderer
-    from o2t_jax.render.raycast.renderer import RaycastRenderer
-
-    scene = get_scene(config.scene or config.default_scene)
-    kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer
-    return Sensor(kind(scene, gravity_of(config.world), config.integrator, force_of(config.world))), scene
 
 
 class O2TSystem(System):
@@ -140,6 +65,7 @@ class O2TSystem(System):
         self.model = make_model(config)
         self.tx = make_optimiser(make_rates(config), config.train_steps)
         self.pool_size = config.pool_size
+        self.pool_on_device = o2t_on_device.made_on_device(config)
         self.views = make_views(config)
         self.curriculum = Curriculum.named(config.curriculum, config.train_steps, config.n_max)
         self._buffer(config.pool_size)  # refuses sizes that do not fit together, before anything is rendered
@@ -191,6 +117,8 @@ class O2TSystem(System):
     def check(self) -> None:
         """The scene or module is there, and a module can be loaded."""
         getattr(self.source.renderer, "check", lambda: None)()
+        if self.pool_on_device:
+            o2t_on_device.check_machine(self.config)
         if self.in_children:
             check_memory(self.config.render_workers, free_memory().host)
 
@@ -233,12 +161,16 @@ class O2TSystem(System):
         own = not config.module and config.render_backend == "opencv" and config.sampler == "pairs"
         return own and config.render_workers > 1
 
-    def train_iterator(self, request: DataRequest) -> Pipeline:
+    def train_iterator(self, request: DataRequest) -> BatchIterator:
         """The replay ring, its batches placed a step ahead."""
+        buffer = self._buffer(request.plan.pool_size, request.process_count)
+        if self.pool_on_device:
+            rule = make_visibility(self.config)
+            return o2t_on_device.device_samples(self.config, self.views, rule, self.curriculum, buffer, request)
         pipeline = sample_pipeline(
             self.source,
             self.curriculum,
-            self._buffer(request.plan.pool_size, request.process_count),
+            buffer,
             process_index=request.process_index,
             process_count=request.process_count,
             in_children=self.in_children,
@@ -381,6 +313,8 @@ class O2TSystem(System):
     def notes(self, plan: Plan) -> list[str]:
         """The curriculum, what it never reaches, and what g0 cannot reach."""
         config, notes = self.config, self.curriculum.describe().splitlines()
+        if config.render_backend == "device":
+            notes.append(o2t_on_device.note(config))
         if self.curriculum.warning():
             notes.append(f"warning: {self.curriculum.warning()}")
         if config.gauge == "camera" and config.shoot_rounds == 0:

@@ -60,7 +60,8 @@ WORLD = Group(
         Field(
             "render_backend",
             "opencv",
-            "opencv (on the host), or device (ray-cast by JAX, on the network's device)",
+            "opencv (on the host), or device (ray-cast by JAX on the network's device, where samples of ballistic and "
+            "room, sampler=pairs, also stay)",
             ("opencv", "device"),
         ),
     ),
@@ -83,6 +84,7 @@ PICTURES = Group(
         Field("sampler", "pairs", "pairs (a stereo pair near the ball), or flights", ("pairs", "flights")),
         Field("motion_threshold", 12, "a pixel moved where a channel differs by more than this, bytes"),
         Field("max_attempts", 200, "rejected shots (or setups, sampler=flights) after which a sample gives up"),
+        Field("candidates", 12, "the same for a sample made on the device, which is then left out and counted"),
     ),
 )
 CAMERAS = Group(
@@ -241,6 +243,11 @@ def validate(config: Config) -> None:
         )
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
+    if config.candidates < 2:
+        raise UsageError(
+            f"candidates={config.candidates} must be at least 2, or every rejected shot loses a sample: "
+            "set --config.candidates=2 or more"
+        )
     gravity_of(config.world)
     _validate_force(config)
     ENCODERS.check(config.encoder)

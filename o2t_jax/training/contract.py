@@ -148,7 +148,8 @@ class System(abc.ABC):
     # "<read-out>/<key>" -> largest allowed difference between the trained numbers of two starts, in the number's own
     # unit. A number with an interval ("<key>_low", "<key>_high" beside "<key>") needs none: the intervals must overlap.
     agreement: Mapping[str, float] = {}
-    pool_size: int = 0  # requested number of samples in the data's buffer, in host memory
+    pool_size: int = 0  # requested number of samples in the data's buffer
+    pool_on_device: bool = False  # whether the buffer is in the memory of the device, not of the host
     sample_spec: Mapping[str, jax.ShapeDtypeStruct] | None = None  # one sample of a batch, no leading axis
     size_fields: tuple[str, ...] = ("batch",)  # config fields that make one sample cheaper, for error messages
     # `(seed, step) -> the global batch of that step`, pure and in JAX, both arguments int32 []. Systems that have it

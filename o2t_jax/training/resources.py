@@ -105,6 +105,7 @@ def make_plan(
     activation_bytes: Callable[[int], int],
     sample_bytes: int = 0,
     pool_size: int = 0,
+    pool_on_device: bool = False,
     size_fields: tuple[str, ...] = ("batch",),
     stored: Plan | None = None,
 ) -> Plan:
@@ -117,6 +118,7 @@ def make_plan(
         state_bytes, params_bytes: one copy of the state, and of the parameters in it.
         activation_bytes: bytes that a step over n samples needs on one device in addition to state and gradients.
         sample_bytes, pool_size: one sample in the buffer, and the requested number of them.
+        pool_on_device: the buffer is in the memory of the (only) device.
         size_fields: config fields that make one sample cheaper.
         stored: the plan of the run that is resumed. Its buffer must keep its size: batches depend on it.
 
@@ -136,21 +138,25 @@ def make_plan(
         raise UsageError(_too_small(one, on_device, on_host, memory, short, size_fields))
 
     wanted = stored.pool_size if stored else pool_size
-    room = (host - local_devices * one) / 2 if shared else host  # activations get at least as much as the buffer
+    beside = (host - local_devices * one) / 2 if shared else (device - one) / 2
+    room = beside if shared or pool_on_device else host  # activations get at least as much as the buffer
+    where = "device" if pool_on_device and not shared else "host"
     fits = wanted if sample_bytes == 0 else min(wanted, int(room / sample_bytes))
     warnings = []
     if fits < (wanted if stored else min(wanted, batch)):
         fields = ", ".join(f"--config.{name}" for name in ("pool_size", *size_fields))
         raise UsageError(
             f"the buffer of {wanted} samples needs {gb(wanted * sample_bytes)} and must hold at least "
-            f"{wanted if stored else batch}; {gb(max(room, 0))} of host memory are free for it: lower one of {fields}"
-            + (" in a new workdir" if stored else "")
+            f"{wanted if stored else batch}; {gb(max(room, 0))} of {where} memory are free for it: "
+            f"lower one of {fields}" + (" in a new workdir" if stored else "")
         )
     if fits < wanted:
-        warnings.append(f"pool_size {wanted} -> {fits}: {gb(wanted * sample_bytes)} are not free in host memory")
+        warnings.append(f"pool_size {wanted} -> {fits}: {gb(wanted * sample_bytes)} are not free in {where} memory")
 
     if shared:
         device = (host - fits * sample_bytes) / local_devices
+    elif pool_on_device:
+        device -= fits * sample_bytes
     asked = stored.micro_batch if stored and local_batch % stored.micro_batch == 0 else local_batch
     pieces = [n for n in range(asked, 0, -1) if local_batch % n == 0]
     micro = next(n for n in pieces if n == 1 or activation_bytes(n) <= device)

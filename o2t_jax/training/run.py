@@ -200,6 +200,7 @@ def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> 
         activation_bytes=lambda samples: config.seeds * system.activation_bytes(samples),
         sample_bytes=tree_bytes(system.sample_spec or {}),
         pool_size=system.pool_size,
+        pool_on_device=system.pool_on_device,
         size_fields=system.size_fields,
         stored=start.plan,
     )

@@ -7,6 +7,8 @@ The rest is at the edges of the ramp and the bars, which OpenCV draws up to a th
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +22,16 @@ from o2t_jax.render.opencv.draw import fill_polygon, fixed_point
 from o2t_jax.render.opencv.rasteriser import draw_scene
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.raycast import ball as raycast_ball
-from o2t_jax.render.raycast.raycaster import Camera, Scene, cast, cast_pictures, scene_from, scene_of_state
+from o2t_jax.render.raycast.raycaster import (
+    Camera,
+    Scene,
+    cast,
+    cast_packed,
+    cast_pictures,
+    scene_from,
+    scene_of_state,
+    unpacked,
+)
 from o2t_jax.render.raycast.renderer import RaycastRenderer, picture_inputs, stack_inputs
 from o2t_jax.render.raycast.solids import POLYGON_GROWTH_PX
 from o2t_jax.render.scenes import get_scene
@@ -62,6 +73,22 @@ def test_it_agrees_with_the_rasteriser(name, size, scenes, mean, share):
     assert (difference.max(axis=-1) > 8).mean() < share
     assert (difference.max(axis=-1) > 60).mean() < 1e-4
     assert np.abs((drawn - cast_).mean(axis=(0, 1, 2))).max() < mean  # and no bias of a channel
+
+
+def test_a_scene_without_solids_is_cast_for_less():
+    scene, shots = get_scene("ballistic"), []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        setup, (position, *angles) = scene.sample(rng), scene.view_prior(rng, None)
+        shots.append(picture_inputs(setup, setup.position, np.ones(1, bool), position, np.array(angles)))
+    inputs, made = stack_inputs(shots), []
+    for solid in (True, False):
+        cast_all = jax.jit(lambda scenes, cameras, solid=solid: cast_packed(scenes, cameras, 64, 64, solid=solid))
+        program: Any = cast_all.lower(*inputs).compile()
+        made.append((np.asarray(unpacked(program(*inputs))).astype(int), program.cost_analysis()["flops"]))
+    (whole, work), (bare, less) = made
+    assert np.abs(whole - bare).max() <= 1 and (whole != bare).mean() < 1e-3 and whole.std() > 5.0
+    assert less < 0.8 * work
 
 
 @pytest.fixture(scope="module")

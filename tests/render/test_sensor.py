@@ -9,7 +9,7 @@ from o2t_jax.physics.gravity import Gravity
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
 from o2t_jax.render.sensor import Sensor, picture_rng
-from o2t_jax.systems.o2t import make_renderer
+from o2t_jax.systems.o2t_parts import make_renderer
 from o2t_jax.types import Renderer
 from tests.systems.small import small_config
 

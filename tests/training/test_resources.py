@@ -68,6 +68,17 @@ def test_every_plan_fits_and_keeps_the_global_batch(memory_mb, devices, batch, d
         assert made.pool_size <= memory_mb and step <= device_mb * MB
 
 
+def test_a_buffer_on_the_device_counts_there_and_not_on_the_host():
+    device = plan(1_000, 3_000, pool_on_device=True)
+    assert device.pool_size == 1000, "the host, which has no room for it, need not hold it"
+    assert device.pool_size * MB + device.micro_batch * 100 * MB + 50 * MB <= 3_000 * MB
+    small = plan(20_000, 1_000, pool_on_device=True)
+    assert 16 <= small.pool_size < 500 and "not free in device memory" in small.warnings[0]
+    with pytest.raises(UsageError, match=r"buffer of 1000 samples .* of device memory are free"):
+        plan(20_000, 1_000, sample_bytes=60 * MB, pool_on_device=True)
+    assert plan(2_000, pool_on_device=True) == plan(2_000), "one memory: nothing changes"
+
+
 def test_below_one_sample_the_field_to_change_is_named():
     with pytest.raises(UsageError, match=r"one sample at a time needs .*free.*lower --config\.render_size"):
         plan(550)

@@ -31,7 +31,7 @@ ATTEMPTS_PER_STEPS = 6
 # ball which still bounces is not seen twice in one place.
 REFERENCE_DELAYS = (7.0, 11.0, 17.0)
 
-_CURES = {
+CURES = {
     CUT: "lower the shift ranges (view_*, future_*), n_max or dt, or set require_whole=False",
     STILL: "raise k_min, dt or render_size, or lower min_pixels, motion_threshold or n_max",
 }
@@ -95,7 +95,7 @@ class PairSource:
         cause, count = max(reasons.items(), key=lambda item: item[1])
         raise UsageError(
             f"{drawn_by(self.renderer, self.prior.name)}: {self.max_attempts} shots in a row were rejected for sample "
-            f"{index} ({MODES[mode]}, k={k}, n={n}), {count} of them because {cause}: {_CURES[cause]}{_saved(pictures)}"
+            f"{index} ({MODES[mode]}, k={k}, n={n}), {count} of them because {cause}: {CURES[cause]}{_saved(pictures)}"
         )
 
     def references(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -144,4 +144,4 @@ def _saved(pictures: np.ndarray) -> str:
     return f"; the last one's pictures are in {path}" if written else ""
 
 
-__all__ = ["PairSource"]
+__all__ = ["ATTEMPTS_PER_STEPS", "CURES", "PairSource"]

@@ -20,7 +20,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import look_at, right_eye, world_to_camera
 from o2t_jax.geometry.para import FUTURE, LEFT_1, LEFT_2, NUM_PICTURES, RIGHT_1, RIGHT_2, TARGET, VIEW
 
-_MAX_ELEVATION_DEG = 85.0
+MAX_ELEVATION_DEG = 85.0
 
 
 class ViewPrior(Protocol):
@@ -168,4 +168,4 @@ def _target_camera(
         axis = world_to_camera(azimuth, elevation)[2]
         aimed = look_at(moved, position + config.focus * axis)
         azimuth, elevation = float(aimed[0]), float(aimed[1])
-    return moved, azimuth + turn, float(np.clip(elevation + raise_, -_MAX_ELEVATION_DEG, _MAX_ELEVATION_DEG))
+    return moved, azimuth + turn, float(np.clip(elevation + raise_, -MAX_ELEVATION_DEG, MAX_ELEVATION_DEG))

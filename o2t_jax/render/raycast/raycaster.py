@@ -70,11 +70,14 @@ def scene_of_state(state: RoomState, colour: Any) -> Scene:
 
 
 class _Seen(NamedTuple):
-    """A scene as one camera sees it: small arrays, computed once for a picture. Balls are sorted from far to near."""
+    """A scene as one camera sees it: small arrays, computed once for a picture. Balls are sorted from far to near.
+
+    Without solids there is no `wedge`, and all lists that begin with it or with the bars are empty.
+    """
 
     rows: ground.Rows
     up: Any
-    wedge: solids.RampSolid
+    wedge: solids.RampSolid | None
     bars: list[solids.ScaleBar]
     bar_behind: list[Any]
     balls: list[silhouettes.Ball]
@@ -85,7 +88,7 @@ class _Seen(NamedTuple):
     bar_hides: list[list[Any]]
 
 
-def _see(scene: Scene, camera: Camera, height: int, width: int) -> _Seen:
+def _see(scene: Scene, camera: Camera, height: int, width: int, solid: bool = True) -> _Seen:
     k = intrinsics_for(height, width)
     scene, camera = jax.tree.map(_as_float, (scene, camera))
     eye = camera.position
@@ -117,21 +120,24 @@ def _see(scene: Scene, camera: Camera, height: int, width: int) -> _Seen:
     locals_ = to_camera(centres - eye)
     feet = to_camera(centres * jnp.array([1.0, 1.0, 0.0]) - eye)
     here = (k.focal, k.cx, k.cy)
-    hides = [solids.wedge_hides(scene.ramp, centres[i], radii[i], eye) for i in range(count)]
+    body, bodies = None, range(count if solid else 0)  # each ball has a bar
+    if solid:
+        body = solids.wedge(scene.ramp, eye, to_camera, k.focal, height, width)
+    hides = [solids.wedge_hides(scene.ramp, centres[i], radii[i], eye) for i in bodies]
     zero = jnp.zeros(())
     return _Seen(
         rows=ground.ground_rows(eye, axes, k.focal, height),
         up=up,
-        wedge=solids.wedge(scene.ramp, eye, to_camera, k.focal, height, width),
-        bars=[solids.bar(bar_ends(i), scene.bars, k.focal, height, width) for i in range(count)],
+        wedge=body,
+        bars=[solids.bar(bar_ends(i), scene.bars, k.focal, height, width) for i in bodies],
         # A bar is thin and low: its middle represents it.
-        bar_behind=[solids.wedge_hides(scene.ramp, at_bar(i, zero), zero, eye)[0] for i in range(count)],
+        bar_behind=[solids.wedge_hides(scene.ramp, at_bar(i, zero), zero, eye)[0] for i in bodies],
         balls=[silhouettes.ball(locals_[i], radii[i], visible[i], *here) for i in range(count)],
         shadows=[silhouettes.shadow(feet[i], radii[i], visible[i], up, eye[2], *here) for i in range(count)],
         colours=[colours[i] for i in range(count)],
         wedge_hides=[hidden for hidden, _ in hides],
         wedge_touches=[touches for _, touches in hides],
-        bar_hides=[[bar_hides(ball, i) for i in range(count)] for ball in range(count)],
+        bar_hides=[[bar_hides(ball, i) for i in bodies] for ball in range(count)],
     )
 
 
@@ -154,10 +160,13 @@ def _shade(seen: _Seen, height: int, width: int) -> tuple[Any, Any, Any]:
         picture = red, green, blue
 
     bars = [solids.bar_cover(bar, u, v) for bar in seen.bars]
-    wedge, shade = solids.wedge_cover(seen.wedge, x, y)
+    wedge, entry = jnp.zeros(()), None
     for cover, behind in zip(bars, seen.bar_behind, strict=True):
         lay(BAR_COLOUR, cover * behind)
-    lay([c * shade for c in RAMP_COLOUR], wedge)
+    if seen.wedge is not None:
+        wedge, shade = solids.wedge_cover(seen.wedge, x, y)
+        lay([c * shade for c in RAMP_COLOUR], wedge)
+        entry = solids.wedge_depth(seen.wedge, x, y)
     for cover, behind in zip(bars, seen.bar_behind, strict=True):
         lay(BAR_COLOUR, cover * (1.0 - behind))
     bare = 1.0 - wedge
@@ -165,12 +174,12 @@ def _shade(seen: _Seen, height: int, width: int) -> tuple[Any, Any, Any]:
         bare = bare * (1.0 - cover)
     for shadow in seen.shadows:
         lay(SHADOW_COLOUR, bare * balls.shadow_coverage(shadow, seen.up, u, v, x, y, k.focal))
-    entry = solids.wedge_depth(seen.wedge, x, y)
     for i, ball in enumerate(seen.balls):
         cover, ray_x, ray_y = balls.ball_coverage(ball, u, v, x, y, k.focal)
         depth, level = balls.ball_depth_and_level(ball, seen.up, ray_x, ray_y)
-        hidden = jnp.where(seen.wedge_touches[i], entry < depth, seen.wedge_hides[i])
-        cover = cover * (1.0 - wedge * hidden)
+        if entry is not None:
+            hidden = jnp.where(seen.wedge_touches[i], entry < depth, seen.wedge_hides[i])
+            cover = cover * (1.0 - wedge * hidden)
         for bar, hides in zip(bars, seen.bar_hides[i], strict=True):
             cover = cover * (1.0 - bar * hides)
         lay(balls.ball_colour(level, seen.colours[i]), cover)
@@ -189,17 +198,29 @@ def _cast_packed(seen: _Seen, height: int, width: int) -> jax.Array:
     return red | (green << 8) | (blue << 16)
 
 
+def cast_packed(scenes: Scene, cameras: Camera, height: int, width: int, *, solid: bool = True) -> jax.Array:
+    """Pictures of N scenes and cameras, uint32 [N, H, W] for `unpacked`: every array has a leading axis N.
+
+    Without `solid` no scene has a ramp or bars: the same pictures for less work.
+    """
+    seen = jax.vmap(lambda s, c: _see(s, c, height, width, solid))(scenes, cameras)
+    # Values of a whole picture must not be computed again in every pixel.
+    seen = jax.lax.optimization_barrier(seen)
+    return jax.lax.optimization_barrier(jax.vmap(lambda s: _cast_packed(s, height, width))(seen))
+
+
+def unpacked(packed: jax.Array) -> jax.Array:
+    """uint8 [..., 3] of `cast_packed`'s uint32 [...]."""
+    return jax.lax.bitcast_convert_type(packed, jnp.uint8)[..., :3]
+
+
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def cast_pictures(scenes: Scene, cameras: Camera, height: int, width: int) -> jax.Array:
     """Pictures, uint8 [N, H, W, 3], of N scenes and cameras: every array has a leading axis N.
 
     Besides the result it needs 4 bytes per pixel and a few hundred bytes per row.
     """
-    seen = jax.vmap(lambda s, c: _see(s, c, height, width))(scenes, cameras)
-    # Values of a whole picture must not be computed again in every pixel.
-    seen = jax.lax.optimization_barrier(seen)
-    packed = jax.lax.optimization_barrier(jax.vmap(lambda s: _cast_packed(s, height, width))(seen))
-    return jax.lax.bitcast_convert_type(packed, jnp.uint8)[..., :3]
+    return unpacked(cast_packed(scenes, cameras, height, width))
 
 
-__all__ = ["Camera", "Scene", "cast", "cast_pictures", "scene_from", "scene_of_state"]
+__all__ = ["Camera", "Scene", "cast", "cast_packed", "cast_pictures", "scene_from", "scene_of_state", "unpacked"]

@@ -13,7 +13,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, look_at, project, relative_para, world_to_camera, wrap_degrees
 from o2t_jax.geometry.para import DIS, FUTURE, LEFT_1, LEFT_2, RIGHT_1, RIGHT_2, TARGET, VIEW
 from o2t_jax.systems import o2t_config
-from o2t_jax.systems.o2t import make_views
+from o2t_jax.systems.o2t_parts import make_views
 
 MIXED = ModeMix((0.2, 0.3, 0.5), 1, 12)
 GUIDE_RANGES = {VIEW: (15.0, 5.0, 1.0), FUTURE: (10.0, 3.0, 0.5)}

@@ -1,0 +1,1 @@
+"""Training samples that are drawn, cast, accepted and kept on the device: `render_backend=device`."""

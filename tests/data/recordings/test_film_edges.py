@@ -57,7 +57,8 @@ def test_each_frame_has_its_own_time_at_a_changing_rate_and_where_some_are_missi
     seen = see(Film(path))
     track = seen.tracks[0]
     left = track.points[:, 0] - np.polyval(np.polyfit(track.times, track.points[:, 0], 1), track.times)
-    assert np.std(left) < 0.3
+    # Compression leaves 0.2 to 0.3 px, by how the encoder's threads share the work; evenly spaced times would leave 4.
+    assert np.std(left) < 1.0
     assert any("off the usual" in note for note in seen.notes)
 
 

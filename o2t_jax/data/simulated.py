@@ -33,6 +33,23 @@ def sequence_key(seed: Any, split: int, index: Any) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), split), index)
 
 
+def split_number(split: str) -> int:
+    """The number of a split's stream. Raises: UsageError for an unknown one."""
+    if split not in SPLITS:
+        raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
+    return SPLITS[split]
+
+
+def in_blocks(make: Callable[[np.ndarray], Any], indices: np.ndarray, block: int) -> Any:
+    """`make(indices)`, leaves [B, ...] on the host, by calls with `block` of the B >= 1 indices, the last one padded.
+
+    The bits of a sample then do not depend on the others asked for: XLA may round differently for another batch size.
+    """
+    padded = np.resize(indices, -(-len(indices) // block) * block)
+    blocks = [make(part) for part in padded.reshape(-1, block)]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(indices)], *blocks)
+
+
 def make_sequence(env: Environment, key: jax.Array, steps: int, dts: tuple[float, ...]) -> dict[str, Any]:
     """One sequence of T = `steps` steps under random actions, from a random start, with parameters of its own.
 
@@ -86,8 +103,8 @@ class SimulatedSequences:
         Args: `seed`, in place of the set's own; may be traced, so that `jax.vmap` over it makes the data of several
         runs. Raises: UsageError for an unknown split, or an index below 0 or beyond 2^32 - 1.
 
-        The bits of a sequence do not depend on the others asked for: one compiled program makes all, `_BLOCK` at a
-        time. (XLA may round differently for another batch size. That holds for a traced seed, and for `sequences`.)
+        The bits of a sequence do not depend on the others asked for (`in_blocks`), but for a traced seed and
+        `sequences`.
         """
         indices = np.asarray(indices)
         if indices.size and not (indices.min() >= 0 and indices.max() <= _MAX_INDEX):
@@ -96,15 +113,11 @@ class SimulatedSequences:
         indices, seed = indices.astype(np.uint32), self.seed if seed is None else seed
         if isinstance(seed, jax.core.Tracer) or not indices.size:
             return self.sequences(split, indices, seed)
-        padded = np.resize(indices, -(-len(indices) // _BLOCK) * _BLOCK)
-        blocks = [self.sequences(split, block, seed) for block in padded.reshape(-1, _BLOCK)]
-        return jax.tree.map(lambda *parts: jnp.asarray(np.concatenate(parts)[: len(indices)]), *blocks)
+        return jax.tree.map(jnp.asarray, in_blocks(lambda block: self.sequences(split, block, seed), indices, _BLOCK))
 
     def sequences(self, split: str, indices: Array, seed: Any) -> dict[str, Any]:
         """As `batch`, under a trace: `indices` uint32 [B] and `seed` may be traced."""
-        if split not in SPLITS:
-            raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
-        return self._make(seed, SPLITS[split], indices)
+        return self._make(seed, split_number(split), indices)
 
     def batch_at(self, split: str, step: int, size: int, seed: Any = None) -> dict[str, Any]:
         """The batch of a training step: `size` sequences that no other step has."""
@@ -170,4 +183,12 @@ class SequenceSource:
         return {name: np.asarray(leaf) for name, leaf in named_leaves(self.data.batch(split, indices)).items()}
 
 
-__all__ = ["SPLITS", "SequenceSource", "SimulatedSequences", "make_sequence", "sequence_key"]
+__all__ = [
+    "SPLITS",
+    "SequenceSource",
+    "SimulatedSequences",
+    "in_blocks",
+    "make_sequence",
+    "sequence_key",
+    "split_number",
+]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.data.records import named_leaves
-from o2t_jax.data.simulated import SPLITS, sequence_key
+from o2t_jax.data.simulated import in_blocks, sequence_key, split_number
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.discs.world import DiscWorld
 
@@ -69,18 +69,12 @@ class DiscScenes:
     def make(self, split: str, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Scenes `indices` int [N] of a split: arrays [N, ...] as in `spec`, on the host.
 
-        The bits of a scene do not depend on the others asked for: one compiled program makes all, `_BLOCK` at a time.
+        The bits of a scene do not depend on the others asked for (`in_blocks`).
         Raises: UsageError for an unknown split.
         """
-        if split not in SPLITS:
-            raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
-        indices = np.asarray(indices, np.uint32)
-        padded = np.resize(indices, -(-len(indices) // _BLOCK) * _BLOCK)
-        parts = [
-            jax.tree.map(np.asarray, _many(self.world, self.frames, self.seed, SPLITS[split], block))
-            for block in padded.reshape(-1, _BLOCK)
-        ]
-        return jax.tree.map(lambda *x: np.concatenate(x)[: len(indices)], *parts)
+        number = split_number(split)
+        make = functools.partial(_many, self.world, self.frames, self.seed, number)
+        return in_blocks(make, np.asarray(indices, np.uint32), _BLOCK)
 
 
 def _made(world: DiscWorld, frames: int, seed: Any, split: Any, indices: Any) -> dict[str, Any]:

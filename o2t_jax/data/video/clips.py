@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.data.records import named_leaves
-from o2t_jax.data.simulated import SPLITS, sequence_key
+from o2t_jax.data.simulated import in_blocks, sequence_key, split_number
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.primitives import Drawing
 from o2t_jax.physics.video.base import Motion, VideoSet
@@ -87,15 +87,10 @@ class Clips:
     def batch(self, split: str, indices: Array) -> dict[str, Any]:
         """Clips `indices` int [B] of a split, leaves [B, ...] as in `make_clip`, on the host.
 
-        The bits of a clip do not depend on the others asked for: one compiled program makes all, `_BLOCK` at a time.
-        Raises: UsageError for an unknown split.
+        The bits of a clip do not depend on the others asked for (`in_blocks`). Raises: UsageError for an unknown split.
         """
-        if split not in SPLITS:
-            raise UsageError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
-        indices = np.asarray(indices, np.uint32)
-        padded = np.resize(indices, -(-len(indices) // _BLOCK) * _BLOCK).reshape(-1, _BLOCK)
-        blocks = [self._make(self.seed, SPLITS[split], block) for block in padded]
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(indices)], *blocks)
+        number = split_number(split)
+        return in_blocks(lambda block: self._make(self.seed, number, block), np.asarray(indices, np.uint32), _BLOCK)
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ import optax
 from o2t_jax.config import Config, from_flat
 from o2t_jax.data.video.clips import ACTIONS
 from o2t_jax.data.video.windows import Pool
+from o2t_jax.evaluation.video.laws import LAWS
 from o2t_jax.models.video import QUANTISERS, Sizes, VideoModel
 from o2t_jax.models.video.model import decode_all, encode_all, follow, quantise
 from o2t_jax.models.video.objective import Weights, objective
@@ -61,7 +62,12 @@ class Video(System):
         self.evaluators = {"validation": tests.validation, "test": tests.test, "codes": tests.codes}
         if config.probe_clips:
             self.evaluators["probes"] = tests.probes
-        self.periods = {name: config.train_steps for name in ("test", "codes", "probes") if name in self.evaluators}
+        self.law_sets = [name for name in self.data.names if name in LAWS]
+        if self.law_sets and config.probe_clips:
+            self.evaluators["laws"] = tests.laws
+        self.periods = {
+            name: config.train_steps for name in ("test", "codes", "probes", "laws") if name in self.evaluators
+        }
         if len(self.data.names) == 1:
             (self.sample_source,) = self.data.sources.values()
         size = config.size

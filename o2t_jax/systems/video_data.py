@@ -26,13 +26,15 @@ _REFERENCE = 200  # training clips that give the mean frame and the background
 class HeldOut:
     """Windows of one set that training never sees.
 
-    Attributes: `pictures` [N, T, S, S] 0 to 1; `actions` [N, T - 1, A]; `places` [N, T, K, 2] px of 64, `seen` [N, K].
+    Attributes: `pictures` [N, T, S, S] 0 to 1; `actions` [N, T - 1, A]; `places` [N, T, K, 2] px of 64, `seen` [N, K];
+    `constant` [N], the one that differs from clip to clip.
     """
 
     pictures: np.ndarray
     actions: np.ndarray
     places: np.ndarray
     seen: np.ndarray
+    constant: np.ndarray
 
 
 class VideoData:
@@ -72,11 +74,11 @@ class VideoData:
         """Mean frame and background [S, S] of a set, from training clips. Waves fill the picture: theirs is black."""
         return self._reference(name)
 
-    def held_out(self, name: str, split: str, count: int) -> HeldOut:
-        """Windows of `count` clips of a split, cut anywhere, the same for every run."""
+    def held_out(self, name: str, split: str, count: int, length: int = 0) -> HeldOut:
+        """Windows of `count` clips of a split, cut anywhere, the same for every run; 0 frames: context and horizon."""
         config = self.config
         clips = made(self.sources[name], split, count)
-        length = config.context + config.horizon
+        length = length or config.context + config.horizon
         starts = np.random.default_rng(0).integers(config.frames - length + 1, size=count)
         cut = lambda x, size: np.stack([clip[start : start + size] for clip, start in zip(x, starts, strict=True)])  # noqa: E731
         return HeldOut(
@@ -84,6 +86,7 @@ class VideoData:
             cut(clips["actions"], length - 1),
             cut(clips["places"], length),
             clips["seen"],
+            clips["constant"],
         )
 
     @functools.cache  # noqa: B019 (it lives as long as its process)

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.evaluation.batches import in_batches
+from o2t_jax.evaluation.dynamics import objects
 from o2t_jax.evaluation.dynamics import pictures as shown
-from o2t_jax.evaluation.video import codes, probes, rows
+from o2t_jax.evaluation.video import codes, laws, probes, rows
 from o2t_jax.models.video.model import decode_all, follow
 from o2t_jax.results import Column, Result, Scalar, Score, ScoreCurve, Table
 from o2t_jax.systems.base import TrainState
@@ -144,22 +145,61 @@ class VideoTests:
             table.append(
                 {
                     "set": name,
-                    "position": _known(probes.r_squared(z, x, z_test, x_test)),
-                    "velocity": _known(probes.r_squared(h, v, h_test, v_test)),
+                    "position": _none(probes.r_squared(z, x, z_test, x_test)),
+                    "velocity": _none(probes.r_squared(h, v, h_test, v_test)),
                 }
             )
         if table:
             columns = {"set": Column(), "position": Column("R²", ".3f"), "velocity": Column("R²", ".3f")}
             yield "linear", Table(columns, table)
 
+    def laws(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """Each clip's own constant as it shows in the dream, against the true one; over twice the horizon also."""
+        table = []
+        for name in self.system.law_sets:
+            law, held, start = laws.LAWS[name], self._law_windows(name), self.config.context
+            read = self._reader(name)
+            dream = read(self.dreamt(state, held))
+            constant = law.of_constant(held.constant)
+            usual = float(np.mean(law.of_constant(self.windows(name, "train", self.config.probe_clips).constant)))
+            for frames in sorted({self.config.horizon, dream.shape[1]}):
+                cut = slice(start, start + frames)
+                usable = law.usable(held.places[:, cut, 0], held.constant)
+                real = constant[usable]
+                ours = laws.agreement(law.measured(dream[usable, :frames]), real)
+                true = laws.agreement(law.measured(read(held.pictures[usable, cut])), real)
+                row = {"set": name, "quantity": law.quantity, "frames": frames, "clips": int(usable.sum())}
+                row |= {"slope": ours.slope, "r_squared": ours.r_squared, "error": ours.error, "measured": ours.share}
+                row |= {"true_slope": true.slope, "true_r_squared": true.r_squared, "true_error": true.error}
+                mean = float(np.median(np.abs(usual / real - 1.0))) if len(real) else None
+                table.append({key: _none(x) for key, x in row.items()} | {"mean_error": mean})
+        share, number = Column("", ".1%"), Column("", ".3f")
+        shares = ("error", "measured", "true_error", "mean_error")
+        numbers = ("slope", "r_squared", "true_slope", "true_r_squared")
+        columns = {"set": Column(), "quantity": Column(), "frames": Column("", "d"), "clips": Column("", "d")}
+        columns |= dict.fromkeys(numbers, number) | dict.fromkeys(shares, share)
+        yield "constants", Table(columns, table)
+
     def dreamt(self, state: TrainState, held: HeldOut) -> np.ndarray:
-        """Predicted pictures [N, horizon, S, S]."""
+        """Predicted pictures [N, T - context, S, S]."""
         seen = self.config.context
         return self._over(held, lambda x, a: self._dream(state.params, state.extra, x[:, :seen], a))
 
     def windows(self, name: str, split: str, count: int) -> HeldOut:
         """Held-out windows, made once."""
         return self._windows(name, split, count)
+
+    def _law_windows(self, name: str) -> HeldOut:
+        """Test windows of twice the horizon, or as much of it as a clip has."""
+        length = min(self.config.context + 2 * self.config.horizon, self.config.frames)
+        return self.system.data.held_out(name, "test", self.config.test_clips, length)
+
+    def _reader(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
+        """From pictures to places, calibrated on training pictures."""
+        held, (_, background) = self.windows(name, "train", self.config.probe_clips), self.system.data.reference(name)
+        threshold = objects.threshold_of(held.pictures[..., None], background[..., None])
+        scale = laws.calibration(held.pictures, background, threshold, held.places[:, :, 0])
+        return lambda pictures: laws.places_in(pictures, background, threshold, scale)
 
     @functools.cache  # noqa: B019 (a system lives as long as its process)
     def _windows(self, name: str, split: str, count: int) -> HeldOut:
@@ -208,8 +248,8 @@ def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(x.shape[0] * x.shape[1], -1)
 
 
-def _known(number: float) -> float | None:
-    return None if np.isnan(number) else number
+def _none(value: Any) -> Any:
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 __all__ = ["CLEARLY", "FPS", "HORIZONS", "VideoTests"]

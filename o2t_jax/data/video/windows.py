@@ -16,7 +16,7 @@ from o2t_jax.data.stored import StoredSet
 from o2t_jax.data.video.clips import Clips
 
 _CHUNK = 128  # clips made between two reports of progress
-_KEPT = ("pictures", "actions", "places", "seen")
+_KEPT = ("pictures", "actions", "places", "seen", "constant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Pool:
 
 
 def made(source: Clips, split: str, count: int, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """The first `count` clips of a split: `pictures`, `actions`, `places`, `seen`."""
+    """The first `count` clips of a split: `pictures`, `actions`, `places`, `seen`, `constant`."""
     parts = []
     for first in range(0, count, _CHUNK):
         some = source.batch(split, np.arange(first, min(first + _CHUNK, count)))

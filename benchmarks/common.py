@@ -57,6 +57,13 @@ def check_parts(given: str, known: Collection[str]) -> None:
         raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
 
 
+def check_at_least_1(arguments: argparse.Namespace, *names: str) -> None:
+    """Raises UsageError where one of these numbers is below 1."""
+    for name in names:
+        if getattr(arguments, name) < 1:
+            raise UsageError(f"--{name}={getattr(arguments, name)} must be at least 1")
+
+
 def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any) -> None:
     """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
     where = machine()

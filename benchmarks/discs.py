@@ -26,10 +26,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import discs_peer
-from benchmarks.common import check_parts, finish, run_checked
+from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
 from benchmarks.dynamics import interleave, rows_of, timed
 from experiments import _cpu
-from o2t_jax.errors import UsageError
 
 COLUMNS = {
     "part": "",
@@ -113,9 +112,7 @@ def main(argv: list[str] | None = None) -> int:
 def check(arguments: argparse.Namespace) -> None:
     """Refuses an unknown part, and numbers below 1."""
     check_parts(arguments.parts, PARTS)
-    for name in ("repeats", "batch", "frames"):
-        if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name}={getattr(arguments, name)} must be at least 1")
+    check_at_least_1(arguments, "repeats", "batch", "frames")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import check_parts, finish, run_checked
+from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
 from benchmarks.peers.dynamics_worker import PICTURE_PEERS, VECTOR_PEERS, serve
 from experiments import _cpu
 from o2t_jax.errors import UsageError
@@ -205,9 +205,7 @@ def main(argv: list[str] | None = None) -> int:
 def check(arguments: argparse.Namespace) -> None:
     """Refuses an unknown part, too few steps, and --peer without PyTorch."""
     check_parts(arguments.parts, PARTS)
-    for name in ("repeats", "steps", "batch"):
-        if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name}={getattr(arguments, name)} must be at least 1")
+    check_at_least_1(arguments, "repeats", "steps", "batch")
     missing = [name for name in ("torch", "torchdiffeq") if importlib.util.find_spec(name) is None]
     if arguments.peer and missing:
         raise UsageError(f'--peer needs {" and ".join(missing)}: pip install "o2t_jax[bench]"')

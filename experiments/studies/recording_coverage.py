@@ -14,7 +14,7 @@ Other --seed, other films. One JSON a film in --out; finished ones are skipped. 
 
 from __future__ import annotations
 
-import json
+import functools
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from absl import flags
 
 from experiments import _cli
 from o2t_jax.errors import UsageError
+from o2t_jax.training import workdir as folders
 
 PARTS = ("coverage", "imperfections", "strengths", "outside", "tracks")
 USUAL = "none"
@@ -66,10 +67,7 @@ def study(arguments: _cli.Arguments) -> int:
     for part in chosen:
         for task in tasks(part, values.n):
             path = out / task.name
-            if not path.exists():
-                result = run_task(task, values.seed)
-                path.write_text(json.dumps(result, indent=1) + "\n")
-            found.append(json.loads(path.read_text()))
+            found.append(folders.once(path, functools.partial(run_task, task, values.seed)))
             if found[-1]["seed"] != values.seed:
                 raise UsageError(f"{path} has seed {found[-1]['seed']}, not --seed={values.seed}: give another --out")
     text = format_tables(found)

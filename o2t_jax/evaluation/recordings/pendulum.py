@@ -8,6 +8,7 @@ import numpy as np
 
 from o2t_jax.evaluation.recorded.shooting import paths
 from o2t_jax.evaluation.recordings.law import GROWS, Law, Points, Quantity, Stretch, Times, Values, best_sine, main_axis
+from o2t_jax.geometry.circle import fit_circle
 
 PHASE = 0.25  # rad of the swing, the longest step of integration
 ROLL = np.radians(2.0)  # standard deviation of the camera's roll
@@ -41,10 +42,8 @@ def _slow_and_long(w: float, times: Times) -> bool:
 
 def _circles(points: Points) -> list[tuple[np.ndarray, float]]:
     """Circle by algebraic least squares with its centre above the middle; and, for flat arcs, longer ones."""
-    design = np.column_stack([points, np.ones(len(points))])
-    c = np.linalg.lstsq(design, np.sum(points**2, axis=1), rcond=None)[0]
-    centre = c[:2] / 2
-    length = float(np.sqrt(max(c[2] + centre @ centre, 1e-6)))
+    centre, square = fit_circle(points)
+    length = float(np.sqrt(max(square, 1e-6)))
     middle, wide = points.mean(axis=0), float(np.ptp(points[:, 0]))
     found = [(centre, length)] if centre[1] > middle[1] and length < 20 * wide else []
     low = points[:, 1].min()

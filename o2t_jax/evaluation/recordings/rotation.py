@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from o2t_jax.evaluation.recordings.law import Law, Points, Quantity, Stretch, Times, Values
+from o2t_jax.geometry.circle import fit_circle
 
 NAMES = ("centre_x", "centre_y", "radius", "angle", "speed", "damping")
 ARC = 2.0  # rad that must be seen
@@ -12,10 +13,8 @@ ARC = 2.0  # rad that must be seen
 
 def _start(times: Times, points: Points) -> np.ndarray:
     """Circle by algebraic least squares; the speed's exponential by a parabola through the angle."""
-    design = np.column_stack([points, np.ones(len(points))])
-    c = np.linalg.lstsq(design, np.sum(points**2, axis=1), rcond=None)[0]
-    centre = c[:2] / 2
-    radius = float(np.sqrt(max(c[2] + centre @ centre, 1e-6)))
+    centre, square = fit_circle(points)
+    radius = float(np.sqrt(max(square, 1e-6)))
     if radius > 2 * np.ptp(points, axis=0).max():
         return np.zeros((0, len(NAMES)))
     aside = points - centre

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 
 import numpy as np
-from jaxtyping import Float
 
 from o2t_jax.evaluation.recordings.law import Points, Times
 
@@ -84,11 +83,4 @@ def stretches(count: int, contacts: list[Contact], least: int = LEAST) -> list[s
     return [slice(a, b) for a, b in itertools.pairwise(edges) if b - a >= least]
 
 
-def flight_restitution(contacts: list[Contact]) -> Float[np.ndarray, " N"]:
-    """Ratios of successive flight times between three contacts each: restitution of a bounce, without a scale."""
-    at = np.array([contact.time for contact in contacts])
-    spans = np.diff(at)
-    return spans[1:] / spans[:-1] if len(spans) > 1 else np.zeros(0)
-
-
-__all__ = ["Contact", "clear_contacts", "find_contacts", "flight_restitution", "stretches"]
+__all__ = ["Contact", "clear_contacts", "find_contacts", "stretches"]

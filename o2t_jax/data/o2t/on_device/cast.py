@@ -20,7 +20,6 @@ from o2t_jax.render.raycast.raycaster import Camera, Scene
 
 NUM_CAST = 9
 # Moments of a shot: t1, t2, the target's time, and two later ones.
-NUM_MOMENTS = 5
 _CAMERAS = np.repeat([LEFT_1, RIGHT_1, TARGET], 3)
 _MOMENTS = np.array([0, 1, 3, 0, 1, 3, 2, 3, 4])
 # Of the nine, the sample's own: left and right eye at t1 and t2, the target.
@@ -91,4 +90,4 @@ def _differ(a: jax.Array, b: jax.Array, threshold: int) -> jax.Array:
     return far
 
 
-__all__ = ["NUM_CAST", "NUM_MOMENTS", "Verdict", "inputs", "judge", "moments", "own"]
+__all__ = ["NUM_CAST", "Verdict", "inputs", "judge", "moments", "own"]

@@ -12,6 +12,7 @@ from scipy.stats import norm
 from o2t_jax.evaluation.recordings.audit.finding import Band, Check, Finding, worst
 from o2t_jax.evaluation.recordings.audit.kinds import SWINGS, Local, Motion, locally
 from o2t_jax.evaluation.recordings.law import main_axis
+from o2t_jax.geometry.circle import fit_circle
 
 PARTS = 5  # of the clip, whose restoring forces are compared
 INFORMED = 0.05  # least share of a part's information on the force, of the mean part's
@@ -43,10 +44,8 @@ def swing_of(motion: Motion) -> Swing:
     times, points = motion.times, motion.points
     _, _, place = main_axis(points)
     arc, noise = False, motion.noise
-    design = np.column_stack([points, np.ones(len(points))])
-    c = np.linalg.lstsq(design, np.sum(points**2, axis=1), rcond=None)[0]
-    centre, wide = c[:2] / 2, float(np.ptp(place))
-    length = float(np.sqrt(max(c[2] + centre @ centre, 1e-9)))
+    centre, square = fit_circle(points)
+    wide, length = float(np.ptp(place)), float(np.sqrt(max(square, 1e-9)))
     aside = points - centre
     line = float(np.std(points - points.mean(axis=0), axis=0).min())
     off = float(np.std(np.linalg.norm(aside, axis=1)))

@@ -23,6 +23,7 @@ from absl import flags
 
 from experiments import _cli, sweep
 from experiments._trainings import stoppable
+from experiments.studies._trained import finish_all, planned
 from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/discs/cpu.py"
@@ -55,25 +56,20 @@ def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
     """(table, run) of one table, or of all of them ("")."""
     if only in ("", "headline"):
         for seed in range(seeds):
-            yield "headline", _run(f"relative-seed{seed}", f"{CPU}:relative", {}, seed)
+            yield "headline", planned(f"relative-seed{seed}", f"{CPU}:relative", {}, seed)
     if only in ("", "masses"):
         for variant in ("original", "fast"):
-            yield "masses", _run(f"masses-{variant}", f"{MASSES}:{variant}", {})
+            yield "masses", planned(f"masses-{variant}", f"{MASSES}:{variant}", {})
     for table, rows in PLANNED.items():
         if only in ("", table):
             for name, (model, fields) in rows.items():
-                run = _run(f"{table}-{name.replace(' ', '_').replace(',', '')}", f"{CPU}:{model}", fields)
-                yield table, sweep.Run(run.name, {"row": name}, 0, run.arguments)
+                run = f"{table}-{name.replace(' ', '_').replace(',', '')}"
+                yield table, planned(run, f"{CPU}:{model}", fields, row=name)
     if only in ("", "law"):
         for model, fields in (("relative", {}), ("classic", CHEAP | OTHERS), ("modern", OTHERS)):
             for e in (1.0, 0.8):
                 own = {**fields, "model": model, "env.restitution": e, "env.rest_speed": 0.0}
-                yield "law", _run(f"law-{model}-{e:g}", f"{MASSES}:original", own)
-
-
-def _run(name: str, config: str, fields: Mapping[str, Any], seed: int = 0) -> sweep.Run:
-    own = [f"--config.{key}={value}" for key, value in fields.items()]
-    return sweep.Run(name, {}, seed, (f"--config={config}", f"--config.seed={seed}", *own))
+                yield "law", planned(f"law-{model}-{e:g}", f"{MASSES}:original", own)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,17 +79,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
-    values = arguments.flags
-    out = _cli.out_folder(values, "the runs and the tables")
-    out.mkdir(parents=True, exist_ok=True)
-    changed = [item for item in _cli.config_overrides(list(arguments.argv)) if not item.startswith("--config=")]
-    rows: list[dict[str, Any]] = []
-    for table, run in plan(values.only, values.seeds):
-        record = sweep.finish_run(sweep.Run(run.name, run.fields, run.seed, (*run.arguments, *changed)), out)
-        rows.append({"table": table, "run": run.name, "status": record["status"], **summary(record, out / run.name)})
-        folders.write_json(out / f"table{'-' + values.only if values.only else ''}.json", rows)
-    print(sweep.as_text([{name: x for name, x in row.items() if not isinstance(x, list)} for row in rows]))
-    return int(any(row["status"] != "finished" for row in rows))
+    return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, summary)
 
 
 def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:

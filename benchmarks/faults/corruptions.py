@@ -81,12 +81,12 @@ class Checkpoints:
 
     def _resume(self, copy: Path) -> Outcome:
         """As a run does: sets damaged steps aside, and goes on from the newest good one."""
-        from o2t_jax.training import checkpoint
+        from o2t_jax.training import recovery
         from o2t_jax.training.workdir import saved_steps
 
         try:
-            folder, damaged = checkpoint.find_whole(copy)
-            checkpoint.set_damaged_aside(copy)
+            folder, damaged = recovery.find_whole(copy)
+            recovery.set_damaged_aside(copy)
             left = saved_steps(copy)
         except UsageError:
             return Outcome.DETECTED

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -167,41 +166,6 @@ def read_meta(folder: Path) -> dict[str, Any]:
     if meta["step"] != int(folder.name):
         raise manifest.damaged(folder, f"is damaged: it holds step {meta['step']}")
     return meta
-
-
-def find_whole(workdir: str | Path) -> tuple[Path | None, list[manifest.DamagedError]]:
-    """The newest step's folder of which every byte is as saved (None without any step), and the damaged ones' errors.
-
-    Every kept step is read: a damaged number could make another one the best.
-
-    Raises:
-        UsageError: there are checkpoints, and none is whole; or the newest whole one is foreign.
-    """
-    root = Path(workdir).resolve() / folders.CHECKPOINTS
-    whole, damaged = None, []
-    for step in reversed(saved_steps(workdir)):
-        try:
-            read_meta(root / str(step))
-            whole = whole or root / str(step)
-        except manifest.DamagedError as error:
-            damaged.append(error)
-    if damaged and whole is None:
-        raise UsageError(
-            f"{workdir} holds no whole checkpoint ({str(damaged[0]).partition(': delete')[0]}): "
-            f"delete the folder {root} to start again from step 0, or choose another --workdir"
-        )
-    return whole, damaged
-
-
-def set_damaged_aside(workdir: str | Path) -> None:
-    """Gives damaged checkpoints names under which nothing looks for them. One process calls this."""
-    root = Path(workdir).resolve() / folders.CHECKPOINTS
-    for step in saved_steps(workdir):
-        try:
-            read_meta(root / str(step))
-        except manifest.DamagedError:
-            names = (f"{step}.damaged{f'.{number}' if number > 1 else ''}" for number in itertools.count(1))
-            (root / str(step)).rename(next(root / name for name in names if not (root / name).exists()))
 
 
 class Checkpoints:

@@ -17,7 +17,7 @@ import numpy as np
 
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, disk, loop, provenance, resources
+from o2t_jax.training import checkpoint, disk, loop, provenance, recovery, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
 from o2t_jax.training.metrics import Averages, make_writer
@@ -69,7 +69,7 @@ def run(
     if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
         if start.damaged and parallel.is_writer:
             with folders.locked(workdir):
-                checkpoint.set_damaged_aside(workdir)
+                recovery.set_damaged_aside(workdir)
         progress.line(f"complete: {_result_line(system, workdir)}")
         return 0
     system.check()
@@ -81,7 +81,7 @@ def run(
             stack.enter_context(folders.locked(workdir))
             folders.sweep(workdir)
             if start.damaged:
-                checkpoint.set_damaged_aside(workdir)
+                recovery.set_damaged_aside(workdir)
         stop = stack.enter_context(StopFlag())
         try:
             step_fn = this.compiled_step(stack, stop)
@@ -109,7 +109,7 @@ class _Start:
     def find(cls, system: System, config: Config, workdir: Path) -> _Start:
         initial = Initial(system.init, system.tx, _seeds(config))
         check_parts([initial.shapes.params], config.freeze, "freeze")
-        folder, damaged = checkpoint.find_whole(workdir)
+        folder, damaged = recovery.find_whole(workdir)
         if folder is None:
             return cls(initial)
         meta = checkpoint.read_meta(folder)

@@ -15,7 +15,7 @@ from benchmarks.faults.corruptions import Outcome
 from benchmarks.faults.damage import KINDS
 from experiments import train
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint
+from o2t_jax.training import checkpoint, recovery
 from o2t_jax.training.workdir import saved_steps
 
 COMMAND = ("--config=tests/training/toy_config.py", "--config.writers=jsonl", "--config.keep_checkpoints=3")
@@ -46,7 +46,7 @@ def test_steps_that_have_changed_places_are_not_taken_for_each_other(copy: Path)
     (root / "aside").rename(last)
     with pytest.raises(UsageError, match=f"step {steps[-1]} is damaged: it holds step {steps[0]}"):
         checkpoint.open_workdir(copy)
-    folder, damaged = checkpoint.find_whole(copy)
+    folder, damaged = recovery.find_whole(copy)
     assert folder is not None and int(folder.name) == steps[-2] and len(damaged) == 2
 
 
@@ -108,7 +108,7 @@ def test_a_step_is_deleted_whole_whoever_is_killed_meanwhile(
     """Where the deletion itself never happens, every step that has its name has all of its files."""
     monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *_, **__: None)
     assert train.main([*COMMAND[:2], "--config.keep_checkpoints=1", f"--workdir={tmp_path}"]) == 0
-    folder, damaged = checkpoint.find_whole(tmp_path)
+    folder, damaged = recovery.find_whole(tmp_path)
     assert folder is not None and not damaged
     assert list((tmp_path / "checkpoints" / "deleting").iterdir())
     monkeypatch.undo()

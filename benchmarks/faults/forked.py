@@ -160,8 +160,11 @@ def _tell(board: Board) -> None:
     reporter.Reporter.on_step = with_step
 
 
-def orphans(mark: str, seconds: float = 5.0) -> list[int]:
-    """Processes started by a training with this mark that are still there after `seconds` (Linux)."""
+def orphans(mark: str, seconds: float = 60.0) -> list[int]:
+    """Processes started by a training with this mark that are still there after `seconds` (Linux).
+
+    One that was just starting looks for its parent when it has imported what it needs.
+    """
     end = time.monotonic() + seconds
     while found := [pid for pid in _pids() if _has(pid, mark)]:
         if time.monotonic() > end:

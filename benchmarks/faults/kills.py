@@ -28,14 +28,14 @@ _SMALL = (
     "--config.keep_checkpoints=2",
 )
 TRAININGS = {
-    "toy": ("--config=toy", "--config.train_steps=12", *_SMALL),
+    "line": ("--config=tests/training/toy_config.py", "--config.train_steps=12", *_SMALL),
     "dynamics": ("--config=dynamics/smoke", "--config.train_steps=8", *_SMALL),
     "discs": ("--config=discs/cpu:smoke", "--config.train_steps=8", *_SMALL),
     "o2t": ("--config=smoke", "--config.train_steps=8", *_SMALL),
     "o2t_processes": ("--config=smoke", "--config.train_steps=8", "--config.render_workers=2", *_SMALL),
 }
 INTERVAL = 2  # steps between saves, of all of them
-KILLS_OF_A_CHAIN = 4
+KILLS_OF_A_CHAIN = 10
 TARGETS = ("fill", "step", "evaluation", "save", "restore")
 _OF_THE_PROCESS = ("train/samples_per_second", "train/data_wait_seconds", "train/first_step_seconds", "data/")
 _UNFINISHED = ("*.tmp", "*orbax-checkpoint-tmp*", "deleting", ".part-*", "*.damaged*", "*.unfinished*")
@@ -198,7 +198,10 @@ def measure(
     told: Callable[[str], None] = print,
     deadline: float = float("inf"),
 ) -> list[dict[str, Any]]:
-    """One row for each system: `count` kills in all, or as many as there is time for until `deadline` (monotonic)."""
+    """One row for each system: `count` kills in all, or as many as there is time for until `deadline` (monotonic).
+
+    "line" is the tests' smallest training: the same loop and files as all the others, ten times as many kills.
+    """
     rng, seconds = random.Random(seed), {}
     wanted = {}
     for name, arguments in trainings.items():
@@ -206,9 +209,9 @@ def measure(
         wanted[name] = whole_run(name, arguments, work, rng)
         seconds[name] = time.monotonic() - begun
     rows = {name: new_row(name) for name in trainings}
-    names, number = list(trainings), 0
+    spent, number = dict.fromkeys(trainings, 0.0), 0
     while sum(row["kills"] for row in rows.values()) < count and time.monotonic() < deadline:
-        name = names[number % len(names)]
+        name, begun = min(spent, key=spent.__getitem__), time.monotonic()  # all get the same time
         number += 1
         folder = work / f"chain-{number}"
         left = count - sum(row["kills"] for row in rows.values())
@@ -218,6 +221,7 @@ def measure(
             chain.problems += [f"differs from an untouched run in {', '.join(changed)}"] if changed else []
         add(rows[name], chain)
         seconds[name] = chain.seconds
+        spent[name] += time.monotonic() - begun
         told(f"{name}: {rows[name]['kills']} kills, {rows[name]['kills_lost']} lost")
         for problem in chain.problems:
             told(f"  {problem}")

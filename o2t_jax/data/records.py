@@ -151,15 +151,19 @@ def _write_shards(
         for number, (start, stop) in enumerate(shards):
             path = work / f"{split}-{number:05}-of-{len(shards):05}{SUFFIX}"
             writer = ArrayRecordWriter(str(path), _OPTIONS)
+            first_record = b""
             try:
                 for first, end in _ranges(start, stop, _BLOCK):
                     for record in packed(source.make(split, np.arange(first, end)), dtype):
+                        first_record = first_record or record.tobytes()
                         writer.write(record.tobytes())
                     done += end - first
                     progress(done, total)
             finally:
                 writer.close()
-            files.append({"file": path.name, "samples": stop - start, "bytes": path.stat().st_size})
+            first_sha256 = hashlib.sha256(first_record).hexdigest()
+            about = {"file": path.name, "samples": stop - start, "bytes": path.stat().st_size}
+            files.append({**about, "first_sha256": first_sha256})
         splits[split] = {"samples": count, "files": files}
     return splits
 

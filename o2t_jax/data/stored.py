@@ -1,12 +1,14 @@
 """Reads sets of samples (`records.py`): any sample at random, checked, in little memory whatever the set's size.
 
-At opening, the metadata's sum and the size of every file are compared. At every read ArrayRecord compares each
-record's hash. `verify` compares the SHA-256 of every file, which reads all of it. Needs no JAX.
+At opening, the metadata's sum and the size of every file are compared; at a file's first read, the SHA-256 of its first
+record (two files that have changed places). At every read ArrayRecord compares each record's hash. `verify` compares
+the SHA-256 of every file, which reads all of it. Needs no JAX.
 """
 
 from __future__ import annotations
 
 import collections
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -150,6 +152,10 @@ class StoredSet:
             reader = ArrayRecordReader(str(self.path / name), _OPTIONS)
             if not reader.ok() or reader.num_records() != file["samples"]:
                 raise RuntimeError(f"{reader.num_records()} records in place of {file['samples']}")
+            # Files of one set are of the same size and whole each: only this tells that two have changed places.
+            wanted = file.get("first_sha256")
+            if wanted is not None and hashlib.sha256(reader.read([0])[0]).hexdigest() != wanted:
+                raise RuntimeError("it is another file's content")
             self._readers[name] = (reader, cost)
         self._readers.move_to_end(name)
         return self._readers[name][0]

@@ -7,6 +7,8 @@
                        meta        step, system, random key, data position, plan, read-outs (JSON)
                        metrics     held-out loss, if it was measured (JSON)
                        manifest.json  SHA-256 of every file above
+    checkpoints/deleting/      on its way out: a step leaves its name whole, whoever is killed
+    checkpoints/<step>.damaged set aside by a run that resumed from an earlier one
 
 Only host arrays of one copy of the state are saved. A checkpoint therefore does not depend on devices, and
 `orbax.checkpoint.StandardCheckpointer().restore(<step>/params)` returns numpy arrays on any machine.
@@ -39,6 +41,7 @@ from o2t_jax.training.workdir import saved_steps
 from o2t_jax.types import Array, PyTree
 
 SCHEMA = 2
+DELETING = "deleting"
 T = TypeVar("T")
 HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
 
@@ -142,13 +145,15 @@ def best_step(workdir: str | Path) -> int | None:
     root = Path(workdir).resolve() / folders.CHECKPOINTS
     measured = {}
     for step in saved_steps(workdir):
-        if (root / str(step) / "metrics").is_dir():
-            try:
-                measured[step] = _cost(_read_json(root / str(step), "metrics"))
-            except UsageError:
-                if (root / str(step) / "manifest.json").exists():
-                    raise
-                # A running training is deleting it: it is no longer the best.
+        folder = root / str(step)
+        try:
+            if manifest.has_item(folder, "metrics"):
+                manifest.verify_manifest(folder, "metrics")
+                measured[step] = _cost(_read_json(folder, "metrics"))
+        except UsageError:
+            if folder.exists():
+                raise
+            # A running training has just removed it: it is no longer the best.
     return min(measured, key=measured.__getitem__) if measured else None
 
 
@@ -158,6 +163,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
     meta = _read_json(folder, "meta")
     if meta.get("schema") != SCHEMA:
         raise UsageError(f"{folder} has checkpoint schema {meta.get('schema')}, this version reads {SCHEMA}")
+    if meta["step"] != int(folder.name):
+        raise manifest.damaged(folder, f"is damaged: it holds step {meta['step']}")
     return meta
 
 
@@ -174,6 +181,7 @@ class Checkpoints:
         self._root.mkdir(parents=True, exist_ok=True)
         for folder in self._root.glob(disk.UNFINISHED):  # left by a killed process or a full disk
             shutil.rmtree(folder, ignore_errors=True)
+        self._empty_bin()
         self._saving: int | None = None
         self._like: TrainState | None = None
         self._opened: int | None = None  # the last saved step that was read back
@@ -188,6 +196,7 @@ class Checkpoints:
                 preservation_policy=keep.AnyPreservationPolicy(policies),
                 best_fn=_cost,
                 best_mode="min",
+                todelete_subdir=DELETING,  # deleted where it is, a killed process would leave a half of it
                 create=False,
                 enable_async_checkpointing=True,
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._write_manifest),
@@ -238,6 +247,10 @@ class Checkpoints:
         """Returns when the save is on disk; raises its errors."""
         self._manager.wait_until_finished()
         self._manager.check_for_errors()
+        self._empty_bin()
+
+    def _empty_bin(self) -> None:
+        shutil.rmtree(self._root / DELETING, ignore_errors=True)
 
     def open_again(self) -> None:
         """Restores the last save as a resumed run would: bytes, names, shapes and types.

@@ -23,6 +23,8 @@ _REASONS = {
     getattr(errno, "EDQUOT", None): ("the disk quota is used up", "make room"),
     errno.EFBIG: ("a file has reached the limit on a file's size", "raise the limit (ulimit -f)"),
 }
+# Orbax measures by the clock on the wall how long a save takes: one that is set meanwhile looks like a slow disk.
+_TOO_LONG = ("a save took longer than it may (or the clock was set meanwhile)", "look at the disk")
 UNFINISHED = "*.orbax-checkpoint-tmp"  # an interrupted save
 
 
@@ -59,6 +61,8 @@ def reason_of(error: BaseException | None) -> tuple[str, str] | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
+        if isinstance(error, TimeoutError) and "ChainedFuture" in str(error):
+            return _TOO_LONG
         for code, reason in _REASONS.items():
             # Orbax and TensorStore raise errors of their own that contain the system's message.
             if code is not None and (getattr(error, "errno", None) == code or os.strerror(code) in str(error)):

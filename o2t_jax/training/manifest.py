@@ -11,6 +11,10 @@ from o2t_jax.errors import UsageError
 NAME = "manifest.json"
 
 
+class DamagedError(UsageError):
+    """A checkpoint of which a byte, a file or its place is not what was saved."""
+
+
 def write_manifest(folder: Path) -> None:
     """Hashes every file of the checkpoint's items. Files beside the items are left out: Orbax still changes them."""
     digests = {
@@ -25,27 +29,42 @@ def write_manifest(folder: Path) -> None:
     temporary.replace(folder / NAME)
 
 
-def verify_manifest(folder: Path) -> None:
-    """Raises UsageError if a file of the checkpoint is missing or differs from the saved one."""
-    try:
-        digests = json.loads((folder / NAME).read_text())["sha256"]
-    except FileNotFoundError:
-        raise _damaged(folder, f"has no {NAME}") from None
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(folder, f"has an unreadable {NAME}") from None
-    for name, digest in digests.items():
+def verify_manifest(folder: Path, item: str = "") -> None:
+    """Raises DamagedError if a file of the checkpoint (of one `item`) is missing or differs from the saved one."""
+    for name, digest in _digests(folder).items():
+        if not name.startswith(f"{item}/" if item else ""):
+            continue
         path = folder / name
         if not path.is_file():
-            raise _damaged(folder, f"lacks the file {name}")
+            raise damaged(folder, f"lacks the file {name}")
         if _digest(path) != digest:
-            raise _damaged(folder, f"is damaged: {name} does not match its SHA-256")
+            raise damaged(folder, f"is damaged: {name} does not match its SHA-256")
 
 
-def _damaged(folder: Path, what: str) -> UsageError:
+def has_item(folder: Path, item: str) -> bool:
+    """Whether the checkpoint was saved with this item. Raises DamagedError without a readable manifest."""
+    return any(name.startswith(f"{item}/") for name in _digests(folder))
+
+
+def damaged(folder: Path, what: str) -> DamagedError:
+    """The error that names the step and the cure, for a checkpoint's `folder`."""
     step = int(folder.name)
     earlier = [int(p.name) for p in folder.parent.iterdir() if p.name.isdigit() and int(p.name) < step]
     then = f"resume from step {max(earlier)}" if earlier else "start again from step 0"
-    return UsageError(f"the checkpoint of step {step} {what}: delete the folder {folder} to {then}")
+    return DamagedError(f"the checkpoint of step {step} {what}: delete the folder {folder} to {then}")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """File -> SHA-256, of at least the metadata: a manifest of nothing vouches for nothing."""
+    try:
+        digests = json.loads((folder / NAME).read_bytes())["sha256"]
+        if any(name.startswith("meta/") for name in digests) and all(isinstance(x, str) for x in digests.values()):
+            return digests
+    except FileNotFoundError:
+        raise damaged(folder, f"has no {NAME}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
+        pass
+    raise damaged(folder, f"has an unreadable {NAME}")
 
 
 def _digest(path: Path) -> str:

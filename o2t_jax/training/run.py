@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, disk, loop, provenance, resources
+from o2t_jax.training import checkpoint, disk, loop, provenance, recovery, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
 from o2t_jax.training.metrics import Averages, make_writer
@@ -64,7 +64,12 @@ def run(
     plan = _plan(system, config, parallel, start)
     this = _Run(system, config, workdir, parallel, progress, start, plan, results, command)
     this.announce()
+    for error in start.damaged:
+        progress.line(f"warning   {str(error).partition(': delete')[0]}; it is set aside, nothing is deleted")
     if start.step >= config.train_steps and (workdir / folders.RESULT).exists():
+        if start.damaged and parallel.is_writer:
+            with folders.locked(workdir):
+                recovery.set_damaged_aside(workdir)
         progress.line(f"complete: {_result_line(system, workdir)}")
         return 0
     system.check()
@@ -74,6 +79,9 @@ def run(
             this.check_room()
             folders.claim_workdir(workdir, config, system.truth())
             stack.enter_context(folders.locked(workdir))
+            folders.sweep(workdir)
+            if start.damaged:
+                recovery.set_damaged_aside(workdir)
         stop = stack.enter_context(StopFlag())
         try:
             step_fn = this.compiled_step(stack, stop)
@@ -95,18 +103,19 @@ class _Start:
     step: int = 0
     folder: Path | None = None
     meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    damaged: Sequence[UsageError] = ()  # checkpoints that are not what was saved
 
     @classmethod
     def find(cls, system: System, config: Config, workdir: Path) -> _Start:
         initial = Initial(system.init, system.tx, _seeds(config))
         check_parts([initial.shapes.params], config.freeze, "freeze")
-        if not checkpoint.saved_steps(workdir):
+        folder, damaged = recovery.find_whole(workdir)
+        if folder is None:
             return cls(initial)
-        folder = checkpoint.find_step(workdir)
         meta = checkpoint.read_meta(folder)
         if meta["system"] != system.name:
             raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
-        return cls(initial, meta["step"], folder, meta)
+        return cls(initial, meta["step"], folder, meta, damaged)
 
     @property
     def shapes(self) -> TrainState:

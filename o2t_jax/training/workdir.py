@@ -35,6 +35,7 @@ CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT, LOCK = (
     "result.json",
     ".lock",
 )
+RESULT_FOLDERS = ("pictures", "films", "curves", "tables")
 _MISSING = object()
 _MOST_SHOWN = 5
 
@@ -122,6 +123,14 @@ def locked(workdir: Path) -> Iterator[None]:
         except (ImportError, OSError):  # no such locks on this system or file system: continue without
             pass
         yield
+
+
+def sweep(workdir: Path) -> None:
+    """Removes the temporary files of killed processes; for the one that has locked the folder."""
+    for folder in (workdir, *(path for path in workdir.iterdir() if path.name in RESULT_FOLDERS)):
+        for path in folder.glob("*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def read_json(path: Path) -> Any:

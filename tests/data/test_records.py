@@ -132,6 +132,19 @@ def test_a_flipped_byte_is_found_before_it_is_used(copy):
     assert found > 20
 
 
+def test_files_that_have_changed_places_are_found_at_the_first_read(copy):
+    """Both are whole and of one size, and each record matches its hash."""
+    one, two = (copy / f"train-0000{number}-of-00003.arrayrecord" for number in (0, 1))
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(content)
+    with (
+        open_set(copy) as stored,
+        pytest.raises(UsageError, match=r"train-00001.* cannot be read \(it is another file's content\)"),
+    ):
+        stored.read("train", np.array([70]))
+
+
 def changed(**fields):
     """A metadata of other content, with its sum."""
 

@@ -20,6 +20,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.process import set_variable
 from o2t_jax.render.plugin import child as plugin_child
 from o2t_jax.render.plugin import process as plugin_process
+from o2t_jax.render.plugin.cache import PictureCache
 from o2t_jax.render.plugin.renderer import PluginRenderer
 
 SECRET = "g0is9.7654"
@@ -520,6 +521,16 @@ def test_cache_answers_without_the_module(tmp_path):
     assert len(calls(path)) == 1
     again[:] = 0  # a caller may write into its pictures
     assert not list(cache.rglob(".part-*"))
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_what_another_writes_now_is_not(tmp_path):
+    old, young = (tmp_path / ("0" * 16) / "ab" / f".part-{name}" for name in ("old", "young"))
+    old.parent.mkdir(parents=True)
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    PictureCache(tmp_path, "0" * 64)
+    assert young.exists() and not old.exists()
 
 
 def test_a_cache_that_cannot_be_written_names_the_field(tmp_path):

@@ -42,6 +42,8 @@ def test_a_full_disk_is_known_by_the_systems_number_or_words_wherever_they_are()
         masked.__context__ = wrapped
         for error in (plain, library, wrapped, masked):
             assert what in (disk.reason_of(error) or ("",))[0]
+    assert "clock" in (disk.reason_of(TimeoutError("ChainedFuture completed 0/7 futures")) or ("",))[0]
+    assert disk.reason_of(TimeoutError("of something else")) is None
     assert disk.reason_of(OSError(errno.EACCES, "Permission denied")) is None and disk.reason_of(None) is None
 
 

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _DIGEST = hashlib.sha256
 _DIGEST_BYTES = _DIGEST().digest_size
 # Level 1 compresses a rendered room to about a twentieth; higher levels save little more and take far longer.
 _LEVEL = 1
+_ABANDONED_S = 3600.0
 
 
 class PictureCache:
@@ -40,11 +42,19 @@ class PictureCache:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder):
                 pass
+            self._remove_abandoned()
         except OSError as error:
             raise UsageError(
                 f"cache folder {str(folder)!r} for the module's pictures: cannot be written ({error.strerror}): "
                 "set --config.module_cache=off, or to a folder that can"
             ) from None
+
+    def _remove_abandoned(self) -> None:
+        """Removes what killed processes were writing; another one may write a younger file just now."""
+        for part in self._folder.glob("*/.part-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                    part.unlink()
 
     def key(
         self,

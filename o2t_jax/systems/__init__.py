@@ -16,6 +16,7 @@ from o2t_jax.registry import Registry
 SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
     "system",
     {
+        "agent": "o2t_jax.systems.agent:build",
         "discs": "o2t_jax.systems.discs:build",
         "dynamics": "o2t_jax.systems.dynamics:build",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures:build",
@@ -30,6 +31,7 @@ SYSTEMS: Registry[Callable[[Any], Any]] = Registry(
 SYSTEM_FIELDS: Registry[tuple[Group, ...] | Callable[[Any], tuple[Group, ...]]] = Registry(
     "system",
     {
+        "agent": "o2t_jax.systems.agent_config:FIELDS",
         "discs": "o2t_jax.systems.discs_config:FIELDS",
         "dynamics": "o2t_jax.systems.dynamics_config:FIELDS",
         "dynamics_pictures": "o2t_jax.systems.dynamics_pictures_config:FIELDS",

@@ -76,6 +76,9 @@ class Video(System):
             "actions": jax.ShapeDtypeStruct((self.length - 1, ACTIONS), jnp.float32),
             "weight": jax.ShapeDtypeStruct((), jnp.float32),
         }
+        if self.data.rewarded:
+            each = jax.ShapeDtypeStruct((self.length,), jnp.float32)
+            self.sample_spec = {**self.sample_spec, "rewards": each, "continues": each}
 
     def check(self) -> None:
         """See `System`: the stored set, if one is named."""

@@ -13,7 +13,8 @@ PHYSICS = (
     *("double_pendulum", "falling_shapes", "waves", "orbits"),
 )
 DIGITS = "moving_digits"
-SETS = (*PHYSICS, DIGITS)
+PUSHER = "pusher"  # of the agent (docs/agent.md); it has rewards, and is in no mix by itself
+SETS = (*PHYSICS, DIGITS, PUSHER)
 QUANTISERS = ("ema", "fsq", "none")
 SIZES = (32, 64)
 SIDE = 8  # of the map of latents
@@ -26,7 +27,7 @@ DATA = Group(
         Field("size", 32, "height and width of a picture, px"),
         Field("frames", 30, "frames of a clip; windows are cut anywhere in it"),
         Field("clips", 1000, "training clips of each set, made once at the start; 0: the original's number"),
-        Field("dataset", "", "a set written by experiments.generate to train on, for a single set; empty: made here"),
+        Field("dataset", "", "stored sets A,B (experiments.generate) to train on, for a single set; empty: made here"),
         Field("context", 5, "frames that the model sees"),
         Field("horizon", 10, "frames that it then predicts in training and in the test"),
     ),
@@ -57,6 +58,7 @@ TRAINING = Group(
         Field("recon_frames", 4, "frames of each clip that are decoded from their own codes in a step"),
         Field("dream_frames", 5, "predicted frames of each clip that are decoded in a step"),
         Field("judged", 1.0, "weight of reward and continuation, where clips have them"),
+        Field("rewards", 1.0, "how much more a reward's squared error counts than a continuation's cross-entropy"),
         Field("clip", 1.0, "largest global norm of the gradient"),
         Field("warm_up", 100, "steps in which the learning rate rises; it falls by a cosine then"),
     ),
@@ -89,7 +91,7 @@ def default() -> Config:
 
 def mix_of(text: str) -> dict[str, float]:
     """Set -> its share of the clips, from "a:2,b:1". Raises: UsageError for an unknown set or weights that are none."""
-    text = {"physics": ",".join(PHYSICS), "all": ",".join(SETS)}.get(text.strip(), text)
+    text = {"physics": ",".join(PHYSICS), "all": ",".join((*PHYSICS, DIGITS))}.get(text.strip(), text)
     weights: dict[str, float] = {}
     for entry in text.split(","):
         name, colon, number = (part.strip() for part in entry.partition(":"))
@@ -129,7 +131,7 @@ def validate(config: Config) -> None:
             f"frames={config.frames}: a clip is shorter than context={config.context} plus horizon={config.horizon}: "
             f"set --config.frames={needed} or more"
         )
-    for name in ("square", "absolute", "latent", "commit", "bright", "even", "judged", "clip", "code_dead"):
+    for name in ("square", "absolute", "latent", "commit", "bright", "even", "judged", "rewards", "clip", "code_dead"):
         if config[name] < 0:
             raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
     if not 0.0 <= config.code_decay < 1.0:

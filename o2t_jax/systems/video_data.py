@@ -15,8 +15,9 @@ from o2t_jax.data.video.clips import Clips
 from o2t_jax.data.video.digits import MovingDigits, load_digits
 from o2t_jax.data.video.windows import Pool, made, stored, variance
 from o2t_jax.evaluation.video.rows import background_of
-from o2t_jax.physics.video import get_set
-from o2t_jax.systems.video_config import DIGITS, mix_of
+from o2t_jax.physics.video import get_set, pusher
+from o2t_jax.physics.video.pushes import Pusher
+from o2t_jax.systems.video_config import DIGITS, PUSHER, mix_of
 
 MOST_WEIGHT = 4.0  # of a set's squared errors over another's mean
 _REFERENCE = 200  # training clips that give the mean frame and the background
@@ -51,9 +52,9 @@ class VideoData:
         return list(self.sources)
 
     def check(self) -> None:
-        """Opens the stored set, if one is named. Raises: UsageError where it is another."""
-        if self.config.dataset:
-            open_set(self.config.dataset, verify=True).require(self._only).close()
+        """Opens the stored sets, if any are named. Raises: UsageError where one is another."""
+        for path in self._stored:
+            open_set(path, verify=True).require(self._only).close()
 
     def pool(self, progress: Callable[..., None] | None = None) -> Pool:
         """All training clips, made or read now."""
@@ -61,9 +62,13 @@ class VideoData:
         counts = {name: count or source.splits["train"] for name, source in self.sources.items()}
         clips: dict[str, Any] = {}
         for name, source in self.sources.items():
-            if self.config.dataset:
-                with open_set(self.config.dataset).require(self._only) as opened:
-                    clips[name] = stored(opened, count)
+            if self._stored:
+                parts = []
+                for path in self._stored:
+                    with open_set(path).require(self._only) as opened:
+                        parts.append(stored(opened, count))
+                        pusher.checked(parts[-1]["actions"])
+                clips[name] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
             else:
                 report = None if progress is None else functools.partial(_report, progress, done, sum(counts.values()))
                 clips[name] = made(source, "train", counts[name], report)
@@ -106,13 +111,25 @@ class VideoData:
         return {name: x / mean for name, x in bounded.items()}
 
     @property
+    def rewarded(self) -> bool:
+        """Whether every clip has rewards and continuations."""
+        return all("rewards" in source.spec for source in self.sources.values())
+
+    @property
+    def _stored(self) -> list[str]:
+        return [path.strip() for path in self.config.dataset.split(",") if path.strip()]
+
+    @property
     def _only(self) -> Clips:
         (source,) = self.sources.values()
         return source
 
     def _source(self, name: str) -> Clips:
         config = self.config
-        video = MovingDigits(load_digits(config.digits)) if name == DIGITS else get_set(name)
+        if name == DIGITS:
+            video = MovingDigits(load_digits(config.digits))
+        else:
+            video = Pusher() if name == PUSHER else get_set(name)
         return Clips(video, config.seed, config.frames, config.size)
 
 

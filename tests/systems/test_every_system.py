@@ -21,6 +21,7 @@ from o2t_jax.training.state import Initial, TrainState
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Seconds here, and minutes: enough to run, and enough to learn what the system reads out.
 SMOKE = {
+    "agent": "video/agent:smoke",
     "discs": "discs/cpu:smoke",
     "dynamics": "dynamics/smoke",
     "dynamics_pictures": "dynamics/pictures:smoke",

@@ -15,7 +15,7 @@ from o2t_jax.data.records import named_leaves
 from o2t_jax.data.simulated import in_blocks, sequence_key, split_number
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.primitives import Drawing
-from o2t_jax.physics.video.base import Motion, VideoSet
+from o2t_jax.physics.video.base import Acted, Motion, VideoSet
 from o2t_jax.render.planar import draw, to_bytes
 from o2t_jax.types import Array
 
@@ -36,25 +36,31 @@ def picture(video: VideoSet, motion: Motion, params: Any, size: int) -> jax.Arra
 
 
 def make_clip(video: VideoSet, key: jax.Array, frames: int, size: int) -> dict[str, Any]:
-    """One clip of T = `frames` frames.
+    """One clip of T = `frames` frames, of constants and a start drawn by `key`; see `clip_of`."""
+    return clip_of(video, video.draw(key), frames, size)
+
+
+def clip_of(video: VideoSet, params: Any, frames: int, size: int) -> dict[str, Any]:
+    """The clip of T = `frames` frames that follows from `params`.
 
     Returns: `pictures` uint8 [T, size, size]; `states` [T, D] (px of 64 and frames, see `VideoSet.entries`); `places`
-    [T, K, 2] px of 64, y up, of the things that move, and which of them are `seen` [K]; `actions` [T - 1, 2], zero:
-    nothing is pushed; `constant` [], the one that differs from clip to clip; `params`, all that the clip was made from.
+    [T, K, 2] px of 64, y up, of the things that move, and which of them are `seen` [K]; `actions` [T - 1, 2], zero
+    where nothing is pushed; `constant` [], the one that differs from clip to clip (0: none); `params`, all that the
+    clip was made from; `rewards`, `continues` [T] of sets that have them (`Acted`).
     """
-    params = video.draw(key)
     motion = video.move(params, frames)
     rows = motion._replace(seen=jnp.broadcast_to(motion.seen, (frames, *motion.seen.shape)))
     pictures = jax.lax.map(lambda now: to_bytes(picture(video, now, params, size)), rows)
     named = named_leaves(params)
-    (constant,) = (leaf for name, leaf in named.items() if name.rpartition("/")[2] == video.constant)
+    constants = [leaf for name, leaf in named.items() if name.rpartition("/")[2] == video.constant]
+    acted = video.acted(motion, params) if isinstance(video, Acted) else {"actions": jnp.zeros((frames - 1, ACTIONS))}
     return {
         "pictures": pictures,
         "states": motion.state,
         "places": motion.place,
         "seen": motion.seen,
-        "actions": jnp.zeros((frames - 1, ACTIONS)),
-        "constant": constant,
+        "constant": constants[0] if video.constant else jnp.zeros(()),
+        **acted,
         "params": jax.tree.map(jnp.asarray, params),
     }
 
@@ -110,7 +116,7 @@ class Clips:
             "set": video.name,
             "frames": self.frames,
             "size": self.size,
-            "constant": {video.constant: [0.5 * video.nominal, 2.0 * video.nominal]},
+            "constant": {video.constant: [0.5 * video.nominal, 2.0 * video.nominal]} if video.constant else {},
             "entries": list(video.entries),
         }
 
@@ -129,4 +135,4 @@ class Clips:
         return {name: np.asarray(leaf) for name, leaf in named_leaves(self.batch(split, indices)).items()}
 
 
-__all__ = ["ACTIONS", "FRAMES", "SIZE", "SIZES", "Clips", "make_clip", "picture"]
+__all__ = ["ACTIONS", "FRAMES", "SIZE", "SIZES", "Clips", "clip_of", "make_clip", "picture"]

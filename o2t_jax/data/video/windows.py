@@ -17,6 +17,7 @@ from o2t_jax.data.video.clips import Clips
 
 _CHUNK = 128  # clips made between two reports of progress
 _KEPT = ("pictures", "actions", "places", "seen", "constant")
+_JUDGED = ("rewards", "continues")  # where the set has them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,41 +35,50 @@ class Pool:
     def batch(self, seed: int, step: int, size: int, length: int) -> dict[str, np.ndarray]:
         """`size` windows of `length` frames of clips drawn for this step.
 
-        `pictures` uint8 [B, length, S, S]; `actions` [B, length - 1, A]; `weight` [B]. Each set has its share to within
-        one clip, and places in the batch in the sets' order.
+        `pictures` uint8 [B, length, S, S]; `actions` [B, length - 1, A]; `weight` [B]; `rewards` and `continues` [B,
+        length] where every set has them. Each set has its share to within one clip, and places in the batch in the
+        sets' order.
         """
         random = np.random.default_rng(np.random.SeedSequence([seed, step]))
         names = list(self.shares)
         edges = np.cumsum([self.shares[name] for name in names])
         # Systematic sampling: one draw for all, so that an even mix is even in every batch.
         which = np.searchsorted(edges, (random.random() + np.arange(size)) / size * edges[-1], side="right")
-        rows: dict[str, list[Any]] = {"pictures": [], "actions": [], "weight": []}
+        whole = ("pictures", *(name for name in _JUDGED if all(name in clips for clips in self.clips.values())))
+        rows: dict[str, list[Any]] = {name: [] for name in (*whole, "actions", "weight")}
         for k in np.minimum(which, len(names) - 1):
             clips = self.clips[names[k]]
             number = random.integers(len(clips["pictures"]))
             start = random.integers(clips["pictures"].shape[1] - length + 1)
-            rows["pictures"].append(clips["pictures"][number, start : start + length])
+            for name in whole:
+                rows[name].append(clips[name][number, start : start + length])
             rows["actions"].append(clips["actions"][number, start : start + length - 1])
             rows["weight"].append(np.float32(self.weights[names[k]]))
         return {name: np.stack(parts) for name, parts in rows.items()}
 
 
 def made(source: Clips, split: str, count: int, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """The first `count` clips of a split: `pictures`, `actions`, `places`, `seen`, `constant`."""
-    parts = []
+    """The first `count` clips of a split: `pictures`, `actions`, `places`, `seen`, `constant`, and if the set has them
+    `rewards`, `continues`."""
+    parts, kept = [], kept_of(source.spec)
     for first in range(0, count, _CHUNK):
         some = source.batch(split, np.arange(first, min(first + _CHUNK, count)))
-        parts.append({name: np.asarray(some[name]) for name in _KEPT})
+        parts.append({name: np.asarray(some[name]) for name in kept})
         if progress is not None:
             progress(min(first + _CHUNK, count), count)
-    return {name: np.concatenate([part[name] for part in parts]) for name in _KEPT}
+    return {name: np.concatenate([part[name] for part in parts]) for name in kept}
 
 
 def stored(opened: StoredSet, count: int) -> dict[str, Any]:
     """Training clips of a stored set, as `made`: the first `count`, all where it is 0 or the set has fewer."""
     size = opened.size("train")
     found = opened.read("train", np.arange(min(count or size, size)))
-    return {name: found[name] for name in _KEPT}
+    return {name: found[name] for name in kept_of(opened.spec)}
+
+
+def kept_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a clip's arrays that a pool holds."""
+    return (*_KEPT, *(name for name in _JUDGED if name in spec))
 
 
 def variance(pictures: np.ndarray) -> float:
@@ -78,4 +88,4 @@ def variance(pictures: np.ndarray) -> float:
     return float(np.mean(square - mean**2)) / 255.0**2
 
 
-__all__ = ["Pool", "made", "stored", "variance"]
+__all__ = ["Pool", "kept_of", "made", "stored", "variance"]

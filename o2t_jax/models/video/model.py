@@ -39,6 +39,25 @@ class State(NamedTuple):
     latents: jax.Array
 
 
+class Verdict(NamedTuple):
+    """Of a map of latents: reward [B] if the episode goes on; symlog [B] of the reward if it ends; logit [B] of going
+    on."""
+
+    going_on: jax.Array
+    ending: jax.Array
+    logit: jax.Array
+
+
+def symlog(x: Array) -> jax.Array:
+    """sign(x) log(1 + |x|): large rewards as small numbers (Hafner et al. 2023)."""
+    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+
+
+def symexp(x: Array) -> jax.Array:
+    """The inverse of `symlog`."""
+    return jnp.sign(x) * jnp.expm1(jnp.abs(x))
+
+
 class ConvGRU(nn.Module):
     """A GRU (Cho et al. 2014) over a map; its gates and its candidate are 3x3 convolutions (Ballas et al. 2016)."""
 
@@ -92,7 +111,7 @@ class VideoModel(nn.Module):
         self.encoder = Encoder(self.sizes.widths, self.quantiser.size)
         self.decoder = Decoder(self.sizes.widths)
         self.dynamics = Dynamics(self.sizes, self.quantiser.size)
-        self.reward_head = Pooled(1)
+        self.reward_head = Pooled(2)
         self.continue_head = Pooled(1)
 
     def __call__(self, pictures: jax.Array, action: jax.Array) -> Any:
@@ -119,8 +138,15 @@ class VideoModel(nn.Module):
         return State(after, self.quantiser.moved(latents, change))
 
     def judged(self, latents: Float[Array, "batch 8 8 entries"]) -> tuple[jax.Array, jax.Array]:
-        """Reward [B] of being there, and the logit [B] that the episode goes on."""
-        return self.reward_head(latents)[:, 0], self.continue_head(latents)[:, 0]
+        """Expected reward [B] of being there, and the logit [B] that the episode goes on."""
+        found = self.verdict(latents)
+        on = nn.sigmoid(found.logit)
+        return on * found.going_on + (1.0 - on) * symexp(found.ending), found.logit
+
+    def verdict(self, latents: Float[Array, "batch 8 8 entries"]) -> Verdict:
+        """Reward and continuation apart: a bonus at the end is a jump, and what a head regresses is smooth."""
+        rewards = self.reward_head(latents)
+        return Verdict(rewards[:, 0], rewards[:, 1], self.continue_head(latents)[:, 0])
 
 
 def run(model: VideoModel, params: PyTree, method: str, *args: Any) -> Any:
@@ -176,10 +202,13 @@ __all__ = [
     "Dynamics",
     "Sizes",
     "State",
+    "Verdict",
     "VideoModel",
     "decode_all",
     "encode_all",
     "follow",
     "quantise",
     "run",
+    "symexp",
+    "symlog",
 ]

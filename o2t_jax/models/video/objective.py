@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from o2t_jax.models.video.model import VideoModel, decode_all, encode_all, follow, quantise, run
+from o2t_jax.models.video.model import VideoModel, decode_all, encode_all, follow, quantise, run, symlog
 from o2t_jax.types import Array, Batch, PyTree
 
 
@@ -20,7 +20,8 @@ class Weights:
     Attributes: `context`, frames that are seen; `square`, `absolute`, of errors of a pixel; `latent`, of squared
     distances of predicted latents; `commit`, of latents from their codes; `bright`, how much more a white pixel counts
     than a black one; `recon_frames`, `dream_frames`, frames of each clip that are decoded in a step, drawn at random;
-    `judged`, of reward and continuation, where a batch has them.
+    `judged`, of reward and continuation, where a batch has them; `rewards`, how much more a reward's squared error
+    counts than the cross-entropy of continuation.
     """
 
     context: int
@@ -32,6 +33,7 @@ class Weights:
     recon_frames: int
     dream_frames: int
     judged: float
+    rewards: float = 1.0
 
 
 def objective(
@@ -66,7 +68,8 @@ def objective(
         "commit": weights.commit * jnp.mean(found.commitment, axis=(1, 2, 3)),
     }
     if "rewards" in batch:
-        parts["judged"] = weights.judged * _judged(model, params, found.codes, batch)
+        both = jnp.concatenate([found.codes, dreamt[:, weights.context - 1 :]], axis=1)
+        parts["judged"] = weights.judged * _judged(model, weights, params, both, batch)
     return jnp.sum(jnp.stack(list(parts.values())), axis=0), parts, model.quantiser.statistics(latents, found, of_codes)
 
 
@@ -90,13 +93,15 @@ def _of_some(
     return weights.square * jnp.asarray(weight) * square + weights.absolute * jnp.mean(jnp.abs(error), axis=(1, 2, 3))
 
 
-def _judged(model: VideoModel, params: PyTree, codes: jax.Array, batch: Batch) -> jax.Array:
-    """Error [b] of reward and continuation, of frames that were seen."""
-    b, t = codes.shape[:2]
-    reward, logit = run(model, params, "judged", codes.reshape(b * t, *codes.shape[2:]))
-    missed = jnp.square(reward.reshape(b, t) - batch["rewards"])
-    unsure = optax.sigmoid_binary_cross_entropy(logit.reshape(b, t), batch["continues"])
-    return jnp.mean(missed + unsure, axis=1)
+def _judged(model: VideoModel, weights: Weights, params: PyTree, latents: jax.Array, batch: Batch) -> jax.Array:
+    """Error [b] of reward and continuation: of the codes of all frames, then of the frames that were dreamt."""
+    b, t = latents.shape[:2]
+    found = run(model, params, "verdict", latents.reshape(b * t, *latents.shape[2:]))
+    going_on, ending, logit = (x.reshape(b, t) for x in found)
+    dreamt = t - batch["rewards"].shape[1]
+    rewards, on = (jnp.concatenate([x, x[:, -dreamt:]], axis=1) for x in (batch["rewards"], batch["continues"]))
+    missed = on * jnp.square(going_on - rewards) + (1.0 - on) * jnp.square(ending - symlog(rewards))
+    return jnp.mean(weights.rewards * missed + optax.sigmoid_binary_cross_entropy(logit, on), axis=1)
 
 
 __all__ = ["Weights", "objective"]

@@ -6,7 +6,7 @@ set is drawn at any size, so 64 px is the width of what is seen and not of the p
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ class VideoSet(Protocol):
     """A set of clips. A new one is one class and one line in the registry.
 
     Attributes: `name`; `clips`, how many the original has; `constant`, the parameter that differs from clip to clip by
-    a factor of 1/2 to 2, and its `nominal` value; `entries`, names of the state's numbers.
+    a factor of 1/2 to 2 ("": none), and its `nominal` value; `entries`, names of the state's numbers.
     """
 
     @property
@@ -69,6 +69,16 @@ class VideoSet(Protocol):
         ...
 
 
+@runtime_checkable
+class Acted(Protocol):
+    """A set in which something is pushed and rewarded."""
+
+    def acted(self, motion: Motion, params: Any) -> dict[str, jax.Array]:
+        """`actions` [T - 1, 2], each between two frames; of being at a frame `rewards` [T]; `continues` [T], 0 where an
+        episode ends, else 1."""
+        ...
+
+
 def varied(key: Key[jax.Array, ""], nominal: float) -> Float[jax.Array, ""]:
     """A constant of a clip: `nominal` times a factor of 1/2 to 2, log-uniform."""
     return nominal * SPREAD ** jax.random.uniform(key, minval=-1.0, maxval=1.0)
@@ -85,4 +95,4 @@ def on_black(shapes: Primitives) -> Drawing:
     return Drawing(shapes, View(jnp.full(2, 0.5 * SIDE), 0.5 * SIDE, jnp.zeros(1)))
 
 
-__all__ = ["GREY", "SIDE", "SPREAD", "WHITE", "Motion", "VideoSet", "on_black", "uniform", "varied"]
+__all__ = ["GREY", "SIDE", "SPREAD", "WHITE", "Acted", "Motion", "VideoSet", "on_black", "uniform", "varied"]

@@ -1,0 +1,121 @@
+"""Policies of the task `pusher` that learn nothing from pictures: the rows beside an agent, and its score.
+
+They know the state. A proportional-derivative controller pushes with kp (target - place) - kd velocity, cut to [-1, 1].
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from o2t_jax.physics.video import pusher
+from o2t_jax.types import Array
+
+KP = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
+KD = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.6, 2.0, 2.5, 3.0, 4.0)
+_CONSTANTS = 21  # values of each number of a constant push
+_REPEATS = 20  # episodes of a task under random pushes
+_PLAN, _PLANS, _ROUNDS, _ELITE = 16, 512, 40, 32  # pushes of a plan; plans, rounds and survivors of its search
+
+
+class Row(NamedTuple):
+    """Of N tasks: return `total` [N], `steps` [N] until the end, share `reached` [N]; `about`, what was chosen."""
+
+    total: Float[np.ndarray, " tasks"]
+    steps: Float[np.ndarray, " tasks"]
+    reached: Float[np.ndarray, " tasks"]
+    about: str = ""
+
+
+def row_of(played: pusher.Played, about: str = "") -> Row:
+    """Of one episode of each task."""
+    total, steps, ended = (np.asarray(x, np.float64) for x in played[:3])
+    return Row(total, steps, ended, about)
+
+
+def nothing(tasks: pusher.Scene) -> Row:
+    """No push at all."""
+    return row_of(_held(tasks, jnp.zeros(2)))
+
+
+def at_random(tasks: pusher.Scene, seed: int = 0) -> Row:
+    """Uniform pushes, a new one each frame: means over 20 episodes of each task."""
+
+    def policy(memory: Array, scene: pusher.Scene, time: Array, key: jax.Array) -> tuple[jax.Array, Array]:
+        return jax.random.uniform(key, scene.position.shape, minval=-1.0, maxval=1.0), memory
+
+    many = pusher.Scene(*(np.repeat(x, _REPEATS, axis=0) for x in tasks))
+    played = jax.jit(lambda tasks, key: pusher.play(policy, tasks, key))(many, jax.random.key(seed))
+    total, steps, ended = (np.asarray(x, np.float64).reshape(-1, _REPEATS).mean(axis=1) for x in played[:3])
+    return Row(total, steps, ended)
+
+
+def constant(tasks: pusher.Scene) -> Row:
+    """For each task the best of 441 constant pushes, which only hindsight knows."""
+    side = np.linspace(-1.0, 1.0, _CONSTANTS)
+    pushes = np.array(list(itertools.product(side, side)))
+    played = jax.jit(jax.vmap(_held, (None, 0)))(tasks, pushes)
+    best = np.argmax(played.total, axis=0)
+    return row_of(jax.tree.map(lambda x: np.asarray(x)[best, np.arange(len(best))], played))
+
+
+def controlled(tasks: pusher.Scene) -> Row:
+    """The controller whose gains have the best mean return over these tasks, of a grid of 110."""
+    gains = np.array(list(itertools.product(KP, KD)))
+
+    def one(gain: Array) -> pusher.Played:
+        def policy(memory: Array, scene: pusher.Scene, time: Array, key: jax.Array) -> tuple[jax.Array, Array]:
+            return gain[0] * (scene.target - scene.position) - gain[1] * scene.velocity, memory
+
+        return pusher.play(policy, tasks, jax.random.key(0))
+
+    played = jax.jit(jax.vmap(one))(gains)
+    best = int(np.argmax(np.mean(played.total, axis=1)))
+    found = jax.tree.map(lambda x: x[best], played)
+    return row_of(found, f"kp {gains[best, 0]:g}, kd {gains[best, 1]:g}")
+
+
+def planned(tasks: pusher.Scene, seed: int = 0) -> Row:
+    """For each task the best sequence of 16 pushes, then none, that the cross-entropy method finds in the simulator."""
+
+    def one(task: pusher.Scene, key: jax.Array) -> pusher.Played:
+        alone = jax.tree.map(lambda x: x[None], task)
+
+        def follow(pushes: Array) -> pusher.Played:
+            padded = jnp.pad(pushes, ((0, pusher.STEPS - _PLAN), (0, 0)))
+            policy = lambda memory, scene, time, key: (padded[time][None], memory)  # noqa: E731
+            return jax.tree.map(lambda x: x[0], pusher.play(policy, alone, key))
+
+        def search(carry: tuple[Array, Array], key: jax.Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+            mean, std = carry
+            plans = jnp.clip(mean + std * jax.random.normal(key, (_PLANS, _PLAN, 2)), -1.0, 1.0)
+            total = jax.vmap(follow)(plans).total
+            elite = plans[jax.lax.top_k(total, _ELITE)[1]]
+            return (elite.mean(0), elite.std(0) + 0.02), (elite[0], jnp.max(total))
+
+        start = (jnp.zeros((_PLAN, 2)), jnp.ones((_PLAN, 2)))
+        _, (plans, totals) = jax.lax.scan(search, start, jax.random.split(key, _ROUNDS))
+        return follow(plans[jnp.argmax(totals)])
+
+    keys = jax.random.split(jax.random.key(seed), len(tasks.position))
+    return row_of(jax.jit(jax.vmap(one))(jax.tree.map(jnp.asarray, tasks), keys))
+
+
+def score(total: Float[np.ndarray, " tasks"], idle: Row, best: Row) -> float:
+    """(R - R of doing nothing) / (R of the controller - R of doing nothing), R means over tasks: 0 to about 1."""
+    floor = float(np.mean(idle.total))
+    return (float(np.mean(total)) - floor) / (float(np.mean(best.total)) - floor)
+
+
+def _held(tasks: pusher.Scene, push: Array) -> pusher.Played:
+    """One push, held to the end."""
+    shape = np.shape(tasks.position)
+    return pusher.play(lambda memory, scene, t, key: (jnp.broadcast_to(push, shape), memory), tasks, jax.random.key(0))
+
+
+__all__ = ["KD", "KP", "Row", "at_random", "constant", "controlled", "nothing", "planned", "row_of", "score"]

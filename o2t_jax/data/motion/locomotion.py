@@ -24,7 +24,7 @@ def smooth(way: Array) -> jax.Array:
 
 def path(time: jax.Array, speed: Array, turning: Array) -> tuple[jax.Array, jax.Array]:
     """Places [..., 2] m (x, z) on an arc from the origin along +z, and the headings rad there."""
-    heading = turning * time
+    heading = jnp.asarray(turning * time)
     chord = speed * time * jnp.sinc(heading / (2.0 * jnp.pi))
     return jnp.stack([chord * jnp.sin(heading / 2), chord * jnp.cos(heading / 2)], -1), heading
 
@@ -54,7 +54,7 @@ def stride(times: Float[Array, " frames"], manner: Manner, speed: Array, duty: f
     raised = manner.extent * (0.26 if runs else 0.11) * lift
     ankles = jnp.stack([ground[..., 0], SOLES[0] + raised, ground[..., 1]], -1)
 
-    place, heading = path(times, speed, manner.turn)
+    place, heading = path(jnp.asarray(times), speed, manner.turn)
     sway = (0.01 if runs else 0.025) * jnp.cos(2.0 * jnp.pi * (left - 0.5 * duty))
     reach = 0.5 * speed * duty / tempo + 0.03
     top = SOLES[0] + _HIP + jnp.sqrt(((0.95 if runs else 0.97) * _LEG) ** 2 - reach**2)

@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from o2t_jax.models import scans
+
 EPSILON = 1e-6  # added to a variance
 NUM_INPUTS = 4
 INPUT_CHANNELS = 23
@@ -199,6 +201,18 @@ def cayley(skew: jax.Array) -> jax.Array:
     """(I + A)^-1 (I - A) of a skew-symmetric A [D, D]: a rotation (Cayley 1846)."""
     eye = jnp.eye(skew.shape[0], dtype=skew.dtype)
     return jnp.linalg.solve(eye + skew, eye - skew)
+
+
+# Sequences.
+
+
+@_op
+def selective_scan(x: jax.Array, step: jax.Array, b: jax.Array, c: jax.Array, rate: jax.Array) -> jax.Array:
+    """A selective state-space recurrence over time, see `models.scans`: -> [B, T, E].
+
+    Args: `x`, `step` [B, T, E]; `b`, `c` [B, T, N]; `rate` [N, E] or [N, 1], negative.
+    """
+    return scans.associative(x, step, b, c, rate)
 
 
 # Pictures.

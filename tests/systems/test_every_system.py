@@ -25,6 +25,7 @@ SMOKE = {
     "discs": "discs/cpu:smoke",
     "dynamics": "dynamics/smoke",
     "dynamics_pictures": "dynamics/pictures:smoke",
+    "motion": "motion/cpu:smoke",
     "o2t": "smoke",
     "recording": "recording/cpu:smoke",
     "toy": "toy",

@@ -14,6 +14,7 @@ from o2t_jax.models.cpu.convolution import conv
 from o2t_jax.models.cpu.filters import separable
 from o2t_jax.models.cpu.gather import bilinear
 from o2t_jax.models.cpu.norm import group_norm
+from o2t_jax.models.cpu.recurrence import selective_scan
 from o2t_jax.models.cpu.rotation import cayley
 from o2t_jax.models.cpu.stem import stem
 from o2t_jax.models.cpu.upsampling import upsample_conv
@@ -26,6 +27,7 @@ TWINS: Mapping[str, Callable] = {
     "conv": conv,
     "group_norm": group_norm,
     "res_blocks": res_blocks,
+    "selective_scan": selective_scan,
     "separable": separable,
     "stem": stem,
     "upsample_conv": upsample_conv,

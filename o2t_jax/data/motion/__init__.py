@@ -1,0 +1,1 @@
+"""Human motion as data: made gaits, and readers of BVH, ASF/AMC, KIT-ML and HumanML3D files."""

@@ -1,0 +1,1 @@
+"""Human motion: skeleton, forward and inverse kinematics, the feature layout, contacts and measures."""

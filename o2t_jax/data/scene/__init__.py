@@ -1,0 +1,1 @@
+"""Scenes in words: vocabulary, rule parser, grammar of made sentences, knowledge base, retrieval, captions."""

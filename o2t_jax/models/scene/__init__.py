@@ -1,0 +1,1 @@
+"""Networks that read a scene's sentence."""

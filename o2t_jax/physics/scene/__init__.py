@@ -1,0 +1,1 @@
+"""Scenes described in words, as physics: what stands in them, where it goes by its relations, and how it moves then."""

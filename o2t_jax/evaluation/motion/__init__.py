@@ -1,0 +1,1 @@
+"""Is a motion physical? The linter of motion clips."""

@@ -1,8 +1,12 @@
-"""Which feet are on the ground, from geometry alone; and the spans of time when none is."""
+"""Which feet are on the ground, from geometry alone; and the spans of time when none is.
+
+NumPy arrays in give NumPy arrays out (files have any length, and JAX would compile for each); JAX's give JAX's.
+"""
 
 from __future__ import annotations
 
-import jax
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,21 +20,26 @@ SLOW = 0.35  # m/s; the ankle of a foot that rolls over its toe moves at up to t
 LIFTED = 0.03  # m above flat feet from which a foot is certainly in the air
 
 
-def clearance(positions: Float[Array, "*batch joints 3"], feet: Feet = OUR_FEET) -> Float[jax.Array, "*batch feet"]:
+def clearance(positions: Float[Array, "*batch joints 3"], feet: Feet = OUR_FEET) -> Float[Array, "*batch feet"]:
     """Height m of each of the feet's joints above where it is on a flat foot; the ground is y = 0."""
-    return jnp.asarray(positions)[..., np.array(feet.joints), 1] - jnp.asarray(
-        feet.soles, jnp.result_type(positions, 0.0)
-    )
+    heights = positions[..., np.array(feet.joints), 1]
+    return heights - np.asarray(feet.soles, heights.dtype)
+
+
+def space_of(values: Array) -> Any:
+    """The module whose functions take these: `numpy` or `jax.numpy`."""
+    return np if isinstance(values, np.ndarray) else jnp
 
 
 def foot_speed(
     positions: Float[Array, "*batch frames joints 3"], rate: float = RATE, feet: Feet = OUR_FEET
-) -> Float[jax.Array, "*batch frames feet"]:
+) -> Float[Array, "*batch frames feet"]:
     """Speed m/s along the ground of the feet's joints, from each frame to the next; the last frame repeats."""
-    places = jnp.asarray(positions)[..., np.array(feet.joints), :][..., np.array([0, 2])]
-    steps = jnp.diff(places, axis=-3)
-    speed = rate * jnp.sqrt(jnp.sum(jnp.square(steps), -1) + 1e-12)
-    return jnp.concatenate([speed, speed[..., -1:, :]], -2)
+    xp = space_of(positions)
+    places = positions[..., np.array(feet.joints), :][..., np.array([0, 2])]
+    steps = xp.diff(places, axis=-3)
+    speed = rate * xp.sqrt(xp.sum(xp.square(steps), -1) + 1e-12)
+    return xp.concatenate([speed, speed[..., -1:, :]], -2)
 
 
 def contacts(
@@ -39,7 +48,7 @@ def contacts(
     feet: Feet = OUR_FEET,
     near: float = NEAR,
     slow: float = SLOW,
-) -> Bool[jax.Array, "*batch frames feet"]:
+) -> Bool[Array, "*batch frames feet"]:
     """Which of the feet's joints are low (within `near` m of flat) and slow (below `slow` m/s)."""
     return (clearance(positions, feet) < near) & (foot_speed(positions, rate, feet) < slow)
 
@@ -60,4 +69,4 @@ def flights(
     ]
 
 
-__all__ = ["LIFTED", "NEAR", "RATE", "SLOW", "clearance", "contacts", "flights", "foot_speed"]
+__all__ = ["LIFTED", "NEAR", "RATE", "SLOW", "clearance", "contacts", "flights", "foot_speed", "space_of"]

@@ -144,7 +144,8 @@ def _write_track(track: Track, path: Path) -> None:
     import numpy as np
 
     with path.open("wb") as file:
-        np.savez_compressed(file, **{name: np.asarray(value) for name, value in track._asdict().items()})
+        arrays: Any = {name: np.asarray(value) for name, value in track._asdict().items()}
+        np.savez_compressed(file, **arrays)
 
 
 @contextmanager

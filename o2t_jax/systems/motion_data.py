@@ -46,9 +46,9 @@ class MotionData:
         """`RecordedMotions`, read at first use; None for gaits. Raises: UsageError where there are none."""
         if not self.config.clips:
             return None
-        from o2t_jax.data.motion.recorded import RecordedMotions  # pyright: ignore[reportMissingImports]
+        from o2t_jax.data.motion.recorded import RecordedMotions
 
-        by = {"clips": "clip", "cells": "cell"}[self.config.held_out]
+        by = "clip" if self.config.held_out == "clips" else "cell"
         return RecordedMotions(Path(self.config.clips), self.length, split_by=by)
 
     @property

@@ -54,7 +54,8 @@ def errors(weights: Weights, found: Clip, truth: Clip, counted: Float[Array, "ba
 def penalties(weights: Weights, found: Clip) -> dict[str, jax.Array]:
     """Penalties [B] by name, weighted, of the feet and joints of predicted clips (`physics.motion.measures`)."""
     own = {"skate": weights.skate, "penetration": weights.penetration, "float": weights.floating, "jerk": weights.jerk}
-    return {name: weights.lambda_physics * own[name] * UNITS[name] * x for name, x in measures(found).items()}
+    measured = measures(found)
+    return {name: weights.lambda_physics * own[name] * UNITS[name] * jnp.asarray(x) for name, x in measured.items()}
 
 
 def divergence(moments: Moments) -> jax.Array:

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -59,7 +61,7 @@ def physics_state(
     return jnp.pad(state, [(0, 0)] * (state.ndim - 1) + [(0, CHANNELS - state.shape[-1])])
 
 
-def _rates(places: jax.Array, rate: float) -> tuple[jax.Array, jax.Array]:
+def _rates(places: Any, rate: float) -> tuple[jax.Array, jax.Array]:
     """Velocity and acceleration at the last of [..., T, 3]."""
     first, second = places[..., -1, :] - places[..., -2, :], places[..., -2, :] - places[..., -3, :]
     return rate * first, rate**2 * (first - second)

@@ -130,24 +130,24 @@ class Humanoid:
             ElementTree.SubElement(
                 body,
                 "geom",
+                friction,
                 name=f"{self.joint(j)}/0",
                 type="box",
                 size=numbers([0.045, 0.085, 0.03]),
                 mass=str(mass),
                 pos=numbers([0.0, 0.5 * toe[1] + 0.02, low + 0.03]),
-                **friction,
             )
             return
         if "Toe" in name:
             ElementTree.SubElement(
                 body,
                 "geom",
+                friction,
                 name=f"{self.joint(j)}/0",
                 type="box",
                 size=numbers([0.045, 0.035, 0.021]),
                 mass=str(mass),
                 pos=numbers([0.0, -0.03, -0.021]),
-                **friction,
             )
             return
         ends = [end for end in ends if np.linalg.norm(end) > 0.03] or [np.zeros(3)]
@@ -156,7 +156,7 @@ class Humanoid:
             if not end.any():
                 kind = {"type": "sphere", "size": str(radius)} | ({"pos": "0 0 0.06"} if name == "Head" else {})
             ElementTree.SubElement(
-                body, "geom", name=f"{self.joint(j)}/{i}", mass=str(mass / len(ends)), **kind, **friction
+                body, "geom", kind | friction, name=f"{self.joint(j)}/{i}", mass=str(mass / len(ends))
             )
 
     def begin(self, model: Any, data: Any) -> None:

@@ -128,10 +128,11 @@ def _length(entry: dict[str, Any], key: str, at: str) -> float | None:
 
 
 def _part(part: Any, at: str) -> Part:
-    shape = part.get("shape") if isinstance(part, dict) else None
+    part = part if isinstance(part, dict) else {}
+    shape = part.get("shape")
     if shape not in SHAPES:
         raise UsageError(f"{at}: the shape {shape!r} is unknown; give one of {', '.join(SHAPES)}")
-    size, place = part.get("size"), part.get("at", [0.0, 0.0, 0.0])
+    size, place = part.get("size", []), part.get("at", [0.0, 0.0, 0.0])
     if not _finite(size, SHAPES[shape]) or min(size) <= 0.0:
         raise UsageError(f"{at}: a {shape}'s size={size!r} must be {SHAPES[shape]} numbers above 0, in metres")
     if not _finite(place, 3):

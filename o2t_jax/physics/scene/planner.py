@@ -98,7 +98,8 @@ def problem_of(things: Sequence[Kind], relations: Sequence[Relation]) -> Problem
     rows = [(r.subject, r.object, PREDICATES.index(r.predicate), 1) for r in relations]
     table = np.array(rows + [(0, 0, 0, 0)] * (MOST_RELATIONS - len(rows)), np.int32)
     level = np.pad(np.array([thing.level for thing in things], np.float32), (0, pad))
-    return Problem(half, level, np.arange(MOST_THINGS) < count, lifted, *table[:, :3].T, table[:, 3] > 0, apart)
+    subject, other, kind, holds = table.T
+    return Problem(half, level, np.arange(MOST_THINGS) < count, lifted, subject, other, kind, holds > 0, apart)
 
 
 def feasible_words(things: Sequence[Kind], relations: Sequence[Relation]) -> list[Relation]:

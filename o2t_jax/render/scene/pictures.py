@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,9 @@ def pictures(
         return np.asarray(_picture(capsules, boxes, *colours, eye, rays, height, width, smooth))
 
     # One picture keeps one core busy.
-    with ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()) as pool:
+    with ThreadPoolExecutor(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    ) as pool:
         return np.stack(list(pool.map(one, range(bodies[0].centre.shape[0]))))
 
 
@@ -131,7 +133,7 @@ def cast(
     return lit + jnp.clip(at / _HAZE_M, 0.0, 1.0) ** 2 * (sky - lit)
 
 
-def _nearest(hit: Hit, solids: Solid, origin: jax.Array, rays: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _nearest(hit: Hit, solids: Solid, origin: Any, rays: Any) -> tuple[jax.Array, jax.Array]:
     """Distance of the nearest solid that each ray hits, and its number."""
 
     def look(best: tuple[jax.Array, jax.Array], one: tuple[jax.Array, Solid]) -> tuple[tuple[jax.Array, ...], None]:

@@ -6,7 +6,8 @@ Source: closed forms of the quadratic (capsule) and of slabs (box; Kay & Kajiya 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ class Solid(NamedTuple):
     size: Array
 
 
-def dot(a: Array, b: Array) -> jax.Array:
+def dot(a: Sequence[Any] | Array, b: Sequence[Any] | Array) -> jax.Array:
     """Scalar products of vectors [3, ...]."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 

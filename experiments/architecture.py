@@ -76,16 +76,14 @@ def graph_of_system(system: Any) -> tuple[Graph, dict[str, int]]:
 
 def draw(out: Path, graph: Graph, sizes: dict[str, int], title: str) -> None:
     """Writes the picture: inputs at the top, the output at the bottom."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from o2t_jax.evaluation.figure import new_figure
 
     texts = {name: name for name in (*graph.inputs, "output")}
     texts |= {part.name: _text(part, sizes.get(part.name)) for part in graph.parts}
     levels = _levels(list(texts), graph.edges)
     rows = [[name for name in texts if levels[name] == level] for level in range(max(levels.values()) + 1)]
     width = _COLUMN * max(map(len, rows))
-    figure = Figure((width, _ROW * len(rows) + 0.5))
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(width, _ROW * len(rows) + 0.5))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0.0, width), ylim=(-_ROW * len(rows), 0.5))
     axes.axis("off")

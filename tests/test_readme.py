@@ -212,7 +212,8 @@ def test_what_the_pages_name_is_there(page):
     fields = {name.rstrip(".") for name in re.findall(r"--config\.([a-z][\w.]*)", text)}
     assert fields <= known, "fields that no config has"
     for module in set(re.findall(r"python -m ((?:experiments|benchmarks)(?:\.\w+)+)", text)):
-        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+        file = ROOT / module.replace(".", "/")
+        assert file.with_suffix(".py").is_file() or (file / "__main__.py").is_file(), module
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         assert link.startswith("https://") or (page.parent / link).exists(), link
     for path in set(re.findall(r"`(?:o2t_jax|experiments|tests|docs)/[\w./]+`", text)):
@@ -265,7 +266,7 @@ def test_imports_are_declared():
     from tests.test_layers import python_files, read_imports
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [item for extra in ("bench", "gym") for item in project["optional-dependencies"].get(extra, ())]
+    extras = [item for extra in ("bench", "gym", "motion") for item in project["optional-dependencies"].get(extra, ())]
     wanted = project["dependencies"] + extras
     declared = {re.split(r"[<>=\[; ]", item)[0].lower().replace("_", "-") for item in wanted}
     other_names = {

@@ -16,6 +16,7 @@ def box(side: float, **options: float) -> Kind:
     return Kind("box", 1.0, 0.6, "red", (Part("box", (side, side, side), (0.0, 0.0, side)),), **options)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.slow
 def test_scenes_drawn_from_a_layout_hold():
     rng = np.random.default_rng(0)
     kinds = [box(0.2), box(0.4), box(0.6)]
@@ -24,6 +25,7 @@ def test_scenes_drawn_from_a_layout_hold():
         assert planner.plan(things, relations).holds
 
 
+@pytest.mark.slow
 def test_a_reversed_relation_does_not_hold():
     """Without the search for circles: by the energy alone."""
     rng = np.random.default_rng(1)

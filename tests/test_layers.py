@@ -12,7 +12,7 @@ PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
 # Folder or file of o2t_jax -> the parts of o2t_jax that it may import, besides itself. Every part must be listed.
-BASE = {"types", "errors", "config", "registry", "process", "results", "media", "caching"}
+BASE = {"types", "errors", "config", "registry", "process", "results", "media", "caching", "parsing"}
 ALLOWED = {
     "results": set(),
     "media": set(),
@@ -20,6 +20,7 @@ ALLOWED = {
     "errors": set(),
     "process": set(),
     "caching": set(),
+    "parsing": set(),
     "config": {"errors"},
     "registry": {"errors", "config"},
     "geometry": BASE,

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from o2t_jax.config import did_you_mean, flatten
-from o2t_jax.data.records import FORMAT, METADATA, SUFFIX, SUMS, UNFINISHED, VERSION, digest, record_dtype, unpacked
+from o2t_jax.data.records import METADATA, SUFFIX, SUMS, UNFINISHED, digest, record_dtype, unpacked
+from o2t_jax.data.stored_metadata import read_metadata
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import plain_name
 
 if TYPE_CHECKING:
     from o2t_jax.types import SampleSource
@@ -206,20 +208,24 @@ def _opened(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     for name in (SUMS, METADATA):
         if name not in names:
             raise _damaged(folder, f"{name} is missing")
-    text = (folder / METADATA).read_bytes()
+    metadata, fault = {}, ""
     try:
-        metadata = json.loads(text)
-        kind, version = str(metadata["format"]), int(metadata["version"])
-    except (ValueError, KeyError, TypeError):
-        metadata, kind, version = {}, None, VERSION
-    if kind not in (FORMAT, None):
-        raise UsageError(f"{folder} is not a set of samples: its {METADATA} is of the format {kind!r}")
-    if version > VERSION:
-        raise UsageError(f"{folder} has format {version}, and this program reads up to {VERSION}: update o2t_jax")
+        metadata = read_metadata(folder / METADATA)
+    except UsageError:
+        raise
+    except (ValueError, OSError) as error:
+        fault = str(error)
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     sums = {name: value for value, _, name in (line.partition("  ") for line in lines)}
     if sums.get(METADATA) != digest(folder / METADATA):
         raise _damaged(folder, f"{METADATA} does not match its SHA-256")
+    if fault:
+        raise _damaged(folder, f"{METADATA} cannot be used ({fault})")
+    for name in sums:
+        if not plain_name(name):
+            raise _damaged(folder, f"{name!r} of {SUMS} is no file of the set")
+        if not (folder / name).is_file():
+            raise _damaged(folder, f"{name} is missing")
     for file in (file for split in metadata["splits"].values() for file in split["files"]):
         path = folder / file["file"]
         if not path.is_file():

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import inside, json_of
 
 NAME = "manifest.json"
 
@@ -35,6 +36,8 @@ def verify_manifest(folder: Path, item: str = "") -> None:
         if not name.startswith(f"{item}/" if item else ""):
             continue
         path = folder / name
+        if not inside(folder, name):
+            raise damaged(folder, f"names the file {name!r}, which is outside of it")
         if not path.is_file():
             raise damaged(folder, f"lacks the file {name}")
         if _digest(path) != digest:
@@ -57,12 +60,12 @@ def damaged(folder: Path, what: str) -> DamagedError:
 def _digests(folder: Path) -> dict[str, str]:
     """File -> SHA-256, of at least the metadata: a manifest of nothing vouches for nothing."""
     try:
-        digests = json.loads((folder / NAME).read_bytes())["sha256"]
+        digests = json_of((folder / NAME).read_bytes())["sha256"]
         if any(name.startswith("meta/") for name in digests) and all(isinstance(x, str) for x in digests.values()):
             return digests
     except FileNotFoundError:
         raise damaged(folder, f"has no {NAME}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
         pass
     raise damaged(folder, f"has an unreadable {NAME}")
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from o2t_jax import media
+from o2t_jax.parsing import json_of
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.clu_writers import MetricWriter, MultiWriter
 from o2t_jax.training.progress import Progress
 from o2t_jax.training.writers import WRITERS
 
+_MOST_STEPS = 1 << 62
 _FILM_FPS = 10.0  # of films in TensorBoard, whose writers know no rate
 
 
@@ -103,7 +105,7 @@ class JsonLinesWriter(Writer):
 
     def __init__(self, path: Path, resume_step: int = 0):
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= resume_step]
+            kept = [line for line in path.read_text(errors="replace").splitlines() if _step_of(line) <= resume_step]
             temporary = path.with_name(path.name + ".tmp")
             temporary.write_text("".join(line + "\n" for line in kept))
             temporary.replace(path)
@@ -201,12 +203,14 @@ def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
     path = Path(workdir) / folders.METRICS
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines() if not math.isinf(_step_of(line))]
+    lines = path.read_text(errors="replace").splitlines()
+    return [json.loads(line) for line in lines if not math.isinf(_step_of(line))]
 
 
 def _step_of(line: str) -> float:
     """The step of a row; infinity for a line that is not a row."""
     try:
-        return json.loads(line)["step"]
+        step = json_of(line)["step"]
     except (ValueError, KeyError, TypeError):
         return math.inf
+    return step if isinstance(step, int | float) and abs(step) < _MOST_STEPS else math.inf

@@ -9,6 +9,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from o2t_jax.parsing import json_of
+
 SESSIONS = "sessions.jsonl"
 PACKAGES = (
     *("o2t_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "opencv-python-headless", "av"),
@@ -45,11 +47,11 @@ def versions() -> dict[str, str]:
 def read_sessions(workdir: str | Path) -> list[dict[str, Any]]:
     """The starts of a run, oldest first; an incomplete line is skipped."""
     path = Path(workdir) / SESSIONS
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     found = []
     for line in lines:
         try:
-            session = json.loads(line)
+            session = json_of(line)
         except ValueError:
             continue
         if isinstance(session, dict):

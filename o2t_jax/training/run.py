@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -375,11 +374,15 @@ def _nothing() -> None: ...
 
 
 def _result_line(system: System, workdir: Path) -> str:
-    result = json.loads((workdir / folders.RESULT).read_text())
-    parts, best = [f"step {result['step']}"], result["eval"].get(result["best_metric"])
-    if best is not None:
-        parts.append(f"{result['best_metric']} {best:.4g}")
-    parts += system.headline({name: readout for name, readout in result["readouts"].items() if readout})
+    path = workdir / folders.RESULT
+    result = folders.read_json(path)
+    try:
+        parts, best = [f"step {result['step']}"], result["eval"].get(result["best_metric"])
+        if best is not None:
+            parts.append(f"{result['best_metric']} {best:.4g}")
+        parts += system.headline({name: readout for name, readout in result["readouts"].items() if readout})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged ({type(error).__name__}: {error}): delete it and run again") from error
     return f"{', '.join(parts)}; everything is in {workdir}"
 
 

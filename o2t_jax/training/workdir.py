@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 
 from o2t_jax.config import FREE_FIELDS, Config, flatten
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import json_of
 
 CONFIG, TRUTH, CHECKPOINTS, METRICS, RESULT, LOCK = (
     "config.json",
@@ -52,14 +53,19 @@ def config_hash(config: Config) -> str:
 
 
 def config_from_json(tree: Mapping[str, Any]) -> Config:
-    """A locked config from its JSON form; lists become tuples again."""
+    """A locked config from its JSON form; lists become tuples again. Raises: UsageError where it is none."""
 
     def restore(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {name: restore(item) for name, item in value.items()}
         return tuple(map(restore, value)) if isinstance(value, list) else value
 
-    return ConfigDict(restore(tree)).lock()
+    if not isinstance(tree, Mapping):
+        raise UsageError(f"a config is an object of fields by name, not a {type(tree).__name__}: repair {CONFIG}")
+    try:
+        return ConfigDict(restore(tree)).lock()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # names that no field can have
+        raise UsageError(f"no config can have these fields ({error}): repair {CONFIG}") from error
 
 
 def saved_steps(workdir: str | Path) -> list[int]:
@@ -79,6 +85,8 @@ def check_workdir(workdir: Path, config: Config) -> None:
     if not path.exists():
         raise UsageError(f"{workdir} holds checkpoints but no {CONFIG}: choose another --workdir")
     there = read_json(path)
+    if not isinstance(there, Mapping):
+        raise UsageError(f"{path} holds no config: choose another --workdir, or repair it")
     old = _fixed_fields(flatten(there), config)
     new = _fixed_fields(flatten(config.to_dict()), config)
     differing = [
@@ -136,8 +144,8 @@ def sweep(workdir: Path) -> None:
 def read_json(path: Path) -> Any:
     """Raises UsageError if the file is not JSON."""
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
+        return json_of(path.read_bytes())
+    except (ValueError, OSError) as error:
         raise UsageError(f"{path} is not readable JSON ({error}): repair or delete it") from error
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from o2t_jax.data.recorded.pictures import is_pictures, pictures
+from o2t_jax.data.recorded.pictures import MOST_PIXELS, is_pictures, pictures
 from o2t_jax.errors import UsageError
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -105,6 +105,11 @@ def _opened(path: Path) -> Any:
     if not file.streams.video:
         file.close()
         raise UsageError(f"{path} has no pictures: give a film")
+    if file.streams.video[0].codec_context is None:
+        file.close()
+        raise UsageError(f"{path} is in a format that this FFmpeg cannot decode: convert it to H.264")
+    # FFmpeg refuses larger pictures before it takes memory for them, also where the size changes on the way.
+    file.streams.video[0].codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return file
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from scipy.signal import savgol_filter
 
 from o2t_jax.data.recorded.recording import Recording, Track, read_bytes, read_numbers, source_folder
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import UNPACKING_ERRORS, unxzipped
 from o2t_jax.physics.environment import Layout
 
 SOURCE = "ibm_double_pendulum"
@@ -45,9 +45,10 @@ def load(folder: str | Path) -> Recording:
 
 
 def _track(path: Path) -> Track:
+    content = read_bytes(path)
     try:
-        text = lzma.decompress(read_bytes(path)).decode()
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError):
+        text = unxzipped(content).decode()
+    except UNPACKING_ERRORS:
         raise UsageError(f"{path} is not a whole .xz file of text: copy it again") from None
     markers = read_numbers(path, 6, separator=",", text=text).reshape(-1, 3, 2)
     if len(markers) < SMOOTHING[0]:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from o2t_jax.data.recorded.recording import read_bytes
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import unzipped
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -38,7 +39,7 @@ def _zipped(content: bytes) -> dict[str, list[list[Cell]]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
 
         def parsed(name: str) -> ElementTree.Element:
-            return ElementTree.fromstring(archive.read(name))
+            return ElementTree.fromstring(unzipped(archive, name))
 
         texts: list[str] = []
         if "xl/sharedStrings.xml" in archive.namelist():
@@ -65,7 +66,7 @@ def _row(row: ElementTree.Element, texts: list[str]) -> list[Cell]:
 
 def _column(place: str) -> int:
     """0 for "A1", 27 for "AB7"."""
-    letters = re.match("[A-Z]+", place)
+    letters = re.match("[A-Z]{1,3}(?![A-Z])", place)  # XFD is Excel's last
     if not letters:
         raise ValueError(f"cell {place!r}")
     number = 0

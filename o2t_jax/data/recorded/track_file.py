@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,13 @@ def read_tracks(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UsageError(f"{path} is no file: give a table with the columns {', '.join(NEEDED)}")
     lines = csv.reader(io.StringIO(read_text(path).removeprefix("\ufeff")))
+    try:
+        return _tracks(path, lines)
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {lines.line_num} cannot be read as comma-separated values ({error})") from None
+
+
+def _tracks(path: Path, lines: Any) -> dict[str, np.ndarray]:
     names = [name.strip().lower() for name in next(lines, [])]
     missing = [name for name in NEEDED if name not in names]
     if missing:

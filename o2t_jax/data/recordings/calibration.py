@@ -6,7 +6,7 @@ OpenCV's pinhole model: X_camera = R X + t, then K and the distortion (k1, k2, p
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ import numpy as np
 from jaxtyping import Float
 
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import json_of
 
 MATRICES = ("camera_matrix", "cameraMatrix", "intrinsic", "intrinsics", "K", "M")
 DISTORTIONS = ("distortion_coefficients", "distortion", "distCoeffs", "dist_coeffs", "D")
 SIZES = ("image_width", "image_height", "image_size", "size")
+MOST_SIDE = 1 << 16  # px
+MOST_ENTRIES = 64  # numbers of a matrix in OpenCV's files
 TURNS, SHIFTS = ("R", "rotation"), ("T", "t", "translation")
 
 
@@ -67,7 +70,10 @@ def read_cameras(paths: Sequence[Path]) -> list[Camera]:
     for path in paths:
         found = _read(path)
         if isinstance(found, list) or "cameras" in found:
-            cameras += found if isinstance(found, list) else found["cameras"]
+            listed = found if isinstance(found, list) else found["cameras"]
+            if not isinstance(listed, list):
+                raise UsageError(f"--calibration={path}: cameras must be a list of cameras, each with K by name")
+            cameras += listed
         elif any(_named(found, MATRICES, end) is not None for end in ("1", "_1")):
             cameras += _pair(found)
         elif _named(found, MATRICES) is not None:
@@ -76,7 +82,7 @@ def read_cameras(paths: Sequence[Path]) -> list[Camera]:
             raise UsageError(f"--calibration={path} holds no camera: it needs K (or camera_matrix), or a pair's R, T")
         else:
             pair = found
-    if pair and len(cameras) == 2:
+    if pair and len(cameras) == 2 and isinstance(cameras[1], Mapping):
         cameras[1] = {**cameras[1], "R": _named(pair, TURNS), "t": _named(pair, SHIFTS)}
     found_cameras = [_camera(each, number, paths[0]) for number, each in enumerate(cameras)]
     if not found_cameras:
@@ -89,8 +95,8 @@ def _read(path: Path) -> Any:
         raise UsageError(f"--calibration={path} is no file")
     if path.suffix.lower() == ".json":
         try:
-            found = json.loads(path.read_text())
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            found = json_of(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise UsageError(f"--calibration={path} cannot be read as JSON ({error})") from None
         if not isinstance(found, dict | list):
             raise UsageError(f"--calibration={path} holds no camera: it needs K, distortion, R, t")
@@ -110,7 +116,20 @@ def _value(node: Any) -> Any:
         return node.real()
     if node.isSeq():
         return [node.at(i).real() for i in range(node.size()) if node.at(i).isInt() or node.at(i).isReal()]
-    return node.mat() if node.isMap() else None
+    return _matrix(node) if node.isMap() else None
+
+
+def _matrix(node: Any) -> Any:
+    """None for what is no small matrix: OpenCV takes the memory that a header asks for before it looks at the data."""
+    sizes, kind = node.getNode("sizes"), node.getNode("dt")  # sizes: since OpenCV 5, for one dimension
+    sides = [sizes.at(i) for i in range(min(sizes.size(), 3))] if sizes.isSeq() else []
+    sides = sides or ([sizes] if sizes.isInt() else [])
+    sides = sides or [node.getNode(name) for name in ("rows", "cols")]
+    if not all(side.isInt() and 0 < side.real() <= MOST_ENTRIES for side in sides):
+        return None
+    if math.prod(side.real() for side in sides) > MOST_ENTRIES or not kind.isString():
+        return None
+    return node.mat() if kind.string() in ("d", "f", "i") else None
 
 
 def _pair(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -142,7 +161,7 @@ def _camera(found: Any, number: int, path: Path) -> Camera:
             return default
         try:
             value = np.asarray(value, float).reshape(shape)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"{what}: {names[0]} must be {' x '.join(map(str, shape))} numbers") from None
         if not np.isfinite(value).all():
             raise UsageError(f"{what}: {names[0]} is not finite")
@@ -153,17 +172,25 @@ def _camera(found: Any, number: int, path: Path) -> Camera:
     if len(bent) not in (4, 5, 8, 12, 14):
         raise UsageError(f"{what}: distortion has {len(bent)} numbers, OpenCV's has 4, 5, 8, 12 or 14")
     turn = array(TURNS, (3, 3), np.eye(3) if first else None)
-    if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3):
+    if np.abs(turn).max() > 2 or not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3):
         raise UsageError(f"{what}: R is no rotation")
     shift = array(SHIFTS, (3,), np.zeros(3) if first else None)
-    return Camera(array(MATRICES, (3, 3), None), bent, turn, shift, _size(found))
+    return Camera(array(MATRICES, (3, 3), None), bent, turn, shift, _size(found, what))
 
 
-def _size(found: Mapping[str, Any]) -> tuple[int, int] | None:
+def _size(found: Mapping[str, Any], what: str) -> tuple[int, int] | None:
     both = found.get("size", found.get("image_size"))
     if both is None and "image_width" in found and "image_height" in found:
         both = (found["image_width"], found["image_height"])
-    return None if both is None else (int(both[0]), int(both[1]))
+    if both is None:
+        return None
+    try:
+        width, height = (float(side) for side in np.asarray(both, float).reshape(2))
+    except (TypeError, ValueError, OverflowError):
+        width = height = float("nan")
+    if not (1 <= width <= MOST_SIDE and 1 <= height <= MOST_SIDE):
+        raise UsageError(f"{what}: size must be the picture's width and height, 1 to {MOST_SIDE} px")
+    return int(width), int(height)
 
 
 __all__ = ["Camera", "read_cameras"]

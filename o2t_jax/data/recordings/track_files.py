@@ -13,6 +13,7 @@ from o2t_jax.data.recordings.tracks import LEAST, Track, noise_of
 from o2t_jax.errors import UsageError
 
 LIKELY = 0.6  # DeepLabCut's own threshold for a sighting
+LARGEST = 1e9  # s, px: far beyond any film
 COLUMNS = ("t", "id", "x", "y", "sigma", "area", "used")
 
 
@@ -61,6 +62,8 @@ def read_tracks(path: Path, fps: float | None = None) -> list[Track]:
     for name, (times, points) in found.items():
         if len(times) < LEAST:
             raise UsageError(f"{path}: track {name} has {len(times)} sightings: at least {LEAST} are needed")
+        if not (np.abs(times) < LARGEST).all() or not (np.abs(points) < LARGEST).all():
+            raise UsageError(f"{path}: track {name} has times or places that are no numbers below {LARGEST:g}")
         if np.any(np.diff(times) <= 0):
             raise UsageError(f"{path}: track {name} has two clocks: its time does not increase")
         ones = np.ones(len(times))
@@ -96,6 +99,8 @@ def _plain(path: Path, lines: list[list[str]]) -> dict[str, tuple[np.ndarray, np
             raise UsageError(f"{path}, line {number}: t, x, y are not three numbers") from None
         if not np.isfinite(values).all():
             raise UsageError(f"{path}, line {number}: t, x, y are not finite")
+        if len(row) <= max(used or 0, which or 0):
+            raise UsageError(f"{path}, line {number}: {len(row)} cells, the columns are {', '.join(names)}")
         if used is None or row[used].strip() != "0":
             rows.setdefault(row[which].strip() if which is not None else "0", []).append(values)  # type: ignore[arg-type]
     tables = {name: np.array(values) for name, values in rows.items()}
@@ -115,7 +120,8 @@ def _deeplabcut(path: Path, lines: list[list[str]], fps: float | None) -> dict[s
     found = {}
     for column in range(1, table.shape[1] - 2, 3):
         rows = table[:, column + 2] >= LIKELY
-        name = " ".join(lines[i][column].strip() for i in range(1, head))
+        rows &= ~np.isnan(table[:, column : column + 2]).any(axis=1)  # blank cells
+        name = " ".join(lines[i][column].strip() for i in range(1, head) if column < len(lines[i]))
         found[name] = (table[rows, 0] / fps, table[rows, column : column + 2])
     return found
 

@@ -6,8 +6,10 @@ Source of the set: Srivastava, Mansimov & Salakhutdinov, 2015.
 
 from __future__ import annotations
 
-import gzip
+import io
+import math
 import struct
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +18,11 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.lib.format as npy
 from jax.scipy.ndimage import map_coordinates
 
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import UNPACKING_ERRORS, gunzipped, unzipped
 from o2t_jax.physics.video.base import SIDE, Motion, uniform, varied
 from o2t_jax.types import Array
 
@@ -98,11 +102,11 @@ def load_digits(path: str = "") -> np.ndarray:
         raise UsageError(f"digits={path} is no file: give an .npz of pictures [N, {EDGE}, {EDGE}], or MNIST's IDX")
     try:
         if zipfile.is_zipfile(file):
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = [archive[name] for name in archive.files]
+            with zipfile.ZipFile(file) as archive:
+                arrays = [_npy(unzipped(archive, name)) for name in archive.namelist() if name.endswith(".npy")]
         else:
             arrays = [_idx(file)]
-    except (OSError, ValueError, EOFError, struct.error, zipfile.BadZipFile) as error:
+    except (*UNPACKING_ERRORS, struct.error) as error:
         raise UsageError(f"digits={path} cannot be read ({error}): give an .npz, or MNIST's IDX") from None
     fitting = [array for array in arrays if array.shape[1:] == (EDGE, EDGE) and array.dtype == np.uint8 and len(array)]
     if not fitting:
@@ -114,11 +118,24 @@ def load_digits(path: str = "") -> np.ndarray:
 def _idx(file: Path) -> np.ndarray:
     data = file.read_bytes()
     if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
+        data = gunzipped(data)
     magic, count, height, width = struct.unpack(">4I", data[:16])
     if magic != _IDX_PICTURES or len(data) - 16 != count * height * width:
         raise ValueError("no IDX file of pictures, or not all of it")
     return np.frombuffer(data, np.uint8, offset=16).reshape(count, height, width)
+
+
+def _npy(data: bytes) -> np.ndarray:
+    """An array of a .npy file; its header takes no more memory than the file has bytes."""
+    file = io.BytesIO(data)
+    try:
+        read = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0}[npy.read_magic(file)[0]]
+        shape, by_columns, dtype = read(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+            raise ValueError("an array of objects, or not all of it")
+        return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if by_columns else "C")
+    except (SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError) as error:
+        raise ValueError(f"no .npy header: {type(error).__name__}") from None
 
 
 def _of_scikit_learn() -> np.ndarray:

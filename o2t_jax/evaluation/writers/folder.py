@@ -25,6 +25,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.csv_file import curve_csv, table_csv
 from o2t_jax.evaluation.writers.curves import figure_of, pixels_of
 from o2t_jax.evaluation.writers.json_file import to_json, write_whole
+from o2t_jax.parsing import json_of
 from o2t_jax.results import Curve, Film, Picture, Result, Scalar, Table
 
 INDEX = "results.json"
@@ -118,7 +119,7 @@ def read_index(root: Path) -> dict[str, Any]:
     """The entries of `results.json`, name -> entry; empty if it is missing. Raises: UsageError if it is damaged."""
     path = root / INDEX
     try:
-        found = json.loads(path.read_text()) if path.exists() else {}
+        found = json_of(path.read_bytes()) if path.exists() else {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not readable JSON ({error}): repair or delete it") from error
     if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):

@@ -1,0 +1,46 @@
+"""Does every parser refuse what it cannot read? `python -m benchmarks.fuzz [--n=1000] [--only=...] [--json=FILE]`.
+
+A valid file of each parser is changed at random and read. It is accepted, or refused by a `UsageError`; anything else
+is a failure, kept with its seed: `--only=NAME --first=SEED --n=1` does it again. Each parser runs in a process of its
+own, so that one that crashes or hangs is a failure too. `peak_mib`: the largest memory of Python's allocations and
+numpy's in one read, of a sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzz.parsers import parsers
+from benchmarks.fuzz.trials import fuzz
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command. Exit code 1 where anything failed."""
+    names = list(parsers(Path()))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description="Every parser under random damage")
+    parser.add_argument("--n", type=int, default=1000, help="inputs of each parser")
+    parser.add_argument("--first", type=int, default=0, help="the first input's seed")
+    parser.add_argument("--seconds", type=float, default=1e6, help="of each parser, at most")
+    parser.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.only.split(",")) - set(names):
+        parser.error(f"{', '.join(sorted(unknown))} is unknown: choose from {', '.join(names)}")
+    found: dict[str, Any] = {}
+    for name in arguments.only.split(","):
+        row = found[name] = fuzz(name, arguments.first, arguments.n, arguments.seconds)
+        print(name, {key: value for key, value in row.items() if key != "failures"}, flush=True)
+        for failure in row["failures"]:
+            print("   ", failure, flush=True)
+    failed = sum(row["failed"] for row in found.values())
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({"parsers": found, "failed": failed}, indent=1) + "\n")
+    return int(failed > 0 or any(row["n"] == 0 for row in found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -29,13 +29,18 @@ def plain(name: str, result: Result) -> dict[str, Any]:
 
 
 def nested(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dict[str, Any]:
-    """Rows of a table as dicts within dicts, by the values of `columns` as texts; the leaves have the other columns."""
+    """Rows of a table as dicts within dicts, by the values of `columns` as texts.
+
+    The leaves are dicts of the other columns, or the value itself where there is one other column.
+    """
     tree: dict[str, Any] = {}
     for row in rows:
         branch = tree
-        for column in columns:
+        *outer, last = columns
+        for column in outer:
             branch = branch.setdefault(str(row[column]), {})
-        branch.update({name: value for name, value in row.items() if name not in columns})
+        rest = {name: value for name, value in row.items() if name not in columns}
+        branch[str(row[last])] = next(iter(rest.values())) if len(rest) == 1 else rest
     return tree
 
 

@@ -86,5 +86,10 @@ def test_the_mean_place_leaves_out_what_is_not_there() -> None:
 
 
 def test_rows_of_a_table_nested() -> None:
-    table = [{"set": "a", "horizon": 5, "model": 1.0}, {"set": "a", "horizon": 10, "model": 2.0}]
-    assert nested(table, ("set", "horizon")) == {"a": {"5": {"model": 1.0}, "10": {"model": 2.0}}}
+    table = [
+        {"set": "a", "horizon": 5, "model": 1.0, "mean": 3.0},
+        {"set": "a", "horizon": 10, "model": 2.0, "mean": 4.0},
+    ]
+    leaves = {"5": {"model": 1.0, "mean": 3.0}, "10": {"model": 2.0, "mean": 4.0}}
+    assert nested(table, ("set", "horizon")) == {"a": leaves}
+    assert nested([{"row": "idle", "mm": 2.0}, {"row": "mean", "mm": 1.0}], ("row",)) == {"idle": 2.0, "mean": 1.0}

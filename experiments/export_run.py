@@ -10,6 +10,7 @@ python -m experiments.export_run --workdir=runs/cpu-1a2b3c4d --step=best --out=e
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -65,6 +66,7 @@ def write_run(workdir: Path, out: Path, step: int | str | None, command: str) ->
     folders.write_json(out / folders.CONFIG, opened.config.to_dict())
     with Checkpoints(out, keep_latest=1) as store:  # its opt_state is None, and so it is not written
         store.save(opened.step, opened.state, config=opened.config, meta=opened.meta, readouts=opened.meta["readouts"])
+    _forget_paths(out / folders.CHECKPOINTS / str(opened.step))
     for name in (folders.TRUTH, folders.METRICS, folders.RESULT, SESSIONS):
         if (workdir / name).is_file():
             shutil.copyfile(workdir / name, out / name)
@@ -79,7 +81,18 @@ def write_run(workdir: Path, out: Path, step: int | str | None, command: str) ->
     if index:
         folders.write_json(out / INDEX, index)
     provenance.record_start(out, command=command, step=opened.step, devices="none: a copy", cores=os.cpu_count() or 1)
+    told = [{name: x for name, x in start.items() if name != "platform"} for start in provenance.read_sessions(out)]
+    (out / SESSIONS).write_text("".join(json.dumps(start) + "\n" for start in told))  # a kernel's name is its owner's
     return opened.step
+
+
+def _forget_paths(step: Path) -> None:
+    """Orbax marks finished items by a file that names its own folder on this machine."""
+    from o2t_jax.training import manifest
+
+    for path in step.rglob("commit_success.txt"):
+        path.write_text("committed\n")
+    manifest.write_manifest(step)
 
 
 def _define(values: flags.FlagValues) -> None:

@@ -113,9 +113,14 @@ def restore_state(folder: Path, like: TrainState) -> TrainState:
     """A verified state as numpy arrays, structured like `like` (arrays or `jax.ShapeDtypeStruct`s; None is left out).
 
     Raises:
-        UsageError: a damaged or foreign checkpoint, or one whose arrays do not fit `like`.
+        UsageError: a damaged or foreign checkpoint, one whose arrays do not fit `like`, or one without optimiser.
     """
     meta = read_meta(folder)
+    if jax.tree.leaves(like.opt_state) and not (folder / "opt_state").is_dir():
+        raise UsageError(
+            f"{folder} has no optimiser's state (an exported run), so training cannot continue there: choose another "
+            f"--workdir and start from its weights with --config.init_from={folder.parent.parent}"
+        )
     parts = {name: _restore_part(folder, like, name) for name in _TREES}
     return TrainState(step=_steps(meta), key=np.array(meta["key"], np.uint32), **parts)
 

@@ -99,7 +99,7 @@ def _opened(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(f"{path} is no file: give a film, such as collision.mp4")
     try:
-        file = av.open(str(path))
+        file = av.open(str(path), metadata_errors="replace")
     except FFmpegError as error:
         raise UsageError(f"{path} cannot be read as a film ({error.strerror}): is it whole?") from None
     if not file.streams.video:

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from o2t_jax.data.recorded import track_file
+from o2t_jax import media
+from o2t_jax.data.recorded import film, track_file
+from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recorded.pictures import pictures
 from o2t_jax.data.recorded.sheets import read_sheets
 from o2t_jax.data.recordings.calibration import read_cameras
@@ -144,6 +146,16 @@ def test_pictures_that_are_none_or_too_large(tmp_path):
     refused(read, path, whole[:40] + b"\xff" * 20 + whole[60:])
     (tmp_path / "p").mkdir()
     refused(lambda _: read(tmp_path / "p"), tmp_path / "p" / "²5.png", png(3, 3)[:40])
+
+
+def test_a_film_is_read_whose_notes_are_no_text_and_refused_where_it_is_too_large(tmp_path, monkeypatch):
+    data, kind = media.film(np.zeros((3, 64, 64, 3), np.uint8), 30.0)
+    path = tmp_path / f"f.{kind}"
+    path.write_bytes(data.replace(b"Lavf", b"La\xc4\xff"))
+    assert len(list(Film(path).frames())) == 3
+    monkeypatch.setattr(film, "MOST_PIXELS", 64 * 63)
+    if kind == "mp4":
+        refused(lambda path: list(Film(path).frames()), path, data)
 
 
 def test_a_sheet_with_a_cell_far_to_the_right(tmp_path):

@@ -99,7 +99,7 @@ def _opened(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(f"{path} is no file: give a film, such as collision.mp4")
     try:
-        file = av.open(str(path))
+        file = av.open(str(path), metadata_errors="replace")
     except FFmpegError as error:
         raise UsageError(f"{path} cannot be read as a film ({error.strerror}): is it whole?") from None
     if not file.streams.video:
@@ -107,7 +107,7 @@ def _opened(path: Path) -> Any:
         raise UsageError(f"{path} has no pictures: give a film")
     if file.streams.video[0].codec_context is None:
         file.close()
-        raise UsageError(f"{path} is in a format that this FFmpeg cannot decode: convert it to H.264")
+        raise UsageError(f"{path} has a format that this FFmpeg cannot decode: is it whole? Else convert it to H.264")
     # FFmpeg refuses larger pictures before it takes memory for them, also where the size changes on the way.
     file.streams.video[0].codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return file

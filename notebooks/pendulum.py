@@ -66,7 +66,9 @@ decision = decide(data, system.env.layout, form, noise=run.config.noise or None,
 found = readout(decision, system.env.layout, world=system.env.name, params=system.env.params)
 print(found["form"], "" if found["form"].startswith("x''") else f"nearest: {found['nearest']}")
 for name, entry in found["parameters"].items():
-    print(f"{name:20} {entry['value']:.4g} ({entry['low']:.4g} to {entry['high']:.4g}) {entry['unit']}, truth {entry['truth']}")
+    print(
+        f"{name:20} {entry['value']:.4g} ({entry['low']:.4g} to {entry['high']:.4g}) {entry['unit']}, truth {entry['truth']}"
+    )
 
 # %%
 ratio = found["parameters"]["gravity_per_length"]

@@ -61,7 +61,9 @@ class Fountain:
 
 
 if "fountain" not in SCENES:
-    SCENES.register("fountain", Fountain())  # in the library: a file in o2t_jax/render/scenes and a line in its registry
+    SCENES.register(
+        "fountain", Fountain()
+    )  # in the library: a file in o2t_jax/render/scenes and a line in its registry
 
 # %% [markdown]
 # ## Drawn

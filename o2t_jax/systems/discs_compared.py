@@ -15,7 +15,7 @@ from o2t_jax.systems import discs_films
 from o2t_jax.systems.discs import Discs
 from o2t_jax.systems.discs_held_out import HeldOut
 from o2t_jax.systems.discs_tests import DiscTests
-from o2t_jax.training.checkpoint import graft
+from o2t_jax.training.graft import graft
 from o2t_jax.types import PyTree
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,7 +34,7 @@ from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import disk, manifest
 from o2t_jax.training import workdir as folders
-from o2t_jax.training.parts import is_in
+from o2t_jax.training.graft import graft
 from o2t_jax.training.plain_path import plain_path
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.workdir import saved_steps
@@ -299,34 +299,6 @@ class Checkpoints:
         raise RuntimeError(f"the checkpoint of step {self._saving} is not where Orbax keeps unfinished ones")
 
 
-def graft_parts(saved: PyTree, like: PyTree, parts: Sequence[str], what: str) -> PyTree:
-    """`like` with the leaves that lie in `parts` (see `parts`; all of them if empty) from `saved`."""
-    if not parts:
-        return graft(saved, like, what)
-    want = traverse_util.flatten_dict(serialization.to_state_dict(like), keep_empty_nodes=True)
-    chosen = {path: leaf for path, leaf in want.items() if is_in(path, parts)}
-    have = {path: leaf for path, leaf in traverse_util.flatten_dict(saved).items() if is_in(path, parts)}
-    taken = graft(traverse_util.unflatten_dict(have), traverse_util.unflatten_dict(chosen), what)
-    merged = {**want, **traverse_util.flatten_dict(taken, keep_empty_nodes=True)}
-    return serialization.from_state_dict(like, traverse_util.unflatten_dict(merged))
-
-
-def graft(saved: PyTree, like: PyTree, what: str) -> PyTree:
-    """The saved arrays (nested dicts) in the structure of `like`. Raises UsageError if they do not fit."""
-    want = traverse_util.flatten_dict(serialization.to_state_dict(like), keep_empty_nodes=True)
-    have = traverse_util.flatten_dict(saved)
-    need = {path: leaf for path, leaf in want.items() if _is_array(leaf)}
-    for path in sorted(need.keys() | have.keys()):
-        name, found, wanted = "/".join(path), _shape(have.get(path)), _shape(need.get(path))
-        if found != wanted:
-            raise UsageError(
-                f"{what} does not fit this config: {name} is {found} there, {wanted} here; it was made by another "
-                "config or version of the library: continue with that one, or choose a new --workdir"
-            )
-    filled = {path: have.get(path, leaf) for path, leaf in want.items()}
-    return serialization.from_state_dict(like, traverse_util.unflatten_dict(filled))
-
-
 def _steps(meta: Mapping[str, Any]) -> np.ndarray:
     """The state's step: int32 [], or [S] for S seeds, whose keys are [S, 2]."""
     return np.full(np.shape(meta["key"])[:-1], meta["step"], np.int32)
@@ -381,14 +353,6 @@ def _cost(metrics: Mapping[str, Any]) -> float:
     """The number that is smallest for the best checkpoint."""
     value = metrics.get(HELD_OUT, np.inf)
     return -value if metrics.get("mode") == "max" else value
-
-
-def _is_array(leaf: Any) -> bool:
-    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-
-
-def _shape(leaf: Any) -> str:
-    return "absent" if leaf is None else f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
 
 
 def _is_number(value: Any) -> bool:

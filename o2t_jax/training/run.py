@@ -19,6 +19,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, disk, loop, provenance, recovery, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
+from o2t_jax.training.graft import graft_parts
 from o2t_jax.training.metrics import Averages, make_writer
 from o2t_jax.training.parallel import Parallel
 from o2t_jax.training.parts import check_parts
@@ -152,8 +153,8 @@ def _opened(source: str) -> checkpoint.Opened:
 def _with_weights_of(state: TrainState, opened: checkpoint.Opened, config: Config) -> TrainState:
     """Parameters and extra collections of another run, or parts of them; optimiser state and step start at zero."""
     what, parts = f"init_from={config.init_from}", config.init_parts
-    params = checkpoint.graft_parts(opened.state.params, state.params, parts, f"{what}: params")
-    extra = checkpoint.graft_parts(opened.state.extra, state.extra, parts, f"{what}: extra")
+    params = graft_parts(opened.state.params, state.params, parts, f"{what}: params")
+    extra = graft_parts(opened.state.extra, state.extra, parts, f"{what}: extra")
     return state.replace(params=params, extra=extra)
 
 

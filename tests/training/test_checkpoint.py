@@ -13,7 +13,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, plain_path, run
+from o2t_jax.training import checkpoint, graft, plain_path, run
 from o2t_jax.training.parts import check_parts
 from o2t_jax.training.state import TrainState, of_seed
 
@@ -110,11 +110,11 @@ def test_a_state_of_several_seeds_comes_back_with_its_leading_axis(tmp_path):
 def test_parts_of_a_state_are_taken_and_the_rest_is_kept():
     source = {"net": {"kernel": np.ones(2), "bias": np.ones(1)}, "head": {"kernel": np.ones((9, 9))}}
     like = jax.tree.map(np.zeros_like, {**source, "head": {"kernel": np.zeros(3)}})
-    found = checkpoint.graft_parts(source, like, ("net.kernel",), "params")
+    found = graft.graft_parts(source, like, ("net.kernel",), "params")
     assert found["net"]["kernel"].all() and not found["net"]["bias"].any() and found["head"]["kernel"].shape == (3,)
-    assert checkpoint.graft_parts(source, like, ("net",), "params")["net"]["bias"].all()
+    assert graft.graft_parts(source, like, ("net",), "params")["net"]["bias"].all()
     with pytest.raises(UsageError, match=r"head/kernel is float64\[9, 9\] there, float64\[3\] here"):
-        checkpoint.graft_parts(source, like, ("head",), "params")
+        graft.graft_parts(source, like, ("head",), "params")
     with pytest.raises(UsageError, match=r"freeze='nett' is not a part of the model: did you mean 'net'\?"):
         check_parts([like], ("nett",), "freeze")
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import flags
+
 from experiments import _cli, sweep
 from o2t_jax.training import workdir as folders
 
@@ -16,6 +18,13 @@ def planned(name: str, config: str, fields: Mapping[str, Any], seed: int = 0, **
     """A run of a config with some fields changed; `shown` are further columns of its row."""
     own = [f"--config.{key}={value}" for key, value in fields.items()]
     return sweep.Run(name, shown, seed, (f"--config={config}", f"--config.seed={seed}", *own))
+
+
+def define(values: flags.FlagValues, tables: Iterable[str]) -> None:
+    """The flags of such a study: `out`, `only` one of its tables, `seeds` of its headline."""
+    flags.DEFINE_string("out", None, "folder for the runs and the tables", flag_values=values)
+    flags.DEFINE_enum("only", "", ("", *tables), "one table; empty: all", flag_values=values)
+    flags.DEFINE_integer("seeds", 3, "seeds of the headline run", lower_bound=1, flag_values=values)
 
 
 def finish_all(plan: Iterable[tuple[str, sweep.Run]], arguments: _cli.Arguments, summary: Summary) -> int:

@@ -13,17 +13,16 @@ Each run is a process with one JSON in DIR; finished ones are skipped. `--config
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
 from experiments import _cli, sweep
 from experiments._trainings import stoppable
-from experiments.studies._trained import finish_all, planned
+from experiments.studies._trained import define, finish_all, planned
 from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/discs/cpu.py"
@@ -74,7 +73,7 @@ def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES))
 
 
 def study(arguments: _cli.Arguments) -> int:
@@ -94,12 +93,6 @@ def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
             numbers[short] = entry["value"]
     tables = {name: found[name]["rows"] for name in ("general/worlds", "law/impulse", "mass/masses") if name in found}
     return {**numbers, **tables}
-
-
-def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("out", None, "folder for the runs and the tables", flag_values=values)
-    flags.DEFINE_enum("only", "", ("", *TABLES), "one table; empty: all", flag_values=values)
-    flags.DEFINE_integer("seeds", 3, "seeds of the headline run", lower_bound=1, flag_values=values)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from absl import flags
 
 from experiments import _cli, sweep
 from experiments._trainings import stoppable
+from experiments.studies._trained import define, finish_all, planned
 from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/motion/cpu.py"
@@ -35,14 +36,13 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 def plan(only: str, seeds: int, clips: str) -> Iterator[tuple[str, sweep.Run]]:
     """(table, run) of one table, or of all of them (""). A run that two tables share has one name."""
-    kind, own = ("recorded", (f"--config.clips={clips}",)) if clips else ("gaits", ())
+    kind, own = ("recorded", {"clips": clips}) if clips else ("gaits", {})
     for table, variants in TABLES.items():
         if only not in ("", table):
             continue
         for variant in variants:
             for seed in range(seeds if table == "headline" else 1):
-                name = f"{kind}-{variant}-seed{seed}"
-                yield table, sweep.Run(name, {}, seed, (f"--config={CPU}:{variant}", f"--config.seed={seed}", *own))
+                yield table, planned(f"{kind}-{variant}-seed{seed}", f"{CPU}:{variant}", own, seed)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,16 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
     values = arguments.flags
-    out = _cli.out_folder(values, "the runs and the tables")
-    out.mkdir(parents=True, exist_ok=True)
-    changed = [item for item in _cli.config_overrides(list(arguments.argv)) if not item.startswith("--config=")]
-    rows: list[dict[str, Any]] = []
-    for table, run in plan(values.only, values.seeds, values.clips):
-        record = sweep.finish_run(sweep.Run(run.name, run.fields, run.seed, (*run.arguments, *changed)), out)
-        rows.append({"table": table, "run": run.name, "status": record["status"], **summary(record, out / run.name)})
-        folders.write_json(out / f"table{'-' + values.only if values.only else ''}.json", rows)
-    print(sweep.as_text([{name: x for name, x in row.items() if not isinstance(x, list)} for row in rows]))
-    return int(any(row["status"] != "finished" for row in rows))
+    return finish_all(plan(values.only, values.seeds, values.clips), arguments, summary)
 
 
 def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
@@ -81,9 +72,7 @@ def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("out", None, "folder for the runs and the tables", flag_values=values)
-    flags.DEFINE_enum("only", "", ("", *TABLES), "one table; empty: all", flag_values=values)
-    flags.DEFINE_integer("seeds", 3, "seeds of the headline run", lower_bound=1, flag_values=values)
+    define(values, TABLES)
     flags.DEFINE_string("clips", "", "folder or archive of recorded BVH clips; empty: made gaits", flag_values=values)
 
 

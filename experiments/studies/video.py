@@ -10,17 +10,16 @@ Each run is a process with one JSON in DIR; finished ones are skipped. `--config
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
 from experiments import _cli, sweep
 from experiments._trainings import stoppable
-from experiments.studies._trained import finish_all, planned
+from experiments.studies._trained import define, finish_all, planned
 from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/video/cpu.py"
@@ -50,18 +49,12 @@ def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES))
 
 
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
     return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, summary)
-
-
-def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("out", None, "folder for the runs and the tables", flag_values=values)
-    flags.DEFINE_enum("only", "", ("", *TABLES), "one table; empty: all", flag_values=values)
-    flags.DEFINE_integer("seeds", 3, "seeds of the headline run", lower_bound=1, flag_values=values)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,25 @@ FIELDS = (
 )
 
 
+# Two steps of the smallest model on a few short clips: what the smoke variants of configs have in common.
+SMALLEST = {
+    "frames": 8,
+    "clips": 8,
+    "context": 2,
+    "horizon": 3,
+    "widths": (8, 8),
+    "hidden": 8,
+    "codes": 16,
+    "code_size": 4,
+    "recon_frames": 2,
+    "dream_frames": 2,
+    "batch": 4,
+    "train_steps": 2,
+    "test_clips": 4,
+    "validation_clips": 2,
+}
+
+
 def default() -> Config:
     """All fields at their defaults."""
     return config_of(FIELDS)

@@ -14,25 +14,7 @@ HEADLINE = {"context": 10, "recon_frames": 2, "dream_frames": 8, "clips": 2000, 
 HEADLINE |= {"eval_every": 850, "checkpoint_every": 850}
 
 # Two training steps on two sets: whether everything runs.
-SMOKE = {
-    "sets": "pendulum:2,projectile",
-    "frames": 8,
-    "clips": 8,
-    "context": 2,
-    "horizon": 3,
-    "widths": (8, 8),
-    "hidden": 8,
-    "codes": 16,
-    "code_size": 4,
-    "recon_frames": 2,
-    "dream_frames": 2,
-    "batch": 4,
-    "train_steps": 2,
-    "eval_every": 2,
-    "test_clips": 4,
-    "validation_clips": 2,
-    "probe_clips": 4,
-}
+SMOKE = video_config.SMALLEST | {"sets": "pendulum:2,projectile", "eval_every": 2, "probe_clips": 4}
 
 
 def get_config(variant="ema"):

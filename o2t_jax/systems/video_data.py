@@ -82,7 +82,7 @@ class VideoData:
     def held_out(self, name: str, split: str, count: int, length: int = 0) -> HeldOut:
         """Windows of `count` clips of a split, cut anywhere, the same for every run; 0 frames: context and horizon."""
         config = self.config
-        clips = made(self.sources[name], split, count)
+        clips = self._clips(name, split, count)
         length = length or config.context + config.horizon
         starts = np.random.default_rng(0).integers(config.frames - length + 1, size=count)
         cut = lambda x, size: np.stack([clip[start : start + size] for clip, start in zip(x, starts, strict=True)])  # noqa: E731
@@ -97,10 +97,15 @@ class VideoData:
     @functools.cache  # noqa: B019 (it lives as long as its process)
     def _reference(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         count = min(_REFERENCE, self.config.clips or _REFERENCE)
-        pictures = made(self.sources[name], "train", count)["pictures"]
+        pictures = self._clips(name, "train", count)["pictures"]
         mean = np.mean(pictures, axis=(0, 1)) / 255.0
         background = np.zeros_like(mean) if name == "waves" else background_of(pictures) / 255.0
         return mean.astype(np.float32), background.astype(np.float32)
+
+    @functools.cache  # noqa: B019 (it lives as long as its process)
+    def _clips(self, name: str, split: str, count: int) -> dict[str, Any]:
+        """The first clips of a split: several measurements cut their windows from the same ones."""
+        return made(self.sources[name], split, count)
 
     def _weights(self, variances: dict[str, float]) -> dict[str, float]:
         """Of each set's squared errors: its variance to the power of -`even`, within limits, 1 on average."""

@@ -34,7 +34,6 @@ TRAININGS = {
     "o2t": ("--config=smoke", "--config.train_steps=8", *_SMALL),
     "o2t_processes": ("--config=smoke", "--config.train_steps=8", "--config.render_workers=2", *_SMALL),
 }
-INTERVAL = 2  # steps between saves, of all of them
 KILLS_OF_A_CHAIN = 10
 TARGETS = ("fill", "step", "evaluation", "save", "restore")
 _OF_THE_PROCESS = ("train/samples_per_second", "train/data_wait_seconds", "train/first_step_seconds", "data/")

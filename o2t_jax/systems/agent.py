@@ -16,7 +16,7 @@ import optax
 
 from o2t_jax.config import Config
 from o2t_jax.data.video.clips import ACTIONS
-from o2t_jax.models.video.agent import Actor, Critic, Policy, drawn, imagine, losses
+from o2t_jax.models.video.agent import Actor, Critic, Policy, imagine, losses
 from o2t_jax.models.video.model import State, follow, run
 from o2t_jax.systems import agent_config, base_config
 from o2t_jax.systems.agent_simulator import Simulated, simulated_start, simulated_step
@@ -159,11 +159,6 @@ class Agent(Video):
         after = run(self.model, params, "step", state.memory, state.latents, push)
         reward, logit = run(self.model, params, "judged", after.latents)
         return after, reward, jax.nn.sigmoid(logit)
-
-    def sampled(self, params: PyTree, state: State, key: jax.Array) -> jax.Array:
-        """Pushes [B, 2] drawn from the policy."""
-        policy = self.policy(params, state)
-        return drawn(policy, jax.random.normal(key, policy.mean.shape))[0]
 
     def summary(self, metrics: Mapping[str, float]) -> str:
         """What the dream returns, and the losses."""

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-from o2t_jax.data.scene import words
 from o2t_jax.physics.scene.description import PREDICATES, Action, Description, Entity, Relation
 
 END, START = ".", "<s>"
@@ -73,12 +72,6 @@ def _part(kind: str, rest: list[str]) -> Entity | Action | Relation:
         )
     target = _INDICES.index(rest[2]) if rest[2:3] and rest[2] in _INDICES else None
     return Action(first, rest[1], target, tuple(rest[2 if target is None else 3 :]))
-
-
-def lemmas_of(tokens: Sequence[str], nouns: frozenset[str]) -> list[str]:
-    """Each word as what a description calls it: singular or infinitive; a word of no known form as it is."""
-    singular = words.singular_of(nouns | words.PERSONS)
-    return [singular[t][0] if t in singular else words.verb_of().get(t, t) for t in tokens]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +159,5 @@ __all__ = [
     "Vocabulary",
     "encode",
     "from_tokens",
-    "lemmas_of",
     "to_tokens",
 ]

@@ -123,32 +123,12 @@ class Humanoid:
         name = self.skeleton.names[j]
         ends = [offsets[i] for i, parent in enumerate(self.skeleton.parents) if parent == j]
         friction = {"friction": "1 0.005 0.0005", "condim": "4"}
-        sole = "Foot" in name or "Toe" in name
-        if sole and ends:  # a box from the heel to the toe end, flat on the ground at rest
-            toe = ends[0]
-            low = -0.117
-            ElementTree.SubElement(
-                body,
-                "geom",
-                friction,
-                name=f"{self.joint(j)}/0",
-                type="box",
-                size=numbers([0.045, 0.085, 0.03]),
-                mass=str(mass),
-                pos=numbers([0.0, 0.5 * toe[1] + 0.02, low + 0.03]),
-            )
-            return
-        if "Toe" in name:
-            ElementTree.SubElement(
-                body,
-                "geom",
-                friction,
-                name=f"{self.joint(j)}/0",
-                type="box",
-                size=numbers([0.045, 0.035, 0.021]),
-                mass=str(mass),
-                pos=numbers([0.0, -0.03, -0.021]),
-            )
+        if "Toe" in name or ("Foot" in name and ends):
+            half, place = [0.045, 0.035, 0.021], [0.0, -0.03, -0.021]
+            if ends:  # from the heel to the toe end, flat on the ground at rest
+                half, place = [0.045, 0.085, 0.03], [0.0, 0.5 * ends[0][1] + 0.02, -0.117 + 0.03]
+            kind = {"type": "box", "size": numbers(half), "pos": numbers(place)}
+            ElementTree.SubElement(body, "geom", kind | friction, name=f"{self.joint(j)}/0", mass=str(mass))
             return
         ends = [end for end in ends if np.linalg.norm(end) > 0.03] or [np.zeros(3)]
         for i, end in enumerate(ends):

@@ -65,6 +65,12 @@ def test_its_arrays_are_those_of_the_system_today(name):
     check_fits(opened, build_system(opened.config).init, name)
 
 
+def test_the_pendulums_error_is_what_its_config_promises():
+    found = folders.read_json(RUNS / "pendulum" / "results.json")["test/error"]
+    assert found["value"] == pytest.approx(0.07, abs=0.01)
+    assert found["value"] < found["baselines"]["persistence"] / 20
+
+
 @pytest.mark.slow
 def test_the_pendulums_law_is_in_its_field():
     from o2t_jax.systems.dynamics_law import field_of

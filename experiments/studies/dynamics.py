@@ -41,7 +41,8 @@ def plan(only: str, seeds: int) -> Iterator[sweep.Run]:
         if only in ("", "oscillator"):
             yield _run(f"oscillator-{model}", "oscillator", model, seeds, context="known")
         if only in ("", "undamped"):
-            still = {"env.damping": 0, "vary": "", "long_steps": 1000, "width": EQUAL.get(model, 64), "dt_values": 0.1}
+            still = {"env.damping": 0, "vary": "", "context": "none", "long_steps": 1000, "dt_values": 0.1}
+            still["width"] = EQUAL.get(model, 64)
             yield _run(f"undamped-{model}", "pendulum", model, seeds, **still)
             if model in ("newtonian", "port_hamiltonian"):
                 for integrator in ("rk4", "leapfrog"):

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from o2t_jax.config import FREE_FIELDS, Config, Field, Group, check_fields, declared, flatten, nearest, no_such_field
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import NOT_NEGATIVE, Limits
 from o2t_jax.systems import SYSTEM_FIELDS, base_config, fields_of
 
 T = TypeVar("T")
@@ -96,7 +97,8 @@ def _described(field: Field, value: Any) -> list[str]:
     shown = f"  {field.name} = {tuple(value) if isinstance(value, list) else value!r}"
     said = all(choice in field.meaning for choice in field.choices)
     choices = "" if said else f": {', '.join(field.choices)}"
-    meaning = textwrap.wrap(field.meaning + choices, 118 - _COLUMN) or [""]
+    limits = "" if field.within in (Limits(), NOT_NEGATIVE) else f" ({str(field.within).removeprefix('be ')})"
+    meaning = textwrap.wrap(field.meaning + choices + limits, 118 - _COLUMN) or [""]
     if len(shown) < _COLUMN:
         first, *rest = [f"{shown:{_COLUMN}}{meaning[0]}", *meaning[1:]]
     else:

@@ -47,7 +47,7 @@ def agent(arguments: _cli.Arguments) -> int:
         raise UsageError(f"--compare={wrong[0]} is unknown: choose of {', '.join(COMPARE)}")
     from o2t_jax.systems import agent_config, base_config
 
-    base_config.validate(config)
+    base_config.validate(config, agent_config.FIELDS)
     agent_config.validate(config)
     from o2t_jax.evaluation.writers.console import report
     from o2t_jax.training import resources

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import RequiredValueError
 
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import Limits
 
 T = TypeVar("T")
 Config = Any  # an ml_collections.ConfigDict, whose stubs give every field the union of all types
@@ -34,7 +35,7 @@ class Field(NamedTuple):
 
     Attributes: `name`, dotted for a nested field (`world.g0`); `default`, whose type is the field's; `meaning`, one
     line with the unit; `choices`, all values of a text that has only a few; `free`, whether it may differ when a run
-    is resumed, because it does not change what is computed.
+    is resumed, because it does not change what is computed; `within`, the limits of a number.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Field(NamedTuple):
     meaning: str
     choices: tuple[str, ...] = ()
     free: bool = False
+    within: Limits = Limits()
 
 
 class Group(NamedTuple):
@@ -166,6 +168,21 @@ def check_fields(config: Config, groups: Groups, *, closed: bool = True) -> None
         )
     for name, value in values.items():
         _check_value(config, name, value, fields.get(name))
+
+
+def check_values(config: Config, groups: Groups) -> None:
+    """Rejects values that a field's `choices` or limits exclude. Fields that the config lacks are left out.
+
+    Raises:
+        UsageError: names the field, its value, the limit and the cure.
+    """
+    values = flatten(config.to_dict())
+    for name, field in declared(groups).items():
+        value = values.get(name)
+        if field.choices and value is not None and value not in field.choices:
+            raise unknown_choice(name, value, field.choices)
+        if isinstance(value, int | float) and not field.within.hold(value):
+            raise UsageError(f"{name}={value:g} must {field.within}: set --config.{name}")
 
 
 def _check_set(config: Config, prefix: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 import subprocess
 import sys
@@ -12,12 +14,13 @@ from absl import flags
 
 from experiments import _cli, _config, train
 from experiments._config import load, load_config
-from o2t_jax.config import declared
+from o2t_jax.config import config_of, declared, put
 from o2t_jax.data.ring import BUFFERS
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import Limits
 from o2t_jax.physics.gravity import LAWS
 from o2t_jax.render.scenes import SCENES
-from o2t_jax.systems import SYSTEM_FIELDS, SYSTEMS, fields_of
+from o2t_jax.systems import SYSTEM_FIELDS, SYSTEMS, base_config, fields_of
 from o2t_jax.training.parallel import DEVICE_CHOICES
 
 DICT = "from ml_collections import ConfigDict\n"
@@ -203,6 +206,22 @@ def test_every_field_of_a_registered_system_has_a_meaning(system) -> None:
     for field in declared(fields_of(system)).values():
         assert len(field.meaning.split()) >= 2 and "\n" not in field.meaning, field.name
         assert not field.choices or field.default in field.choices, field.name
+        assert field.within == Limits() or field.within.hold(field.default), field.name
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_value_outside_a_fields_limits_is_refused_in_one_line(system) -> None:
+    groups = fields_of(system)
+    for field in declared(groups).values():
+        config = config_of(groups)
+        if field.choices:
+            put(config, field.name, "neither")
+        elif math.isfinite(field.within.least):
+            put(config, field.name, type(field.default)(field.within.least - (not field.within.above)))
+        else:
+            continue
+        with pytest.raises(UsageError, match=rf"^{re.escape(field.name)}=.*(unknown|must)"):
+            base_config.validate(config, groups)
 
 
 def test_help_shows_each_field_once_with_its_meaning_and_needs_no_jax() -> None:

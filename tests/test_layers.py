@@ -12,7 +12,7 @@ PACKAGE = ROOT / "o2t_jax"
 MOST_LINES = 400
 
 # Folder or file of o2t_jax -> the parts of o2t_jax that it may import, besides itself. Every part must be listed.
-BASE = {"types", "errors", "config", "registry", "process", "results", "media", "caching", "parsing"}
+BASE = {"types", "errors", "config", "registry", "process", "results", "media", "caching", "parsing", "limits"}
 ALLOWED = {
     "results": set(),
     "media": set(),
@@ -21,7 +21,8 @@ ALLOWED = {
     "process": set(),
     "caching": set(),
     "parsing": set(),
-    "config": {"errors"},
+    "limits": set(),
+    "config": {"errors", "limits"},
     "registry": {"errors", "config"},
     "geometry": BASE,
     "physics": BASE | {"geometry"},

@@ -30,7 +30,7 @@ WORLD = tuple(part for part in agent_config.PARTS if part != "codebook")
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, agent_config.FIELDS)
     agent_config.validate(config)
     return Agent(config)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from o2t_jax.config import Config, Field, Group, config_of
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import BELOW_ONE, COUNT, NOT_NEGATIVE, SHARE
 from o2t_jax.systems import base_config, video_config
 
 # What the world model of the task has other than system `video` has by default.
@@ -29,27 +30,52 @@ PARTS = ("encoder", "decoder", "dynamics", "reward_head", "continue_head", "code
 DREAM = Group(
     "The dream",
     (
-        Field("dream_steps", 8, "frames of a dream"),
-        Field("resting", 0.34, "share of dreams that start at rest: one picture, seen again and again without a push"),
-        Field("gamma", 0.99, "discount of a frame"),
-        Field("lam", 0.95, "lambda of the returns (Sutton & Barto 2018, section 12.1)"),
-        Field("target_decay", 0.98, "of the running mean of the critic's parameters, which gives the targets"),
-        Field("range_decay", 0.98, "of the running 5th and 95th percentile of the returns, which scale them"),
-        Field("entropy", 3e-3, "weight of the policy's entropy"),
+        Field("dream_steps", 8, "frames of a dream", within=COUNT),
+        Field(
+            "resting",
+            0.34,
+            "share of dreams that start at rest: one picture, seen again and again without a push",
+            within=SHARE,
+        ),
+        Field("gamma", 0.99, "discount of a frame", within=SHARE),
+        Field("lam", 0.95, "lambda of the returns (Sutton & Barto 2018, section 12.1)", within=SHARE),
+        Field(
+            "target_decay",
+            0.98,
+            "of the running mean of the critic's parameters, which gives the targets",
+            within=BELOW_ONE,
+        ),
+        Field(
+            "range_decay",
+            0.98,
+            "of the running 5th and 95th percentile of the returns, which scale them",
+            within=BELOW_ONE,
+        ),
+        Field("entropy", 3e-3, "weight of the policy's entropy", within=NOT_NEGATIVE),
         Field("simulator", False, "control: dreams are the true simulator, whose pictures the world model encodes"),
-        Field("actor_clip", 1.0, "largest global norm of the gradient of the actor, and of that of the critic"),
+        Field(
+            "actor_clip",
+            1.0,
+            "largest global norm of the gradient of the actor, and of that of the critic",
+            within=NOT_NEGATIVE,
+        ),
     ),
 )
 ROUNDS = Group(
     "Rounds: collect, train the world model, dream",
     (
-        Field("rounds", 1, "the first has random pushes, each further one the actor's own too"),
-        Field("world_steps", 1600, "updates of the world model in the first round"),
-        Field("world_batch", 16, "clips of such an update"),
-        Field("world_lr", 2e-3, "its learning rate"),
-        Field("more_steps", 500, "updates in each further round, from the world model before"),
-        Field("more_clips", 500, "clips of the actor's own that each further round adds"),
-        Field("noise", 0.3, "standard deviation of what is added to the actor's pushes while it collects"),
+        Field("rounds", 1, "the first has random pushes, each further one the actor's own too", within=COUNT),
+        Field("world_steps", 1600, "updates of the world model in the first round", within=COUNT),
+        Field("world_batch", 16, "clips of such an update", within=COUNT),
+        Field("world_lr", 2e-3, "its learning rate", within=NOT_NEGATIVE),
+        Field("more_steps", 500, "updates in each further round, from the world model before", within=COUNT),
+        Field("more_clips", 500, "clips of the actor's own that each further round adds", within=NOT_NEGATIVE),
+        Field(
+            "noise",
+            0.3,
+            "standard deviation of what is added to the actor's pushes while it collects",
+            within=NOT_NEGATIVE,
+        ),
         Field("shuffled", False, "control: each clip has the actions of another one"),
     ),
 )
@@ -89,20 +115,8 @@ def validate(config: Config) -> None:
     video_config.validate(config)
     if config.sets != video_config.PUSHER:
         raise UsageError(f"sets={config.sets}: an agent acts in {video_config.PUSHER}: leave out --config.sets")
-    for name, least in (("dream_steps", 1), ("rounds", 1), ("world_steps", 1), ("world_batch", 1), ("more_steps", 1)):
-        if config[name] < least:
-            raise UsageError(f"{name}={config[name]} must be at least {least}: set --config.{name}")
-    for name in ("gamma", "lam", "resting"):
-        if not 0.0 <= config[name] <= 1.0:
-            raise UsageError(f"{name}={config[name]:g} must be 0 to 1: set --config.{name}")
-    for name in ("target_decay", "range_decay"):
-        if not 0.0 <= config[name] < 1.0:
-            raise UsageError(f"{name}={config[name]:g} must be 0 to below 1: set --config.{name}")
     if config.batch * config.dream_steps > 1024:
         raise UsageError(
             f"batch={config.batch} times dream_steps={config.dream_steps} is above 1024, the most returns that their "
             "percentiles are taken of: set --config.batch"
         )
-    for name in ("entropy", "actor_clip", "noise", "world_lr", "more_clips"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")

@@ -5,45 +5,66 @@ A system's own `*_config.py` composes them: `FIELDS = (*base_config.FIELDS, BUFF
 
 from __future__ import annotations
 
-from o2t_jax.config import Config, Field, Group, config_of, flatten, is_finite
+from o2t_jax.config import Config, Field, Group, Groups, check_values, config_of, flatten, is_finite
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import COUNT, NOT_NEGATIVE, POSITIVE
 from o2t_jax.training.writers import WRITERS
 
 RUN = Group(
     "The run",
     (
         Field("system", "", "a name in o2t_jax.systems.SYSTEMS, or package.module:function"),
-        Field("seed", 0, "seed of weights, data and random numbers"),
-        Field("train_steps", 1000, "number of updates"),
-        Field("batch", 16, "samples per update, over all devices"),
-        Field("lr", 1e-4, "learning rate"),
+        Field("seed", 0, "seed of weights, data and random numbers", within=NOT_NEGATIVE),
+        Field("train_steps", 1000, "number of updates", within=COUNT),
+        Field("batch", 16, "samples per update, over all devices", within=COUNT),
+        Field("lr", 1e-4, "learning rate", within=NOT_NEGATIVE),
         Field("init_from", "", "another run whose parameters to start from: DIR, DIR@best, DIR@latest or DIR@STEP"),
         Field("init_parts", (), "start only these parts from that run, such as ('encoder',); empty: all"),
         Field("freeze", (), "parts of the parameters that are not trained, such as ('encoder', 'layer.gravity_mlp')"),
-        Field("seeds", 1, "runs of seed, seed + 1, ... together in one program; for samples made in JAX"),
+        Field("seeds", 1, "runs of seed, seed + 1, ... together in one program; for samples made in JAX", within=COUNT),
     ),
 )
 LOG = Group(
     "Evaluation, log and checkpoints",
     (
-        Field("eval_every", 500, "steps between two evaluations on held-out samples"),
-        Field("log_every", 20, "steps between two log lines; each line is a mean over these steps", free=True),
-        Field("checkpoint_every", 500, "steps between two checkpoints; evaluated steps are saved too", free=True),
+        Field("eval_every", 500, "steps between two evaluations on held-out samples", within=COUNT),
+        Field(
+            "log_every",
+            20,
+            "steps between two log lines; each line is a mean over these steps",
+            free=True,
+            within=COUNT,
+        ),
+        Field(
+            "checkpoint_every",
+            500,
+            "steps between two checkpoints; evaluated steps are saved too",
+            free=True,
+            within=COUNT,
+        ),
         Field(
             "writers",
             tuple(WRITERS),
             f"where numbers and pictures are logged: {', '.join(WRITERS)}, or package.module:function",
             free=True,
         ),
-        Field("keep_checkpoints", 2, "latest checkpoints to keep, in addition to the best one", free=True),
+        Field(
+            "keep_checkpoints", 2, "latest checkpoints to keep, in addition to the best one", free=True, within=COUNT
+        ),
     ),
 )
 MACHINE = Group(
     "The machine",
     (
         Field("device", "auto", "auto, cpu, gpu, cuda, rocm, tpu or mps", free=True),
-        Field("parallel", 0, "devices of this machine to use; 0: all", free=True),
-        Field("memory_gb", 0.0, "plan as if only this much host memory (GB) were free; 0: all free memory", free=True),
+        Field("parallel", 0, "devices of this machine to use; 0: all", free=True, within=NOT_NEGATIVE),
+        Field(
+            "memory_gb",
+            0.0,
+            "plan as if only this much host memory (GB) were free; 0: all free memory",
+            free=True,
+            within=NOT_NEGATIVE,
+        ),
         Field(
             "cpu_tuning",
             "on",
@@ -81,8 +102,8 @@ BUFFER = Group(
 OPTIMISER = Group(
     "The optimiser",
     (
-        Field("weight_decay", 1e-4, "AdamW's weight decay"),
-        Field("clip", 1.0, "largest global norm of the network's gradient"),
+        Field("weight_decay", 1e-4, "AdamW's weight decay", within=NOT_NEGATIVE),
+        Field("clip", 1.0, "largest global norm of the network's gradient", within=POSITIVE),
     ),
 )
 
@@ -92,11 +113,10 @@ def base() -> Config:
     return config_of(FIELDS)
 
 
-_AT_LEAST_ONE = ("train_steps", "batch", "seeds", "eval_every", "log_every", "checkpoint_every", "keep_checkpoints")
+def validate(config: Config, groups: Groups = FIELDS) -> None:
+    """Refuses values that are not finite, outside their field's limits or not among its choices; invalid shared fields.
 
-
-def validate(config: Config) -> None:
-    """Refuses invalid values of shared fields, and NaN or infinity in any field.
+    groups: all fields of the config's system.
 
     Raises:
         UsageError: names field, value and limit.
@@ -104,16 +124,8 @@ def validate(config: Config) -> None:
     for name, value in flatten(config.to_dict()).items():
         if not is_finite(value):
             raise UsageError(f"{name}={value} is not a finite number: set --config.{name} to a finite one")
-    for name in _AT_LEAST_ONE:
-        if config[name] < 1:
-            raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
+    check_values(config, groups)
     if config.init_parts and not config.init_from:
         raise UsageError(f"init_parts={config.init_parts} needs a run to start from: set --config.init_from")
     for writer in config.writers:
         WRITERS.check(writer)
-    if config.lr < 0:
-        raise UsageError(f"lr={config.lr} must not be negative: set --config.lr")
-    if config.seed < 0:
-        raise UsageError(f"seed={config.seed} must not be negative: set --config.seed")
-    if config.memory_gb < 0:
-        raise UsageError(f"memory_gb={config.memory_gb} must not be negative: set --config.memory_gb")

@@ -33,7 +33,7 @@ _READ = 4096  # scenes of a stored set that are read at a time
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, discs_config.FIELDS)
     discs_config.validate(config)
     system = Discs(config)
     jax.eval_shape(system.init, jax.random.key(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from o2t_jax.config import Config, Field, Group, config_of, put, unknown_choice
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import BELOW_ONE, COUNT, NOT_NEGATIVE, Limits
 from o2t_jax.systems import base_config
 
 MODELS = ("classic", "lstm", "modern", "no_pairwise", "relative")
@@ -29,9 +30,14 @@ WORLD = Group(
 DATA = Group(
     "Data: scenes, and windows of three frames in them",
     (
-        Field("n_scenes", 8400, "training scenes"),
+        Field("n_scenes", 8400, "training scenes", within=COUNT),
         Field("frames", 60, "recorded frames of a scene"),
-        Field("collision_share", 0.5, "windows of a batch drawn among those with a collision; 0: all evenly"),
+        Field(
+            "collision_share",
+            0.5,
+            "windows of a batch drawn among those with a collision; 0: all evenly",
+            within=BELOW_ONE,
+        ),
         Field("dataset", "", "a set written by experiments.generate, such as discs/latest; empty: on the fly"),
     ),
 )
@@ -39,19 +45,29 @@ MODEL = Group(
     "The model",
     (
         Field("model", "relative", "a name in o2t_jax.models.discs.MODELS", MODELS),
-        Field("pair", "two", "classic: pair layer, two maps as in the paper or one joint as re-implemented"),
+        Field(
+            "pair",
+            "two",
+            "classic: pair layer, two maps as in the paper or one joint as re-implemented",
+            ("two", "joint"),
+        ),
         Field("relative", False, "classic, lstm, modern, no_pairwise: inputs relative to the focus"),
         Field("walls", False, "classic, lstm, modern, no_pairwise: walls seen as objects"),
-        Field("neighbourhood", 0.0, "mean radii beyond which discs do not act on each other; 0: no limit"),
+        Field(
+            "neighbourhood",
+            0.0,
+            "mean radii beyond which discs do not act on each other; 0: no limit",
+            within=NOT_NEGATIVE,
+        ),
         Field("position", "new", "velocity that moves a disc: new, old, or their mean", ("new", "old", "mean")),
-        Field("msg_dim", 96, "modern: width"),
-        Field("enc_blocks", 3, "modern: residual blocks of the encoder"),
-        Field("dec_blocks", 3, "modern: of the decoder"),
-        Field("expansion", 2, "modern: hidden width of a block over msg_dim"),
-        Field("dropout", 0.0, "modern: share of dropped units in training"),
-        Field("rounds", 3, "relative: rounds of messages in a frame"),
-        Field("width", 64, "relative: width of the hidden layers"),
-        Field("depth", 2, "relative: their number"),
+        Field("msg_dim", 96, "modern: width", within=COUNT),
+        Field("enc_blocks", 3, "modern: residual blocks of the encoder", within=NOT_NEGATIVE),
+        Field("dec_blocks", 3, "modern: of the decoder", within=NOT_NEGATIVE),
+        Field("expansion", 2, "modern: hidden width of a block over msg_dim", within=COUNT),
+        Field("dropout", 0.0, "modern: share of dropped units in training", within=BELOW_ONE),
+        Field("rounds", 3, "relative: rounds of messages in a frame", within=COUNT),
+        Field("width", 64, "relative: width of the hidden layers", within=COUNT),
+        Field("depth", 2, "relative: their number", within=COUNT),
         Field("precision", "float32", "of the network's arithmetic", PRECISIONS),
     ),
 )
@@ -59,19 +75,24 @@ TRAINING = Group(
     "Training",
     (
         Field("optimiser", "adamw", "adamw: warm-up and cosine; rmsprop: steps, as in the document", OPTIMISERS),
-        Field("weight_decay", 0.0, "weight decay of adamw"),
-        Field("warmup", 0.05, "share of the steps in which adamw's rate rises"),
-        Field("decay_after", 50_000, "rmsprop: steps at the first rate"),
-        Field("decay_every", 2_500, "rmsprop: steps between two decays of the rate after that"),
-        Field("decay", 0.99, "rmsprop: factor of each"),
-        Field("clip", 0.05, "largest global norm of the gradient, which rare windows dominate; 0: no limit"),
+        Field("weight_decay", 0.0, "weight decay of adamw", within=NOT_NEGATIVE),
+        Field("warmup", 0.05, "share of the steps in which adamw's rate rises", within=BELOW_ONE),
+        Field("decay_after", 50_000, "rmsprop: steps at the first rate", within=NOT_NEGATIVE),
+        Field("decay_every", 2_500, "rmsprop: steps between two decays of the rate after that", within=COUNT),
+        Field("decay", 0.99, "rmsprop: factor of each", within=Limits(0, 1, above=True)),
+        Field(
+            "clip",
+            0.05,
+            "largest global norm of the gradient, which rare windows dominate; 0: no limit",
+            within=NOT_NEGATIVE,
+        ),
     ),
 )
 TEST = Group(
     "The test",
     (
-        Field("test_scenes", 400, "held-out scenes"),
-        Field("rollout_steps", 50, "steps of roll-outs from their second frame"),
+        Field("test_scenes", 400, "held-out scenes", within=COUNT),
+        Field("rollout_steps", 50, "steps of roll-outs from their second frame", within=COUNT),
         Field("final_tests", True, "at the end: other worlds, the law of a collision, a hidden mass if they vary"),
     ),
 )
@@ -98,26 +119,6 @@ def default(model: str = "relative") -> Config:
 
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
-    for name in ("n_scenes", "msg_dim", "expansion", "rounds", "width", "depth", "test_scenes", "rollout_steps"):
-        if config[name] < 1:
-            raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
-    for name in ("dropout", "warmup", "collision_share"):
-        if not 0 <= config[name] < 1:
-            raise UsageError(f"{name}={config[name]:g} must be at least 0 and below 1: set --config.{name}")
-    for name, choices in (("model", MODELS), ("optimiser", OPTIMISERS), ("precision", PRECISIONS)):
-        if config[name] not in choices:
-            raise unknown_choice(name, config[name], choices)
-    if config.pair not in ("two", "joint"):
-        raise unknown_choice("pair", config.pair, ("two", "joint"))
-    if config.position not in ("new", "old", "mean"):
-        raise unknown_choice("position", config.position, ("new", "old", "mean"))
-    if config.decay_every < 1 or not 0 < config.decay <= 1:
-        raise UsageError(
-            f"decay_every={config.decay_every} and decay={config.decay:g}: give at least 1 step, and a factor above 0 "
-            "and at most 1"
-        )
     if config.frames < config.rollout_steps + 2:
         raise UsageError(
             f"frames={config.frames} are too few for roll-outs of {config.rollout_steps} steps from the second frame: "

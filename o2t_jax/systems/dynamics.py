@@ -39,7 +39,7 @@ _FIT_STEPS = 2  # of the fit of a context in a step of training; tests make more
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, dynamics_config.fields(config))
     dynamics_config.validate(config)
     system = Dynamics(config)
     jax.eval_shape(system.init, jax.random.key(0))  # a model that does not fit the world is refused here

@@ -9,6 +9,7 @@ import math
 
 from o2t_jax.config import Config, Field, Group, config_of, put, unknown_choice
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import COUNT, NOT_NEGATIVE, POSITIVE, Limits
 from o2t_jax.physics.env_parameters import PARAMETERS, RANGES
 from o2t_jax.systems import base_config
 
@@ -21,30 +22,35 @@ DATA = Group(
     "Data: sequences of the world under random actions",
     (
         Field("dt", (0.1,), "steps, s; several: each sequence has one of them"),
-        Field("hold", 0.1, "time that an action is held, s, in the evaluation at every dt"),
-        Field("noise", 0.1, "standard deviation of the Gaussian noise on each observed entry, in its unit"),
-        Field("n_seqs", 0, "training sequences; 0: new ones at every step"),
+        Field("hold", 0.1, "time that an action is held, s, in the evaluation at every dt", within=POSITIVE),
+        Field(
+            "noise",
+            0.1,
+            "standard deviation of the Gaussian noise on each observed entry, in its unit",
+            within=NOT_NEGATIVE,
+        ),
+        Field("n_seqs", 0, "training sequences; 0: new ones at every step", within=NOT_NEGATIVE),
         Field(
             "dataset",
             "",
             "a set written by experiments.generate to train on, such as pendulum/latest; empty: on the fly",
         ),
-        Field("steps", 60, "steps of a sequence; windows of window + horizon steps are cut from it"),
+        Field("steps", 60, "steps of a sequence; windows of window + horizon steps are cut from it", within=COUNT),
     ),
 )
 MODEL = Group(
     "The model",
     (
         Field("model", "newtonian", "the dynamics core: a name in o2t_jax.models.cores.CORES"),
-        Field("width", 64, "width of the hidden layers"),
-        Field("depth", 2, "their number"),
+        Field("width", 64, "width of the hidden layers", within=COUNT),
+        Field("depth", 2, "their number", within=COUNT),
         Field(
             "integrator",
             "rk4",
             "of models that are differential equations",
             INTEGRATORS,
         ),
-        Field("inner", 0.05, "longest step of the integrator, s"),
+        Field("inner", 0.05, "longest step of the integrator, s", within=POSITIVE),
         Field(
             "reversible", False, "newtonian: no velocity in the force; port_hamiltonian: H = T(p) + V(q), no friction"
         ),
@@ -55,22 +61,32 @@ MODEL = Group(
 TRAINING = Group(
     "What is learned from",
     (
-        Field("horizon", 10, "steps of the rollout in the loss; 1: one-step matching, more: shooting"),
-        Field("window", 10, "noisy steps before it, for the start and an inferred context; 0: the noisy state itself"),
+        Field("horizon", 10, "steps of the rollout in the loss; 1: one-step matching, more: shooting", within=COUNT),
+        Field(
+            "window",
+            10,
+            "noisy steps before it, for the start and an inferred context; 0: the noisy state itself",
+            within=Limits(0, MOST_WINDOW),
+        ),
         Field(
             "smooth",
             True,
             "in the loss, estimate the start from the whole rollout's noisy states; False: from before it",
         ),
-        Field("clip", 1.0, "largest global norm of the gradient"),
+        Field("clip", 1.0, "largest global norm of the gradient", within=POSITIVE),
     ),
 )
 TEST = Group(
     "The test: rollouts from clean starts",
     (
-        Field("test_starts", 200, "held-out sequences"),
-        Field("test_horizon", 10.0, "their length, s"),
-        Field("long_steps", 0, "steps of long motion without pushes, for energy drift and phase error; 0: none"),
+        Field("test_starts", 200, "held-out sequences", within=COUNT),
+        Field("test_horizon", 10.0, "their length, s", within=POSITIVE),
+        Field(
+            "long_steps",
+            0,
+            "steps of long motion without pushes, for energy drift and phase error; 0: none",
+            within=NOT_NEGATIVE,
+        ),
         Field("dt_values", (0.05, 0.1, 0.2, 0.5), "steps at which they are predicted, s"),
     ),
 )
@@ -150,21 +166,7 @@ def ranges_of(config: Config) -> dict[str, tuple[float, float]]:
 
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
-    if config.env.name not in PARAMETERS:
-        raise unknown_choice("env.name", config.env.name, PARAMETERS)
     ranges_of(config)
-    for name in ("width", "depth", "horizon", "test_starts", "steps"):
-        if config[name] < 1:
-            raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")
-    for name in ("inner", "hold", "test_horizon", "clip"):
-        if config[name] <= 0:
-            raise UsageError(f"{name}={config[name]:g} must be above 0: set --config.{name}")
-    if config.noise < 0 or config.n_seqs < 0:
-        raise UsageError(f"noise={config.noise:g} and n_seqs={config.n_seqs} must not be negative")
-    if not 0 <= config.window <= MOST_WINDOW:
-        raise UsageError(f"window={config.window} must be 0 to {MOST_WINDOW}: set --config.window")
-    if config.context not in CONTEXTS:
-        raise unknown_choice("context", config.context, CONTEXTS)
     if config.context != "none" and not config.vary:
         raise UsageError(f"context={config.context} needs a parameter that varies: set --config.vary, or context=none")
     if config.context == "inferred" and (config.window < 2 or config.context_size < 1):
@@ -185,10 +187,6 @@ def validate(config: Config) -> None:
         )
     for name in ("dt", "dt_values"):
         check_steps(name, config[name])
-    if config.integrator not in INTEGRATORS:
-        raise unknown_choice("integrator", config.integrator, INTEGRATORS)
-    if config.long_steps < 0:
-        raise UsageError(f"long_steps={config.long_steps} must not be negative: set --config.long_steps")
     check_test_times(config)
 
 

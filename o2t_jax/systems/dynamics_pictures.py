@@ -36,7 +36,7 @@ _GROUPS = {"encoder": "encoder", "transform": "encoder", "decoder": "decoder", "
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, dynamics_pictures_config.fields(config))
     dynamics_pictures_config.validate(config)
     return DynamicsPictures(config)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from o2t_jax.config import Config, Field, Group, config_of, put, unknown_choice
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import COUNT, NOT_NEGATIVE, POSITIVE, at_least
 from o2t_jax.systems import base_config
 from o2t_jax.systems.dynamics_config import check_steps, ranges_of, world_group, world_name
 
@@ -24,10 +25,10 @@ INTEGRATORS = {
 DATA = Group(
     "Data: pictures of the world under random actions",
     (
-        Field("size", 32, "height and width of a picture, px; a power of two"),
+        Field("size", 32, "height and width of a picture, px; a power of two", within=at_least(8)),
         Field("picture_channels", 3, "3: RGB, 1: grey"),
         Field("dt", (0.1,), "time between frames, s; several: each sequence has one of them"),
-        Field("n_seqs", 0, "training sequences; 0: new ones at every step"),
+        Field("n_seqs", 0, "training sequences; 0: new ones at every step", within=NOT_NEGATIVE),
     ),
 )
 MODEL = Group(
@@ -35,8 +36,8 @@ MODEL = Group(
     (
         Field("predictor", "spatial_hamiltonian", "how the state moves on", PREDICTORS),
         Field("integrator", "", "of predictors in continuous time; empty: the predictor's own"),
-        Field("inner", 0.1, "longest step of a predictor, s; a frame's dt is divided into equal ones"),
-        Field("encoder_frames", 3, "frames K that the encoder sees, stacked on channels"),
+        Field("inner", 0.1, "longest step of a predictor, s; a frame's dt is divided into equal ones", within=POSITIVE),
+        Field("encoder_frames", 3, "frames K that the encoder sees, stacked on channels", within=COUNT),
         Field("latent_channels", 16, "channels of the latent map; half of them positions"),
         Field("latent_side", 8, "its height and width, px"),
         Field("latent_size", 32, "numbers of the latent of latent_* predictors; half of them positions"),
@@ -56,35 +57,48 @@ TRAINING = Group(
             "hgn: encode once, roll out, decode, one bound; detached: windows, predictor on stopped latents",
             ("hgn", "detached"),
         ),
-        Field("horizon", 15, "steps of a training sequence after the encoder's frames"),
-        Field("decoded", 0, "hgn: frames of a rollout that are decoded in a step, drawn at random; 0: all"),
+        Field("horizon", 15, "steps of a training sequence after the encoder's frames", within=COUNT),
+        Field(
+            "decoded",
+            0,
+            "hgn: frames of a rollout that are decoded in a step, drawn at random; 0: all",
+            within=NOT_NEGATIVE,
+        ),
         Field(
             "beta",
             1e-3,
             "weight of the KL term, nats summed over the latent; squared errors are summed over pixels and frames",
+            within=NOT_NEGATIVE,
         ),
-        Field("free_bits", 0.0, "nats of each latent entry that cost nothing"),
-        Field("focus", 0.0, "weight of a pixel's distance from the sequence's mean picture, beside 1"),
-        Field("consistency", 0.0, "hgn: weight of the distance of rolled-out states from encoded ones; 0: none"),
-        Field("predictor_weight", 1.0, "detached: weight of the predictor's loss"),
+        Field("free_bits", 0.0, "nats of each latent entry that cost nothing", within=NOT_NEGATIVE),
+        Field(
+            "focus", 0.0, "weight of a pixel's distance from the sequence's mean picture, beside 1", within=NOT_NEGATIVE
+        ),
+        Field(
+            "consistency",
+            0.0,
+            "hgn: weight of the distance of rolled-out states from encoded ones; 0: none",
+            within=NOT_NEGATIVE,
+        ),
+        Field("predictor_weight", 1.0, "detached: weight of the predictor's loss", within=NOT_NEGATIVE),
         Field("lr_encoder", 1e-4, "detached: learning rate of encoder and transform (hgn: lr for all)"),
         Field("lr_decoder", 1e-4, "detached: learning rate of the decoder"),
         Field("lr_predictor", 1e-3, "detached: learning rate of the predictor"),
         Field("train_encoder", True, "whether encoder and transform are trained"),
         Field("train_decoder", True, "whether the decoder is trained"),
         Field("train_predictor", True, "whether the predictor is trained"),
-        Field("clip", 1.0, "largest global norm of the gradient; 0: no limit"),
+        Field("clip", 1.0, "largest global norm of the gradient; 0: no limit", within=NOT_NEGATIVE),
         Field("schedule", "cosine", "of the learning rate: to zero by a cosine, or constant", ("cosine", "constant")),
     ),
 )
 TEST = Group(
     "The test: rollouts of sequences that were never trained on",
     (
-        Field("test_starts", 96, "held-out sequences"),
+        Field("test_starts", 96, "held-out sequences", within=COUNT),
         Field("test_horizon", 10, "steps that are compared with rows that learn nothing"),
         Field("long_horizon", 80, "steps of long rollouts: valid prediction time, frequency"),
-        Field("valid_px", 1.0, "centroid error up to which a prediction is valid, px"),
-        Field("unforced_starts", 32, "rollouts without actions, for the frequency"),
+        Field("valid_px", 1.0, "centroid error up to which a prediction is valid, px", within=POSITIVE),
+        Field("unforced_starts", 32, "rollouts without actions, for the frequency", within=COUNT),
         Field("dt_values", (0.05, 0.1, 0.2, 0.5), "steps that the predictor is told in the test of dt, s"),
         Field("hold", 1.0, "time that an action is held in the test of dt, s: a multiple of each of them"),
     ),
@@ -130,23 +144,9 @@ def integrator_of(config: Config) -> str:
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
     ranges_of(config)
-    if config.predictor not in PREDICTORS:
-        raise unknown_choice("predictor", config.predictor, PREDICTORS)
     integrator_of(config)
-    for name, least in (("encoder_frames", 1), ("horizon", 1), ("test_starts", 1), ("unforced_starts", 1), ("size", 8)):
-        if config[name] < least:
-            raise UsageError(f"{name}={config[name]} must be at least {least}: set --config.{name}")
     if not 1 < config.test_horizon <= config.long_horizon:
         raise UsageError(f"test_horizon={config.test_horizon} must be 2 to long_horizon={config.long_horizon}")
-    for name in ("inner", "valid_px"):
-        if config[name] <= 0:
-            raise UsageError(f"{name}={config[name]:g} must be above 0: set --config.{name}")
-    for name in ("beta", "free_bits", "focus", "consistency", "predictor_weight", "clip", "n_seqs", "decoded"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
-    for name, known in (("mode", ("hgn", "detached")), ("schedule", ("cosine", "constant"))):
-        if config[name] not in known:
-            raise unknown_choice(name, config[name], known)
     if config.picture_channels not in (1, 3):
         raise UsageError(f"picture_channels={config.picture_channels} must be 3 (RGB) or 1 (grey)")
     for name in ("latent_channels", "latent_size"):

@@ -28,7 +28,7 @@ from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, motion_config.FIELDS)
     motion_config.validate(config)
     return Motion(config)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from o2t_jax.config import Config, Field, Group, config_of, unknown_choice
+from o2t_jax.config import Config, Field, Group, config_of
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import COUNT, NOT_NEGATIVE, SHARE, Limits, at_least
 from o2t_jax.systems import base_config
 
 MODELS = ("motion", "physics")
@@ -17,12 +18,17 @@ DATA = Group(
     "Data: clips at 20 frames/s",
     (
         Field("clips", "", "folder or archive of recorded BVH clips; empty: gaits made here"),
-        Field("n_clips", 1600, "gaits for training, made once at the start; of recorded clips all are taken"),
+        Field(
+            "n_clips",
+            1600,
+            "gaits for training, made once at the start; of recorded clips all are taken",
+            within=at_least(16),
+        ),
         Field("held_out", "clips", "recorded clips that are tested: clips, or cells of action and style", HELD_OUT),
-        Field("given", 8, "frames that the model sees"),
-        Field("horizon", 56, "frames that it then predicts"),
+        Field("given", 8, "frames that the model sees", within=at_least(4)),
+        Field("horizon", 56, "frames that it then predicts", within=at_least(4)),
         Field("least", 24, "frames that a clip must have"),
-        Field("stride", 6, "frames between the first ones of two windows of a clip"),
+        Field("stride", 6, "frames between the first ones of two windows of a clip", within=COUNT),
         Field("base", "neighbours", "guess that is corrected: the mean of 5 nearest clips, or the last pose", BASES),
     ),
 )
@@ -32,40 +38,45 @@ MODEL = Group(
         Field("model", "physics", "motion: no physics layer; physics: with it", MODELS),
         Field("gate", "learned", "physics: learned; concatenated: no gate; held at zero or one", GATES),
         Field("shuffled", False, "physics: the physics state is that of another clip"),
-        Field("width", 64, "of the sequence"),
-        Field("states", 8, "of a channel of a Mamba layer"),
-        Field("layers", 2, "Mamba layers, the physics layer's own not counted"),
+        Field("width", 64, "of the sequence", within=COUNT),
+        Field("states", 8, "of a channel of a Mamba layer", within=COUNT),
+        Field("layers", 2, "Mamba layers, the physics layer's own not counted", within=COUNT),
         Field("shared_rates", False, "one set of decay rates for all channels of a layer, as in the document"),
         Field("scan", "auto", "the recurrence: what is fast on this backend, or one form", SCANS),
         Field("text", "bag", "encoder of words: bag, or the document's transformer", TEXTS),
-        Field("latent", 0, "numbers drawn for a clip; 0: a deterministic head"),
+        Field("latent", 0, "numbers drawn for a clip; 0: a deterministic head", within=NOT_NEGATIVE),
     ),
 )
 TRAINING = Group(
     "What is learned from",
     (
-        Field("pose", 10.0, "weight of squared errors of places from the hips"),
-        Field("velocity", 0.2, "weight of squared errors of velocities"),
-        Field("divergence", 1e-3, "weight of what is drawn from a standard Gaussian"),
-        Field("lambda_physics", 1.0, "weight of all physical penalties together"),
-        Field("skate", 0.05, "of feet that move on the ground"),
-        Field("penetration", 0.5, "of feet below it"),
-        Field("floating", 0.05, "of a body that nothing holds up"),
-        Field("jerk", 0.02, "of the third derivative"),
-        Field("prefix_dropout", 0.0, "share of clips of which the model sees the words alone"),
-        Field("noise", 0.005, "m of noise on given frames"),
-        Field("dropout", 0.1, "share of dropped units"),
-        Field("weight_decay", 0.05, "AdamW's weight decay"),
-        Field("clip", 1.0, "largest global norm of the gradient"),
-        Field("warm_up", 0.1, "share of the steps in which the learning rate rises; it falls by a cosine then"),
+        Field("pose", 10.0, "weight of squared errors of places from the hips", within=NOT_NEGATIVE),
+        Field("velocity", 0.2, "weight of squared errors of velocities", within=NOT_NEGATIVE),
+        Field("divergence", 1e-3, "weight of what is drawn from a standard Gaussian", within=NOT_NEGATIVE),
+        Field("lambda_physics", 1.0, "weight of all physical penalties together", within=NOT_NEGATIVE),
+        Field("skate", 0.05, "of feet that move on the ground", within=NOT_NEGATIVE),
+        Field("penetration", 0.5, "of feet below it", within=NOT_NEGATIVE),
+        Field("floating", 0.05, "of a body that nothing holds up", within=NOT_NEGATIVE),
+        Field("jerk", 0.02, "of the third derivative", within=NOT_NEGATIVE),
+        Field("prefix_dropout", 0.0, "share of clips of which the model sees the words alone", within=SHARE),
+        Field("noise", 0.005, "m of noise on given frames", within=NOT_NEGATIVE),
+        Field("dropout", 0.1, "share of dropped units", within=Limits(0, 0.9)),
+        Field("weight_decay", 0.05, "AdamW's weight decay", within=NOT_NEGATIVE),
+        Field("clip", 1.0, "largest global norm of the gradient", within=NOT_NEGATIVE),
+        Field(
+            "warm_up",
+            0.1,
+            "share of the steps in which the learning rate rises; it falls by a cosine then",
+            within=Limits(0, 0.9),
+        ),
     ),
 )
 TEST = Group(
     "The test",
     (
-        Field("validation_clips", 96, "held-out gaits that choose the best checkpoint"),
-        Field("test_clips", 200, "held-out gaits of the test"),
-        Field("draws", 10, "latent: clips drawn, of which the best counts; the rows get as many"),
+        Field("validation_clips", 96, "held-out gaits that choose the best checkpoint", within=at_least(8)),
+        Field("test_clips", 200, "held-out gaits of the test", within=at_least(8)),
+        Field("draws", 10, "latent: clips drawn, of which the best counts; the rows get as many", within=COUNT),
     ),
 )
 FIELDS = (
@@ -94,29 +105,11 @@ def default() -> Config:
 
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields."""
-    for name, choices in _CHOICES:
-        if config[name] not in choices:
-            raise unknown_choice(name, config[name], choices)
-    for name, least in (
-        *(("n_clips", 16), ("given", 4), ("horizon", 4), ("stride", 1), ("width", 1), ("states", 1), ("layers", 1)),
-        *(("validation_clips", 8), ("test_clips", 8), ("draws", 1), ("latent", 0)),
-    ):
-        if config[name] < least:
-            raise UsageError(f"{name}={config[name]} must be at least {least}: set --config.{name}")
     if not config.given < config.least <= config.given + config.horizon:
         raise UsageError(
             f"least={config.least} frames of a clip: more than given={config.given} and at most given plus "
             f"horizon={config.horizon} are needed: set --config.least"
         )
-    for name in ("pose", "velocity", "divergence", "lambda_physics", "skate", "penetration", "floating", "jerk"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
-    for name in ("noise", "weight_decay", "clip"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
-    for name, most in (("prefix_dropout", 1.0), ("dropout", 0.9), ("warm_up", 0.9)):
-        if not 0.0 <= config[name] <= most:
-            raise UsageError(f"{name}={config[name]:g} must be 0 to {most:g}: set --config.{name}")
     if config.shuffled and config.model != "physics":
         raise UsageError(f"shuffled=True needs a physics layer, and model={config.model}: set --config.model=physics")
     if config.text == "transformer" and config.width % 4:

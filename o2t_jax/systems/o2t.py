@@ -48,7 +48,7 @@ from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 def build(config: Config) -> O2TSystem:
     """The O2T system of a config. Raises UsageError for fields that cannot work."""
     config = o2t_config.completed(config)
-    base_config.validate(config)
+    base_config.validate(config, o2t_config.FIELDS)
     o2t_config.validate(config)
     return O2TSystem(config)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put, unknown_choice
+from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limits, at_least
 from o2t_jax.models.o2t.encoders import ENCODERS, STRIDE
 from o2t_jax.physics.forces import FORCES, NONE, force_of, force_params
 from o2t_jax.physics.gravity import LAWS, gravity_of, world_params
@@ -84,17 +85,37 @@ PICTURES = Group(
         Field("sampler", "pairs", "pairs (a stereo pair near the ball), or flights", ("pairs", "flights")),
         Field("motion_threshold", 12, "a pixel moved where a channel differs by more than this, bytes"),
         Field("max_attempts", 200, "rejected shots (or setups, sampler=flights) after which a sample gives up"),
-        Field("candidates", 12, "the same for a sample made on the device, which is then left out and counted"),
+        Field(
+            "candidates",
+            12,
+            "the same for a sample made on the device, which is then left out and counted",
+            within=at_least(2),
+        ),
     ),
 )
 CAMERAS = Group(
     "Cameras of a sample (sampler=pairs)",
     (
         Field("stereo_gap", 0.5, "distance of the two eyes, m"),
-        Field("convergence", 0.0, "distance at which the eyes' axes meet, m; 0: parallel"),
-        Field("distance_min", 0.0, "least horizontal distance of camera 1 from the scene, m; 0: the scene's own"),
-        Field("distance_max", 0.0, "largest horizontal distance of camera 1 from the scene, m; 0: the scene's own"),
-        Field("focus", 0.0, "distance on camera 1's axis that the target camera aims at, m; 0: by its angles alone"),
+        Field("convergence", 0.0, "distance at which the eyes' axes meet, m; 0: parallel", within=NOT_NEGATIVE),
+        Field(
+            "distance_min",
+            0.0,
+            "least horizontal distance of camera 1 from the scene, m; 0: the scene's own",
+            within=NOT_NEGATIVE,
+        ),
+        Field(
+            "distance_max",
+            0.0,
+            "largest horizontal distance of camera 1 from the scene, m; 0: the scene's own",
+            within=NOT_NEGATIVE,
+        ),
+        Field(
+            "focus",
+            0.0,
+            "distance on camera 1's axis that the target camera aims at, m; 0: by its angles alone",
+            within=NOT_NEGATIVE,
+        ),
         Field("view_azimuth", 15.0, "half range of the target camera's turn in VIEW, degrees"),
         Field("view_elevation", 5.0, "half range of its elevation in VIEW, degrees"),
         Field("view_shift", 1.0, "half range of its shift along and across camera 1's heading in VIEW, m"),
@@ -139,8 +160,18 @@ NETWORK = Group(
         Field("dtype", "float32", "compute type of the convolutions", ("float32", "bfloat16")),
         Field("remat", False, "recompute activations in the backward pass, to save memory"),
         Field("learn_force", NONE.name, "a force whose parameters the network learns beside g(z)", tuple(FORCES)),
-        Field("force_samples", 256, "held-out samples that a learned force's intervals are read from; 0: no intervals"),
-        Field("shoot_rounds", 2, "rounds of shooting; 0: velocities are plain differences and g is wrong (ablation)"),
+        Field(
+            "force_samples",
+            256,
+            "held-out samples that a learned force's intervals are read from; 0: no intervals",
+            within=NOT_NEGATIVE,
+        ),
+        Field(
+            "shoot_rounds",
+            2,
+            "rounds of shooting; 0: velocities are plain differences and g is wrong (ablation)",
+            within=NOT_NEGATIVE,
+        ),
         Field(
             "law_branch",
             "phys",
@@ -155,21 +186,55 @@ LOSS = Group(
     "The loss and the optimiser",
     (
         *base_config.OPTIMISER.fields,
-        Field("lr_tower", 5e-3, "the mask tower's learning rate"),
-        Field("lr_g0", 2.0, "g0's learning rate, about its first steps in m/s^2; falls to 0.002 of it over the run"),
-        Field("lr_alpha", 0.01, "learning rate of the height term: alpha and its MLP"),
-        Field("lr_force", 0.005, "learning rate of the learned force's parameters; falls like that of g0"),
-        Field("swap_weight", 100.0, "weight of the mask tower's loss"),
-        Field("law_weight", 1000.0, "weight of the law's loss against the picture's, whose optimum for g0 is biased"),
-        Field("departure_weight", 0.1, "weight of the neural branch's contribution to used slots"),
-        Field("alpha_l2", 1.0, "weight of L2 on the height term"),
-        Field("alpha_start", 0.4, "share of the run after which alpha may leave zero"),
-        Field("huber", 0.02, "distance from which the law's loss is linear, m; about ten times a sighting's error"),
-        Field("motion_weight", 0.0, "extra weight of pixels where the target differs from the first picture"),
-        Field("visited_rate", 0.02, "share of a step in the running histogram of visited heights"),
+        Field("lr_tower", 5e-3, "the mask tower's learning rate", within=NOT_NEGATIVE),
+        Field(
+            "lr_g0",
+            2.0,
+            "g0's learning rate, about its first steps in m/s^2; falls to 0.002 of it over the run",
+            within=NOT_NEGATIVE,
+        ),
+        Field("lr_alpha", 0.01, "learning rate of the height term: alpha and its MLP", within=NOT_NEGATIVE),
+        Field(
+            "lr_force",
+            0.005,
+            "learning rate of the learned force's parameters; falls like that of g0",
+            within=NOT_NEGATIVE,
+        ),
+        Field("swap_weight", 100.0, "weight of the mask tower's loss", within=NOT_NEGATIVE),
+        Field(
+            "law_weight",
+            1000.0,
+            "weight of the law's loss against the picture's, whose optimum for g0 is biased",
+            within=NOT_NEGATIVE,
+        ),
+        Field("departure_weight", 0.1, "weight of the neural branch's contribution to used slots", within=NOT_NEGATIVE),
+        Field("alpha_l2", 1.0, "weight of L2 on the height term", within=NOT_NEGATIVE),
+        Field("alpha_start", 0.4, "share of the run after which alpha may leave zero", within=SHARE),
+        Field(
+            "huber",
+            0.02,
+            "distance from which the law's loss is linear, m; about ten times a sighting's error",
+            within=POSITIVE,
+        ),
+        Field(
+            "motion_weight",
+            0.0,
+            "extra weight of pixels where the target differs from the first picture",
+            within=NOT_NEGATIVE,
+        ),
+        Field(
+            "visited_rate",
+            0.02,
+            "share of a step in the running histogram of visited heights",
+            within=Limits(0, 1, above=True),
+        ),
     ),
 )
-HELD_OUT = Group("Held-out samples", (Field("eval_samples", 48, "held-out samples of an evaluation"),))
+HELD_OUT = Group(
+    "Held-out samples", (Field("eval_samples", 48, "held-out samples of an evaluation", within=at_least(3)),)
+)
+
+OPTIONAL_DISTANCES = ("convergence", "distance_min", "distance_max", "focus")  # m; 0: none
 
 # `base()` leaves the system's name empty.
 FIELDS = (
@@ -228,10 +293,6 @@ def validate(config: Config) -> None:
         raise UsageError(f"used_slots={config.used_slots} must be in 1..{config.latent_dim // 6} (latent_dim / 6)")
     if config.used_slots != 1:
         raise UsageError(f"used_slots={config.used_slots}: the metric slots support only one ball: set it to 1")
-    values = flatten(config.to_dict())
-    for name, field in declared(FIELDS).items():
-        if field.choices and values[name] not in field.choices:
-            raise unknown_choice(name, values[name], field.choices)
     if config.module and config.scene:
         raise UsageError(
             f"module={config.module} and scene={config.scene} are both set: "
@@ -243,36 +304,9 @@ def validate(config: Config) -> None:
         )
     if config.module and config.world.to_dict() != default().world.to_dict():
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
-    if config.candidates < 2:
-        raise UsageError(
-            f"candidates={config.candidates} must be at least 2, or every rejected shot loses a sample: "
-            "set --config.candidates=2 or more"
-        )
     gravity_of(config.world)
     _validate_force(config)
     ENCODERS.check(config.encoder)
-    for name in ("lr_tower", "lr_g0", "lr_alpha", "lr_force", "weight_decay", "huber", "swap_weight", "law_weight"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
-    for name in ("departure_weight", "alpha_l2", "motion_weight"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]} must not be negative: set --config.{name}")
-    if not 0 < config.visited_rate <= 1:
-        raise UsageError(f"visited_rate={config.visited_rate} must be above 0 and at most 1: set --config.visited_rate")
-    for name in ("clip", "huber"):
-        if config[name] <= 0:
-            raise UsageError(f"{name}={config[name]} must be above 0, or nothing is learned: set --config.{name}")
-    if config.shoot_rounds < 0:
-        raise UsageError(f"shoot_rounds={config.shoot_rounds} must not be negative: set --config.shoot_rounds=2")
-    if not 0 <= config.alpha_start <= 1:
-        raise UsageError(f"alpha_start={config.alpha_start} is a share of the run: set --config.alpha_start to 0..1")
-    for name in OPTIONAL_DISTANCES:
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]} must be a distance in m, or 0: set --config.{name}=0")
-    if config.eval_samples < 3:
-        raise UsageError(
-            f"eval_samples={config.eval_samples} must be at least 3, one of each mode: set --config.eval_samples=3"
-        )
 
 
 def _validate_force(config: Config) -> None:
@@ -282,15 +316,9 @@ def _validate_force(config: Config) -> None:
             f"learn_force={config.learn_force} needs metres, which gauge={config.gauge} has not: "
             "set --config.gauge=camera or --config.learn_force=none"
         )
-    if config.force_samples < 0:
-        raise UsageError(f"force_samples={config.force_samples} must not be negative: set --config.force_samples=256")
     if (acts or learned) and config.sampler != "pairs":
         named = f"learn_force={config.learn_force}" if learned else f"world.force={config.world.force}"
         raise UsageError(
             f"{named}: sampler={config.sampler} finds flights as what is not accelerated sideways, and a force is: "
             "set --config.sampler=pairs and a scene without contacts"
         )
-
-
-# In metres; 0 means none.
-OPTIONAL_DISTANCES = ("convergence", "distance_min", "distance_max", "focus")

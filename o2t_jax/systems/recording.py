@@ -36,7 +36,7 @@ FASTEST = 12.0  # frames/s at which predictions are shown
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields, or a film that cannot be used."""
-    base_config.validate(config)
+    base_config.validate(config, recording_config.FIELDS)
     recording_config.validate(config)
     return Recording(config)
 

@@ -34,8 +34,7 @@ _ROWS = {"hold the first state": False, "constant velocity": True}
 
 def build(config: Config) -> System:
     """The toy of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
-    toy_config.validate(config)
+    base_config.validate(config, toy_config.FIELDS)
     return Toy(config)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from o2t_jax.config import Config, Field, Group, config_of
-from o2t_jax.errors import UsageError
+from o2t_jax.limits import COUNT
 from o2t_jax.systems import base_config
 
 TOY = Group(
     "The toy: a pushed oscillator, learned from its states",
     (
         Field("core", "newtonian", "the dynamics core: a name in o2t_jax.models.cores.CORES"),
-        Field("width", 32, "width of the core's two hidden layers"),
+        Field("width", 32, "width of the core's two hidden layers", within=COUNT),
         Field("dt", 0.1, "one step, s"),
-        Field("horizon", 10, "steps of a training sequence"),
+        Field("horizon", 10, "steps of a training sequence", within=COUNT),
         Field("env.stiffness", 2.0, "hidden truth: the spring's stiffness, N/m"),
         Field("env.damping", 0.1, "hidden truth: its friction, N s/m"),
     ),
@@ -28,10 +28,3 @@ FIELDS = (
 def default() -> Config:
     """All fields at their defaults."""
     return config_of(FIELDS)
-
-
-def validate(config: Config) -> None:
-    """Refuses invalid fields. `base_config.validate` checks the shared fields, the world its own."""
-    for name in ("width", "horizon"):
-        if config[name] < 1:
-            raise UsageError(f"{name}={config[name]} must be at least 1: set --config.{name}")

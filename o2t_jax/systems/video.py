@@ -30,7 +30,7 @@ from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, video_config.FIELDS)
     video_config.validate(config)
     return Video(config)
 

@@ -6,6 +6,7 @@ import math
 
 from o2t_jax.config import Config, Field, Group, config_of, unknown_choice
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import BELOW_ONE, COUNT, NOT_NEGATIVE, at_least
 from o2t_jax.systems import base_config
 
 PHYSICS = (
@@ -26,49 +27,84 @@ DATA = Group(
         Field("digits", "", "file of digits for moving_digits: .npz or MNIST's IDX; empty: scikit-learn's"),
         Field("size", 32, "height and width of a picture, px"),
         Field("frames", 30, "frames of a clip; windows are cut anywhere in it"),
-        Field("clips", 1000, "training clips of each set, made once at the start; 0: the original's number"),
+        Field(
+            "clips",
+            1000,
+            "training clips of each set, made once at the start; 0: the original's number",
+            within=NOT_NEGATIVE,
+        ),
         Field("dataset", "", "stored sets A,B (experiments.generate) to train on, for a single set; empty: made here"),
-        Field("context", 5, "frames that the model sees"),
-        Field("horizon", 10, "frames that it then predicts in training and in the test"),
+        Field("context", 5, "frames that the model sees", within=at_least(2)),
+        Field("horizon", 10, "frames that it then predicts in training and in the test", within=COUNT),
     ),
 )
 MODEL = Group(
     "The model",
     (
         Field("widths", (24, 48), "channels of the encoder's levels, each half the size of the one before"),
-        Field("hidden", 48, "channels of a convolutional GRU"),
-        Field("layers", 1, "GRUs, one on top of the other"),
+        Field("hidden", 48, "channels of a convolutional GRU", within=COUNT),
+        Field("layers", 1, "GRUs, one on top of the other", within=COUNT),
         Field("quantiser", "ema", "from latents to codes", QUANTISERS),
-        Field("codes", 512, "ema: codes of the codebook"),
-        Field("code_size", 16, "ema, none: numbers of a latent"),
-        Field("code_decay", 0.98, "ema: decay of the running means"),
-        Field("code_dead", 0.002, "ema: share of the mean count below which a code starts again elsewhere"),
+        Field("codes", 512, "ema: codes of the codebook", within=at_least(2)),
+        Field("code_size", 16, "ema, none: numbers of a latent", within=COUNT),
+        Field("code_decay", 0.98, "ema: decay of the running means", within=BELOW_ONE),
+        Field(
+            "code_dead",
+            0.002,
+            "ema: share of the mean count below which a code starts again elsewhere",
+            within=NOT_NEGATIVE,
+        ),
         Field("fsq_levels", (8, 8, 8), "fsq: levels of each number of a latent"),
     ),
 )
 TRAINING = Group(
     "What is learned from",
     (
-        Field("square", 100.0, "weight of a pixel's squared error"),
-        Field("absolute", 2.0, "weight of its absolute error"),
-        Field("latent", 1.0, "weight of the squared distance of predicted latents from those of the true frames"),
-        Field("commit", 0.25, "weight of the squared distance of latents from their codes"),
-        Field("bright", 1.0, "how much more the squared error of a white pixel counts than that of a black one"),
-        Field("even", 1.0, "1: squared errors of a set are divided by its variance; 0: not; between: a power of it"),
-        Field("recon_frames", 4, "frames of each clip that are decoded from their own codes in a step"),
-        Field("dream_frames", 5, "predicted frames of each clip that are decoded in a step"),
-        Field("judged", 1.0, "weight of reward and continuation, where clips have them"),
-        Field("rewards", 1.0, "how much more a reward's squared error counts than a continuation's cross-entropy"),
-        Field("clip", 1.0, "largest global norm of the gradient"),
-        Field("warm_up", 100, "steps in which the learning rate rises; it falls by a cosine then"),
+        Field("square", 100.0, "weight of a pixel's squared error", within=NOT_NEGATIVE),
+        Field("absolute", 2.0, "weight of its absolute error", within=NOT_NEGATIVE),
+        Field(
+            "latent",
+            1.0,
+            "weight of the squared distance of predicted latents from those of the true frames",
+            within=NOT_NEGATIVE,
+        ),
+        Field("commit", 0.25, "weight of the squared distance of latents from their codes", within=NOT_NEGATIVE),
+        Field(
+            "bright",
+            1.0,
+            "how much more the squared error of a white pixel counts than that of a black one",
+            within=NOT_NEGATIVE,
+        ),
+        Field(
+            "even",
+            1.0,
+            "1: squared errors of a set are divided by its variance; 0: not; between: a power of it",
+            within=NOT_NEGATIVE,
+        ),
+        Field("recon_frames", 4, "frames of each clip that are decoded from their own codes in a step", within=COUNT),
+        Field("dream_frames", 5, "predicted frames of each clip that are decoded in a step", within=COUNT),
+        Field("judged", 1.0, "weight of reward and continuation, where clips have them", within=NOT_NEGATIVE),
+        Field(
+            "rewards",
+            1.0,
+            "how much more a reward's squared error counts than a continuation's cross-entropy",
+            within=NOT_NEGATIVE,
+        ),
+        Field("clip", 1.0, "largest global norm of the gradient", within=NOT_NEGATIVE),
+        Field("warm_up", 100, "steps in which the learning rate rises; it falls by a cosine then", within=NOT_NEGATIVE),
     ),
 )
 TEST = Group(
     "The test",
     (
-        Field("test_clips", 128, "held-out clips of each set"),
-        Field("probe_clips", 200, "training clips of each set that linear probes are fitted to; 0: no probes"),
-        Field("validation_clips", 16, "held-out clips of each set that choose the best checkpoint"),
+        Field("test_clips", 128, "held-out clips of each set", within=COUNT),
+        Field(
+            "probe_clips",
+            200,
+            "training clips of each set that linear probes are fitted to; 0: no probes",
+            within=NOT_NEGATIVE,
+        ),
+        Field("validation_clips", 16, "held-out clips of each set that choose the best checkpoint", within=COUNT),
     ),
 )
 
@@ -133,28 +169,14 @@ def mix_of(text: str) -> dict[str, float]:
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields."""
     mix = mix_of(config.sets)
-    if config.quantiser not in QUANTISERS:
-        raise unknown_choice("quantiser", config.quantiser, QUANTISERS)
     if config.size not in SIZES:
         raise UsageError(f"size={config.size} px must be one of {', '.join(map(str, SIZES))}: set --config.size")
-    for name, least in (
-        *(("context", 2), ("horizon", 1), ("hidden", 1), ("layers", 1), ("codes", 2), ("code_size", 1)),
-        *(("recon_frames", 1), ("dream_frames", 1), ("test_clips", 1), ("validation_clips", 1)),
-        *(("clips", 0), ("probe_clips", 0), ("warm_up", 0)),
-    ):
-        if config[name] < least:
-            raise UsageError(f"{name}={config[name]} must be at least {least}: set --config.{name}")
     needed = config.context + config.horizon
     if config.frames < needed:
         raise UsageError(
             f"frames={config.frames}: a clip is shorter than context={config.context} plus horizon={config.horizon}: "
             f"set --config.frames={needed} or more"
         )
-    for name in ("square", "absolute", "latent", "commit", "bright", "even", "judged", "rewards", "clip", "code_dead"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
-    if not 0.0 <= config.code_decay < 1.0:
-        raise UsageError(f"code_decay={config.code_decay:g} must be 0 to below 1: set --config.code_decay")
     if min(config.fsq_levels, default=0) < 2:
         raise UsageError(f"fsq_levels={tuple(config.fsq_levels)} must each be at least 2: set --config.fsq_levels")
     count = (config.size // SIDE).bit_length() - 1

@@ -14,7 +14,7 @@ from o2t_jax.data.stored import open_set
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.video import pusher
 from o2t_jax.physics.video.pushes import scene_of
-from o2t_jax.systems import agent_config, video_config
+from o2t_jax.systems import agent_config, base_config, video_config
 from o2t_jax.systems.agent import WORLD
 from o2t_jax.systems.base import build_system
 
@@ -43,6 +43,7 @@ def test_the_world_models_config_is_the_agents() -> None:
     config = agent_config.default()
     config.update({"hidden": 40, "seed": 3})
     found = agent_config.world(config, dataset="a,b")
+    base_config.validate(found, video_config.FIELDS)
     video_config.validate(found)
     assert (found.hidden, found.seed, found.sets, found.dataset) == (40, 3, "pusher", "a,b")
     assert (found.train_steps, found.batch) == (config.world_steps, config.world_batch)

@@ -132,7 +132,7 @@ def test_g0_and_alpha_start_at_zero_in_both_gauges(used: int) -> None:
         ({"learn_force": "friction"}, ("learn_force='friction'", "none, quadratic_drag")),
         ({"learn_force": "quadratic_drag", "gauge": "free"}, ("learn_force=quadratic_drag", "--config.gauge=camera")),
         ({"learn_force": "quadratic_drag", "sampler": "flights"}, ("sampler=flights", "--config.sampler=pairs")),
-        ({"lr_force": -1.0}, ("lr_force=-1.0",)),
+        ({"lr_force": -1.0}, ("lr_force=-1 must not be negative",)),
         ({"t1_max": -1.0}, ("t1_max=-1",)),
         ({"dt": 0.0}, ("dt=0",)),
         ({"k_min": 0}, ("k_min=0",)),

@@ -11,7 +11,7 @@ from o2t_jax.data.video.clips import SIZES
 from o2t_jax.errors import UsageError
 from o2t_jax.models.video.vision import SIDE
 from o2t_jax.physics.video import SETS
-from o2t_jax.systems import video_config
+from o2t_jax.systems import base_config, video_config
 from o2t_jax.systems.base import build_system
 from o2t_jax.systems.video_data import MOST_WEIGHT, VideoData
 
@@ -100,4 +100,5 @@ def test_a_preview_shows_a_clip_of_each_set() -> None:
 def test_the_configs_are_valid() -> None:
     for name in ("video/cpu", "video/cpu:fsq", "video/cpu:none", "video/original"):
         _, config = load_config(name)
+        base_config.validate(config, video_config.FIELDS)
         video_config.validate(config)

@@ -182,7 +182,9 @@ def check_values(config: Config, groups: Groups) -> None:
         if field.choices and value is not None and value not in field.choices:
             raise unknown_choice(name, value, field.choices)
         if isinstance(value, int | float) and not field.within.hold(value):
-            raise UsageError(f"{name}={value:g} must {field.within}: set --config.{name}")
+            near = min(max(value, field.within.least), field.within.most)
+            cure = f"={near:g}" if field.within.hold(near) else ""
+            raise UsageError(f"{name}={value:g} must {field.within}: set --config.{name}{cure}")
 
 
 def _check_set(config: Config, prefix: str = "") -> None:

@@ -11,12 +11,10 @@ Source: quadratic drag, e.g. Batchelor, An Introduction to Fluid Dynamics, 5.11:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from o2t_jax.errors import UsageError
-from o2t_jax.physics.gravity import Param
+from o2t_jax.physics.families import Param, checked, names_of, values_in
 from o2t_jax.registry import Registry
 
 Vector = tuple[Any, Any, Any]
@@ -40,7 +38,7 @@ class ForceForm(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """The parameters' names, in order."""
-        return tuple(param.name for param in self.params)
+        return names_of(self)
 
 
 def speed_of(velocity: Vector) -> Any:
@@ -73,19 +71,7 @@ class Force(NamedTuple):
     @classmethod
     def of(cls, form: str, **params: float) -> Force:
         """Raises UsageError for an unknown form, names that are not its own, a number that is not finite or too low."""
-        family = FORCES.get(form)
-        if set(params) != set(family.names):
-            given, own = (", ".join(names) or "nothing" for names in (params, family.names))
-            raise UsageError(f"force {form!r} takes {own}; got {given}")
-        for param in family.params:
-            value = params[param.name]
-            if not math.isfinite(value):
-                raise UsageError(f"force {form!r}: {param.name} = {value} is not a finite number; give one in SI units")
-            if value < param.least:
-                raise UsageError(
-                    f"force {form!r}: {param.name} = {value} is below its limit of {param.least}; raise it"
-                )
-        return cls(form, tuple(float(params[name]) for name in family.names))
+        return cls(form, checked("force", FORCES.get(form), params))
 
     def acceleration(self, velocity: Vector) -> Vector:
         """m/s^2 at `velocity` m/s."""
@@ -100,29 +86,13 @@ class Force(NamedTuple):
 NO_FORCE = Force(NONE.name, ())
 
 
-def force_params() -> dict[str, Param]:
-    """The parameters of all forces by name. Raises ValueError where forces disagree about one."""
-    params: dict[str, Param] = {}
-    for param in (param for name in FORCES for param in FORCES[name].params):
-        if params.setdefault(param.name, param) != param:
-            raise ValueError(f"two forces have different parameters of the name {param.name!r}")
-    return params
-
-
 def force_of(world: Any) -> Force:
     """The force of a config's `world`, or of a run's truth.json: {force, its parameters}; none without one.
 
     Raises: UsageError for an unknown force, an invalid value, or a parameter that is set but belongs to another force.
     """
     form = FORCES.get(world.get("force", NONE.name))
-    for param in force_params().values():
-        if param.name not in form.names and world.get(param.name, param.default) != param.default:
-            having = ", ".join(name for name in FORCES if param.name in FORCES[name].names)
-            raise UsageError(
-                f"world.{param.name}={world[param.name]} is not a parameter of world.force={form.name}: "
-                f"remove it, or set --config.world.force to {having}"
-            )
-    return Force.of(form.name, **{param.name: world.get(param.name, param.default) for param in form.params})
+    return Force.of(form.name, **values_in(world, form, FORCES))
 
 
 def force_truth(world: Any) -> dict[str, Any]:
@@ -142,7 +112,6 @@ __all__ = [
     "ForceForm",
     "Vector",
     "force_of",
-    "force_params",
     "force_truth",
     "speed_of",
 ]

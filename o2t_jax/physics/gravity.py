@@ -13,19 +13,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from o2t_jax.errors import UsageError
+from o2t_jax.physics.families import Param, checked, names_of, values_in
 from o2t_jax.registry import Registry
 
 HYPERBOLIC_SHIFT_M = 10.0
-
-
-class Param(NamedTuple):
-    """A law's parameter: `name`, a field of the config's `world`; `default`; `meaning` with unit; `least` value."""
-
-    name: str
-    default: float
-    meaning: str
-    least: float = -math.inf
 
 
 class Law(NamedTuple):
@@ -44,7 +35,7 @@ class Law(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """The parameters' names, in order."""
-        return tuple(param.name for param in self.params)
+        return names_of(self)
 
 
 def _log1p(x: Any) -> Any:
@@ -99,18 +90,7 @@ class Gravity(NamedTuple):
     @classmethod
     def of(cls, law: str, **params: float) -> Gravity:
         """`Gravity.of("hyperbolic", g0=9.5, alpha=8.0)`. Raises UsageError for unknown names or non-finite numbers."""
-        family = LAWS.get(law)
-        if set(params) != set(family.names):
-            given = ", ".join(params) or "nothing"
-            raise UsageError(f"gravity law {law!r} takes {', '.join(family.names)}; got {given}")
-        for name, value in params.items():
-            if not math.isfinite(value):
-                raise UsageError(f"gravity law {law!r}: {name} = {value} is not a finite number; give one in SI units")
-        for param in family.params:
-            if params[param.name] < param.least:
-                value = f"{param.name} = {params[param.name]}"
-                raise UsageError(f"gravity law {law!r}: {value} is below its limit of {param.least}; raise it")
-        return cls(law, tuple(float(params[name]) for name in family.names))
+        return cls(law, checked("gravity law", LAWS.get(law), params))
 
     @classmethod
     def constant(cls, g0: float) -> Gravity:
@@ -141,15 +121,6 @@ def law_for(g0: float, alpha: float) -> Gravity:
     return Gravity.constant(g0) if alpha == 0 else Gravity.hyperbolic(g0, alpha)
 
 
-def world_params() -> dict[str, Param]:
-    """The parameters of all laws by name. Raises ValueError where laws disagree about one."""
-    params: dict[str, Param] = {}
-    for param in (param for name in LAWS for param in LAWS[name].params):
-        if params.setdefault(param.name, param) != param:
-            raise ValueError(f"two laws have different parameters of the name {param.name!r}")
-    return params
-
-
 def gravity_of(world: Any) -> Gravity:
     """The gravity of a config's `world`, or of a run's truth.json: {law, its parameters}; hyperbolic without a law.
 
@@ -157,13 +128,7 @@ def gravity_of(world: Any) -> Gravity:
         UsageError: an unknown law, an invalid value, or a parameter that is set but belongs to another law.
     """
     law = LAWS.get(world.get("law", HYPERBOLIC.name))
-    for param in world_params().values():
-        if param.name not in law.names and world.get(param.name, param.default) != param.default:
-            raise UsageError(
-                f"world.{param.name}={world[param.name]} is not a parameter of world.law={law.name}, which has "
-                f"{', '.join(law.names)}: remove it, or choose another law of {', '.join(LAWS)}"
-            )
-    gravity = Gravity.of(law.name, **{param.name: world.get(param.name, param.default) for param in law.params})
+    gravity = Gravity.of(law.name, **values_in(world, law, LAWS))
     # A law that is constant at these numbers becomes `constant`, so that closed forms are used.
     flat = law in (LINEAR, HYPERBOLIC) and gravity.params[1] == 0.0
     return Gravity.constant(gravity.params[0]) if flat else gravity
@@ -183,9 +148,7 @@ __all__ = [
     "LINEAR",
     "Gravity",
     "Law",
-    "Param",
     "gravity_of",
     "law_for",
     "truth_of",
-    "world_params",
 ]

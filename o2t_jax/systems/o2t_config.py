@@ -8,35 +8,30 @@ render_workers, device. Lengths are in m, times in s, angles in degrees. The com
 
 from __future__ import annotations
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from o2t_jax.config import Config, Field, Group, config_of, declared, flatten, put
 from o2t_jax.errors import UsageError
 from o2t_jax.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limits, at_least
 from o2t_jax.models.o2t.encoders import ENCODERS, STRIDE
-from o2t_jax.physics.forces import FORCES, NONE, force_of, force_params
-from o2t_jax.physics.gravity import LAWS, gravity_of, world_params
+from o2t_jax.physics.families import params_of
+from o2t_jax.physics.forces import FORCES, NONE, force_of
+from o2t_jax.physics.gravity import LAWS, gravity_of
+from o2t_jax.registry import Registry
 from o2t_jax.systems import base_config
 
 MAX_RENDER_SIZE = 2048
 MIN_BASE_CH, MAX_BASE_CH = 8, 512
 
 
-def _law_params() -> tuple[Field, ...]:
-    """`world.NAME` for each parameter of a registered law of gravity."""
-    users = {name: [law for law in LAWS if name in LAWS[law].names] for name in world_params()}
+def _world_fields(families: Registry[Any]) -> tuple[Field, ...]:
+    """`world.NAME` for each parameter of a registered law of gravity, or of a registered force."""
+    users = {name: [family for family in families if name in families[family].names] for name in params_of(families)}
     return tuple(
         Field(f"world.{name}", param.default, f"of {', '.join(users[name])}: {param.meaning}")
-        for name, param in world_params().items()
-    )
-
-
-def _force_params() -> tuple[Field, ...]:
-    """`world.NAME` for each parameter of a registered force."""
-    users = {name: [form for form in FORCES if name in FORCES[form].names] for name in force_params()}
-    return tuple(
-        Field(f"world.{name}", param.default, f"of {', '.join(users[name])}: {param.meaning}")
-        for name, param in force_params().items()
+        for name, param in params_of(families).items()
     )
 
 
@@ -54,9 +49,9 @@ WORLD = Group(
             free=True,
         ),
         Field("world.law", "hyperbolic", "the hidden law of gravity g(z) of a scene", tuple(LAWS)),
-        *_law_params(),
+        *_world_fields(LAWS),
         Field("world.force", NONE.name, "a hidden force of the velocity beside gravity, in free flight", tuple(FORCES)),
-        *_force_params(),
+        *_world_fields(FORCES),
         Field("integrator", "exact", "exact, or benchmark (RoomPhys' semi-implicit Euler)", ("exact", "benchmark")),
         Field(
             "render_backend",

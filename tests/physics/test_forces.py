@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.forces import FORCES, NO_FORCE, Force, ForceForm, force_of, force_params, force_truth
-from o2t_jax.physics.gravity import Gravity, Param
+from o2t_jax.physics.families import Param, params_of
+from o2t_jax.physics.forces import FORCES, NO_FORCE, Force, ForceForm, force_of, force_truth
+from o2t_jax.physics.gravity import Gravity
 from o2t_jax.physics.integrators import FLIGHT_STEP_S, ForcedFlight
 from o2t_jax.physics.room import jax_twin
 from o2t_jax.physics.room.exact import PROJECTILE, Setup, simulate, simulate_states
@@ -136,7 +137,7 @@ def test_the_acceleration_is_one_arithmetic_for_floats_numpy_and_jax() -> None:
 
 
 def test_the_configs_world_holds_any_registered_force() -> None:
-    defaults = {name: param.default for name, param in force_params().items()}
+    defaults = {name: param.default for name, param in params_of(FORCES).items()}
     assert force_of({}) == force_of(defaults) == NO_FORCE and force_truth(defaults) == {}  # a truth.json of before
     world = {**defaults, "force": "quadratic_drag", "drag": 0.04}
     assert force_of(world) == Force.of("quadratic_drag", drag=0.04) == force_of(force_truth(world))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.gravity import CONSTANT, HYPERBOLIC, LAWS, Gravity, gravity_of, law_for, truth_of, world_params
+from o2t_jax.physics.families import params_of
+from o2t_jax.physics.gravity import CONSTANT, HYPERBOLIC, LAWS, Gravity, gravity_of, law_for, truth_of
 from o2t_jax.physics.invariants import energy, energy_drift
 from o2t_jax.physics.room.trajectory import Bouncing, Field
 
@@ -73,7 +74,7 @@ def test_law_for_config_numbers():
 
 
 def test_the_configs_world_chooses_any_registered_law():
-    defaults = {name: param.default for name, param in world_params().items()}
+    defaults = {name: param.default for name, param in params_of(LAWS).items()}
     for world in WORLDS:
         own = dict(zip(LAWS[world.law].names, world.params, strict=True))
         chosen = {**defaults, "law": world.law, **own}
@@ -89,7 +90,10 @@ def test_the_configs_world_chooses_any_registered_law():
     ("world", "says"),
     [
         ({"law": "linar"}, "world.law='linar' is unknown: did you mean 'linear'?"),
-        ({"law": "linear", "alpha": 8}, "world.alpha=8 is not a parameter of world.law=linear, which has g0, slope"),
+        (
+            {"law": "linear", "alpha": 8},
+            "world.alpha=8 is not a parameter of world.law=linear: remove it, or set --config.world.law to hyperbolic",
+        ),
         ({"law": "inverse_square", "planet_radius": 50.0}, "planet_radius = 50.0 is below its limit of 100.0"),
         ({"law": "hyperbolic", "alpha": math.inf}, "alpha = inf is not a finite number"),
     ],
@@ -104,7 +108,7 @@ def test_laws_may_not_disagree_about_a_parameter(monkeypatch):
     odd = HYPERBOLIC.params[1]._replace(default=3.0)
     monkeypatch.setattr(LAWS, "_entries", {**LAWS._entries, "odd": CONSTANT._replace(name="odd", params=(odd,))})
     with pytest.raises(ValueError, match="'alpha'"):
-        world_params()
+        params_of(LAWS)
 
 
 def test_a_world_is_hashable_and_picklable():

@@ -74,7 +74,9 @@ def test_the_server_answers_on_the_loopback_alone():
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "experiments.view", f"--workdir={RUNS / 'pendulum'}", f"--port={port}"]
     root = str(RUNS.parents[1])
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=os.environ) as server:
+    # NiceGUI takes its own tests' port where it finds itself in pytest.
+    outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=outside) as server:
         try:
             assert server.stdout is not None
             assert server.stdout.readline().startswith(f"view: http://127.0.0.1:{port} ")

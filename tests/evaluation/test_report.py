@@ -156,6 +156,18 @@ def test_several_runs_share_a_page(run, tmp_path):
     assert {"law/g09.7-", "spring/k2 N/m-", "test/loss0.5-", "agent/steps123 steps-"} <= set(lines)
 
 
+def test_a_page_can_be_read_with_a_keyboard_and_a_screen_reader(run, tmp_path):
+    """Every drawing, picture and film has words of its own; every link leads to a heading of the page."""
+    other = shutil.copytree(run, tmp_path / "other")
+    page = Checked(made(run, f"--workdir={other}"))
+    named = [value for tag, name, value in page.attributes if (tag, name) in {("svg", "aria-label"), ("img", "alt")}]
+    named += [value for tag, name, value in page.attributes if (tag, name) == ("video", "aria-label")]
+    assert len(named) == sum(page.tags.count(tag) for tag in ("svg", "img", "video")) and all(named)
+    targets = [value[1:] for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
+    anchors = {value for tag, name, value in page.attributes if tag == "h2" and name == "id"}
+    assert targets == ["run0", "run1"] and set(targets) <= anchors
+
+
 def test_files_out_of_the_runs_folder_are_left_alone(run):
     (run.parent / "secret.png").write_bytes(b"secret")
     index = json.loads((run / "results.json").read_text())

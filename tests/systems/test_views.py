@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 import o2t_jax
 from experiments import recording
@@ -22,6 +25,7 @@ from o2t_jax.geometry.para import TARGET
 from o2t_jax.models.cores import rollout
 from o2t_jax.physics.environment import Actions, idle, observed, simulate, state_of
 from o2t_jax.systems.base import build_system
+from o2t_jax.systems.dynamics_tests import DynamicsTests
 from o2t_jax.systems.dynamics_view import DynamicsView, let_go, pushes_of
 from o2t_jax.systems.o2t_view import O2TView
 from o2t_jax.systems.recording_view import RecordingView, is_recording
@@ -129,6 +133,31 @@ def test_a_push_of_zero_is_the_free_roll(pendulum):
     core, params = pendulum.system.core_for(pendulum.period), pendulum.run.state.params["core"]
     rolled = rollout(core, params, start[None], still[None], pendulum.period)[0]
     np.testing.assert_allclose(predicted, rolled, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("context", ["known", "inferred"])
+def test_the_model_is_told_its_context(context):
+    """Parameters that are known, or read from the window: those of the chosen sequence, as the test has them."""
+    run = opened("pendulum", test_starts=3, test_horizon=1.0, dt_values=(0.1,), context=context, steps=20)
+    params = run.system.init(jax.random.key(0))[0]
+    run.state = run.state.replace(params=params)
+    view = DynamicsView(run)
+    values = start_values(view) | {"sequence": 2}
+    state = view.begin(values)
+    after, _ = view.advance(state, values)
+    told = DynamicsTests(run.system).contexts(params)[2:3]
+    still = idle(view.env, 1)[None]
+    core = run.system.core_for(view.period)
+    rolled = rollout(core, params["core"], jnp.asarray(state.start)[None], still, view.period, told)
+    np.testing.assert_allclose(view.states(after)[1], rolled[0, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_of_whole_flights_is_refused_in_one_line():
+    run = SimpleNamespace(workdir=Path("runs/fall"), config=ConfigDict({"sampler": "flights"}))
+    run.system = SimpleNamespace(source=None)
+    with pytest.raises(UsageError, match="sampler=flights: only sampler=pairs has a view"):
+        O2TView(run)
 
 
 def test_a_push_moves_world_and_model_the_same_way(pendulum):

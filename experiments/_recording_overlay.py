@@ -20,16 +20,20 @@ class Frames(Protocol):
     def colours(self) -> Iterator[tuple[float, np.ndarray]]: ...
 
 
-def overlay(film: Frames, found: list[Found], wanted: Wanted, most: int = 180) -> Iterator[np.ndarray]:
-    """RGB frames with tracks (dots) and fitted paths (lines), at most `most`, evenly."""
-    import cv2
-
-    colours = [(255, 80, 60), (60, 160, 255), (90, 220, 90)]
+def overlay_times(film: Frames, found: list[Found], most: int = 180) -> list[float]:
+    """Times, s, of the frames that `overlay` shows: at most `most`, evenly, about the tracks."""
     last = max(each.track.times[-1] for each in found)
     first = min(each.track.times[0] for each in found)
     times = [t for t, _ in film.frames() if first - 0.2 <= t <= last + 0.2]
-    keep = set(times[:: max(1, -(-len(times) // most))])
-    lines = []
+    return times[:: max(1, -(-len(times) // most))]
+
+
+def overlay(film: Frames, found: list[Found], wanted: Wanted, times: list[float]) -> Iterator[np.ndarray]:
+    """RGB frames of these `times` with tracks (dots) and fitted paths (lines)."""
+    import cv2
+
+    colours = [(255, 80, 60), (60, 160, 255), (90, 220, 90)]
+    keep, lines = set(times), []
     for each, colour in zip(found, colours * len(found), strict=False):
         points = upright(each.track.points, wanted.up)
         for part in each.analysis.parts:
@@ -52,4 +56,4 @@ def overlay(film: Frames, found: list[Found], wanted: Wanted, most: int = 180) -
         yield canvas
 
 
-__all__ = ["Frames", "overlay"]
+__all__ = ["Frames", "overlay", "overlay_times"]

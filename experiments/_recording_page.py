@@ -71,7 +71,7 @@ def _residuals(each: Found, index: int, up: float, salt: str) -> str:
     right.set_xlabel("t [s]")
     right.set_ylabel("seen less fitted [px]")
     lost = int(np.sum(~best.kept))
-    return page.figure(svg_of(figure, salt), f"{best.law.name}: rms {best.rms:.2g} px; {lost} sightings left out")
+    return page.drawing(svg_of(figure, salt), f"{best.law.name}: rms {best.rms:.2g} px; {lost} sightings left out")
 
 
 __all__ = ["quantities_table", "report"]

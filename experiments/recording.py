@@ -149,7 +149,7 @@ def _seen(values: flags.FlagValues, wanted: Any, progress: Progress) -> tuple[An
 def _write(
     out: Path, result: dict[str, Any], seen: Any, found: Any, film: Any, wanted: Any, argv: Sequence[str], space: Any
 ) -> None:
-    from experiments._recording_overlay import overlay
+    from experiments._recording_overlay import overlay, overlay_times
     from experiments._recording_page import report
     from o2t_jax import media
     from o2t_jax.data.recordings.track_files import write_tracks
@@ -165,9 +165,10 @@ def _write(
     if film is not None and found:
         import numpy as np
 
-        frames = np.stack(list(overlay(film, found, wanted)))
-        data, kind = media.film(frames, 15.0)
+        times = overlay_times(film, found)
+        data, kind = media.film(np.stack(list(overlay(film, found, wanted, times))), 15.0)
         write_whole(out / f"overlay.{kind}", data)
+        result["overlay"] = {"file": f"overlay.{kind}", "times": times}
     page = report(result, found, wanted.up, (data, kind), " ".join(["python -m experiments.recording", *argv]))
     write_whole(out / "report.html", page.encode())
     write_json(result, out / "result.json")  # the last: a folder that has it is finished
@@ -175,6 +176,8 @@ def _write(
 
 def summary(result: dict[str, Any]) -> str:
     """The result as a text: every object, every segment, value with interval."""
+    from o2t_jax.evaluation.recordings.quantities import told_entry
+
     lines = [f"clock: {result['clock']['source']}"] + [f"note: {note}" for note in result["clock"]["notes"]]
     if "reason" in result.get("seeing", {}):
         lines.append(f"seen by: {result['seeing']['used']}: {result['seeing']['reason']}")
@@ -201,12 +204,6 @@ def summary(result: dict[str, Any]) -> str:
 
         lines += audit_lines(result["audit"])
     return "\n".join(lines)
-
-
-def told_entry(entry: dict[str, Any]) -> str:
-    """Value, interval and unit."""
-    value, low, high = ("-" if entry[key] is None else f"{entry[key]:.5g}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high}) {entry['unit']}".rstrip()
 
 
 class Progress:

@@ -2,9 +2,10 @@
 
 One HTML file that needs no network and no other file: read-outs with the truth, results with their baselines, curves,
 predictions, films, losses, timings, config, versions, the command. Several runs share a page and a table. An unfinished
-run is shown up to its current state. A folder of runs, such as a sweep's, stands for all of them. Example:
+run is shown up to its current state. A folder of runs, such as a sweep's, stands for all of them. --tables=DIR2 also
+writes its tables as CSV and LaTeX (booktabs), each score with the rows that learn nothing. Example:
 
-python -m experiments.report --workdir=runs/cpu-1a2b3c4d --out=report.html
+python -m experiments.report --workdir=runs/cpu-1a2b3c4d --out=report.html --tables=tables
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from experiments import _cli
+from experiments._runs import run_names
 from o2t_jax.errors import UsageError
 from o2t_jax.training import workdir as folders
 
@@ -46,9 +48,15 @@ def make_report(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.writers.run_page import report
 
     command = shlex.join(["python", "-m", "experiments.report", *arguments.argv])
-    text = report([read_run(workdir) for workdir in workdirs], command)
+    runs = [read_run(workdir) for workdir in workdirs]
+    text = report(runs, command)
     write_whole(out, text.encode())
     print(f"report: {out} ({len(text) / 1e6:.1f} MB)")
+    if values.tables:
+        from o2t_jax.evaluation.writers.run_tables import write_tables
+
+        files = write_tables(dict(zip(run_names(workdirs, []), runs, strict=True)), Path(values.tables))
+        print(f"tables: {len(files)} files in {values.tables}")
     return 0
 
 
@@ -110,6 +118,7 @@ def _readouts(workdir: Path, result: dict[str, Any] | None) -> tuple[dict[str, A
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string("workdir", None, "a run's folder; can be repeated", flag_values=values)
     flags.DEFINE_string("out", None, f"the file to write; DIR/{DEFAULT_OUT} if left out", flag_values=values)
+    flags.DEFINE_string("tables", None, "folder for the tables as CSV and LaTeX; none if left out", flag_values=values)
 
 
 if __name__ == "__main__":

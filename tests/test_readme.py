@@ -266,7 +266,8 @@ def test_imports_are_declared():
     from tests.test_layers import python_files, read_imports
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [item for extra in ("bench", "gym", "motion") for item in project["optional-dependencies"].get(extra, ())]
+    optional = project["optional-dependencies"]
+    extras = [item for extra in ("bench", "gym", "motion", "view") for item in optional.get(extra, ())]
     wanted = project["dependencies"] + extras
     declared = {re.split(r"[<>=\[; ]", item)[0].lower().replace("_", "-") for item in wanted}
     other_names = {

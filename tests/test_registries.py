@@ -26,6 +26,7 @@ from o2t_jax.physics.gravity import LAWS, Law
 from o2t_jax.registry import Registry
 from o2t_jax.render.scenes import SCENES
 from o2t_jax.systems import SYSTEMS, get_builder, o2t
+from o2t_jax.systems.view import VIEWS
 from o2t_jax.training.progress import Progress
 from o2t_jax.training.writers import WRITERS
 from tests.systems.small import small_batch, small_config
@@ -39,6 +40,7 @@ REGISTRIES: dict[str, Registry] = {
     "cores": CORES,
     "encoders": ENCODERS,
     "writers": WRITERS,
+    "views": VIEWS,
 }
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 
@@ -103,6 +105,12 @@ def check_writer(name: str, make, tmp_path) -> None:
     writer.close()
 
 
+def check_view(name: str, make) -> None:
+    """A view is of a system that there is, and has all that a page asks of one."""
+    assert name in SYSTEMS
+    assert all(callable(getattr(make, method)) for method in ("begin", "advance", "show"))
+
+
 CHECKS = {
     "systems": check_system,
     "environments": check_environment,
@@ -111,6 +119,7 @@ CHECKS = {
     "scenes": check_scene,
     "cores": check_core,
     "encoders": check_encoder,
+    "views": check_view,
 }
 
 

@@ -189,7 +189,7 @@ class O2TSystem(System):
         asked = [
             (ModeMix.only(DIS), range(few)),
             (ModeMix.only(VIEW), range(few, 2 * few)),
-            (self._ahead, range(future)),
+            (self.ahead, range(future)),
         ]
         batch, truth, _ = held_out_samples(self.source, asked, references=True)
         return collect(batch, None if truth is None else Balls.at_target(truth))
@@ -199,10 +199,10 @@ class O2TSystem(System):
         """The first FUTURE sample of the held-out ones, its target at every n; whole flights have none."""
         if not isinstance(self.source, PairSource):
             return None
-        return self.source.sequence("test", 0, self._ahead)
+        return self.source.sequence("test", 0, self.ahead)
 
     @property
-    def _ahead(self) -> ModeMix:
+    def ahead(self) -> ModeMix:
         """FUTURE with a range of n, not one n: under a strong gravity no ball is still in sight at the largest n."""
         return ModeMix((0.0, 0.0, 1.0), self.config.k_min + 1, self.config.n_max)
 
@@ -270,7 +270,7 @@ class O2TSystem(System):
         first, count = self.config.eval_samples, self.config.force_samples
         if not count:
             return None
-        return held_out_samples(self.source, [(self._ahead, range(first, first + count))])[0]
+        return held_out_samples(self.source, [(self.ahead, range(first, first + count))])[0]
 
     def law_of(self, state: TrainState, seed: int) -> dict[str, Any] | None:
         """The learned law for `experiments.readout`; None where no force is learned."""

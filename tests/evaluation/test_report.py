@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import re
 import shutil
@@ -15,7 +16,8 @@ from experiments import report
 from o2t_jax import media
 from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.writers.folder import ResultsFolder
-from o2t_jax.results import Column, Curve, Film, Picture, Scalar, Score, ScoreCurve, ScoreTable
+from o2t_jax.evaluation.writers.latex import escaped, table_latex
+from o2t_jax.results import Column, Curve, Film, Picture, Scalar, Score, ScoreCurve, ScoreTable, Table
 from o2t_jax.training import workdir as folders
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -154,6 +156,54 @@ def test_several_runs_share_a_page(run, tmp_path):
     assert page.text.index("Side by side") < page.text.index("0 of 9, not complete")
     lines = page.text.splitlines()
     assert {"law/g09.7-", "spring/k2 N/m-", "test/loss0.5-", "agent/steps123 steps-"} <= set(lines)
+
+
+def test_a_page_can_be_read_with_a_keyboard_and_a_screen_reader(run, tmp_path):
+    """Every drawing, picture and film has words of its own; every link leads to a heading of the page."""
+    other = shutil.copytree(run, tmp_path / "other")
+    page = Checked(made(run, f"--workdir={other}"))
+    named = [value for tag, name, value in page.attributes if (tag, name) in {("svg", "aria-label"), ("img", "alt")}]
+    named += [value for tag, name, value in page.attributes if (tag, name) == ("video", "aria-label")]
+    assert len(named) == sum(page.tags.count(tag) for tag in ("svg", "img", "video")) and all(named)
+    targets = [value[1:] for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
+    anchors = {value for tag, name, value in page.attributes if tag == "h2" and name == "id"}
+    assert targets == ["run0", "run1"] and set(targets) <= anchors
+
+
+def test_tables_are_written_as_csv_and_latex_with_the_rows_that_learn_nothing(run, tmp_path, capsys):
+    young = tmp_path / "young"
+    young.mkdir()
+    folders.write_json(young / "config.json", {"system": "toy", "train_steps": 9})
+    made(run, f"--workdir={young}", f"--tables={tmp_path / 'tables'}")
+    assert "tables: 6 files" in capsys.readouterr().out
+    root = tmp_path / "tables"
+    rows = list(csv.DictReader((root / run.name / "scores.csv").open()))
+    assert [(row["result"], row["method"], row["value"]) for row in rows[:3]] == [
+        ("test/loss", "this run", "0.5"),
+        ("test/loss", "copy last", "2.0"),
+        ("test/loss", "mean frame", "1.0"),
+    ]
+    assert (rows[3]["low"], rows[3]["high"], rows[3]["unit"], rows[4]["low"]) == ("19.0", "21.0", "dB", "")
+    rows = list(csv.DictReader((root / run.name / "test_table.csv").open()))
+    assert len(rows) == 60 and rows[1]["method"] == "copy last" and rows[2]["hidden"] == "77777"
+    scores = (root / run.name / "scores.tex").read_text().splitlines()
+    assert scores[1:3] == [r"\begin{tabular}{llrrrll}", r"\toprule"] and scores[-1] == r"\end{tabular}"
+    body = scores[scores.index(r"\midrule") + 1 : scores.index(r"\bottomrule")]
+    assert len(body) == 5 and all(line.count(" & ") == 6 and line.endswith(r" \\") for line in body)
+    assert body[0].startswith(r"\textbf{test/loss} & \textbf{this run} & \textbf{0.5} & \textbf{--}")
+    assert body[1].startswith("test/loss & copy last & 2 & -- & --")
+    assert "mse [px\\textsuperscript{2}]" in (root / run.name / "test_table.tex").read_text()
+    compared = (root / "comparison.csv").read_text()
+    assert "law/g0,9.7,-" in compared and "law/g0\\_weight" not in compared
+    assert r"law/g0\_weight & 9.7" in (root / "comparison.tex").read_text()
+
+
+def test_latex_gets_no_character_that_it_reads_as_a_command():
+    assert escaped("50% of_{x} & $1 #2 ~a^2 \\end") == (
+        r"50\% of\_\{x\} \& \$1 \#2 \textasciitilde{}a\textasciicircum{}2 \textbackslash{}end"
+    )
+    table = Table({"a": Column(), "b": Column("m")}, [{"a": "x", "b": float("inf")}, {"a": None, "b": -1.5}])
+    assert r"x & $\infty$ \\" in table_latex(table) and r"-- & $-1.5$ \\" in table_latex(table)
 
 
 def test_files_out_of_the_runs_folder_are_left_alone(run):

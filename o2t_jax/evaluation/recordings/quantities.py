@@ -143,6 +143,12 @@ def _interval(values: np.ndarray, unit: str) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "unit": unit}
 
 
+def told_entry(entry: Mapping[str, Any]) -> str:
+    """Value, interval and unit of one of the parameters in result.json, as a text."""
+    value, low, high = ("-" if entry[key] is None else f"{entry[key]:.5g}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high}) {entry['unit']}".rstrip()
+
+
 def diameter_scale(metres: float, radius: float) -> Scale:
     """From a sphere's diameter and its radius in the picture, px, which blur and thresholds leave open by half a px."""
     if not radius > 1:
@@ -158,4 +164,14 @@ def points_scale(points: tuple[float, float, float, float], metres: float, error
     return Scale(metres / length, float(np.hypot(1.0 / length, error)), source=f"{length:.1f} px are {metres:g} m")
 
 
-__all__ = ["DRAWS", "KNOWABLE", "Clock", "Measured", "Scale", "diameter_scale", "measure", "points_scale"]
+__all__ = [
+    "DRAWS",
+    "KNOWABLE",
+    "Clock",
+    "Measured",
+    "Scale",
+    "diameter_scale",
+    "measure",
+    "points_scale",
+    "told_entry",
+]

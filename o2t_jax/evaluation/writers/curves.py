@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("#3b82c4", "#d97706", "#2f9e62", "#b4578f", "#7c6fd0", "#8a8f98", "#c2504a", "#1f9aa8")
 MEASURED = COLOURS[0]
 INK = "#010203"  # placeholder for the colour of the text around an inline SVG
+_LEAST_PX = 55  # of an inch on a page: a figure of one plot just fits a phone's 390 px
 _MARKED = 12  # lines with at most this many points get markers
 
 
@@ -80,5 +81,5 @@ def svg_of(figure: Figure, name: str) -> str:
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     element = file.getvalue()
     element = re.sub(r' xmlns(:xlink)?="[^"]*"', "", element[element.index("<svg") :])  # a page needs no namespaces
-    element = element.replace("<svg", f'<svg style="min-width: {60 * figure.get_figwidth():.0f}px"', 1)
+    element = element.replace("<svg", f'<svg style="min-width: {_LEAST_PX * figure.get_figwidth():.0f}px"', 1)
     return element.replace(INK, "currentColor").strip()

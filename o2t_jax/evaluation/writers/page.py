@@ -17,18 +17,21 @@ h1, h2, h3 { line-height: 1.2; margin: 2rem 0 .6rem; }
 h1 { margin-top: .5rem; }
 h2 { border-bottom: 2px solid var(--line); padding-bottom: .3rem; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   white-space: nowrap; }
 table.facts td { white-space: normal; overflow-wrap: anywhere; }
 table.facts td:first-child { min-width: 9rem; overflow-wrap: normal; }
 thead th { background: var(--soft); }
+th:first-child, td:first-child { position: sticky; left: 0; background: Canvas; }
+thead th:first-child { background: linear-gradient(var(--soft), var(--soft)), Canvas; }
 td.number, th.number { text-align: right; }
 tr.own td { font-weight: 600; }
 figure { margin: 1rem 0; overflow-x: auto; }
 figcaption { font-size: .9rem; opacity: .8; }
 img, video, svg { max-width: 100%; height: auto; }
 img, video { image-rendering: pixelated; background: #8882; }
+@media (max-width: 700px) { img, video { image-rendering: auto; } }
 svg text { font-family: system-ui, sans-serif !important; }
 pre { overflow-x: auto; background: var(--soft); padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 details { margin: .6rem 0; }
@@ -108,6 +111,17 @@ def figure(element: str, caption: str) -> str:
     return f"<figure>\n{element}\n<figcaption>{escaped(caption)}</figcaption>\n</figure>"
 
 
+def drawing(svg: str, caption: str) -> str:
+    """An <svg> element with its caption, which is also what a screen reader says in place of its many texts."""
+    return figure(svg.replace("<svg", f'<svg role="img" aria-label="{escaped(caption)}"', 1), caption)
+
+
+def links(targets: Mapping[str, str]) -> str:
+    """A line of links, text -> anchor of a heading in the page."""
+    items = " · ".join(f'<a href="#{escaped(anchor)}">{escaped(text)}</a>' for text, anchor in targets.items())
+    return f'<nav aria-label="in this page">{items}</nav>'
+
+
 def picture(data: bytes, suffix: str, caption: str) -> str:
     """A PNG or GIF file."""
     return figure(f'<img src="{_data_uri(data, suffix)}" alt="{escaped(caption)}">', caption)
@@ -117,7 +131,7 @@ def film(data: bytes, suffix: str, caption: str) -> str:
     """An MP4 file that plays in the page in a loop, or a GIF."""
     if suffix == ".gif":
         return picture(data, suffix, caption)
-    attributes = f'controls loop muted playsinline aria-label="{escaped(caption)}"'
+    attributes = f'controls loop muted playsinline preload="auto" aria-label="{escaped(caption)}"'
     return figure(f'<video {attributes} src="{_data_uri(data, suffix)}"></video>', caption)
 
 

@@ -31,7 +31,8 @@ def report(runs: Sequence[RunRecord], command: str = "") -> str:
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     body = [page.heading(1, title)]
     if len(runs) > 1:
-        body += [page.heading(2, "Side by side"), comparison(runs)]
+        anchors = {run.folder.as_posix(): f"run{number}" for number, run in enumerate(runs)}
+        body += [page.links(anchors), page.heading(2, "Side by side"), comparison(runs)]
     for number, run in enumerate(runs):
         body += run_section(run, f"run{number}", with_heading=len(runs) > 1)
     if command:
@@ -40,19 +41,26 @@ def report(runs: Sequence[RunRecord], command: str = "") -> str:
 
 
 def comparison(runs: Sequence[RunRecord]) -> str:
-    """A row per number and a column per run: read-outs, and the scalars that belong to no group."""
+    """`compared` as a table of the page."""
+    columns, rows = compared(runs)
+    return page.table({name: bool(name) for name in columns}, rows)
+
+
+def compared(runs: Sequence[RunRecord]) -> tuple[list[str], list[list[str]]]:
+    """Columns (the first without a name, then one per run) and a row per number: read-outs, and the scalars that
+    belong to no group."""
     numbers: list[dict[str, str]] = []
     for run in runs:
         found = {"system": str(run.config.get("system", "")), "step": _progress(run)}
         for name, readout in run.readouts.items():
             found |= {f"{name}/{key}": text for key, text, *_ in _readout_numbers(_over_seeds(run, readout), run.truth)}
-        for name, result in _numeric(run).items():
+        for name, result in numeric_results(run).items():
             if isinstance(result, Scalar) and name.count("/") < 2:
                 found[name] = _number(result.value, result.unit)
         numbers.append(found)
     names = list(dict.fromkeys(name for found in numbers for name in found))
-    columns = {"": False} | {run.folder.as_posix(): True for run in runs}
-    return page.table(columns, [[name, *(found.get(name, "-") for found in numbers)] for name in names])
+    rows = [[name, *(found.get(name, "-") for found in numbers)] for name in names]
+    return ["", *(run.folder.as_posix() for run in runs)], rows
 
 
 def run_section(run: RunRecord, anchor: str, *, with_heading: bool) -> Iterator[str]:
@@ -120,11 +128,11 @@ def _readout(run: RunRecord, name: str, readout: Mapping[str, Any], anchor: str)
         yield page.table({"read-out": False, "value": True, "interval, or range over seeds": True, "truth": True}, rows)
     if set(LAW_KEYS) <= set(readout):
         figure = law_figure(history_of(run.rows, _LAW_HISTORY), readout, run.truth_curve)
-        yield page.figure(svg_of(figure, f"{anchor}/{name}"), f"{name}: over training, and over the heights visited")
+        yield page.drawing(svg_of(figure, f"{anchor}/{name}"), f"{name}: over training, and over the heights visited")
         return
     for key, value in readout.items():
         if (curve := _pairs(key, value)) is not None:
-            yield page.figure(svg_of(figure_of(curve), f"{anchor}/{name}/{key}"), f"{name}/{key}")
+            yield page.drawing(svg_of(figure_of(curve), f"{anchor}/{name}/{key}"), f"{name}/{key}")
 
 
 def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -164,7 +172,8 @@ def _pairs(name: str, value: Any) -> Curve | None:
         return None
 
 
-def _numeric(run: RunRecord) -> dict[str, Scalar | Curve | Table]:
+def numeric_results(run: RunRecord) -> dict[str, Scalar | Curve | Table]:
+    """The run's last results that are numbers, by name. Raises: UsageError where one is damaged."""
     found = {}
     for name, entry in run.index.items():
         if entry.get("kind") in ("picture", "film"):
@@ -177,7 +186,7 @@ def _numeric(run: RunRecord) -> dict[str, Scalar | Curve | Table]:
 
 
 def _results(run: RunRecord, anchor: str) -> Iterator[str]:
-    numeric = _numeric(run)
+    numeric = numeric_results(run)
     steps = sorted({int(entry.get("step", 0)) for entry in run.index.values()})
     yield page.paragraph(f"Measured at step {', '.join(map(str, steps))}.")
     scores = {name: result for name, result in numeric.items() if isinstance(result, Score)}
@@ -189,7 +198,7 @@ def _results(run: RunRecord, anchor: str) -> Iterator[str]:
         yield page.table({"result": False, "measured": True}, rows)
     for name, result in numeric.items():
         if isinstance(result, Curve):
-            yield page.figure(svg_of(figure_of(result), f"{anchor}/{name}"), name)
+            yield page.drawing(svg_of(figure_of(result), f"{anchor}/{name}"), name)
     for name, entry in run.index.items():
         if entry.get("kind") in ("picture", "film"):
             yield _shown(run.folder, name, entry)
@@ -246,7 +255,7 @@ def _training(run: RunRecord, anchor: str) -> Iterator[str]:
         for first in range(0, len(chosen), _MOST_LINES):
             part = chosen[first : first + _MOST_LINES]
             if any(np.any(np.isfinite(run.series(name)[1])) for name in part):
-                yield page.figure(_history(run, part, f"{anchor}/{title}{first}"), f"{title} over training")
+                yield page.drawing(_history(run, part, f"{anchor}/{title}{first}"), f"{title} over training")
     rows = []
     for name in names:
         values = run.series(name)[1]

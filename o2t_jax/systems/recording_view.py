@@ -1,0 +1,71 @@
+"""The view of a recording that `experiments.recording` measured: its film with track and fitted path, moment by moment.
+
+The folder is enough: the original film need not be there any more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from o2t_jax.data.recorded.film import Film
+from o2t_jax.data.recordings.track_files import read_tracks
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.recordings.quantities import told_entry
+from o2t_jax.systems.view import Chart, Shown, Slider, Values
+from o2t_jax.training.workdir import CONFIG, RESULT, read_json
+
+TRACK = "track.csv"
+
+
+def is_recording(folder: Path) -> bool:
+    """Whether `experiments.recording` wrote this folder: it has a result and tracks, and no config."""
+    return (folder / RESULT).is_file() and (folder / TRACK).is_file() and not (folder / CONFIG).exists()
+
+
+class RecordingView:
+    """See `systems.view.View`. The state is empty: the frame is a control."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises: UsageError where the folder holds no film, as that of tracks or of several cameras does not."""
+        self.result: dict[str, Any] = read_json(folder / RESULT)
+        overlay = self.result.get("overlay")
+        if not overlay:
+            raise UsageError(f"{folder} holds no film with its times: measure it again from a film of one camera")
+        self.times = np.asarray(overlay["times"], np.float64)
+        self.frames = [picture for _, picture in Film(folder / overlay["file"]).colours()]
+        self.tracks = read_tracks(folder / TRACK)
+        if len(self.frames) != len(self.times):
+            raise UsageError(
+                f"{folder}: {overlay['file']} has {len(self.frames)} frames and {RESULT} {len(self.times)} times"
+            )
+        self.title = f"{folder.name}: {self.result['law']}"
+        self.period = float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1.0
+        self.controls = {"frame": Slider("frame", "", 0, len(self.frames) - 1, 1, 0)}
+
+    def begin(self, values: Values) -> None:
+        """No state."""
+
+    def advance(self, state: None, values: Values) -> tuple[None, Values]:
+        """The next frame; after the last one the first."""
+        return None, {**values, "frame": (round(values["frame"]) + 1) % len(self.frames)}
+
+    def show(self, state: None, values: Values) -> Shown:
+        """The frame with sightings (circles) and fitted paths (lines); the tracks over time; the law with intervals."""
+        index = round(values["frame"])
+        now = float(self.times[index])
+        lines = {}
+        for number, track in enumerate(self.tracks):
+            for axis, name in enumerate(("right", "down")):
+                lines[f"object {number}, {name}"] = np.stack([track.times, track.points[:, axis]], axis=-1)
+        facts = {"time": f"{now:.3f} s", "law": self.result["law"]}
+        facts |= {name.replace("_", " "): told_entry(entry) for name, entry in self.result["parameters"].items()}
+        facts |= {f"refused {i + 1}": reason for i, reason in enumerate(self.result["refused"])}
+        facts["scale"] = self.result["scale"]["source"]
+        chart = Chart("the track", "time, s", "place in the film, px", lines, now)
+        return Shown({"film, sightings (circles), fitted path (line)": self.frames[index]}, (chart,), facts)
+
+
+__all__ = ["RecordingView", "is_recording"]

@@ -131,7 +131,7 @@ def test_a_push_of_zero_is_the_free_roll(pendulum):
     free = simulate(env, state_of(env, start, state.params), still, pendulum.period, state.params)
     np.testing.assert_allclose(true, observed(env, free, state.params)[1:], rtol=1e-5, atol=1e-6)
     core, params = pendulum.system.core_for(pendulum.period), pendulum.run.state.params["core"]
-    rolled = rollout(core, params, start[None], still[None], pendulum.period)[0]
+    rolled = rollout(core, params, start[None], still[None], pendulum.period, state.context)[0]
     np.testing.assert_allclose(predicted, rolled, rtol=1e-5, atol=1e-6)
 
 

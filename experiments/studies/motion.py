@@ -4,7 +4,8 @@ python -m experiments.studies.motion --out=DIR [--only=headline|gate|text] [--se
 
 - `headline`: the config experiments/configs/motion/cpu.py, with seeds 0 to --seeds - 1.
 - `gate`: the gate learned, none of equal parameters, held at 0 and 1, with another clip's physics state, without
-  penalties; without a gate there is also a row with feet locked by inverse kinematics afterwards.
+  penalties; without a gate there is also a row with feet locked by inverse kinematics afterwards. All seeds of what
+  is compared: the gate learned, held at 1, left out.
 - `text`: from words alone, a deterministic head and a stochastic one.
 
 With `--clips` the same on recorded clips. Each run is a process with one JSON in DIR; finished ones are skipped.
@@ -32,6 +33,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "gate": ("gated", "ungated", "zero", "one", "shuffled", "free", "motion"),
     "text": ("text", "stochastic"),
 }
+SEEDED = ("gated", "ungated", "one")
 
 
 def plan(only: str, seeds: int, clips: str) -> Iterator[tuple[str, sweep.Run]]:
@@ -41,7 +43,7 @@ def plan(only: str, seeds: int, clips: str) -> Iterator[tuple[str, sweep.Run]]:
         if only not in ("", table):
             continue
         for variant in variants:
-            for seed in range(seeds if table == "headline" else 1):
+            for seed in range(seeds if variant in SEEDED else 1):
                 yield table, planned(f"{kind}-{variant}-seed{seed}", f"{CPU}:{variant}", own, seed)
 
 

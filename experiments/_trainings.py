@@ -10,15 +10,19 @@ import functools
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
 from o2t_jax.process import user_environment
+from o2t_jax.training.progress import Progress
 from o2t_jax.training.signals import caught
 
 COMMAND = (sys.executable, "-m", "experiments.train")
+_LOOK_S, _PLAIN_S = 1.0, 30.0  # between two looks at a training's log; between two lines where there is no terminal
+_TAIL = 4096  # bytes of a log that hold its last line
 A = TypeVar("A")
 
 
@@ -70,6 +74,8 @@ def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
 def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
     """Runs experiments.train with its output appended to `log`; returns exit code, and error or last line printed.
 
+    Meanwhile the training's own progress, with its ETA, is shown: on one line of a terminal, else twice a minute.
+
     Raises:
         Stopped: the command was asked to end meanwhile.
     """
@@ -88,7 +94,7 @@ def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
         running.processes.add(process)
         if running.signum is not None:  # it arrived in between
             process.terminate()
-        code = process.wait()
+        code = _watched(process, log, begin)
         running.processes.discard(process)
     if running.signum is not None:
         raise Stopped(running.signum)
@@ -97,3 +103,30 @@ def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
         lines = file.read().decode(errors="replace").strip().splitlines()
     reasons = [line for line in lines if code and line.startswith("error:")]
     return code, (reasons or lines or [f"exit code {code}"])[-1]
+
+
+def _watched(process: subprocess.Popen, log: Path, begin: int) -> int:
+    """Waits for the end, and shows meanwhile what the training says of its progress."""
+    progress, said, told = Progress(), "", time.monotonic()
+    while True:
+        try:
+            code = process.wait(_LOOK_S)
+        except subprocess.TimeoutExpired:
+            line = _last_of_progress(log, begin)
+            now = time.monotonic()
+            plain = bool(line) and line != said and now - told >= _PLAIN_S
+            if line:
+                progress.update(f"  {line}", plain=plain)
+            if plain:
+                said, told = line, now
+        else:
+            progress.close()
+            return code
+
+
+def _last_of_progress(log: Path, begin: int) -> str:
+    """The last whole line after byte `begin` that gives an ETA; empty where there is none."""
+    with log.open("rb") as file:
+        file.seek(max(begin, file.seek(0, 2) - _TAIL))
+        lines = file.read().decode(errors="replace").split("\n")[:-1]
+    return next((line for line in reversed(lines) if "ETA" in line), "")

@@ -101,3 +101,17 @@ def test_a_training_gets_the_users_environment(tmp_path, monkeypatch):
     code = "import os; print(os.environ['XLA_FLAGS'])"
     monkeypatch.setattr(_trainings, "COMMAND", (sys.executable, "-c", code))
     assert _trainings.launch([], tmp_path / "log") == (0, "--users")
+
+
+def test_a_trainings_own_progress_is_shown_while_it_runs(tmp_path, monkeypatch, capsys):
+    log = tmp_path / "run.log"
+    log.write_text("step 9/9 · ETA 0:00 of an earlier training\n")
+    code = (
+        "import sys, time\nfor line in ('compiling', 'step 1/2 · ETA 0:07', 'evaluating', 'step 2/2 · ETA 0:00'):\n"
+        "    print(line, flush=True); time.sleep(0.3)"
+    )
+    monkeypatch.setattr(_trainings, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(_trainings, "_LOOK_S", 0.05)
+    monkeypatch.setattr(_trainings, "_PLAIN_S", 0.0)
+    assert _trainings.launch([], log) == (0, "step 2/2 · ETA 0:00")
+    assert capsys.readouterr().out.splitlines() == ["  step 1/2 · ETA 0:07", "  step 2/2 · ETA 0:00"]

@@ -75,7 +75,7 @@ def test_time_that_goes_back_is_two_clocks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "concat:other.mp4"])
-def test_a_file_that_names_other_files_opens_none_of_them(tmp_path, monkeypatch, name):
+def test_a_file_that_names_other_files_opens_none_of_them(tmp_path, monkeypatch, name: str):
     """FFmpeg itself plays other.mp4 for each of these."""
     monkeypatch.chdir(tmp_path)
     write_film(Path("other.mp4"), frames(flight(4)))

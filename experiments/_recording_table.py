@@ -20,7 +20,7 @@ from o2t_jax.evaluation.writers.json_file import write_json, write_whole
 FILMS = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".zip"}
 START = 10.0  # where published fits begin
 # What may be said of a clip: what is known of it and which part counts. Others read or write further files.
-SAYS = ("angle", "diameter", "end", "focal", "fps", "known", "objects", "roi", "scale", "scale_error")
+SAYS = ("angle", "diameter", "end", "focal", "fps", "known", "level", "objects", "roi", "scale", "scale_error")
 SAYS += ("shutter", "speed", "start", "tilt", "up")
 COLUMNS = ("file", "row", "expected", "law", "quantity", "value", "low", "high", "unit")
 COLUMNS += ("truth", "error_percent", "holds", "audit", "seconds", "message")
@@ -131,7 +131,9 @@ def rows_of(clip: Clip, result: dict[str, Any], seconds: float) -> list[dict[str
     common = {"file": clip.file, "expected": clip.law, "law": result["law"], "seconds": round(seconds, 1)}
     if "audit" in result:
         common["audit"] = result["audit"]["verdict"]
-    parameters, rows = result["parameters"], []
+    parameters, rows = {}, []
+    for entry in [*result.get("further", [])[::-1], result]:  # the first object's own law goes before others
+        parameters |= entry["parameters"]
     for name in clip.truth or parameters:
         entry, true = parameters.get(name), clip.truth.get(name)
         row = {**common, "row": "found", "quantity": name, "truth": true}

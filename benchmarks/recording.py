@@ -1,8 +1,8 @@
 """Seconds and memory of `experiments.recording`: `python -m benchmarks.recording [--json=FILE]`.
 
 Draws films of 800 x 450 px with noise and compression (a throw of 40 frames, a swing of 1,800), runs the command on
-each in a child process, and gives its seconds and its peak resident size. "cold" is with an empty compilation cache, "warm"
-with the one that the cold run left.
+each in a child process, and gives its seconds and its peak resident size. "cold" is with an empty compilation cache,
+"warm" with the one that the cold run left.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def wanted_of(values: flags.FlagValues) -> Any:
         focal=values.focal,
         shutter=values.shutter,
         objects=values.objects,
+        level=values.level,
     )
 
 
@@ -105,7 +106,10 @@ def define(values: flags.FlagValues) -> None:
     ):
         flags.DEFINE_float(name, default, text, flag_values=values)
     flags.DEFINE_list(
-        "known", None, "a known quantity in SI units: g:9.81, length:0.637 or rope:0.62", flag_values=values
+        "known",
+        None,
+        "what is known, in SI units: g:9.81, length:0.637, rope:0.62, or distance:2.5 (to the camera)",
+        flag_values=values,
     )
     flags.DEFINE_multi_string(
         "video",
@@ -124,6 +128,9 @@ def define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_bool("audit", False, "whether the motion is lawful: checks that need no scale", flag_values=values)
+    flags.DEFINE_bool(
+        "level", False, "the camera is level: a slope in the picture is one against gravity", flag_values=values
+    )
     flags.DEFINE_integer("objects", 3, "objects that are fitted at most", lower_bound=1, flag_values=values)
 
 

@@ -29,6 +29,11 @@ def report(result: dict[str, Any], found: list[Found], up: float, film: tuple[by
             body.append(_table(quantities_table(segment)))
             body.append(_residuals(each, index, up, f"{number}/{index}"))
         body += [page.paragraph(f"Refused: {reason}") for reason in told["refused"]]
+    for entry in result.get("further", []):
+        tracks = " and ".join(str(number) for number in entry["tracks"])
+        body.append(page.heading(2, f"Track {tracks}, by {entry['sees']}: {entry['law']} {entry['equation']}"))
+        body.append(_table(quantities_table(entry)))
+        body += [page.paragraph(f"Refused: {reason}") for reason in entry["refused"]]
     if "audit" in result:
         body += audit_section(result["audit"])
     if film[0] is not None:

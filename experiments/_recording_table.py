@@ -19,6 +19,9 @@ from o2t_jax.evaluation.writers.json_file import write_json, write_whole
 
 FILMS = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".zip"}
 START = 10.0  # where published fits begin
+# What may be said of a clip: what is known of it and which part counts. Others read or write further files.
+SAYS = ("angle", "diameter", "end", "focal", "fps", "known", "level", "objects", "roi", "scale", "scale_error")
+SAYS += ("shutter", "speed", "start", "tilt", "up")
 COLUMNS = ("file", "row", "expected", "law", "quantity", "value", "low", "high", "unit")
 COLUMNS += ("truth", "error_percent", "holds", "audit", "seconds", "message")
 
@@ -26,7 +29,7 @@ COLUMNS += ("truth", "error_percent", "holds", "audit", "seconds", "message")
 @dataclasses.dataclass(frozen=True)
 class Clip:
     """A line of the table: `file` below the root, the `law` that is expected (empty: not known), flags of the command
-    that say what is `known`, and `truth`, quantity -> SI value."""
+    that say what is `known` (those of `SAYS`), and `truth`, quantity -> SI value."""
 
     file: str
     law: str = ""
@@ -51,8 +54,8 @@ def clips_of(root: Path) -> list[Clip]:
 def read_table(path: Path) -> list[Clip]:
     """A CSV file with the columns file, law, known and truth, of which only file must be there.
 
-    known: flags of the command with spaces between them, such as "--fps=240 --speed=2.7 --angle=30"; truth: such as
-    "g=9.81 length=0.5". Raises: UsageError where it is no such file.
+    known: flags of `SAYS` with spaces between them, such as "--fps=240 --speed=2.7 --angle=30"; truth: such as
+    "g=9.81 length=0.5". Raises: UsageError where it is no such file, or says anything else.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
@@ -65,9 +68,16 @@ def read_table(path: Path) -> list[Clip]:
         cells = {name: (row.get(name) or "").strip() for name in ("file", "law", "known", "truth")}
         if not cells["file"] or Path(cells["file"]).is_absolute() or ".." in Path(cells["file"]).parts:
             raise UsageError(f"--table={path}, line {number}: file {cells['file']!r} must be a path below --root")
-        known = tuple(word if word.startswith("--") else f"--{word}" for word in cells["known"].split())
+        known = tuple(_flag(path, number, word) for word in cells["known"].split())
         clips.append(Clip(cells["file"], cells["law"], known, _truth(path, number, cells["truth"])))
     return clips
+
+
+def _flag(path: Path, number: int, word: str) -> str:
+    name, equals, value = word.removeprefix("--").partition("=")
+    if name not in SAYS or not equals:
+        raise UsageError(f"--table={path}, line {number}: known {word!r} must be --name=value of {', '.join(SAYS)}")
+    return f"--{name}={value}"
 
 
 def _truth(path: Path, number: int, text: str) -> dict[str, float]:
@@ -121,7 +131,9 @@ def rows_of(clip: Clip, result: dict[str, Any], seconds: float) -> list[dict[str
     common = {"file": clip.file, "expected": clip.law, "law": result["law"], "seconds": round(seconds, 1)}
     if "audit" in result:
         common["audit"] = result["audit"]["verdict"]
-    parameters, rows = result["parameters"], []
+    parameters, rows = {}, []
+    for entry in [*result.get("further", [])[::-1], result]:  # the first object's own law goes before others
+        parameters |= entry["parameters"]
     for name in clip.truth or parameters:
         entry, true = parameters.get(name), clip.truth.get(name)
         row = {**common, "row": "found", "quantity": name, "truth": true}

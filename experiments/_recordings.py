@@ -11,7 +11,7 @@ import numpy as np
 
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import Background, find_background
-from o2t_jax.data.recordings.register import register
+from o2t_jax.data.recordings.register import Registered, register
 from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
@@ -36,7 +36,8 @@ class Wanted:
     behind the plane of motion); `speed` m/s with `angle` deg; `known` SI values by name; `up` deg, the picture's
     direction that is up (90: as it is shown); `tilt` deg; `focal`, in widths of the picture; `shutter`, standard
     deviation of the time from the first row of a picture to the last, in frames; `register`, whether objects are also
-    seen by their own picture; `objects`, how many are fitted at most; `metric`, the scale that calibrated cameras give.
+    seen by their own picture; `objects`, how many are fitted at most; `metric`, the scale that calibrated cameras give;
+    `level`, whether the camera is known to be level.
     """
 
     diameter: float | None = None
@@ -52,12 +53,13 @@ class Wanted:
     register: bool = True
     objects: int = MOST_OBJECTS
     metric: Scale | None = None
+    level: bool = False
 
     def check(self) -> None:
         """Raises: UsageError where things contradict each other."""
         lengths = [name for name in ("diameter", "points", "speed") if getattr(self, name) is not None]
-        if len(lengths) > 1 or (self.known and lengths == ["speed"]):
-            names = ", ".join(f"--{'scale' if name == 'points' else name}" for name in [*lengths, *self.known])
+        if len(lengths) > 1 or (self.fixes and lengths == ["speed"]):
+            names = ", ".join(f"--{'scale' if name == 'points' else name}" for name in [*lengths, *self.fixes])
             raise UsageError(f"{names} each fix the scale: give one (g may be known along with --scale or --diameter)")
         if self.angle is not None and self.speed is None:
             raise UsageError(f"--angle={self.angle:g} is that of a launch: give its --speed")
@@ -70,26 +72,30 @@ class Wanted:
         if not 0 <= self.tilt <= 30:
             raise UsageError(f"--tilt={self.tilt:g} must be between 0 and 30 degrees")
 
+    @property
+    def fixes(self) -> Mapping[str, float]:
+        """What is known and fixes a scale in the plane of motion: not the distance to the camera."""
+        return {name: value for name, value in self.known.items() if name != "distance"}
+
     def scale(self, track: Track) -> Scale:
         """The scale for one object."""
+        known = self.fixes
         if self.metric is not None:
             return self.metric
         if self.diameter is not None:
-            return dataclasses.replace(diameter_scale(self.diameter, track.radius), known=self.known)
+            return dataclasses.replace(diameter_scale(self.diameter, track.radius), known=known)
         if self.points is not None:
-            return dataclasses.replace(
-                points_scale(self.points[:4], self.points[4], self.scale_error), known=self.known
-            )
+            return dataclasses.replace(points_scale(self.points[:4], self.points[4], self.scale_error), known=known)
         if self.speed is not None:
             angle = None if self.angle is None else np.radians(self.angle)
             at = "at the first sighting" if angle is None else f"at {self.angle:g} deg"
             return Scale(speed=self.speed, angle=angle, source=f"launched with {self.speed:g} m/s {at}")
-        source = ", ".join(f"{name} = {value:g}" for name, value in self.known.items())
-        if "rope" in self.known and not np.isfinite(track.radius):
+        source = ", ".join(f"{name} = {value:g}" for name, value in known.items())
+        if "rope" in known and not np.isfinite(track.radius):
             raise UsageError(
                 "--known=rope needs the ball's radius in the picture, which --track does not have: give length"
             )
-        return Scale(known=self.known, radius=track.radius, source=source or "none")
+        return Scale(known=known, radius=track.radius, source=source or "none")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -139,7 +145,8 @@ def _clock(film: Film, background: Background) -> tuple[Clock, list[str]]:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Found:
     """One object: its `track`, its `analysis`, its `scale`; `beside`, the object that it moves with; `seen_by`, the way
-    of seeing that was taken, and `held_out` px, the residuals of each way, held out."""
+    of seeing that was taken, and `held_out` px, the residuals of each way, held out; `registered`, the object seen by
+    its own picture (None: not); `number` of its track, by likelihood."""
 
     track: Track
     analysis: Analysis
@@ -147,6 +154,8 @@ class Found:
     beside: int | None = None
     seen_by: str = "blobs"
     held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    registered: Registered | None = None
+    number: int = 0
 
 
 def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = lambda what, count: None) -> list[Found]:
@@ -160,7 +169,7 @@ def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = l
         best_seen = _best_seen(track, seen, wanted)
         if best_seen is not None:
             beside = next((i for i, other in enumerate(found) if moves_with(best_seen.track, other.track)), None)
-            found.append(dataclasses.replace(best_seen, beside=beside))
+            found.append(dataclasses.replace(best_seen, beside=beside, number=number))
     if not found:
         raise UsageError(
             "what moves follows none of the forms for long enough to be fitted: choose --start, --end or --roi"
@@ -180,8 +189,8 @@ def _best_seen(track: Track, seen: Seen, wanted: Wanted) -> Found | None:
     other, other_residual = _analysed(registered.track, seen, wanted)
     told = {"blobs": residual.residual, "its own picture": other_residual.residual}
     if other is not None and other_residual.better_than(residual):
-        return dataclasses.replace(other, seen_by="its own picture", held_out=told)
-    return dataclasses.replace(found, held_out=told)
+        return dataclasses.replace(other, seen_by="its own picture", held_out=told, registered=registered)
+    return dataclasses.replace(found, held_out=told, registered=registered)
 
 
 def _analysed(track: Track, seen: Seen, wanted: Wanted) -> tuple[Found | None, HeldOut]:
@@ -252,6 +261,8 @@ __all__ = [
     "fit_objects",
     "folder_for",
     "in_picture",
+    "moves_with",
     "see",
     "upright",
+    "view_of",
 ]

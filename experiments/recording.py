@@ -96,13 +96,15 @@ def _measured_anew(argv: list[str], out: Path) -> dict[str, Any]:
 def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[str, Any]:
     """Reads, follows, fits and writes one recording into `out`; returns result.json."""
     from experiments import _recording_result, _recording_seeing
+    from experiments._recording_further import further
 
     wanted = wanted_of(values)
     wanted.check()
     progress = Progress()
     begin = time.monotonic()
     film, seen, wanted, space, entry = _seen(values, wanted, progress)
-    told = None
+    told, found = None, []
+    result: dict[str, Any]
     if values.audit:
         from experiments._recording_audit import audited
 
@@ -110,10 +112,13 @@ def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[s
     try:
         seen, found, seeing = _recording_seeing.fit_seen(film, seen, wanted, values.seeing, progress)
         result = _recording_result.as_result(found, seen, wanted) | {"seeing": seeing}
+        result["further"] = further(found, seen, wanted)
     except UsageError as error:
-        if told is None:
+        others = further([], seen, wanted)
+        if told is None and not others:
             raise
-        found, result = [], _recording_result.nothing(seen, wanted, str(error))  # what follows no law is audited too
+        # What follows no law of places is audited too, and may follow one of sizes, or of two objects together.
+        result = _recording_result.nothing(seen, wanted, str(error)) | {"further": others}
     progress.end()
     result |= entry | ({} if told is None else {"audit": told})
     result["source"], result["command"] = ", ".join(values.video or [values.track]), " ".join(argv)
@@ -197,6 +202,12 @@ def summary(result: dict[str, Any]) -> str:
         for contact in each["contacts"]:
             lines.append(f"  contact at {contact['time']:.3f} s: restitution {told_entry(contact['restitution'])}")
         lines += [f"  refused: {reason}" for reason in each["refused"]]
+    for entry in result.get("further", []):
+        tracks = " and ".join(str(number) for number in entry["tracks"])
+        span = f"{entry['start']:.3f} to {entry['end']:.3f} s"
+        lines += ["", f"track {tracks}, {span}, by {entry['sees']}: {entry['law']}"]
+        lines += [f"  {name:20s} {told_entry(each)}" for name, each in entry["parameters"].items()]
+        lines += [f"  refused: {reason}" for reason in entry["refused"]]
     if not result["objects"]:
         lines += ["", *(f"refused: {reason}" for reason in result["refused"])]
     if "audit" in result:

@@ -96,6 +96,9 @@ def test_a_folder_of_films_needs_no_table(tmp_path):
         ("name\na\n", "needs the columns file"),
         ("file\n../a.mp4\n", "below --root"),
         ("file,truth\na.mp4,g\n", "must be such as g=9.81"),
+        ("file,known\na.mp4,--fps=240 --out=/\n", "line 2: known '--out=/' must be"),
+        ("file,known\na.mp4,flagfile=other\n", "must be --name=value of"),
+        ("file,known\na.mp4,--fps\n", "must be --name=value of"),
     ],
 )
 def test_a_bad_table_is_one_line(tmp_path, capsys, text, line):

@@ -13,6 +13,10 @@ from o2t_jax.errors import UsageError
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
+# FFmpeg also plays lists of other files (concat, HLS, DASH, SDP), whatever a file's name says: only what holds its own.
+CONTAINERS = ("asf", "avi", "flv", "gif", "matroska", "mov", "mpeg", "mpegts", "ogg")
+_OPENING = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+
 
 class Film(NamedTuple):
     """What is read of a film, or of a folder or zip of pictures (which needs `fps`).
@@ -94,12 +98,16 @@ class Film(NamedTuple):
 def _opened(path: Path) -> Any:
     """The file, with at least one stream of pictures."""
     import av
-    from av.error import FFmpegError
+    from av.error import ArgumentError, FFmpegError
 
     if not path.is_file():
         raise UsageError(f"{path} is no file: give a film, such as collision.mp4")
     try:
-        file = av.open(str(path), metadata_errors="replace")
+        # "file:", for a name may be one of FFmpeg's protocols too, such as concat:a.mp4|b.mp4
+        file = av.open(f"file:{path}", options=dict(_OPENING), metadata_errors="replace")
+    except ArgumentError:
+        kinds = ", ".join(CONTAINERS)
+        raise UsageError(f"{path} is no film of a kind that is read ({kinds}): convert it to mp4") from None
     except FFmpegError as error:
         raise UsageError(f"{path} cannot be read as a film ({error.strerror}): is it whole?") from None
     if not file.streams.video:

@@ -21,7 +21,9 @@ OPENED = 0.5  # of a blob's inner radius: thinner parts (a rope, an arm) are cut
 class Blob:
     """`x`, `y` px of the centre, from the middle of the top left pixel (right, down); `area` px²; `radius` px of the
     largest circle inside; `long` over `wide`, standard deviations along and across, px; `colour`, mean difference from
-    the background, RGB levels; `strength`, mean distance in colour; `cut`, whether it touches the picture's edge."""
+    the background, RGB levels; `strength`, mean distance in colour; `cut`, whether it touches the picture's edge;
+    `size` px, radius of the disc of its area where pixels of the edge count by the share that is covered: blur, which
+    makes `area` larger, leaves it as it is."""
 
     x: float
     y: float
@@ -32,6 +34,7 @@ class Blob:
     colour: tuple[float, float, float]
     strength: float
     cut: bool
+    size: float = float("nan")
 
 
 def find_blobs(picture: UInt8[np.ndarray, "H W 3"], background: Background) -> list[Blob]:
@@ -77,6 +80,8 @@ def _body(
         return None
     weight = far[inside]
     weight = np.minimum(weight, np.median(weight))
+    most = np.quantile(far[inside], 0.75)
+    round_size = float(np.sqrt(np.minimum(far[inside], most).sum() / most / np.pi))
     weight = weight / weight.sum()
     cx, cy = float(weight @ columns), float(weight @ rows)
     away = np.stack([columns - cx, rows - cy])
@@ -92,6 +97,7 @@ def _body(
         colour=(float(colour[0]), float(colour[1]), float(colour[2])),
         strength=float(far[inside].mean()),
         cut=bool(cut),
+        size=round_size,
     )
 
 

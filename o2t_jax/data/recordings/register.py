@@ -32,6 +32,7 @@ TURN = 0.15  # rad, standard deviation of the turn between two sightings
 WORSE = 3.0  # times the usual rms of a frame: something else is seen
 OFF = 1.0  # radii from the blob: something else is found
 LIKE = 1.2  # logarithm of the area: what else is larger or smaller is not learnt from
+CLEAR = 3.0  # times what is left of a frame, the own picture's contrast: a mean of turned pictures tells no angle
 LEAST_PIXELS = 12  # of the object
 PIXELS = 1500  # that are compared, the steepest
 CONTRAST = 50.0  # levels: how much steps of the matte count among them
@@ -149,13 +150,12 @@ def _registered(
     if whole.sum() < LEAST:
         raise UsageError("the object has no picture of its own that its sightings share")
     sigma = noise_of(track.times[whole], points[whole]) * np.maximum(1.0, rms / usual)
+    told = np.array([pose.angle_sigma for pose in found])
+    inside = likeness.own[likeness.matte > MATTE]
+    if float(np.sqrt(np.mean(np.var(inside, axis=0)))) < CLEAR * usual:
+        told = np.full(len(told), np.inf)
     refined = dataclasses.replace(track, points=points, sigma=sigma, whole=whole, radius=likeness.radius())
-    return Registered(
-        refined,
-        np.array([pose.angle for pose in found]),
-        np.array([pose.angle_sigma for pose in found]),
-        likeness,
-    )
+    return Registered(refined, np.array([pose.angle for pose in found]), told, likeness)
 
 
 class _Part:

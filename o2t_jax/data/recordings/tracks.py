@@ -18,13 +18,16 @@ MISSED = 4  # frames that a track may go unseen
 FIRST_GATE = 0.18  # of the picture's diagonal: how far an object may go to its second sighting
 PLAIN = 0.4  # of the mean difference in colour is what is left of it on average over an object
 WHOLE = 0.45  # a sighting whose area is off by more than this factor's logarithm is not of the whole object
+NEARER = 0.3  # logarithm of the area: what changes by more, and evenly, comes nearer or goes away
+EVENLY = 0.25  # of the deviations from one size are left by the size of what comes nearer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Track:
     """One object. `times` s; `points` px (right, down); `areas` px²; `blur`, length over width; `sigma` px of each
     sighting, relative sizes only if `score` is 0; `whole`, sightings of the object in its usual size, not cut off;
-    `radius` px, median, half of the blob's width where it is not blurred; `score`, how much it is an object."""
+    `radius` px, median, half of the blob's width where it is not blurred; `score`, how much it is an object; `sizes`
+    px, its radius in each sighting, None where nothing tells it."""
 
     times: Float[np.ndarray, " T"]
     points: Float[np.ndarray, "T 2"]
@@ -34,13 +37,16 @@ class Track:
     whole: Bool[np.ndarray, " T"]
     radius: float
     score: float
+    sizes: Float[np.ndarray, " T"] | None = None
 
     def kept(self) -> Track:
         """Only the sightings of the whole object."""
-        rows = self.whole
-        return dataclasses.replace(
-            self, **{name: getattr(self, name)[rows] for name in ("times", "points", "areas", "blur", "sigma", "whole")}
-        )
+        return self.at(self.whole)
+
+    def at(self, rows: Bool[np.ndarray, " T"]) -> Track:
+        """Only these sightings."""
+        names = ["times", "points", "areas", "blur", "sigma", "whole"] + ["sizes"] * (self.sizes is not None)
+        return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 class _Growing:
@@ -127,6 +133,7 @@ def _track(each: _Growing) -> Track:
         wide=np.array([blob.wide for blob in each.blobs]),
         long=np.array([blob.long for blob in each.blobs]),
         cut=np.array([blob.cut for blob in each.blobs]),
+        sizes=np.array([blob.size for blob in each.blobs]),
         plain=float(np.median([np.linalg.norm(blob.colour) / max(blob.strength, 1e-9) for blob in each.blobs])),
     )
 
@@ -141,26 +148,51 @@ def make_track(
     cut: Bool[np.ndarray, " T"],
     rough: Float[np.ndarray, " T"] | None = None,
     plain: float = PLAIN,
+    sizes: Float[np.ndarray, " T"] | None = None,
 ) -> Track:
     """A track from its sightings, as `find_tracks` makes it: what is whole, how sure each is, how much it is an object.
 
     Args: `areas` px²; `long` and `wide`, standard deviations along and across, px; `cut`, at the picture's edge;
     `rough`, how unsure each sighting is beside the others (by its blur if it is left out); `plain`, its mean colour's
-    distance from the background's over the mean distance of its colours, 1 where all differ alike.
+    distance from the background's over the mean distance of its colours, 1 where all differ alike; `sizes` px, radii.
     """
     blur = long / wide
-    usual = np.median(areas[~cut]) if (~cut).any() else np.median(areas)
+    usual = usual_areas(times, areas, ~cut)
     # A streak is larger by its length over its width.
     whole = ~cut & (np.abs(np.log(areas / usual)) < WHOLE + np.log(np.maximum(blur, 1.0)))
     jitter = noise_of(times, points)
     if rough is None:
         rough = np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
     # Edges of what stands still and shakes differ from the background by as much darker as lighter.
-    score = _score(points, areas, whole, jitter) * min(1.0, (plain / PLAIN) ** 2)
-    return Track(times, points, areas, blur, jitter * rough, whole, float(2 * np.median(wide)), score)
+    score = _score(points, areas, usual, whole, jitter) * min(1.0, (plain / PLAIN) ** 2)
+    return Track(times, points, areas, blur, jitter * rough, whole, float(2 * np.median(wide)), score, sizes)
 
 
-def _score(points: np.ndarray, areas: np.ndarray, whole: np.ndarray, jitter: float) -> float:
+def usual_areas(
+    times: Float[np.ndarray, " T"], areas: Float[np.ndarray, " T"], inside: Bool[np.ndarray, " T"]
+) -> Float[np.ndarray, " T"]:
+    """px² that the whole object has in each sighting: the median of those `inside` the picture, or where the size
+    changes evenly that of what comes nearer, whose radius is one over a parabola of time."""
+    inside = inside if inside.any() else ~inside
+    flat = np.full(len(times), float(np.median(areas[inside])))
+    rows, near = inside, flat
+    if inside.sum() < 2 * LEAST:
+        return flat
+    for _ in range(3):  # of all, then without what is off: partly hidden
+        weight = areas[rows] ** 0.75  # a miss of one over the root is then one of the root's logarithm, by its size
+        c = np.polynomial.polynomial.polyfit(times[rows] - times[0], areas[rows] ** -0.5, 2, w=weight)
+        inverse = np.polynomial.polynomial.polyval(times - times[0], c)
+        if inverse.min() <= 0:
+            return flat
+        near = inverse**-2
+        away = np.abs(np.log(areas / near))
+        rows = inside & (away <= max(0.02, 4 * float(np.median(away[inside]))))
+    change = float(np.ptp(np.log(near[inside])))
+    left, without = (float(np.median(np.abs(np.log(areas / each)[inside]))) for each in (near, flat))
+    return near if change > NEARER and left < EVENLY * without else flat
+
+
+def _score(points: np.ndarray, areas: np.ndarray, usual: np.ndarray, whole: np.ndarray, jitter: float) -> float:
     """Length times extent, less for what changes its size or jitters: hands, shadows over edges, leaves.
 
     The length is how many steps share in the way: a blob that stands, but for one jump to another, has one.
@@ -171,7 +203,7 @@ def _score(points: np.ndarray, areas: np.ndarray, whole: np.ndarray, jitter: flo
     size = float(np.sqrt(np.median(areas[whole])))
     if extent < max(4.0, 0.5 * size, 6 * jitter):
         return 0.0
-    change = float(np.std(np.log(areas[whole])))
+    change = float(np.std(np.log(areas / usual)[whole]))
     steps = np.sum(np.diff(points[whole], axis=0) ** 2, axis=1)
     length = float(np.sum(np.sqrt(steps))) ** 2 / max(float(np.sum(steps)), 1e-9)
     return float(np.sqrt(length) * extent * np.mean(whole) ** 2 * np.exp(-2 * change) / (1 + jitter / 2))
@@ -193,4 +225,4 @@ def noise_of(times: Float[np.ndarray, " T"], points: Float[np.ndarray, "T 2"]) -
     return float(max(0.02, 1.4826 * np.median(np.abs(left))))
 
 
-__all__ = ["Track", "find_tracks", "make_track", "noise_of"]
+__all__ = ["Track", "find_tracks", "make_track", "noise_of", "usual_areas"]

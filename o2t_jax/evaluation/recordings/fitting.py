@@ -88,7 +88,14 @@ class View:
         return self.readout * (points - np.array(self.middle)) @ np.array(self.down)
 
     def seen(self, points: np.ndarray, tilts: np.ndarray) -> np.ndarray:
-        """Points [B, T, 2] of the plane in the picture, for `tilts` [B, 2] in standard deviations."""
+        """Points [B, T, 2] of the plane in the picture, for `tilts` [B, 2] in standard deviations.
+
+        Of several places [B, T, 4] each is seen so; what is left over (an angle) is seen as it is.
+        """
+        count = points.shape[-1]
+        if count != 2:
+            places = [self.seen(points[..., i : i + 2], tilts) for i in range(0, count - 1, 2)]
+            return np.concatenate([*places, points[..., count - count % 2 :]], axis=-1)
         away = points - np.array(self.middle)
         b = tilts * (np.tan(self.tilt) / self.focal)
         near = 1.0 + np.einsum("btk,bk->bt", away, b)

@@ -22,6 +22,7 @@ CANNOT, NONE = "cannot tell", "none of these"
 STRUCTURE = 2.5  # rms over the track's own jitter, from which residuals that are alike in neighbours are structure
 ALIKE = 0.5  # correlation of neighbouring residuals
 COARSE = 0.01  # of the path's extent: residuals below it are errors of the film, above it of the law
+FAR, FINE = 10.0, 0.004  # times the jitter, from which a smaller share of the path is structure too
 COARSEST = 0.1  # and above this they are so in any case
 
 
@@ -103,7 +104,8 @@ def structure(found: Fit, points: Points, jitter: float) -> str:
     share = found.rms / max(extent, 1e-9)
     if share > COARSEST:
         return f"the best form, {found.law.name}, leaves {100 * share:.0f} % of the path's extent"
-    if found.rms > STRUCTURE * jitter and alike > ALIKE and share > COARSE:
+    least = FINE if found.rms > FAR * jitter else COARSE
+    if found.rms > STRUCTURE * jitter and alike > ALIKE and share > least:
         return (
             f"residuals of the best form, {found.law.name}, keep structure: rms {found.rms:.2g} px where sightings "
             f"jitter by {jitter:.2g} px, neighbours correlated by {alike:.2f}"

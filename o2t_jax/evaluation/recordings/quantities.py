@@ -15,7 +15,7 @@ from o2t_jax.evaluation.recordings.fitting import TILT, Fit
 from o2t_jax.evaluation.recordings.law import Quantity, Stretch
 
 DRAWS = 4000
-KNOWABLE = ("g", "length", "rope")
+KNOWABLE = ("g", "length", "rope", "distance")
 LAUNCH = 0.005  # relative standard deviation of a launch's speed
 AIMED = np.radians(0.5)  # and that of its angle
 

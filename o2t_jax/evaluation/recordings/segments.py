@@ -12,6 +12,7 @@ from o2t_jax.evaluation.recordings.law import Points, Times
 REACH = 6  # sightings on each side
 LEAST = 4
 CLEAR = 6.0  # standard deviations of the velocity's jump
+KINK = 2.0  # times what two parabolas leave is left by one smooth curve through both sides
 SHARE, OF_ALL = 0.25, 0.08  # of the speed at the contact, and of the track's highest speed
 
 
@@ -48,13 +49,24 @@ def find_contacts(times: Times, points: Points, jitter: float) -> list[Contact]:
         jump, sigma = float(np.linalg.norm(then - before)), float(np.hypot(spread1, spread2))
         speed = max(float(np.linalg.norm(before)), float(np.linalg.norm(then)))
         smooth = max(rms1, rms2) < 4 * jitter + 0.3
-        if smooth and jump > CLEAR * sigma and jump > SHARE * speed and jump > OF_ALL * fast:
+        bent = smooth and _bent(times, points, slice(left.start, right.stop), max(rms1, rms2, jitter))
+        if bent and jump > CLEAR * sigma and jump > SHARE * speed and jump > OF_ALL * fast:
             candidates.append((jump / sigma, Contact(i, middle, before, then, sigma)))
     chosen: list[Contact] = []
     for _, contact in sorted(candidates, key=lambda each: -each[0]):  # the clearest of neighbours
         if all(abs(contact.after - other.after) >= LEAST for other in chosen):
             chosen.append(contact)
     return sorted(chosen, key=lambda each: each.after)
+
+
+def _bent(times: Times, points: Points, rows: slice, left: float) -> bool:
+    """Whether one smooth curve through `rows` leaves more than `KINK` times the rms `left`, px, by two parabolas: an
+    oscillation of few sightings a swing is no row of contacts."""
+    since = (times[rows] - times[rows].mean()) / np.ptp(times[rows])
+    curve = np.polynomial.polynomial
+    degree = 4 if len(since) >= REACH + LEAST else 3
+    away = points[rows] - curve.polyval(since, curve.polyfit(since, points[rows], degree)).T
+    return float(np.sqrt(np.mean(away**2))) > KINK * left
 
 
 def clear_contacts(contacts: list[Contact], count: int) -> list[Contact]:

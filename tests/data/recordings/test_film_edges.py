@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -70,3 +72,20 @@ def test_time_that_goes_back_is_two_clocks(tmp_path, monkeypatch):
     monkeypatch.setattr(Film, "_stamped", lambda self, form: iter([(t, np.zeros((4, 4))) for t in stamps]))
     with pytest.raises(UsageError, match="two clocks"):
         list(Film(tmp_path / "film.mp4").frames())
+
+
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "concat:other.mp4"])
+def test_a_file_that_names_other_files_opens_none_of_them(tmp_path, monkeypatch, name: str):
+    """FFmpeg itself plays other.mp4 for each of these."""
+    monkeypatch.chdir(tmp_path)
+    write_film(Path("other.mp4"), frames(flight(4)))
+    lists = {
+        "list.mp4": "ffconcat version 1.0\nfile other.mp4\n",
+        "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.5,\nother.mp4\n#EXT-X-ENDLIST\n",
+        "concat:other.mp4": "no film",
+    }
+    Path(name).write_text(lists[name])
+    with av.open(name, "r") as file:
+        assert sum(1 for _ in file.decode(video=0)) == 4
+    with pytest.raises(UsageError, match=r"is no film of a kind|cannot be read as a film"):
+        next(Film(Path(name)).frames())

@@ -38,7 +38,9 @@ def tensors(seed: int = 0) -> dict[str, np.ndarray]:
             found |= {f"{layer}.{name}.weight": shape, f"{layer}.{name}.bias": shape[:1]}
         for name in ("attention.output.LayerNorm", "output.LayerNorm"):
             found |= {f"{layer}.{name}.weight": (d,), f"{layer}.{name}.bias": (d,)}
-    return {name: rng.normal(0.0, 0.5, shape).astype(np.float32) for name, shape in found.items()}
+    # Norms near 1, so that a sentence's words matter.
+    mean = lambda name: float("LayerNorm.weight" in name)  # noqa: E731
+    return {name: rng.normal(mean(name), 0.3, shape).astype(np.float32) for name, shape in found.items()}
 
 
 def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -15,7 +15,7 @@ from o2t_jax.models.scene.parser import PointerParser, loss, write
 
 S, T = 5, 6
 LISTED = Vocabulary((".", "is", "on"), ("cat", "the"), lambda word: word.removesuffix("s"))
-NAMES = ("mat", "zap", "dog", "blip", "urn", "fez", "oak", "yak")
+NAMES = tuple("".join(np.random.default_rng(i).choice(list("bdfgklmnprtaeiou"), 5)) for i in range(250))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_what_it_writes_does_not_depend_on_the_target(small) -> None:
 
 @pytest.mark.slow
 def test_it_learns_to_copy_words_that_it_never_saw() -> None:
-    """Trained on some names, it writes "X on Y" for others: only a pointer can."""
+    """Trained on 200 names that are in no list, it writes "X on Y" for 50 others: only a pointer can."""
     model = PointerParser(LISTED.embedded, LISTED.generated, ENDINGS, S, width=32, dropout=0.0)
     rng = np.random.default_rng(0)
 
@@ -77,7 +77,7 @@ def test_it_learns_to_copy_words_that_it_never_saw() -> None:
         drawn = [rng.choice(names, 2, replace=False).tolist() for _ in range(count)]
         return [["the", a, "on", b] for a, b in drawn], [[a, "on", b, "."] for a, b in drawn]
 
-    batch = encode(LISTED, *pairs(64, NAMES[:6]), S, T)
+    batch = encode(LISTED, *pairs(256, NAMES[:200]), S, T)
     params = model.init(jax.random.key(0), batch)["params"]
     tx = optax.adam(1e-2)
 
@@ -89,10 +89,10 @@ def test_it_learns_to_copy_words_that_it_never_saw() -> None:
             change, moments = tx.update(jax.grad(objective)(params), moments)
             return (optax.apply_updates(params, change), moments), None
 
-        return jax.lax.scan(step, (params, tx.init(params)), None, length=300)[0][0]
+        return jax.lax.scan(step, (params, tx.init(params)), None, length=200)[0][0]
 
     params = train(params)
-    words, truth = pairs(20, NAMES[6:])
+    words, truth = pairs(50, NAMES[200:])
     chosen = np.asarray(write(model, params, encode(LISTED, words, [], S, T), LISTED.size, T)[1])
     found = [decode(LISTED, w, row, S) for w, row in zip(words, chosen, strict=True)]
-    assert np.mean([a == b[:-1] for a, b in zip(found, truth, strict=True)]) > 0.8
+    assert np.mean([a == b[:-1] for a, b in zip(found, truth, strict=True)]) > 0.7

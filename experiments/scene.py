@@ -4,7 +4,8 @@
 
 writes to DIR: scene.json (what was understood, where it stands, seconds by step), layout.png, motion.npz of
 each person, simulation.npz, film.mp4. --objects=FILE.json adds things. Words that are not known are named, and the
-rest is made. The simulation needs the extra [motion]; --nosimulate does without.
+rest is made. The simulation needs the extra [motion]; --nosimulate does without. --parser=learned reads the sentence by
+a training of scene/parser (--parser_workdir=DIR).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def run_scene(arguments: _cli.Arguments) -> int:
     if not 0.5 <= values.seconds <= MOST_SECONDS:
         raise UsageError(f"--seconds={values.seconds:g} must be from 0.5 to {MOST_SECONDS:g}")
     out = _cli.out_folder(values, "the scene")
+    enhance = _enhancer(values)  # before anything is made: it may refuse
     took: dict[str, float] = {}
     with _timed(took, "parse"):
         description, kinds = _understood(values)
@@ -69,7 +71,7 @@ def run_scene(arguments: _cli.Arguments) -> int:
             _write_track(track, out / "simulation.npz")
         record["persons"] = _persons(persons, track)
         if values.film:
-            _film(stage, track, values, out, took)
+            _film(stage, track, values, out, took, enhance)
     record["seconds"] = took | {"all": sum(took.values())}
     write_json(record, out / "scene.json")
     print("\n".join(f"{name:9} {seconds:6.2f} s" for name, seconds in record["seconds"].items()))
@@ -82,10 +84,25 @@ def _understood(values: flags.FlagValues) -> tuple[Any, Any]:
     from o2t_jax.systems import scene
 
     kinds = load_kinds(values.objects)
-    return scene.understand(values.sentence, kinds), kinds
+    if values.parser == "rules":
+        return scene.understand(values.sentence, kinds), kinds
+    from experiments._parsers import open_parser
+    from o2t_jax.systems.scene_reading import read_sentence
+
+    return read_sentence(*open_parser(values.parser_workdir), values.sentence, kinds), kinds
 
 
-def _film(stage: Stage, track: Track, values: flags.FlagValues, out: Path, took: dict[str, float]) -> None:
+def _enhancer(values: flags.FlagValues) -> Any:
+    if values.enhance is None:
+        return None
+    from o2t_jax.systems.scene_local import enhancer
+
+    return enhancer(values.enhance)
+
+
+def _film(
+    stage: Stage, track: Track, values: flags.FlagValues, out: Path, took: dict[str, float], enhance: Any
+) -> None:
     from o2t_jax import media
     from o2t_jax.evaluation.writers.json_file import write_whole
     from o2t_jax.physics.scene.simulation import FPS
@@ -94,6 +111,9 @@ def _film(stage: Stage, track: Track, values: flags.FlagValues, out: Path, took:
 
     with _timed(took, "render"):
         frames = shoot(stage, track)
+    if enhance is not None:
+        with _timed(took, "enhance"):
+            frames = enhance(frames, values.sentence)
     with _timed(took, "finish"):
         data, ending = media.film(finish(frames, values.sentence), FPS)
         write_whole(out / f"film.{ending}", data)
@@ -161,6 +181,9 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_float("seconds", 3.0, "of the film", flag_values=values)
     flags.DEFINE_integer("seed", 0, "of the planner's starts and the motions' manner", flag_values=values)
     flags.DEFINE_string("objects", None, "JSON file of further things", flag_values=values)
+    flags.DEFINE_enum("parser", "rules", ("rules", "learned"), "what reads the sentence", flag_values=values)
+    flags.DEFINE_string("parser_workdir", None, "learned: the folder of a training of scene/parser", flag_values=values)
+    flags.DEFINE_string("enhance", None, "folder of an image-to-image pipeline for the film (M8)", flag_values=values)
     flags.DEFINE_float(
         "assist", 800.0, "N, most force on a person's hips beside the joints' torques", flag_values=values
     )

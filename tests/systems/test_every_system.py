@@ -28,6 +28,7 @@ SMOKE = {
     "motion": "motion/cpu:smoke",
     "o2t": "smoke",
     "recording": "recording/cpu:smoke",
+    "scene_parser": "scene/parser:smoke",
     "toy": "toy",
     "video": "video/cpu:smoke",
 }

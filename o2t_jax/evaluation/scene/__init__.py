@@ -1,0 +1,1 @@
+"""Measures of described scenes: triples of a caption, and retrieval."""

@@ -1,0 +1,99 @@
+"""Pretrained networks from folders of the user's, for inference only: what has no version of ours here.
+
+Each needs an extra package and a local folder, refuses in a line without them, and never downloads. M1: a T5 that
+writes scene graphs. M3: a text-to-mesh pipeline. M8: an image-to-image pipeline over the film's pictures.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from o2t_jax.data.scene.captions import Triple, read_graph
+from o2t_jax.errors import UsageError
+
+PREFIX = "Generate Scene Graph: "  # of FACTUAL's own T5 (arXiv 2305.17497)
+_TOKENS = 200
+
+
+def t5_parser(folder: str | Path, prefix: str = PREFIX, batch: int = 32) -> Callable[[Sequence[str]], list[Any]]:
+    """Captions -> graphs, by a T5 folder (config.json, weights, tokenizer) that writes "( a , on , b ) , ...".
+
+    Raises: UsageError where the folder or the extra [text] is missing.
+    """
+    path = _folder(folder, "config.json", "a T5 that writes scene graphs")
+    transformers = _package("transformers", "text")
+    torch = _package("torch", "text")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+    model = transformers.T5ForConditionalGeneration.from_pretrained(str(path), local_files_only=True).eval()
+
+    def parse(captions: Sequence[str]) -> list[tuple[Triple, ...]]:
+        found: list[tuple[Triple, ...]] = []
+        for first in range(0, len(captions), batch):
+            given = tokenizer([prefix + c for c in captions[first : first + batch]], return_tensors="pt", padding=True)
+            with torch.no_grad():
+                written = model.generate(**given, max_new_tokens=_TOKENS)
+            found += [read_graph(text) for text in tokenizer.batch_decode(written, skip_special_tokens=True)]
+        return found
+
+    return parse
+
+
+def mesh_maker(folder: str | Path) -> Callable[[str], tuple[Float[np.ndarray, "n 3"], np.ndarray]]:
+    """M3: words -> a mesh (vertices, faces), by a local folder of a `diffusers` text-to-mesh pipeline such as Shap-E.
+
+    Scenes do not use meshes: their things are spheres, capsules and boxes. Raises: UsageError as `t5_parser`.
+    """
+    pipeline = _pipeline(folder, "DiffusionPipeline", "a text-to-mesh pipeline such as Shap-E")
+
+    def make(words: str) -> tuple[np.ndarray, np.ndarray]:
+        mesh = pipeline(words, output_type="mesh").images[0]
+        return np.asarray(mesh.verts, np.float32), np.asarray(mesh.faces)
+
+    return make
+
+
+def enhancer(
+    folder: str | Path, strength: float = 0.3
+) -> Callable[[UInt8[np.ndarray, "t h w 3"], str], UInt8[np.ndarray, "t h w 3"]]:
+    """M8: pictures and words -> pictures, each by itself, by a local folder of an image-to-image pipeline such as
+    Stable Diffusion. Pictures do not know of each other: they may flicker. Raises: UsageError as `t5_parser`."""
+    if not 0.0 < strength <= 1.0:
+        raise UsageError(f"strength={strength:g} must be above 0 and at most 1")
+    pipeline = _pipeline(folder, "AutoPipelineForImage2Image", "an image-to-image pipeline")
+
+    def enhance(frames: np.ndarray, words: str) -> np.ndarray:
+        from PIL import Image
+
+        size = (frames.shape[2], frames.shape[1])
+        made = [pipeline(words, image=Image.fromarray(frame), strength=strength).images[0] for frame in frames]
+        return np.stack([np.asarray(picture.convert("RGB").resize(size), np.uint8) for picture in made])
+
+    return enhance
+
+
+def _pipeline(folder: str | Path, kind: str, what: str) -> Any:
+    path = _folder(folder, "model_index.json", what)
+    return getattr(_package("diffusers", "text"), kind).from_pretrained(str(path), local_files_only=True)
+
+
+def _folder(folder: str | Path, needed: str, what: str) -> Path:
+    path = Path(folder)
+    if not str(folder) or not (path / needed).is_file():
+        raise UsageError(f"{str(folder) or 'no folder'}: no {needed} there; give the local folder of {what}")
+    return path
+
+
+def _package(name: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UsageError(f'the package {name} is not installed: pip install "o2t_jax[{extra}]"') from None
+
+
+__all__ = ["PREFIX", "enhancer", "mesh_maker", "t5_parser"]

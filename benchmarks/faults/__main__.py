@@ -6,7 +6,8 @@ corruptions  files of checkpoints, sets of samples and kept pictures are damaged
              something else without a word
 faults       one fault of each kind, once: one line, the last good state kept, no hang (`--only=faults`)
 
-A training of seconds is imported once and forked for each start. Runs on CPU; needs Linux.
+A training of seconds is imported once and forked for each start. With --out=DIR the same command again goes on where
+the last one ended: finished chains of kills are kept in DIR/kills.json. Runs on CPU; needs Linux.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults import forked, kills
+from benchmarks.faults import chains, forked, kills
 
 PARTS = ("kills", "corruptions", "faults")
 COLUMNS = {
-    "kills": {"system": "", "kills": "d", "kills_lost": "d", "most_repeated": "d"},
+    "kills": {"system": "", "kills": "d", "kills_lost": "d", "most_repeated": "d", "seconds": ".0f"},
     "corruptions": {"what": "", "damage": "", "corruptions": "d", "detected": "d", "harmless": "d", "silent": "d"},
     "faults": {"fault": "", "passed": "", "seconds": ".1f", "line": ""},
 }
@@ -72,7 +73,7 @@ def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], N
         told(f"corruptions: {totals}")
     if "kills" in only:
         deadline = time.monotonic() + 60 * arguments.minutes
-        rows = kills.measure(trainings, arguments.n, folder, arguments.seed, told, deadline)
+        rows = chains.measure(trainings, arguments.n, folder, arguments.seed, told, deadline)
         found |= {key: sum(row[key] for row in rows) for key in ("kills", "kills_lost")} | {"kill_rows": rows}
     if "faults" in only:
         from benchmarks.faults import table

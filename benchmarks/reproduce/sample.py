@@ -114,7 +114,7 @@ def judged(row: table.Row, recipe: Recipe, outs: Sequence[Path]) -> dict[str, An
         judgement = judge(row, measured, recipe.kind)
     except (OSError, ValueError, LookupError, TypeError) as error:
         return _without(f"failed: its figure is not in the command's output ({type(error).__name__}: {error})")
-    shown = ", ".join(f"{x:.6g}" for x in (measured if isinstance(measured, Sequence) else [measured]))
+    shown = ", ".join(f"{x:.9g}" for x in (measured if isinstance(measured, Sequence) else [measured]))
     allowed = ", ".join(f"±{x:.3g}" for x in dict.fromkeys(judgement.allowed))
     return {
         "measured": shown,

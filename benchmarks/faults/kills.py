@@ -27,6 +27,7 @@ _SMALL = (
 )
 TRAININGS = {
     "line": ("--config=tests/training/toy_config.py", "--config.train_steps=12", *_SMALL),
+    "toy": ("--config=toy", "--config.train_steps=12", *_SMALL),
     "dynamics": ("--config=dynamics/smoke", "--config.train_steps=8", *_SMALL),
     "discs": ("--config=discs/cpu:smoke", "--config.train_steps=8", *_SMALL),
     "o2t": ("--config=smoke", "--config.train_steps=8", *_SMALL),

@@ -12,10 +12,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from benchmarks.faults.table import FAULTS, MODULES, module_fault
 from experiments import train
+from experiments._config import load_config
+from o2t_jax.systems.base import build_system
+from o2t_jax.systems.toy import Toy
+from o2t_jax.training.state import TrainState
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ("--config=tests/training/toy_config.py", "--config.writers=jsonl")
@@ -27,6 +32,17 @@ def test_a_workdir_that_cannot_be_made_is_one_line_before_anything_is_computed(t
     said = capsys.readouterr()
     assert "cannot be written" in said.err and said.err.count("\n") == 1 and "step 1/" not in said.out
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_read_out_of_weights_that_have_run_away_is_none_and_no_traceback():
+    """A save comes before the next step, which finds that the loss is not finite."""
+    system = build_system(load_config("toy")[1])
+    assert isinstance(system, Toy)
+    params, extra = system.init(jax.random.PRNGKey(0))
+    state = TrainState.create(params=params, tx=system.tx, key=jax.random.PRNGKey(0), extra=extra)
+    assert set(system.spring(state) or {}) == set(system.truth())
+    astray = state.replace(params=jax.tree.map(lambda x: 1e30 * x, params))
+    assert system.spring(astray) is None
 
 
 def test_a_module_that_prints_without_end_gives_its_pictures(tmp_path):

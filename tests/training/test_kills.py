@@ -80,9 +80,9 @@ def test_kills_of_a_finished_chain_are_kept_and_not_done_again(tmp_path, monkeyp
     assert all(row["kills_lost"] == 0 for row in rows)
     more = chains.measure({"toy": ("c",)}, 310, tmp_path, 0, lambda text: None)
     assert sum(row["kills"] for row in more) == 310 and asked[-1][0] == "toy", "another training joins"
-    for trainings, seed in ((trainings, 1), ({"line": ("other",)}, 0)):
+    for asked_now, seed in ((trainings, 1), ({"line": ("other",)}, 0)):
         with pytest.raises(UsageError, match="choose another --out"):
-            chains.measure(trainings, 1, tmp_path, seed, lambda text: None)
+            chains.measure(asked_now, 1, tmp_path, seed, lambda text: None)
 
 
 def test_all_kills_of_a_chain_that_ends_otherwise_are_lost():

@@ -3,9 +3,10 @@
 smoke  config `smoke` from its start to its end over and over, in one process, looked at after each round
 cpu    one training of config `cpu` (10,000 steps; --steps), looked at every ten seconds from outside
 
-Resident memory, open handles and threads of the process and its children, and the bytes on disk without logs. The
-growth is the slope of a line through the samples after --warm_up minutes (median of the slopes of all pairs, Theil and
-Sen) over the time that they span, in percent of where the line begins, with a 95 % interval. Linux.
+Resident memory (all of it, and `own`: not mapped from files, with what is swapped out), open handles and threads of the
+process and its children, and the bytes on disk without logs. The growth is the slope of a line through the samples
+after --warm_up minutes (median of the slopes of all pairs, Theil and Sen) over the time that they span, in percent of
+where the line begins, with a 95 % interval. Linux.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from benchmarks.common import finish, run_checked
 from experiments import _cpu
 from o2t_jax.errors import UsageError
 
-SEEN = {"rss": "MB", "handles": "", "threads": "", "disk": "MB"}
+# `own`: without what is mapped from files and with what is swapped out, so that the kernel's reclaiming does not show.
+SEEN = {"rss": "MB", "own": "MB", "handles": "", "threads": "", "disk": "MB"}
 LOGS = ("metrics.jsonl", "sessions.jsonl", "tensorboard", "log")
 LIMIT = 1.0  # %
 PERIOD_S = 10.0
@@ -39,13 +41,14 @@ COLUMNS = {"what": "", "begin": ".4g", "end": ".4g", "unit": "", "growth_%": ".2
 
 def look(pid: int, folder: Path) -> dict[str, float]:
     """One sample of a process with all of its children, and of the files below `folder`. MB are 10^6 bytes."""
-    row = {"rss": 0.0, "handles": 0.0, "threads": 0.0, "disk": disk_of(folder) / 1e6}
+    row = dict.fromkeys(SEEN, 0.0) | {"disk": disk_of(folder) / 1e6}
     for each in family(pid):
         with contextlib.suppress(OSError):  # one that has just ended
             place = Path(f"/proc/{each}")
             status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
             handles = len(os.listdir(place / "fd"))
-            row["rss"] += 1.024e-3 * int(status.get("VmRSS", "0 kB").split()[0])
+            for name, parts in (("rss", ("VmRSS",)), ("own", ("RssAnon", "VmSwap"))):
+                row[name] += sum(1.024e-3 * int(status.get(part, "0 kB").split()[0]) for part in parts)
             row["threads"] += int(status["Threads"])
             row["handles"] += handles
     return row

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 import random
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -189,18 +191,36 @@ class Pictures:
         return (Outcome.HARMLESS if np.array_equal(found, self._pictures[number]) else Outcome.SILENT), kind
 
 
-def measure(trials: Mapping[str, Trial], count: int, seed: int) -> list[dict[str, Any]]:
-    """One row for each thing damaged and kind of damage: `count` trials in all, in turn."""
-    rng, rows = random.Random(seed), {}
-    cells = [(name, kind) for name in trials for kind in KINDS]
-    for number in range(count):
-        name, kind = cells[number % len(cells)]
-        outcome, what = trials[name](kind, rng)
-        if outcome is Outcome.NOTHING:
-            continue
-        row = rows.setdefault((name, kind), {"what": name, "damage": kind, "corruptions": 0, "problems": []})
-        row["corruptions"] += 1
-        row[outcome.value] = row.get(outcome.value, 0) + 1
-        if outcome in (Outcome.SILENT, Outcome.TRACEBACK):
-            row["problems"].append(what)
-    return list(rows.values())
+def measure(
+    trials: Mapping[str, Trial], count: int, seed: int, kept: Path | None = None, deadline: float = float("inf")
+) -> list[dict[str, Any]]:
+    """One row for each thing damaged and kind of damage: `count` trials in turn, or until `deadline` (monotonic).
+
+    What an earlier call has written to the file `kept` counts, and is not done again.
+
+    Raises:
+        UsageError: `kept` holds other trials.
+    """
+    cells = [f"{name}: {kind}" for name in trials for kind in KINDS]
+    state: dict[str, Any] = {"seed": seed, "cells": cells, "done": 0, "rows": {}}
+    if kept is not None and kept.exists():
+        state = json.loads(kept.read_text())
+        if (state["seed"], state["cells"]) != (seed, cells):
+            raise UsageError(f"{kept} holds other corruptions or another seed: choose another --out")
+    while state["done"] < count and time.monotonic() < deadline:
+        number = state["done"]
+        cell = cells[number % len(cells)]
+        name, _, kind = cell.rpartition(": ")
+        outcome, what = trials[name](kind, random.Random(f"{seed}-{number}"))
+        state["done"] += 1
+        if outcome is not Outcome.NOTHING:
+            row = state["rows"].setdefault(cell, {"what": name, "damage": kind, "corruptions": 0, "problems": []})
+            row["corruptions"] += 1
+            row[outcome.value] = row.get(outcome.value, 0) + 1
+            if outcome in (Outcome.SILENT, Outcome.TRACEBACK):
+                row["problems"].append(what)
+        if kept is not None:
+            part = kept.with_suffix(".part")
+            part.write_text(json.dumps(state))
+            part.replace(kept)
+    return list(state["rows"].values())

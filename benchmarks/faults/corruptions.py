@@ -10,6 +10,7 @@ import enum
 import functools
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -134,6 +135,7 @@ class Sets:
         from o2t_jax.data.records import write_set
 
         self._whole, self._scratch = scratch / "set", scratch
+        shutil.rmtree(self._whole, ignore_errors=True)  # of an earlier call
         source = RandomSequences()
         source.splits = {"train": 0, "test": 0}
         write_set(self._whole, source, {"train": 256, "test": 128}, shard_bytes=64 * 8032)
@@ -166,6 +168,7 @@ class Pictures:
         from o2t_jax.render.plugin.cache import PictureCache
 
         self._whole, self._scratch = scratch / "pictures", scratch
+        shutil.rmtree(self._whole, ignore_errors=True)
         cache = PictureCache(self._whole, "0" * 64)
         self._pictures = np.random.default_rng(0).integers(0, 256, (8, *self.SHAPE), np.uint8)
         times = np.arange(2.0)

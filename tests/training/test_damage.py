@@ -123,6 +123,7 @@ def test_random_damage_is_never_silent(finished: Path, tmp_path: Path) -> None:
         "set": (corruptions.Sets(tmp_path).trial, 40),
         "pictures": (corruptions.Pictures(tmp_path).trial, 20),
     }
+    corruptions.Sets(tmp_path)  # made again in the same folder, as a later call does
     rng = random.Random(0)
     for name, (trial, count) in trials.items():
         for number in range(count):

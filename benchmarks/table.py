@@ -86,7 +86,7 @@ class Question:
 
 def read_question(path: Path, machines: Mapping[str, str]) -> Question:
     """A question's file, checked. Raises: UsageError, naming file and row."""
-    content = _read(path)
+    content = read_json(path)
     names = {item.name for item in dataclasses.fields(Row)}
     needed = {item.name for item in dataclasses.fields(Row) if item.default is item.default_factory}
     if not isinstance(content, dict) or {"title", "text", "rows"} - set(content):
@@ -121,7 +121,8 @@ def _check(row: Row, where: str, machines: Mapping[str, str]) -> None:
         raise UsageError(f"{where}: a goal has one of {', '.join(GOALS)}, and its value is a number or a list of them")
 
 
-def _read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file's content, decimal numbers as they are written. Raises: UsageError."""
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except OSError as error:
@@ -174,7 +175,7 @@ def format_question(question: Question) -> str:
 
 def make_page(results: Path) -> str:
     """The whole page from the folder `results`. Raises: UsageError."""
-    machines = _read(results / MACHINES)
+    machines = read_json(results / MACHINES)
     paths = sorted(path for path in results.glob("*.json") if path.name != MACHINES)
     if not paths:
         raise UsageError(f"{results}: no question's file is there")

@@ -6,7 +6,8 @@ corruptions  files of checkpoints, sets of samples and kept pictures are damaged
              something else without a word
 faults       one fault of each kind, once: one line, the last good state kept, no hang (`--only=faults`)
 
-A training of seconds is imported once and forked for each start. Runs on CPU; needs Linux.
+A training of seconds is imported once and forked for each start. With --out=DIR the same command again goes on where
+the last one ended: finished chains of kills and corruptions are kept in DIR. Runs on CPU; needs Linux.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults import forked, kills
+from benchmarks.faults import chains, forked, kills
 
 PARTS = ("kills", "corruptions", "faults")
 COLUMNS = {
-    "kills": {"system": "", "kills": "d", "kills_lost": "d", "most_repeated": "d"},
+    "kills": {"system": "", "kills": "d", "kills_lost": "d", "most_repeated": "d", "seconds": ".0f"},
     "corruptions": {"what": "", "damage": "", "corruptions": "d", "detected": "d", "harmless": "d", "silent": "d"},
     "faults": {"fault": "", "passed": "", "seconds": ".1f", "line": ""},
 }
@@ -43,7 +44,7 @@ def in_a_fork(work: Callable[[], Any], folder: Path) -> Any:
     return json.loads((folder / "found.json").read_text())
 
 
-def damage_all(workdirs: dict[str, Path], count: int, seed: int, folder: Path) -> list[dict[str, Any]]:
+def damage_all(workdirs: dict[str, Path], count: int, seed: int, folder: Path, deadline: float) -> list[dict[str, Any]]:
     """The trials of `corruptions` on finished runs, a set of samples and kept pictures."""
     from benchmarks.faults import corruptions
 
@@ -52,7 +53,7 @@ def damage_all(workdirs: dict[str, Path], count: int, seed: int, folder: Path) -
     }
     trials["set of samples"] = corruptions.Sets(folder).trial
     trials["pictures of a module"] = corruptions.Pictures(folder).trial
-    return corruptions.measure(trials, count, seed)
+    return corruptions.measure(trials, count, seed, folder / "corruptions.json", deadline)
 
 
 def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], None]) -> dict[str, Any]:
@@ -63,16 +64,16 @@ def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], N
     trainings = {name: (*kills.TRAININGS[name], "--config.writers=jsonl", cache) for name in systems}
     forked.warm(trainings, folder)
     found: dict[str, Any] = {}
+    deadline = time.monotonic() + 60 * arguments.minutes
     if "corruptions" in only:
         workdirs = {name: folder / name for name in systems}
-        rows = in_a_fork(lambda: damage_all(workdirs, arguments.corruptions, arguments.seed, folder), folder)
+        rows = in_a_fork(lambda: damage_all(workdirs, arguments.corruptions, arguments.seed, folder, deadline), folder)
         totals = {key: sum(row.get(key, 0) for row in rows) for key in ("corruptions", "silent", "traceback")}
         found |= {"corruptions": totals["corruptions"], "corruptions_silent": totals["silent"]}
         found |= {"corruptions_tracebacks": totals["traceback"], "corruption_rows": rows}
         told(f"corruptions: {totals}")
     if "kills" in only:
-        deadline = time.monotonic() + 60 * arguments.minutes
-        rows = kills.measure(trainings, arguments.n, folder, arguments.seed, told, deadline)
+        rows = chains.measure(trainings, arguments.n, folder, arguments.seed, told, deadline)
         found |= {key: sum(row[key] for row in rows) for key in ("kills", "kills_lost")} | {"kill_rows": rows}
     if "faults" in only:
         from benchmarks.faults import table
@@ -89,7 +90,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corruptions", type=int, default=1000, help="damaged files in all")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {', '.join(PARTS)}")
     parser.add_argument("--systems", default=",".join(kills.TRAININGS), help="trainings that are killed and damaged")
-    parser.add_argument("--minutes", type=float, default=1e6, help="no new chain of kills after this time")
+    parser.add_argument(
+        "--minutes", type=float, default=1e6, help="nothing new of kills and corruptions after this time"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments and places")
     parser.add_argument("--out", help="folder that is kept; a temporary one if left out")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")

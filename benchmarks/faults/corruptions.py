@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 import random
+import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -132,6 +135,7 @@ class Sets:
         from o2t_jax.data.records import write_set
 
         self._whole, self._scratch = scratch / "set", scratch
+        shutil.rmtree(self._whole, ignore_errors=True)  # of an earlier call
         source = RandomSequences()
         source.splits = {"train": 0, "test": 0}
         write_set(self._whole, source, {"train": 256, "test": 128}, shard_bytes=64 * 8032)
@@ -164,6 +168,7 @@ class Pictures:
         from o2t_jax.render.plugin.cache import PictureCache
 
         self._whole, self._scratch = scratch / "pictures", scratch
+        shutil.rmtree(self._whole, ignore_errors=True)
         cache = PictureCache(self._whole, "0" * 64)
         self._pictures = np.random.default_rng(0).integers(0, 256, (8, *self.SHAPE), np.uint8)
         times = np.arange(2.0)
@@ -189,18 +194,36 @@ class Pictures:
         return (Outcome.HARMLESS if np.array_equal(found, self._pictures[number]) else Outcome.SILENT), kind
 
 
-def measure(trials: Mapping[str, Trial], count: int, seed: int) -> list[dict[str, Any]]:
-    """One row for each thing damaged and kind of damage: `count` trials in all, in turn."""
-    rng, rows = random.Random(seed), {}
-    cells = [(name, kind) for name in trials for kind in KINDS]
-    for number in range(count):
-        name, kind = cells[number % len(cells)]
-        outcome, what = trials[name](kind, rng)
-        if outcome is Outcome.NOTHING:
-            continue
-        row = rows.setdefault((name, kind), {"what": name, "damage": kind, "corruptions": 0, "problems": []})
-        row["corruptions"] += 1
-        row[outcome.value] = row.get(outcome.value, 0) + 1
-        if outcome in (Outcome.SILENT, Outcome.TRACEBACK):
-            row["problems"].append(what)
-    return list(rows.values())
+def measure(
+    trials: Mapping[str, Trial], count: int, seed: int, kept: Path | None = None, deadline: float = float("inf")
+) -> list[dict[str, Any]]:
+    """One row for each thing damaged and kind of damage: `count` trials in turn, or until `deadline` (monotonic).
+
+    What an earlier call has written to the file `kept` counts, and is not done again.
+
+    Raises:
+        UsageError: `kept` holds other trials.
+    """
+    cells = [f"{name}: {kind}" for name in trials for kind in KINDS]
+    state: dict[str, Any] = {"seed": seed, "cells": cells, "done": 0, "rows": {}}
+    if kept is not None and kept.exists():
+        state = json.loads(kept.read_text())
+        if (state["seed"], state["cells"]) != (seed, cells):
+            raise UsageError(f"{kept} holds other corruptions or another seed: choose another --out")
+    while state["done"] < count and time.monotonic() < deadline:
+        number = state["done"]
+        cell = cells[number % len(cells)]
+        name, _, kind = cell.rpartition(": ")
+        outcome, what = trials[name](kind, random.Random(f"{seed}-{number}"))
+        state["done"] += 1
+        if outcome is not Outcome.NOTHING:
+            row = state["rows"].setdefault(cell, {"what": name, "damage": kind, "corruptions": 0, "problems": []})
+            row["corruptions"] += 1
+            row[outcome.value] = row.get(outcome.value, 0) + 1
+            if outcome in (Outcome.SILENT, Outcome.TRACEBACK):
+                row["problems"].append(what)
+        if kept is not None:
+            part = kept.with_suffix(".part")
+            part.write_text(json.dumps(state))
+            part.replace(kept)
+    return list(state["rows"].values())

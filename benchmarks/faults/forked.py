@@ -91,24 +91,27 @@ class Fork:
 
 
 def warm(trainings: Mapping[str, Sequence[str]], work: Path) -> None:
-    """Runs each training once in a fork, and imports here what it imported."""
+    """Runs each training once in a fork, and imports here what it imported. What is in `work` is not run again."""
     from experiments import _cpu
 
     _cpu.prepare("on")
     for name, arguments in trainings.items():
-        fork = Fork(functools.partial(_train_and_list, [*arguments, f"--workdir={work / name}"], work), work / "log")
-        if fork.wait():
-            raise RuntimeError(f"{name} does not train:\n{(work / 'log').read_text()[-2000:]}")
-        for module in json.loads((work / "modules.json").read_text()):
+        modules = work / f"modules-{name}.json"
+        if not modules.exists():
+            work_of_fork = functools.partial(_train_and_list, [*arguments, f"--workdir={work / name}"], modules)
+            if Fork(work_of_fork, work / "log").wait():
+                raise RuntimeError(f"{name} does not train:\n{(work / 'log').read_text()[-2000:]}")
+        for module in json.loads(modules.read_text()):
             if module not in sys.modules and not module.startswith("__"):
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
         check_fork_is_safe()
 
 
-def _train_and_list(arguments: Sequence[str], work: Path) -> int:
+def _train_and_list(arguments: Sequence[str], file: Path) -> int:
     code = train(arguments)
-    (work / "modules.json").write_text(json.dumps(sorted(sys.modules)))
+    if not code:
+        file.write_text(json.dumps(sorted(sys.modules)))
     return code
 
 

@@ -7,15 +7,13 @@ restore of a small model is too short to be met by chance.
 
 from __future__ import annotations
 
-import collections
 import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +27,12 @@ _SMALL = (
 )
 TRAININGS = {
     "line": ("--config=tests/training/toy_config.py", "--config.train_steps=12", *_SMALL),
+    "toy": ("--config=toy", "--config.train_steps=12", *_SMALL),
     "dynamics": ("--config=dynamics/smoke", "--config.train_steps=8", *_SMALL),
     "discs": ("--config=discs/cpu:smoke", "--config.train_steps=8", *_SMALL),
     "o2t": ("--config=smoke", "--config.train_steps=8", *_SMALL),
     "o2t_processes": ("--config=smoke", "--config.train_steps=8", "--config.render_workers=2", *_SMALL),
 }
-KILLS_OF_A_CHAIN = 10
 TARGETS = ("fill", "step", "evaluation", "save", "restore")
 _OF_THE_PROCESS = ("train/samples_per_second", "train/data_wait_seconds", "train/first_step_seconds", "data/")
 _UNFINISHED = ("*.tmp", "*orbax-checkpoint-tmp*", "deleting", ".part-*", "*.damaged*", "*.unfinished*")
@@ -187,65 +185,3 @@ def digest_of(tree: Any) -> str:
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Which facts differ."""
     return [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]
-
-
-def measure(
-    trainings: Mapping[str, Sequence[str]],
-    count: int,
-    work: Path,
-    seed: int,
-    told: Callable[[str], None] = print,
-    deadline: float = float("inf"),
-) -> list[dict[str, Any]]:
-    """One row for each system: `count` kills in all, or as many as there is time for until `deadline` (monotonic).
-
-    "line" is the tests' smallest training: the same loop and files as all the others, ten times as many kills.
-    """
-    rng, seconds = random.Random(seed), {}
-    wanted = {}
-    for name, arguments in trainings.items():
-        begun = time.monotonic()
-        wanted[name] = whole_run(name, arguments, work, rng)
-        seconds[name] = time.monotonic() - begun
-    rows = {name: new_row(name) for name in trainings}
-    spent, number = dict.fromkeys(trainings, 0.0), 0
-    while sum(row["kills"] for row in rows.values()) < count and time.monotonic() < deadline:
-        name, begun = min(spent, key=spent.__getitem__), time.monotonic()  # all get the same time
-        number += 1
-        folder = work / f"chain-{number}"
-        left = count - sum(row["kills"] for row in rows.values())
-        chain = Chain(name, trainings[name], folder, rng, seconds[name]).run(min(KILLS_OF_A_CHAIN, left))
-        if chain.facts:
-            changed = differences(chain.facts, wanted[name])
-            chain.problems += [f"differs from an untouched run in {', '.join(changed)}"] if changed else []
-        add(rows[name], chain)
-        seconds[name] = chain.seconds
-        spent[name] += time.monotonic() - begun
-        told(f"{name}: {rows[name]['kills']} kills, {rows[name]['kills_lost']} lost")
-        for problem in chain.problems:
-            told(f"  {problem}")
-        if not chain.problems:  # else it stays to be looked at
-            shutil.rmtree(folder)
-    return list(rows.values())
-
-
-def whole_run(name: str, arguments: Sequence[str], work: Path, rng: random.Random) -> dict[str, Any]:
-    """The facts of an untouched run."""
-    chain = Chain(name, arguments, work / f"whole-{name}", rng, 0.0).run(0)
-    if chain.problems:
-        raise RuntimeError(f"{name}, untouched: {'; '.join(chain.problems)}")
-    return chain.facts
-
-
-def new_row(name: str) -> dict[str, Any]:
-    return {"system": name, "kills": 0, "kills_lost": 0, "most_repeated": 0, "phases": {}, "problems": []}
-
-
-def add(row: dict[str, Any], chain: Chain) -> None:
-    """Adds a chain to its system's row: where anything is wrong, all of its kills count as lost."""
-    kills = len(chain.rows)
-    row["kills"] += kills
-    row["kills_lost"] += max(kills, 1) if chain.problems else 0
-    row["most_repeated"] = max([row["most_repeated"], *(kill["repeats"] for kill in chain.rows)])
-    row["phases"] = dict(collections.Counter(row["phases"]) + collections.Counter(kill["phase"] for kill in chain.rows))
-    row["problems"] += chain.problems

@@ -182,6 +182,19 @@ def stopped(signals: Sequence[int], code: int, word: str, folder: Path) -> str:
     return line
 
 
+def interrupted_twice(folder: Path) -> str:
+    """The second Ctrl-C ends the run at once, if its save is not already over; then the same command ends."""
+    run = Run(folder).until(3)
+    for _ in range(2):
+        run.fork.kill(signal.SIGINT)
+        time.sleep(0.005)
+    code = run.fork.wait()
+    line = run.ends(130, "interrupted") if "error:" in run.log.read_text() else run.ends(130, "and saved", lines=0)
+    assert code == 130, line
+    Run(folder).ends(0, "complete", lines=0)
+    return line
+
+
 def clock_jumps(folder: Path) -> str:
     """The clock goes back and forth by days at every look: one line, and with a good clock the same command ends."""
 
@@ -204,7 +217,7 @@ def not_finite(folder: Path) -> str:
     """Earlier checkpoints stay, and a resumed run meets the same batch again."""
     more = ("--config.lr=1e30", "--config.checkpoint_every=1")
     line = Run(folder, *more).ends(2, "error: ")
-    assert "at step" in line, line
+    assert "at step" in line and "python -m experiments.batch" in line, line
     again = Run(folder, *more).ends(2, "error: ")
     assert again == line, f"{again} in place of {line}"
     return line
@@ -224,6 +237,7 @@ FAULTS: Mapping[str, Callable[[Path], str]] = {
         stopped, [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM], 129, "and saved"
     ),
     "Ctrl-C": functools.partial(stopped, [signal.SIGINT], 130, "and saved"),
+    "Ctrl-C twice": interrupted_twice,
     "the clock jumps": clock_jumps,
     "the loss is not finite": not_finite,
 }

@@ -111,14 +111,17 @@ class Toy(System):
         )
         yield "film", Film(self._film(truth[0, 1:], predicted[0]), 1.0 / self.config.dt, "truth, prediction")
 
-    def spring(self, state: TrainState) -> dict[str, Any]:
+    def spring(self, state: TrainState) -> dict[str, Any] | None:
         """k/m (1/s^2) and c/m (1/s): the step without a push, as a matrix exp(A dt) with A = [[0, 1], [-k/m, -c/m]].
 
-        The matrix is the least-squares fit to the learned step over the states that the test visits.
+        The matrix is the least-squares fit to the learned step over the states that the test visits. None where that
+        step is not finite: the training will say so at its next one.
         """
         states = np.asarray(self._test_batch["states"]).reshape(-1, self.env.layout.size)
         pushes = np.zeros((len(states), self.env.actions.size), np.float32)
         after = np.asarray(self.core.apply({"params": state.params}, states, pushes, self.config.dt, None))
+        if not np.all(np.isfinite(after)):
+            return None
         matrix = np.linalg.lstsq(states.astype(np.float64), after.astype(np.float64), rcond=None)[0].T
         rate = np.real(logm(matrix)) / self.config.dt
         return {"stiffness_per_mass": float(-rate[1, 0]), "damping_per_mass": float(-rate[1, 1])}

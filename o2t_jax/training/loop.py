@@ -25,6 +25,17 @@ from o2t_jax.training.step import reduce_metrics
 from o2t_jax.types import Batch, BatchIterator
 
 
+class NotFiniteError(UsageError):
+    """The loss or gradient of `step` is not finite."""
+
+    def __init__(self, what: str, step: int, again: str = "") -> None:
+        super().__init__(
+            f"{what} at step {step}: training stopped, earlier checkpoints are untouched; lower --config.lr or look at "
+            f"the samples{again}, then start in a new --workdir"
+        )
+        self.what, self.step = what, step
+
+
 @dataclasses.dataclass(frozen=True)
 class Schedule:
     """Periods of logs, evaluations and checkpoints, in steps. Each happens after the step, with the updated state.
@@ -101,7 +112,7 @@ def train(
         The state and its step.
 
     Raises:
-        UsageError: the loss or gradient is not finite. Nothing is saved after that step.
+        NotFiniteError: the loss or gradient is not finite. Nothing is saved after that step.
     """
     if start >= schedule.train_steps:
         return state, start
@@ -183,13 +194,10 @@ class _Reader:
 
 
 def _check_finite(step: int, metrics: Mapping[str, Any]) -> None:
-    """Raises UsageError if a loss or gradient, scalars or one per seed [S], is not finite."""
+    """Raises NotFiniteError if a loss or gradient, scalars or one per seed [S], is not finite."""
     for name in ("loss", "grad_norm"):
         values = np.asarray(metrics[name], np.float64)
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             whose = f" of the seed at position {bad[0]}" if values.ndim else ""
-            raise UsageError(
-                f"{name}{whose} is {values.flat[bad[0]]} at step {step}: training stopped, earlier checkpoints are "
-                "untouched; lower --config.lr or look at the samples, then start in a new --workdir"
-            )
+            raise NotFiniteError(f"{name}{whose} is {values.flat[bad[0]]}", step)

@@ -101,18 +101,26 @@ class ConsoleWriter(Writer):
 
 
 class JsonLinesWriter(Writer):
-    """One object per call: {"step": n, name: number, ...}. NaN and infinities become null, as JSON has neither."""
+    """One object per call: {"step": n, name: number, ...}. NaN and infinities become null, as JSON has neither.
+
+    A resumed run cuts its rows after `resume_step`. What it measures again at that step (its process was killed after
+    the last save and before the result) is not written twice.
+    """
 
     def __init__(self, path: Path, resume_step: int = 0):
+        self._there: set[tuple[int, frozenset[str]]] = set()
         if path.exists():
             kept = [line for line in path.read_text(errors="replace").splitlines() if _step_of(line) <= resume_step]
             temporary = path.with_name(path.name + ".tmp")
             temporary.write_text("".join(line + "\n" for line in kept))
             temporary.replace(path)
+            self._there = {(resume_step, frozenset(json.loads(x))) for x in kept if _step_of(x) == resume_step}
         self._file = path.open("a")
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
         numbers = {name: float(value) for name, value in scalars.items()}
+        if (int(step), frozenset({"step", *numbers})) in self._there:
+            return
         row = {"step": int(step)} | {name: x if math.isfinite(x) else None for name, x in numbers.items()}
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()

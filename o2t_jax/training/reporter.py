@@ -108,6 +108,13 @@ class Reporter:
         self._readouts = self._read_out(host)
         if not self.writer or not self.checkpoints:
             return
+        # Before the save: a run that resumes there does not write them again.
+        for name, readout in self._readouts.items():
+            found = _means(readout or {}) if self._config.seeds > 1 else readout or {}
+            numbers = {k: v for k, v in found.items() if isinstance(v, float) and math.isfinite(v)}
+            if numbers:
+                self.writer.write_scalars(step, {f"{name}/{key}": value for key, value in numbers.items()})
+        self.writer.flush()
         meta = {
             "system": self._system.name,
             "data": dict(position),
@@ -130,12 +137,6 @@ class Reporter:
             held_out=scalars.get(best.name) if evaluated == step else None,
             mode=best.mode,
         )
-        for name, readout in self._readouts.items():
-            found = _means(readout or {}) if self._config.seeds > 1 else readout or {}
-            numbers = {k: v for k, v in found.items() if isinstance(v, float) and math.isfinite(v)}
-            if numbers:
-                self.writer.write_scalars(step, {f"{name}/{key}": value for key, value in numbers.items()})
-        self.writer.flush()
 
     def _read_out(self, host: TrainState) -> dict[str, Any]:
         """Every read-out; with several seeds the numbers are lists [S]."""

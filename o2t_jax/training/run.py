@@ -16,7 +16,7 @@ import numpy as np
 
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, disk, loop, provenance, recovery, resources
+from o2t_jax.training import checkpoint, disk, loop, provenance, recovery, replay, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
 from o2t_jax.training.graft import graft_parts
@@ -88,6 +88,9 @@ def run(
             state = parallel.replicate(make_state())  # while the step compiles
             del make_state  # it may hold a copy on the host
             return this.train(step_fn, state, stop)
+        except loop.NotFiniteError as error:
+            again = f" ({replay.command_of(workdir, error.step)})"
+            raise loop.NotFiniteError(error.what, error.step, again) from error
         except StopRequested as signal:
             progress.line(f"stopped by {signal} before the first step; run the same command again to start over")
             return 128 + signal.signum

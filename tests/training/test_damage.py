@@ -123,11 +123,28 @@ def test_random_damage_is_never_silent(finished: Path, tmp_path: Path) -> None:
         "set": (corruptions.Sets(tmp_path).trial, 40),
         "pictures": (corruptions.Pictures(tmp_path).trial, 20),
     }
+    corruptions.Sets(tmp_path)  # made again in the same folder, as a later call does
     rng = random.Random(0)
     for name, (trial, count) in trials.items():
         for number in range(count):
             outcome, what = trial(KINDS[number % len(KINDS)], rng)
             assert outcome in (Outcome.DETECTED, Outcome.HARMLESS, Outcome.NOTHING), f"{name}: {what}"
+
+
+def test_corruptions_go_on_where_the_last_call_ended(tmp_path: Path) -> None:
+    def trial(kind: str, rng: random.Random) -> tuple[Outcome, str]:
+        asked.append((kind, rng.random()))
+        return (Outcome.SILENT if kind == "swap" else Outcome.DETECTED), kind
+
+    asked: list[tuple[str, float]] = []
+    whole = corruptions.measure({"set": trial}, 20, 0)
+    once, asked = asked, []
+    for count in (7, 20):
+        rows = corruptions.measure({"set": trial}, count, 0, tmp_path / "kept.json")
+    assert asked == once and len(set(asked)) == 20 and rows == whole
+    assert sum(row["corruptions"] for row in rows) == 20 and sum(row.get("silent", 0) for row in rows) == 4
+    with pytest.raises(UsageError, match="choose another --out"):
+        corruptions.measure({"pictures": trial}, 20, 0, tmp_path / "kept.json")
 
 
 def test_the_judge_tells_silence_from_detection() -> None:

@@ -1,0 +1,219 @@
+"""Does anything grow in a long run? `python -m benchmarks.endurance --minutes=60 --case=smoke|cpu [--json=FILE]`.
+
+smoke  config `smoke` from its start to its end over and over, in one process, looked at after each round
+cpu    one training of config `cpu` (10,000 steps; --steps), looked at every ten seconds from outside
+
+Resident memory (all of it, and `own`: not mapped from files, with what is swapped out), open handles and threads of the
+process and its children, and the bytes on disk without logs. The growth is the slope of a line through the samples
+after --warm_up minutes (median of the slopes of all pairs, Theil and Sen) over the time that they span, in percent of
+where the line begins, with a 95 % interval. Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import theilslopes
+
+from benchmarks.common import finish, run_checked
+from experiments import _cpu
+from o2t_jax.errors import UsageError
+
+# `own`: without what is mapped from files and with what is swapped out, so that the kernel's reclaiming does not show.
+SEEN = {"rss": "MB", "own": "MB", "handles": "", "threads": "", "disk": "MB"}
+LOGS = ("metrics.jsonl", "sessions.jsonl", "tensorboard", "log")
+LIMIT = 1.0  # %
+PERIOD_S = 10.0
+COLUMNS = {"what": "", "begin": ".4g", "end": ".4g", "unit": "", "growth_%": ".2f", "low": ".2f", "high": ".2f"}
+
+
+def look(pid: int, folder: Path) -> dict[str, float]:
+    """One sample of a process with all of its children, and of the files below `folder`. MB are 10^6 bytes."""
+    row = dict.fromkeys(SEEN, 0.0) | {"disk": disk_of(folder) / 1e6}
+    for each in family(pid):
+        with contextlib.suppress(OSError):  # one that has just ended
+            place = Path(f"/proc/{each}")
+            status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+            handles = len(os.listdir(place / "fd"))
+            for name, parts in (("rss", ("VmRSS",)), ("own", ("RssAnon", "VmSwap"))):
+                row[name] += sum(1.024e-3 * int(status.get(part, "0 kB").split()[0]) for part in parts)
+            row["threads"] += int(status["Threads"])
+            row["handles"] += handles
+    return row
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                # The name in brackets may hold anything.
+                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def disk_of(folder: Path) -> int:
+    """Bytes of all files below `folder` that are no logs."""
+    total = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in LOGS]
+        for name in set(files) - set(LOGS):
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).stat().st_size
+    return total
+
+
+def growth(seconds: ArrayLike, values: ArrayLike) -> dict[str, float]:
+    """The line through samples: its `begin` and `end`, and its growth with `low` and `high`, in percent of `begin`.
+
+    Fewer than 5 samples say nothing: NaN.
+    """
+    time_s, found = np.asarray(seconds, float), np.asarray(values, float)
+    if len(found) < 5:
+        return dict.fromkeys(("begin", "end", "growth_%", "low", "high"), float("nan"))
+    slope, offset, low, high = map(float, theilslopes(found, time_s, 0.95))
+    span, begin = float(time_s[-1] - time_s[0]), offset + slope * float(time_s[0])
+    to_percent = 100.0 * span / begin if begin else 0.0
+    return {
+        "begin": begin,
+        "end": begin + slope * span,
+        "growth_%": slope * to_percent,
+        "low": low * to_percent,
+        "high": high * to_percent,
+    }
+
+
+def rows_of(samples: Sequence[Mapping[str, float]], warm_up_s: float) -> list[dict[str, Any]]:
+    """One row for each quantity, over the samples after `warm_up_s`."""
+    late = [sample for sample in samples if sample["seconds"] >= warm_up_s]
+    seconds = [sample["seconds"] for sample in late]
+    return [
+        {"what": name, "unit": unit, "samples": len(late)} | growth(seconds, [sample[name] for sample in late])
+        for name, unit in SEEN.items()
+    ]
+
+
+def rounds(folder: Path, minutes: float, train: Callable[[Path], int], told: Callable[[str], None]) -> list[dict]:
+    """Trains in a new folder, looks, deletes it, again and again in this process."""
+    begun, samples = time.monotonic(), []
+    while (seconds := time.monotonic() - begun) < 60 * minutes:
+        code = train(folder / "run")
+        if code:
+            raise RuntimeError(f"round {len(samples) + 1}: exit code {code}")
+        shutil.rmtree(folder / "run")
+        seconds = time.monotonic() - begun
+        samples.append({"seconds": seconds} | look(os.getpid(), folder))
+        told(f"{seconds:.0f} s, round {len(samples)}: {samples[-1]}")
+    return samples
+
+
+def watched(
+    folder: Path, minutes: float, train: Callable[[Path], object], told: Callable[[str], None], period: float = PERIOD_S
+) -> list[dict]:
+    """Trains in a process of its own and looks from outside, until it ends or the time is up."""
+    process = multiprocessing.get_context("spawn").Process(target=train, args=(folder / "run",))
+    process.start()
+    begun, samples = time.monotonic(), []
+    assert process.pid is not None
+    while process.is_alive() and (seconds := time.monotonic() - begun) < 60 * minutes:
+        samples.append({"seconds": seconds} | look(process.pid, folder))
+        if len(samples) % 30 == 1:
+            told(f"{seconds:.0f} s: {samples[-1]}")
+        process.join(period)
+    if process.is_alive():
+        process.terminate()  # it saves
+        process.join(300)
+    elif process.exitcode:
+        raise RuntimeError(f"the training ended with exit code {process.exitcode}")
+    return samples
+
+
+def train_smoke(workdir: Path) -> int:
+    from experiments import train
+
+    with contextlib.redirect_stdout(sys.stderr):
+        return train.main(["--config=smoke", f"--workdir={workdir}"])
+
+
+class TrainCpu:
+    """Config `cpu` of that many steps, in a new process."""
+
+    def __init__(self, steps: int):
+        self.steps = steps
+
+    def __call__(self, workdir: Path) -> None:
+        from experiments import train
+
+        with (workdir.parent / "log").open("w") as log, contextlib.redirect_stdout(log):
+            sys.exit(train.main(["--config=cpu", f"--config.train_steps={self.steps}", f"--workdir={workdir}"]))
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.endurance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="in all")
+    parser.add_argument("--warm_up", type=float, default=10.0, help="minutes whose samples do not count")
+    parser.add_argument("--case", choices=("smoke", "cpu"), default="smoke")
+    parser.add_argument("--steps", type=int, default=10_000, help="of case cpu")
+    parser.add_argument("--json", default=None, metavar="FILE")
+    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
+    return parser.parse_args(argv)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuses a time that leaves no sample, and other systems than Linux."""
+    if not arguments.minutes > arguments.warm_up >= 0:
+        raise UsageError(
+            f"--minutes={arguments.minutes:g} must be above --warm_up={arguments.warm_up:g}, which is >= 0"
+        )
+    if arguments.steps < 1:
+        raise UsageError(f"--steps={arguments.steps} must be at least 1")
+    if not Path("/proc/self/status").exists():
+        raise UsageError("/proc is missing: this command needs Linux")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, prints and writes. Exit code 1 where a quantity grows by more than `LIMIT` beyond doubt."""
+
+    def told(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="endurance-") as place:
+        folder = Path(place)
+        os.environ["TMPDIR"] = str(folder / "temporary")  # files left there count as well
+        (folder / "temporary").mkdir()
+        tempfile.tempdir = None
+        if arguments.case == "smoke":
+            samples = rounds(folder, arguments.minutes, train_smoke, told)
+        else:
+            samples = watched(folder, arguments.minutes, TrainCpu(arguments.steps), told)
+    rows = rows_of(samples, 60 * arguments.warm_up)
+    finish(rows, COLUMNS, arguments.json, case=arguments.case, minutes=samples[-1]["seconds"] / 60, samples=samples)
+    return int(any(row["low"] > LIMIT for row in rows))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return run_checked(parsed(argv), check, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Figures of BENCHMARKS.md measured again: see `python -m benchmarks.reproduce`."""

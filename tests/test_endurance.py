@@ -1,0 +1,88 @@
+"""What a long run keeps: growth is told from noise, and a look counts what it should."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import endurance
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+
+
+def test_growth_is_that_of_the_line_and_noise_is_not_growth():
+    seconds = np.linspace(600.0, 3600.0, 60)
+    noise = np.random.default_rng(0).normal(0.0, 2.0, 60)
+    leak = endurance.growth(seconds, 1000.0 * (1 + 0.05 * (seconds - 600.0) / 3000.0) + noise)
+    assert leak["growth_%"] == pytest.approx(5.0, abs=0.2) and leak["low"] > endurance.LIMIT
+    assert leak["begin"] == pytest.approx(1000.0, abs=2.0) and leak["end"] == pytest.approx(1050.0, abs=2.0)
+    flat = endurance.growth(seconds, 1000.0 + noise)
+    assert flat["low"] < 0.0 < flat["high"] < endurance.LIMIT
+    spikes = 1000.0 + np.where(np.arange(60) % 10 == 9, 500.0, 0.0)  # what an evaluation takes and gives back
+    assert abs(endurance.growth(seconds, spikes)["growth_%"]) < 0.1
+    assert endurance.growth(seconds, np.zeros(60))["growth_%"] == 0.0
+    assert math.isnan(endurance.growth([1, 2, 3, 4], [1, 1, 1, 1])["growth_%"])
+
+
+def test_the_warm_up_does_not_count():
+    flat = dict.fromkeys(("own", "handles", "threads", "disk"), 5.0)
+    samples = [{"seconds": 60.0 * i, "rss": 100.0 + min(i, 10), **flat} for i in range(30)]
+    memory, *others = endurance.rows_of(samples, 600.0)
+    assert memory["growth_%"] == 0.0 and memory["samples"] == 20 and all(row["growth_%"] == 0.0 for row in others)
+    assert endurance.rows_of(samples, 0.0)[0]["growth_%"] > 1.0
+
+
+@LINUX
+def test_a_look_counts_memory_handles_threads_children_and_files_but_no_logs(tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    for name in ("metrics.jsonl", "tensorboard/events", "checkpoint"):
+        (tmp_path / name).write_bytes(bytes(2_000_000))
+    before = endurance.look(os.getpid(), tmp_path)
+    assert before["disk"] == 2.0
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    memory = np.ones(5 * 10**6)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with (tmp_path / "checkpoint").open():
+        after = endurance.look(os.getpid(), tmp_path)
+        assert child.pid in endurance.family(os.getpid())
+    child.communicate(b"\n")
+    done.set()
+    thread.join()
+    for name in ("rss", "own"):
+        assert after[name] - before[name] > 0.9 * memory.nbytes / 1e6
+    assert after["handles"] - before["handles"] >= 2 and after["threads"] - before["threads"] >= 2
+
+
+@LINUX
+def test_rounds_leave_nothing_and_a_failure_is_no_round(tmp_path):
+    def train(workdir: Path) -> int:
+        workdir.mkdir()
+        (workdir / "checkpoint").write_bytes(bytes(10**6))
+        time.sleep(0.002)
+        trained.append(workdir)
+        return 0
+
+    trained: list[Path] = []
+    samples = endurance.rounds(tmp_path, 0.002, train, lambda text: None)
+    assert len(samples) == len(trained) > 0 and all(sample["disk"] == 0 for sample in samples)
+    with pytest.raises(RuntimeError, match="round 1: exit code 2"):
+        endurance.rounds(tmp_path, 0.001, lambda workdir: 2, lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"), [(["--minutes=5"], "must be above --warm_up=10"), (["--steps=0"], "--steps=0")]
+)
+def test_bad_input_is_one_line(capsys, flags, says):
+    assert endurance.main(flags) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1

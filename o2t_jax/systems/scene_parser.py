@@ -29,7 +29,7 @@ _AT_ONCE = 100
 
 def build(config: Config) -> System:
     """The system of a config. Raises UsageError for invalid fields."""
-    base_config.validate(config)
+    base_config.validate(config, scene_parser_config.FIELDS)
     scene_parser_config.validate(config)
     return SceneParser(config)
 

@@ -4,37 +4,53 @@ from __future__ import annotations
 
 from o2t_jax.config import Config, Field, Group, config_of
 from o2t_jax.errors import UsageError
+from o2t_jax.limits import COUNT, NOT_NEGATIVE, SHARE, Limits, at_least
 from o2t_jax.systems import base_config
 
 DATA = Group(
     "Data",
     (
         Field("captions", "", "folder of train.csv, dev.csv and test.csv (docs/scene.md); empty: sentences made here"),
-        Field("pairs", 20000, "made sentences, drawn once at the start; of captions all are taken"),
-        Field("strange", 0.15, "share of made sentences with a thing that is in no list, so that it must be copied"),
-        Field("length", 32, "words of a sentence; later ones are dropped"),
-        Field("out_length", 48, "tokens of its sequence; longer ones are not learned from"),
-        Field("write_length", 48, "most tokens that are written"),
-        Field("least", 3, "captions: sequences that have a word before it can be generated"),
-        Field("least_read", 2, "captions: those that have a word before it is known"),
+        Field("pairs", 20000, "made sentences, drawn once at the start; of captions all are taken", within=COUNT),
+        Field(
+            "strange",
+            0.15,
+            "share of made sentences with a thing that is in no list, so that it must be copied",
+            within=SHARE,
+        ),
+        Field("length", 32, "words of a sentence; later ones are dropped", within=at_least(4)),
+        Field("out_length", 48, "tokens of its sequence; longer ones are not learned from", within=at_least(8)),
+        Field("write_length", 48, "most tokens that are written", within=COUNT),
+        Field("least", 3, "captions: sequences that have a word before it can be generated", within=COUNT),
+        Field("least_read", 2, "captions: those that have a word before it is known", within=COUNT),
     ),
 )
 MODEL = Group(
     "The model",
     (
         Field("width", 128, "of the embeddings, of what reads and of what writes"),
-        Field("layers", 1, "GRUs that read, in both directions each"),
-        Field("dropout", 0.1, "share of dropped units"),
-        Field("weight_decay", 0.01, "AdamW's weight decay"),
-        Field("clip", 1.0, "largest global norm of the gradient"),
-        Field("warm_up", 0.05, "share of the steps in which the learning rate rises; it falls by a cosine then"),
+        Field("layers", 1, "GRUs that read, in both directions each", within=COUNT),
+        Field("dropout", 0.1, "share of dropped units", within=Limits(0, 0.9)),
+        Field("weight_decay", 0.01, "AdamW's weight decay", within=NOT_NEGATIVE),
+        Field("clip", 1.0, "largest global norm of the gradient", within=NOT_NEGATIVE),
+        Field(
+            "warm_up",
+            0.05,
+            "share of the steps in which the learning rate rises; it falls by a cosine then",
+            within=Limits(0, 0.9),
+        ),
     ),
 )
 TEST = Group(
     "The test",
     (
-        Field("validation_sentences", 300, "sentences that choose the best checkpoint"),
-        Field("test_sentences", 1000, "made sentences with held-out pairs of words; of captions all are taken"),
+        Field("validation_sentences", 300, "sentences that choose the best checkpoint", within=COUNT),
+        Field(
+            "test_sentences",
+            1000,
+            "made sentences with held-out pairs of words; of captions all are taken",
+            within=COUNT,
+        ),
     ),
 )
 FIELDS = (
@@ -54,25 +70,5 @@ def default() -> Config:
 
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields."""
-    for name, least in (
-        *(
-            ("pairs", 1),
-            ("length", 4),
-            ("out_length", 8),
-            ("write_length", 1),
-            ("least", 1),
-            ("least_read", 1),
-            ("layers", 1),
-        ),
-        *(("validation_sentences", 1), ("test_sentences", 1)),
-    ):
-        if config[name] < least:
-            raise UsageError(f"{name}={config[name]} must be at least {least}: set --config.{name}")
     if config.width < 2 or config.width % 2:
         raise UsageError(f"width={config.width} must be even and at least 2: set --config.width")
-    for name in ("weight_decay", "clip"):
-        if config[name] < 0:
-            raise UsageError(f"{name}={config[name]:g} must not be negative: set --config.{name}")
-    for name, most in (("dropout", 0.9), ("warm_up", 0.9), ("strange", 1.0)):
-        if not 0.0 <= config[name] <= most:
-            raise UsageError(f"{name}={config[name]:g} must be 0 to {most:g}: set --config.{name}")

@@ -17,6 +17,7 @@ from o2t_jax.evaluation.recordings.segments import Contact, find_contacts, stret
 MOST = 4  # stretches that are fitted, the ones with the longest paths
 LEAST = 8  # sightings of a stretch
 WHOLE = 0.8  # of the sightings on which one law must hold for there to be no contact
+STANDS = 0.1  # of the longest stretch's path that a stretch must have to stand for the track
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,8 +120,12 @@ def analyse(
 
 
 def _main(namings: list[Naming], lengths: list[float], scale: Scale) -> int:
-    """The stretch that stands for the track: the longest path under a named law; of a launch, the first flight."""
-    named = [i for i, naming in enumerate(namings) if naming.verdict not in (CANNOT, NONE)] or list(range(len(namings)))
+    """The stretch that stands for the track: the longest path under a named law; of a launch, the first flight.
+
+    A short stretch does not stand for a track most of which follows no law.
+    """
+    enough = [i for i, length in enumerate(lengths) if length >= STANDS * max(lengths)]
+    named = [i for i in enough if namings[i].verdict not in (CANNOT, NONE)] or enough
     flights = [i for i in named if "flight" in namings[i].best.law.name]
     if scale.speed is not None and flights:
         return flights[0]

@@ -17,7 +17,7 @@ from o2t_jax.training.checkpoint import check_fits, open_workdir, saved_steps
 from o2t_jax.training.provenance import read_sessions
 
 RUNS = Path(__file__).resolve().parents[1] / "examples" / "runs"
-RECORDED = {"cpu": {"law/g0": 9.812274}, "pendulum": {}, "toy": {"spring/stiffness_per_mass": 4.051369}}
+RECORDED = {"cpu": {"law/g0": 9.812274}, "parser": {}, "pendulum": {}, "toy": {"spring/stiffness_per_mass": 4.051369}}
 MOST_BYTES = 3_000_000
 
 
@@ -59,7 +59,9 @@ def test_the_spring_is_still_in_the_weights():
     assert math.isclose(found["stiffness_per_mass"], RECORDED["toy"]["spring/stiffness_per_mass"], rel_tol=1e-3)
 
 
-@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cpu", "pendulum")), "toy"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cpu", "parser", "pendulum")), "toy"]
+)
 def test_its_arrays_are_those_of_the_system_today(name):
     opened = open_workdir(RUNS / name)
     check_fits(opened, build_system(opened.config).init, name)
@@ -69,6 +71,18 @@ def test_the_pendulums_error_is_what_its_config_promises():
     found = folders.read_json(RUNS / "pendulum" / "results.json")["test/error"]
     assert found["value"] == pytest.approx(0.07, abs=0.01)
     assert found["value"] < found["baselines"]["persistence"] / 20
+
+
+@pytest.mark.slow
+def test_the_parser_reads_a_sentence_as_the_rules_do():
+    from experiments._parsers import open_parser
+    from o2t_jax.data.scene.knowledge import load_kinds
+    from o2t_jax.systems import scene
+    from o2t_jax.systems.scene_reading import read_sentence
+
+    sentence, kinds = "a red ball falls next to a person who walks", load_kinds(None)
+    learned = read_sentence(*open_parser(RUNS / "parser"), sentence, kinds)
+    assert learned == scene.understand(sentence, kinds)
 
 
 @pytest.mark.slow

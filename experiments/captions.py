@@ -65,8 +65,9 @@ def _retrieve(given: list[str], values: flags.FlagValues) -> tuple[str, dict[str
     lines, numbers = [f"{found.queries} captions, by {by}"], {}
     for what, shares, count in (("all", found.recall, found.motions), ("a pool", found.of_pool, found.pool)):
         for k, share in shares.items():
-            lines.append(f"R@{k} of {what} ({count} motions): {share:.4f}, by chance {k / count:.5f}")
-            numbers[f"R@{k} of {count}"] = {by: share, "chance": k / count}
+            chance = min(1.0, k / count)
+            lines.append(f"R@{k} of {what} ({count} motions): {share:.4f}, by chance {chance:.5f}")
+            numbers[f"R@{k} of {count}"] = {by: share, "chance": chance}
     return "\n".join(lines), {"queries": found.queries, "motions": found.motions, **numbers}
 
 

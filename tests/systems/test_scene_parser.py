@@ -60,6 +60,17 @@ def test_captions_that_are_not_there_are_refused_before_training(tmp_path: Path)
         parser(captions=str(tmp_path)).check()
 
 
+def test_captions_that_are_too_few_or_too_long_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.csv").write_text('caption,scene_graph\na very big red ball,"( ball , is , red )"\n')
+    with pytest.raises(UsageError, match=r"the 1 captions of train\.csv are too few"):
+        parser(captions=str(tmp_path)).check()
+    (tmp_path / "dev.csv").write_bytes((tmp_path / "test.csv").read_bytes())
+    parser(captions=str(tmp_path)).check()
+    with pytest.raises(UsageError, match="at most length=4 words"):
+        parser(captions=str(tmp_path), length=4).data.train  # noqa: B018
+
+
 @pytest.fixture(scope="module")
 def captioned(tmp_path_factory) -> SceneParser:
     """A system on eight captions in three files."""

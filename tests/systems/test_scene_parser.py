@@ -60,6 +60,13 @@ def test_captions_that_are_not_there_are_refused_before_training(tmp_path: Path)
         parser(captions=str(tmp_path)).check()
 
 
+def test_the_variant_of_captions_never_learns_made_sentences(tmp_path: Path, monkeypatch) -> None:
+    """They would be cut at the length of captions."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"captions/train\.csv cannot be read"):
+        build_system(load_config("scene/parser:captions")[1]).check()
+
+
 def test_captions_that_are_too_few_or_too_long_are_refused(tmp_path: Path) -> None:
     for split in ("train", "test"):
         (tmp_path / f"{split}.csv").write_text('caption,scene_graph\na very big red ball,"( ball , is , red )"\n')

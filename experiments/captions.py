@@ -33,8 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     plain = [word for word in words if not word.startswith("-")]
     rest = [word for word in words if word.startswith("-")]
-    if plain and (plain[0] not in ACTS or len(plain) - 1 != ACTS[plain[0]]):
-        return _cli.fail(f"{' '.join(plain)!r} is unknown: give one of {', '.join(ACTS)} and what it needs; see --help")
+    if plain and plain[0] not in ACTS:
+        return _cli.fail(f"{plain[0]!r} is unknown: give one of {', '.join(ACTS)}; see --help")
+    if plain and len(plain) - 1 != ACTS[plain[0]]:
+        needed = f"{plain[0]} takes {ACTS[plain[0]]} of file, folder and words, not {len(plain) - 1}"
+        return _cli.fail(f"{needed}; words stand in quotes, flags are --name=value; see --help")
 
     def run(arguments: _cli.Arguments) -> int:
         if not plain:

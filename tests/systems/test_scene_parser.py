@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -146,10 +148,24 @@ def test_networks_of_the_users_own_need_a_local_folder(make: Any, needed: str, t
             make(folder)
         assert "\n" not in str(error.value) and "local folder" in str(error.value)
     (tmp_path / needed).write_text("{}")
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(UsageError, match="pip install"):
         make(tmp_path)
+
+
+def test_a_folder_of_another_network_is_one_line(tmp_path: Path, monkeypatch) -> None:
+    class Tokenizer:
+        @staticmethod
+        def from_pretrained(*_: Any, **__: Any) -> None:
+            raise OSError("no tokenizer.json\nnor a vocabulary")
+
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=Tokenizer))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
+    with pytest.raises(UsageError, match="cannot be loaded as Tokenizer") as error:
+        scene_local.t5_parser(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_local_t5_writes_graphs(tmp_path: Path) -> None:

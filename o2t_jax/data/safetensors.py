@@ -37,9 +37,9 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _type(name: str, path: Path) -> np.dtype:
     if name == "BF16":
-        import ml_dtypes
+        import jax.numpy as jnp
 
-        return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(jnp.bfloat16)
     if name not in _TYPES:
         raise UsageError(f"{path} has numbers of type {name}; known are BF16, {', '.join(_TYPES)}")
     return np.dtype(_TYPES[name])

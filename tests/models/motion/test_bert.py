@@ -74,6 +74,12 @@ def test_arrays_come_back_from_a_file(tmp_path: Path) -> None:
         assert found[name].dtype == x.dtype
 
 
+def test_bfloat16_is_read(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\x80\x3f\x20\xc0")
+    np.testing.assert_array_equal(read_safetensors(tmp_path / "x.safetensors")["a"].astype(np.float32), [1.0, -2.5])
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 20, b"\x02" + bytes(7) + b"{]", (2**40).to_bytes(8, "little")])
 def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)

@@ -110,9 +110,10 @@ def test_a_written_sentence_is_read_with_what_is_unknown_named(monkeypatch) -> N
     system = parser()
     sentence = "a red ball near a box falls on a dragon who kicks the box"
 
+    written = to_tokens(dataclasses.replace(WRITTEN, actions=WRITTEN.actions[:2]))
+
     def chosen(params: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
-        words = sentence.split()
-        tokens = to_tokens(dataclasses.replace(WRITTEN, actions=WRITTEN.actions[:2]))
+        words, tokens = sentence.split(), written
         listed = system.vocabulary
         return encode(listed, [words], [tokens], system.config.length, 48)["target"]
 
@@ -123,6 +124,9 @@ def test_a_written_sentence_is_read_with_what_is_unknown_named(monkeypatch) -> N
     assert found.relations == (Relation(0, "near", 1),)
     with pytest.raises(UsageError, match="no known thing"):
         read_sentence(system, None, sentence, ("lamp",))
+    sentence, written = "0 balls", ["E", "0", "balls", "."]
+    with pytest.raises(UsageError, match="0 things: the number must be from 1 to 6"):
+        read_sentence(system, None, sentence, ("balls",))
     for words, part in (("...", "empty"), ("a ball and " * 20, "at most 32")):
         with pytest.raises(UsageError, match=part):
             read_sentence(system, None, words, ("ball",))

@@ -41,6 +41,7 @@ def run_checked(
 ) -> int:
     """The exit code of a command: `check`, which raises UsageError, then `run` with the CPU's settings made."""
     try:
+        check_json(getattr(arguments, "json", None))
         check(arguments)
     except UsageError as error:
         return _cli.fail(str(error))
@@ -55,6 +56,12 @@ def check_parts(given: str, known: Collection[str]) -> None:
     unknown = set(given.split(",")) - set(known)
     if unknown:
         raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
+
+
+def check_json(path: str | None) -> None:
+    """Raises UsageError for a file whose folder does not exist: before anything is measured."""
+    if path and path != "-" and not Path(path).parent.is_dir():
+        raise UsageError(f"--json={path}: the folder {Path(path).parent} does not exist; make it first")
 
 
 def check_at_least_1(arguments: argparse.Namespace, *names: str) -> None:

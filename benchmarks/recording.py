@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import check_at_least_1, finish, run_checked
+from benchmarks.common import finish, run_checked
 from experiments import _cpu
 from o2t_jax.data.recordings.motions import Motion, damped_spring, free_flight
 from o2t_jax.data.recordings.rendered import Stage, make_stage
+from o2t_jax.errors import UsageError
 from o2t_jax.render.effects.camera import Camera
 from o2t_jax.render.effects.h264 import encode
 
@@ -112,9 +113,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
 
     def check(arguments: argparse.Namespace) -> None:
-        arguments.counts = [int(part) if part.isdecimal() else 0 for part in arguments.frames.split(",")]
-        arguments.least = min(arguments.counts)
-        check_at_least_1(arguments, "least")
+        parts = arguments.frames.split(",")
+        if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+            raise UsageError(f"--frames={arguments.frames} must be numbers of at least 1, with commas between")
+        arguments.counts = [int(part) for part in parts]
+        if not Path(arguments.out).is_dir():
+            raise UsageError(f"--out={arguments.out} is no folder: make it first")
 
     def work(arguments: argparse.Namespace) -> int:
         columns = {"frames": "d", "cache": "", "seconds": ".1f", "processor_s": ".1f", "peak_mb": ".0f"}

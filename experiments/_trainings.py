@@ -40,6 +40,7 @@ class _Running:
     def __init__(self):
         self.signum: int | None = None
         self.processes: set[subprocess.Popen] = set()
+        self.progress = Progress()  # one line of a terminal for all
 
     def catch(self, signum: int, frame: FrameType | None) -> None:
         again, self.signum = self.signum is not None, self.signum or signum
@@ -74,7 +75,8 @@ def stoppable(main: Callable[[A], int]) -> Callable[[A], int]:
 def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
     """Runs experiments.train with its output appended to `log`; returns exit code, and error or last line printed.
 
-    Meanwhile the training's own progress, with its ETA, is shown: on one line of a terminal, else twice a minute.
+    Meanwhile the training's own progress, with its ETA, is shown behind the log's name: on one line of a terminal
+    (trainings at the same time share it), else twice a minute.
 
     Raises:
         Stopped: the command was asked to end meanwhile.
@@ -94,7 +96,7 @@ def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
         running.processes.add(process)
         if running.signum is not None:  # it arrived in between
             process.terminate()
-        code = _watched(process, log, begin)
+        code = _watched(process, log, begin, running.progress)
         running.processes.discard(process)
     if running.signum is not None:
         raise Stopped(running.signum)
@@ -105,9 +107,9 @@ def launch(arguments: Sequence[str], log: Path) -> tuple[int, str]:
     return code, (reasons or lines or [f"exit code {code}"])[-1]
 
 
-def _watched(process: subprocess.Popen, log: Path, begin: int) -> int:
+def _watched(process: subprocess.Popen, log: Path, begin: int, progress: Progress) -> int:
     """Waits for the end, and shows meanwhile what the training says of its progress."""
-    progress, said, told = Progress(), "", time.monotonic()
+    said, told = "", time.monotonic()
     while True:
         try:
             code = process.wait(_LOOK_S)
@@ -116,7 +118,7 @@ def _watched(process: subprocess.Popen, log: Path, begin: int) -> int:
             now = time.monotonic()
             plain = bool(line) and line != said and now - told >= _PLAIN_S
             if line:
-                progress.update(f"  {line}", plain=plain)
+                progress.update(f"  {log.stem}: {line}", plain=plain)
             if plain:
                 said, told = line, now
         else:

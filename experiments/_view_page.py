@@ -6,6 +6,7 @@ All that is computed is the view's (`o2t_jax.systems.view`); a page keeps the va
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -196,7 +197,7 @@ def options_of(chart: Chart) -> dict[str, Any]:
         {
             "type": "line",
             "name": name,
-            "data": line.round(5).tolist(),
+            "data": [[x, y if math.isfinite(y) else None] for x, y in line.round(5).tolist()],
             "showSymbol": len(line) < 3,
             "lineStyle": {"type": "dashed" if name == "truth" else "solid"},
             "color": COLOURS[number % len(COLOURS)],
@@ -222,12 +223,16 @@ def options_of(chart: Chart) -> dict[str, Any]:
 def _wide(chart: Chart) -> dict[str, Any]:
     """Limits of the y axis where it would span less than 1 % of its middle: a flat curve shall look flat."""
     y = np.concatenate([line[:, 1] for line in chart.lines.values()])
+    y = y[np.isfinite(y)]  # a model may run away
+    if not len(y):
+        return {}
     low, high = float(np.min(y)), float(np.max(y))
     least = FLAT * abs(low + high) / 2
     if high - low >= least:
         return {}
+    digits = 1 - math.floor(math.log10(least))
     label = {"color": GREY, "showMinLabel": False, "showMaxLabel": False}  # beside the round numbers they would overlap
-    return {"min": round(low - least, 2), "max": round(high + least, 2), "axisLabel": label}
+    return {"min": round(low - least, digits), "max": round(high + least, digits), "axisLabel": label}
 
 
 __all__ = ["Page", "options_of", "serve"]

@@ -7,7 +7,6 @@ the arrays. Nothing is trained, and the run's folder is only read.
 from __future__ import annotations
 
 import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,15 @@ def show(arguments: _cli.Arguments) -> int:
     workdir = _cli.workdir_of(values)
     if values.step is None:
         raise UsageError("--step is missing: give the step whose batch is wanted, such as the one that an error names")
+    out = _cli.out_file(values.out, (".npz",)) if values.out else None
     from o2t_jax.evaluation.writers.console import format_table
     from o2t_jax.systems.base import build_system
     from o2t_jax.training import workdir as folders
     from o2t_jax.training.contract import Plan
     from o2t_jax.training.replay import batch_again
 
+    if not (workdir / folders.CONFIG).is_file():
+        raise UsageError(f"--workdir={workdir} holds no run: it has no {folders.CONFIG}")
     config = folders.config_from_json(folders.read_json(workdir / folders.CONFIG))
     _cpu.start_devices(arguments.cpu_tuning, "cpu")
     system = build_system(config)
@@ -46,8 +48,8 @@ def show(arguments: _cli.Arguments) -> int:
     print(f"batch of step {values.step}, drawn again from " + (f"checkpoint {first}" if first else "the start"))
     if config.get("buffer") == "free":
         print("with buffer=free a batch is never the same twice: --config.buffer=deterministic makes it so")
-    if values.out:
-        write_arrays(Path(values.out), arrays)
+    if out:
+        write_arrays(out, arrays)
     return 0
 
 
@@ -78,7 +80,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
     try:
         np.savez(path, **arrays)
-    except (OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise UsageError(f"--out={path} cannot be written ({error})") from error
 
 

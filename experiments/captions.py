@@ -33,8 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     plain = [word for word in words if not word.startswith("-")]
     rest = [word for word in words if word.startswith("-")]
-    if plain and (plain[0] not in ACTS or len(plain) - 1 != ACTS[plain[0]]):
-        return _cli.fail(f"{' '.join(plain)!r} is unknown: give one of {', '.join(ACTS)} and what it needs; see --help")
+    if plain and plain[0] not in ACTS:
+        return _cli.fail(f"{plain[0]!r} is unknown: give one of {', '.join(ACTS)}; see --help")
+    if plain and len(plain) - 1 != ACTS[plain[0]]:
+        needed = f"{plain[0]} takes {ACTS[plain[0]]} of file, folder and words, not {len(plain) - 1}"
+        return _cli.fail(f"{needed}; words stand in quotes, flags are --name=value; see --help")
 
     def run(arguments: _cli.Arguments) -> int:
         if not plain:
@@ -65,8 +68,9 @@ def _retrieve(given: list[str], values: flags.FlagValues) -> tuple[str, dict[str
     lines, numbers = [f"{found.queries} captions, by {by}"], {}
     for what, shares, count in (("all", found.recall, found.motions), ("a pool", found.of_pool, found.pool)):
         for k, share in shares.items():
-            lines.append(f"R@{k} of {what} ({count} motions): {share:.4f}, by chance {k / count:.5f}")
-            numbers[f"R@{k} of {count}"] = {by: share, "chance": k / count}
+            chance = min(1.0, k / count)
+            lines.append(f"R@{k} of {what} ({count} motions): {share:.4f}, by chance {chance:.5f}")
+            numbers[f"R@{k} of {count}"] = {by: share, "chance": chance}
     return "\n".join(lines), {"queries": found.queries, "motions": found.motions, **numbers}
 
 

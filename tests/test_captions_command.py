@@ -45,7 +45,8 @@ def test_a_genome_folder_becomes_a_file_that_is_scored(tmp_path: Path, capsys) -
     [
         ([], "give one of"),
         (["fly", "x"], "is unknown"),
-        (["find", "none.json"], "is unknown"),
+        (["find", "none.json"], "find takes 2 of file, folder and words, not 1"),
+        (["score", "none.csv", "--t5", "folder"], "flags are --name=value"),
         (["find", "none.json", "words"], "none.json cannot be read"),
         (["retrieve", "none.json", "--encoder=none"], "none.json cannot be read"),
         (["genome", "none"], "--out"),

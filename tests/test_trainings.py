@@ -111,7 +111,8 @@ def test_a_trainings_own_progress_is_shown_while_it_runs(tmp_path, monkeypatch, 
         "    print(line, flush=True); time.sleep(0.3)"
     )
     monkeypatch.setattr(_trainings, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(_trainings, "_running", _trainings._Running())
     monkeypatch.setattr(_trainings, "_LOOK_S", 0.05)
     monkeypatch.setattr(_trainings, "_PLAIN_S", 0.0)
     assert _trainings.launch([], log) == (0, "step 2/2 · ETA 0:00")
-    assert capsys.readouterr().out.splitlines() == ["  step 1/2 · ETA 0:07", "  step 2/2 · ETA 0:00"]
+    assert capsys.readouterr().out.splitlines() == ["  run: step 1/2 · ETA 0:07", "  run: step 2/2 · ETA 0:00"]

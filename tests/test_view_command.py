@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import socket
@@ -61,9 +62,20 @@ def test_a_flat_curve_looks_flat_and_a_steep_one_is_left_alone():
     flat = np.array([[0.0, 9.809], [1.0, 9.811]])
     axis = options_of(Chart("law", "z", "g", {"network": flat}))["yAxis"]
     assert axis["max"] - axis["min"] > 0.1 and axis["min"] < 9.809 and axis["max"] > 9.811
+    small = options_of(Chart("law", "z", "g", {"network": flat * (1.0, 1e-4)}))["yAxis"]
+    assert small["min"] < 9.809e-4 and small["max"] > 9.811e-4 and small["max"] - small["min"] < 1e-4
     steep = options_of(Chart("law", "z", "g", {"network": flat * (1.0, 0.0) + flat[:, :1]}, now=0.5))
     assert "min" not in steep["yAxis"]
     assert steep["series"][0]["markLine"]["data"] == [{"xAxis": 0.5}]
+
+
+def test_a_model_that_runs_away_leaves_the_rest_of_its_curve():
+    """JSON has no NaN, and a browser would draw nothing at all."""
+    lines = {"model": np.array([[0.0, 1.0], [1.0, np.nan]]), "lost": np.array([[0.0, np.nan], [1.0, np.inf]])}
+    for chosen in (lines, {"lost": lines["lost"]}):
+        options = options_of(Chart("error", "t", "e", chosen))
+        json.dumps(options, allow_nan=False)
+    assert options_of(Chart("error", "t", "e", lines))["series"][0]["data"] == [[0.0, 1.0], [1.0, None]]
 
 
 @pytest.mark.slow

@@ -21,8 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import check_json
 from benchmarks.faults import chains, forked, kills
+from experiments import _cli
+from o2t_jax.errors import UsageError
 
+_REFUSED = 2  # exit code
 PARTS = ("kills", "corruptions", "faults")
 COLUMNS = {
     "kills": {"system": "", "kills": "d", "kills_lost": "d", "most_repeated": "d", "seconds": ".0f"},
@@ -32,15 +36,22 @@ COLUMNS = {
 
 
 def in_a_fork(work: Callable[[], Any], folder: Path) -> Any:
-    """The result (JSON) of `work` in a fork, so that this process never starts JAX."""
+    """The result (JSON) of `work` in a fork, so that this process never starts JAX. Raises: UsageError as `work`."""
 
     def run() -> int:
-        (folder / "found.json").write_text(json.dumps(work()))
+        try:
+            (folder / "found.json").write_text(json.dumps(work()))
+        except UsageError as error:
+            print(error)
+            return _REFUSED
         return 0
 
     fork = forked.Fork(run, folder / "fork.log")
-    if fork.wait(seconds=1e5):
-        raise RuntimeError((folder / "fork.log").read_text()[-4000:])
+    if code := fork.wait(seconds=1e5):
+        said = (folder / "fork.log").read_text()
+        if code == _REFUSED:
+            raise UsageError(said.strip().rpartition("\n")[2])
+        raise RuntimeError(said[-4000:])
     return json.loads((folder / "found.json").read_text())
 
 
@@ -83,6 +94,15 @@ def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], N
     return found
 
 
+def made(folder: Path) -> Path:
+    """The folder itself. Raises: UsageError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out={folder} cannot be made ({error.strerror}): give another folder") from None
+    return folder
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit code 1 where anything was lost."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description="What is lost by faults")
@@ -100,19 +120,23 @@ def main(argv: list[str] | None = None) -> int:
     for given, known in ((arguments.only, PARTS), (arguments.systems, kills.TRAININGS)):
         if unknown := set(given.split(",")) - set(known):
             parser.error(f"{', '.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
-    with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
-        folder = Path(arguments.out or temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        begun = time.monotonic()
-        found = measure(arguments, folder, lambda text: print(text, file=sys.stderr, flush=True))
+    begun = time.monotonic()
+    try:
+        check_json(arguments.json)
+        with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
+            folder = made(Path(arguments.out or temporary))
+            found = measure(arguments, folder, lambda text: print(text, file=sys.stderr, flush=True))
+    except UsageError as error:
+        return _cli.fail(str(error))
     from o2t_jax.evaluation.writers.console import format_table
+    from o2t_jax.evaluation.writers.json_file import write_json
 
     for name, columns in COLUMNS.items():
         if rows := found.get(f"{name.removesuffix('s')}_rows"):
             print(format_table([{key: row.get(key, 0) for key in columns} for row in rows], columns), "\n")
     found["seconds"] = time.monotonic() - begun
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
+        write_json(found, arguments.json)
     lost = ("kills_lost", "corruptions_silent", "corruptions_tracebacks", "faults_failed")
     return int(any(found.get(name, 0) for name in lost))
 

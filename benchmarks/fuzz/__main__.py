@@ -9,13 +9,16 @@ numpy's in one read, of a sample.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import check_json
 from benchmarks.fuzz.parsers import parsers
 from benchmarks.fuzz.trials import fuzz
+from experiments import _cli
+from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.writers.json_file import write_json
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,6 +33,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.only.split(",")) - set(names):
         parser.error(f"{', '.join(sorted(unknown))} is unknown: choose from {', '.join(names)}")
+    try:
+        check_json(arguments.json)
+    except UsageError as error:
+        return _cli.fail(str(error))
     found: dict[str, Any] = {}
     for name in arguments.only.split(","):
         row = found[name] = fuzz(name, arguments.first, arguments.n, arguments.seconds)
@@ -38,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
             print("   ", failure, flush=True)
     failed = sum(row["failed"] for row in found.values())
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps({"parsers": found, "failed": failed}, indent=1) + "\n")
+        write_json({"parsers": found, "failed": failed}, arguments.json)
     return int(failed > 0 or any(row["n"] == 0 for row in found.values()))
 
 

@@ -13,16 +13,17 @@ Exit code 1 where a row is outside or its command fails.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks import table
+from benchmarks.common import check_json
 from benchmarks.reproduce import sample
 from experiments import _cli
 from o2t_jax.errors import UsageError
+from o2t_jax.evaluation.writers.json_file import write_json
 
 COLUMNS = {"file": "", "what": "", "stated": "", "measured": "", "allowed": "", "by": "", "verdict": ""}
 
@@ -42,6 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     arguments = parser.parse_args(argv)
     try:
+        check_json(arguments.json)
+        if arguments.sample < 0:
+            raise UsageError(f"--sample={arguments.sample} must not be negative")
         rows = sample.stated_rows(table.RESULTS, arguments.only)
         if arguments.machine and arguments.machine not in sample.machines(table.RESULTS):
             raise UsageError(f"--machine={arguments.machine} is not in {table.MACHINES}")
@@ -56,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         load = os.getloadavg() if hasattr(os, "getloadavg") else None
         content = {"seed": arguments.seed, "stated": len(rows), "candidates": len(candidates), "rows": found}
         content |= {"not_reproducible_here": left_out, "load": load}
-        Path(arguments.json).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_json(content, arguments.json)
     return int(any(row["verdict"] in ("outside", "failed") for row in found))
 
 

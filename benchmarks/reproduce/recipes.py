@@ -178,12 +178,29 @@ def _speeds() -> list[Recipe]:
         "memory: every sample by random reads": from_keys("rows", 1, "above_mb"),
         "memory: shuffled batches of a training, read ahead, one epoch": from_keys("rows", 2, "above_mb"),
     }
+    limits = (module("benchmarks.recording --frames=40", 2.0),)
+    spent = {
+        "40 frames, cold: processor seconds": from_row("processor_s", cache="cold"),
+        "the same, warm": from_row("processor_s", cache="warm"),
+    }
+
+    def peak(out: Path) -> float:
+        return max(row["peak_mb"] for row in figures(out)["rows"])
+
     draws = {f"draws at batch {batch}": from_keys("draws", i, "draw_GB_per_s") for i, batch in enumerate((4, 16))}
     return [
         *(Recipe("85_rendering", what, Kind.SPEED, drawing, pick) for what, pick in drawn.items()),
         *(Recipe("88_buffer", what, Kind.SPEED, buffer, pick) for what, pick in draws.items()),
         *(Recipe("87_records", what, Kind.SPEED, stored, pick) for what, pick in read.items()),
         *(Recipe("87_records", what, Kind.MEMORY, stored, pick) for what, pick in memory.items()),
+        *(Recipe("54_recording_limits", what, Kind.SPEED, limits, pick) for what, pick in spent.items()),
+        Recipe(
+            "54_recording_limits",
+            "40 frames: peak resident size, the larger of cold and warm",
+            Kind.MEMORY,
+            limits,
+            peak,
+        ),
     ]
 
 
@@ -259,6 +276,7 @@ REASONS = {
     "51_recording_network": _FOREIGN,
     "52_motion_linter": "needs an archive of recorded motions",
     "53_motion": f"{_LONG}; some need an archive",
+    "54_scene_parser": "an hour of training, or its captions are not part of the project",
     "60_prediction": "needs the folder of a finished training",
     "62_dynamics_pictures": _LONG,
     "63_video": _LONG,

@@ -23,29 +23,26 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
             if name == "__metadata__":
                 continue
             first, last = entry["data_offsets"]
-            numbers = np.frombuffer(
-                content, _type(entry["dtype"], path), (last - first) // _width(entry), 8 + size + first
-            )
+            kind = _type(entry["dtype"], path)
+            numbers = np.frombuffer(content, kind, (last - first) // kind.itemsize, 8 + size + first)
             found[name] = numbers.reshape(entry["shape"])
+    except UsageError:  # a ValueError too
+        raise
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UsageError(f"{path} is no whole .safetensors file ({error}): copy it again") from None
     return found
 
 
 def _type(name: str, path: Path) -> np.dtype:
     if name == "BF16":
-        import ml_dtypes
+        import jax.numpy as jnp
 
-        return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(jnp.bfloat16)
     if name not in _TYPES:
         raise UsageError(f"{path} has numbers of type {name}; known are BF16, {', '.join(_TYPES)}")
     return np.dtype(_TYPES[name])
-
-
-def _width(entry: dict[str, str]) -> int:
-    return 2 if entry["dtype"] == "BF16" else np.dtype(_TYPES[entry["dtype"]]).itemsize
 
 
 __all__ = ["read_safetensors"]

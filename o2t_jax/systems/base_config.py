@@ -116,7 +116,7 @@ def base() -> Config:
 def validate(config: Config, groups: Groups = FIELDS) -> None:
     """Refuses values that are not finite, outside their field's limits or not among its choices; invalid shared fields.
 
-    groups: all fields of the config's system.
+    Args: `groups`, all fields of the config's system; without them the shared ones alone are checked.
 
     Raises:
         UsageError: names field, value and limit.

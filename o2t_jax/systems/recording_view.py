@@ -5,6 +5,7 @@ The folder is enough: the original film need not be there any more.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,21 @@ class RecordingView:
     """See `systems.view.View`. The state is empty: the frame is a control."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises: UsageError where the folder holds no film, as that of tracks or of several cameras does not."""
-        self.result: dict[str, Any] = read_json(folder / RESULT)
-        overlay = self.result.get("overlay")
-        if not overlay:
+        """Raises: UsageError where the folder holds no film, as that of tracks or of several cameras does not, or is
+        damaged."""
+        result: Any = read_json(folder / RESULT)
+        if isinstance(result, dict) and not result.get("overlay"):
             raise UsageError(f"{folder} holds no film with its times: measure it again from a film of one camera")
-        self.times = np.asarray(overlay["times"], np.float64)
-        self.frames = [picture for _, picture in Film(folder / overlay["file"]).colours()]
+        try:
+            file, self.times = str(result["overlay"]["file"]), np.asarray(result["overlay"]["times"], np.float64)
+            self.law, self._law_facts = str(result["law"]), _facts_of(result)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"{folder / RESULT} is damaged ({error!r}): measure the film again") from None
+        self.frames = [picture for _, picture in Film(folder / file).colours()]
         self.tracks = read_tracks(folder / TRACK)
         if len(self.frames) != len(self.times):
-            raise UsageError(
-                f"{folder}: {overlay['file']} has {len(self.frames)} frames and {RESULT} {len(self.times)} times"
-            )
-        self.title = f"{folder.name}: {self.result['law']}"
+            raise UsageError(f"{folder}: {file} has {len(self.frames)} frames and {RESULT} {len(self.times)} times")
+        self.title = f"{folder.name}: {self.law}"
         self.period = float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1.0
         self.controls = {"frame": Slider("frame", "", 0, len(self.frames) - 1, 1, 0)}
 
@@ -60,12 +63,16 @@ class RecordingView:
         for number, track in enumerate(self.tracks):
             for axis, name in enumerate(("right", "down")):
                 lines[f"object {number}, {name}"] = np.stack([track.times, track.points[:, axis]], axis=-1)
-        facts = {"time": f"{now:.3f} s", "law": self.result["law"]}
-        facts |= {name.replace("_", " "): told_entry(entry) for name, entry in self.result["parameters"].items()}
-        facts |= {f"refused {i + 1}": reason for i, reason in enumerate(self.result["refused"])}
-        facts["scale"] = self.result["scale"]["source"]
+        facts = {"time": f"{now:.3f} s", "law": self.law} | self._law_facts
         chart = Chart("the track", "time, s", "place in the film, px", lines, now)
         return Shown({"film, sightings (circles), fitted path (line)": self.frames[index]}, (chart,), facts)
+
+
+def _facts_of(result: Mapping[str, Any]) -> dict[str, str]:
+    """The law's quantities with intervals, what was refused, and where the scale is from."""
+    facts = {name.replace("_", " "): told_entry(entry) for name, entry in result["parameters"].items()}
+    facts |= {f"refused {i + 1}": str(reason) for i, reason in enumerate(result["refused"])}
+    return facts | {"scale": str(result["scale"]["source"])}
 
 
 __all__ = ["RecordingView", "is_recording"]

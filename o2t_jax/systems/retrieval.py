@@ -66,8 +66,10 @@ class Clips:
         return np.round(product.toarray() if scipy.sparse.issparse(product) else np.asarray(product), 5)
 
     def __call__(self, text: str, count: int) -> list[Found]:
-        """The `count` motions that fit best."""
+        """The `count` motions that fit best. Raises: UsageError where no caption has any of the words."""
         scores = self.scores([text])[0]
+        if not np.any(scores):
+            raise UsageError(f"no caption has any word of {text!r}: say it in other words")
         best = np.argsort(-best_of_items(scores[None], self.item)[0], kind="stable")[:count]
         found = []
         for motion in best:
@@ -102,10 +104,12 @@ def sentence_encoder(folder: Path) -> MakeEncoder:
         raise UsageError(f"{folder} has no {' and no '.join(missing)}: give the folder of a MiniLM sentence encoder")
     try:
         values = json_of((folder / "config.json").read_text("utf-8"))
-    except ValueError:
-        raise UsageError(f"{folder / 'config.json'} is not JSON") from None
+    except (ValueError, OSError):
+        raise UsageError(f"{folder / 'config.json'} is not readable JSON") from None
     sizes = BertSizes.from_json(values, str(folder / "config.json"))
     pieces = WordPiece.from_folder(folder)
+    if max(pieces.pieces.values()) >= sizes.vocab_size:  # its embedding would be NaN
+        raise UsageError(f"{folder} has more pieces of words than the {sizes.vocab_size} of its config.json")
     params = params_of(read_safetensors(folder / WEIGHTS), sizes, str(folder / WEIGHTS))
     apply: Any = jax.jit(SentenceEncoder(sizes).apply)
 

@@ -29,8 +29,8 @@ def t5_parser(folder: str | Path, prefix: str = PREFIX, batch: int = 32) -> Call
     path = _folder(folder, "config.json", "a T5 that writes scene graphs")
     transformers = _package("transformers", "text")
     torch = _package("torch", "text")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-    model = transformers.T5ForConditionalGeneration.from_pretrained(str(path), local_files_only=True).eval()
+    tokenizer = _loaded(transformers.AutoTokenizer, path)
+    model = _loaded(transformers.T5ForConditionalGeneration, path).eval()
 
     def parse(captions: Sequence[str]) -> list[tuple[Triple, ...]]:
         found: list[tuple[Triple, ...]] = []
@@ -79,7 +79,16 @@ def enhancer(
 
 def _pipeline(folder: str | Path, kind: str, what: str) -> Any:
     path = _folder(folder, "model_index.json", what)
-    return getattr(_package("diffusers", "text"), kind).from_pretrained(str(path), local_files_only=True)
+    return _loaded(getattr(_package("diffusers", "text"), kind), path)
+
+
+def _loaded(kind: Any, path: Path) -> Any:
+    """A pretrained part. Raises: UsageError where the folder holds another one, or not all of it."""
+    try:
+        return kind.from_pretrained(str(path), local_files_only=True)
+    except Exception as error:  # noqa: BLE001 (of the packages, which have no common one)
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"{path} cannot be loaded as {kind.__name__} ({why}): give another folder") from error
 
 
 def _folder(folder: str | Path, needed: str, what: str) -> Path:

@@ -17,6 +17,7 @@ from o2t_jax.data.scene.grammar import sentences
 from o2t_jax.data.scene.knowledge import load_kinds
 from o2t_jax.data.scene.parser import tokens_of
 from o2t_jax.data.scene.tokens import FIXED, to_tokens
+from o2t_jax.errors import UsageError
 from o2t_jax.physics.scene.description import Description
 
 STRANGE = 200  # made-up things
@@ -68,7 +69,10 @@ class GrammarData:
 
 
 class CaptionData:
-    """Captions of a folder, held out its dev.csv and test.csv. Raises: UsageError where a file is missing."""
+    """Captions of a folder; its dev.csv and test.csv are held out.
+
+    Raises: UsageError where a file is missing or has too few.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -81,6 +85,11 @@ class CaptionData:
         if (folder / "dev.csv").exists():
             return self._read(folder / ("dev.csv" if name == "validation" else "train.csv"))
         every = self._read(folder / "train.csv")
+        if len(every) <= DEV:
+            raise UsageError(
+                f"{folder} has no dev.csv, and the {len(every)} captions of train.csv are too few to hold out {DEV}: "
+                "add a dev.csv"
+            )
         return every[-DEV:] if name == "validation" else every[:-DEV]
 
     @functools.cached_property
@@ -94,6 +103,11 @@ class CaptionData:
         config = self.config
         pairs = [(caption.words, captions.to_sequence(caption)) for caption in self.split("train") if caption.graph]
         kept = [(w, s) for w, s in pairs if 0 < len(w) <= config.length and len(s) <= config.out_length]
+        if not kept:
+            raise UsageError(
+                f"no caption of {config.captions} has a graph, at most length={config.length} words and "
+                f"out_length={config.out_length} tokens: set --config.length and --config.out_length"
+            )
         given, sequences = zip(*kept, strict=True)
         return encode(self.vocabulary, given, sequences, config.length, config.out_length)
 

@@ -39,9 +39,9 @@ def read_sentence(system: SceneParser, params: Any, sentence: str, nouns: Iterab
     found = known_only(found, frozenset(things) | words.PERSONS)
     if not found.entities:
         raise UsageError(f"no known thing in {sentence!r}: known are person, {', '.join(sorted(set(things)))}")
-    most = max(entity.number for entity in found.entities)
-    if most > MOST_THINGS:
-        raise UsageError(f"{most} things: the number must be from 1 to {MOST_THINGS}; say a smaller one")
+    for entity in found.entities:
+        if not 1 <= entity.number <= MOST_THINGS:
+            raise UsageError(f"{entity.number} things: the number must be from 1 to {MOST_THINGS}; say another one")
     return found
 
 

@@ -50,6 +50,8 @@ def test_the_nearest_clip_is_found_with_its_nearest_caption() -> None:
     first, second = Clips(motions(), bag_of_words)("a person who walks on", 2)
     assert (first.motion.path, first.text) == ("clip0", "person walks on")
     assert first.score > second.score
+    with pytest.raises(UsageError, match="no caption has any word of 'zebra'"):
+        Clips(motions(), bag_of_words)("zebra", 2)
 
 
 def test_captions_are_looked_for_among_the_others_of_all_motions() -> None:

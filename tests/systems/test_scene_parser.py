@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,24 @@ def test_captions_that_are_not_there_are_refused_before_training(tmp_path: Path)
         parser(captions=str(tmp_path)).check()
 
 
+def test_the_variant_of_captions_never_learns_made_sentences(tmp_path: Path, monkeypatch) -> None:
+    """They would be cut at the length of captions."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"captions/train\.csv cannot be read"):
+        build_system(load_config("scene/parser:captions")[1]).check()
+
+
+def test_captions_that_are_too_few_or_too_long_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.csv").write_text('caption,scene_graph\na very big red ball,"( ball , is , red )"\n')
+    with pytest.raises(UsageError, match=r"the 1 captions of train\.csv are too few"):
+        parser(captions=str(tmp_path)).check()
+    (tmp_path / "dev.csv").write_bytes((tmp_path / "test.csv").read_bytes())
+    parser(captions=str(tmp_path)).check()
+    with pytest.raises(UsageError, match="at most length=4 words"):
+        parser(captions=str(tmp_path), length=4).data.train  # noqa: B018
+
+
 @pytest.fixture(scope="module")
 def captioned(tmp_path_factory) -> SceneParser:
     """A system on eight captions in three files."""
@@ -90,9 +110,10 @@ def test_a_written_sentence_is_read_with_what_is_unknown_named(monkeypatch) -> N
     system = parser()
     sentence = "a red ball near a box falls on a dragon who kicks the box"
 
+    written = to_tokens(dataclasses.replace(WRITTEN, actions=WRITTEN.actions[:2]))
+
     def chosen(params: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
-        words = sentence.split()
-        tokens = to_tokens(dataclasses.replace(WRITTEN, actions=WRITTEN.actions[:2]))
+        words, tokens = sentence.split(), written
         listed = system.vocabulary
         return encode(listed, [words], [tokens], system.config.length, 48)["target"]
 
@@ -103,6 +124,9 @@ def test_a_written_sentence_is_read_with_what_is_unknown_named(monkeypatch) -> N
     assert found.relations == (Relation(0, "near", 1),)
     with pytest.raises(UsageError, match="no known thing"):
         read_sentence(system, None, sentence, ("lamp",))
+    sentence, written = "0 balls", ["E", "0", "balls", "."]
+    with pytest.raises(UsageError, match="0 things: the number must be from 1 to 6"):
+        read_sentence(system, None, sentence, ("balls",))
     for words, part in (("...", "empty"), ("a ball and " * 20, "at most 32")):
         with pytest.raises(UsageError, match=part):
             read_sentence(system, None, words, ("ball",))
@@ -128,10 +152,24 @@ def test_networks_of_the_users_own_need_a_local_folder(make: Any, needed: str, t
             make(folder)
         assert "\n" not in str(error.value) and "local folder" in str(error.value)
     (tmp_path / needed).write_text("{}")
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(UsageError, match="pip install"):
         make(tmp_path)
+
+
+def test_a_folder_of_another_network_is_one_line(tmp_path: Path, monkeypatch) -> None:
+    class Tokenizer:
+        @staticmethod
+        def from_pretrained(*_: Any, **__: Any) -> None:
+            raise OSError("no tokenizer.json\nnor a vocabulary")
+
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=Tokenizer))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
+    with pytest.raises(UsageError, match="cannot be loaded as Tokenizer") as error:
+        scene_local.t5_parser(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_local_t5_writes_graphs(tmp_path: Path) -> None:

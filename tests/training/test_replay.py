@@ -79,7 +79,13 @@ def test_the_line_of_a_loss_that_is_not_finite_names_the_command_that_shows_its_
 
 @pytest.mark.parametrize(
     ("flags", "says"),
-    [([], "--step is missing"), (["--step=9"], "has steps 1 to 6"), (["--step=1", "--out=/no/such/f.npz"], "--out=")],
+    [
+        ([], "--step is missing"),
+        (["--step=9"], "has steps 1 to 6"),
+        (["--step=1", "--out=/no/such/f.npz"], "--out="),
+        (["--step=1", "--out=batch.npy"], "the ending '.npy' is unknown"),
+        (["--step=1", "--workdir=tests"], "holds no run"),
+    ],
 )
 def test_bad_input_is_one_line(finished, capsys, flags, says):
     assert batch_command.main([f"--workdir={finished}", *flags]) == 2

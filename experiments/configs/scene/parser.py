@@ -19,6 +19,7 @@ SMOKE = {
     "test_sentences": 8,
 }
 CAPTIONS = {
+    "captions": "captions",  # a folder of this name where the command is run, unless another is given
     "length": 14,
     "out_length": 24,
     "write_length": 40,
@@ -31,7 +32,7 @@ VARIANTS = {"made": {}, "captions": CAPTIONS, "smoke": SMOKE}
 
 
 def get_config(variant="made"):
-    """`variant`: made (sentences of the grammar), captions (of the folder `captions`, to be given), or smoke."""
+    """`variant`: made (sentences of the grammar), captions (of the folder --config.captions=FOLDER), or smoke."""
     config = scene_parser_config.default()
     config.update(VARIANTS[variant])
     return config

@@ -28,17 +28,21 @@ class WordPiece:
 
     @classmethod
     def from_folder(cls, folder: Path) -> WordPiece:
-        """From vocab.txt, one piece a line, or tokenizer.json. Raises: UsageError where there is neither."""
+        """From vocab.txt, one piece a line, or tokenizer.json. Raises: UsageError where neither can be read."""
         lines, whole = folder / "vocab.txt", folder / "tokenizer.json"
-        if lines.is_file():
-            return cls({piece: i for i, piece in enumerate(lines.read_text("utf-8").splitlines())})
         try:
-            model = json_of(whole.read_text("utf-8"))["model"]
-            if model["type"] != "WordPiece":
-                raise UsageError(f"{whole} is a {model['type']} tokenizer; a WordPiece one is needed")
-            return cls({str(piece): int(number) for piece, number in model["vocab"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise UsageError(f"{folder} has no vocab.txt and no tokenizer.json with its pieces") from None
+            if lines.is_file():
+                # Not splitlines: a piece may be a sign that Unicode takes for the end of a line.
+                text = lines.read_text("utf-8").removesuffix("\n")
+                kind, found = "WordPiece", {piece: i for i, piece in enumerate(text.split("\n"))}
+            else:
+                model = json_of(whole.read_text("utf-8"))["model"]
+                kind, found = model["type"], {str(piece): int(i) for piece, i in dict(model["vocab"]).items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UsageError(f"{folder} has no vocab.txt and no tokenizer.json that holds pieces of words") from None
+        if kind != "WordPiece":
+            raise UsageError(f"{whole} is a {kind} tokenizer; a WordPiece one is needed")
+        return cls(found)
 
     def numbers(self, text: str, most: int = 128) -> list[int]:
         """[CLS], the pieces' numbers (at most `most` with both ends), [SEP]."""

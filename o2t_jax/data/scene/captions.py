@@ -23,7 +23,6 @@ from o2t_jax.data.scene.coding import Vocabulary
 from o2t_jax.errors import UsageError
 
 Triple = tuple[str, ...]
-SPLITS = ("train", "dev", "test")
 END, BETWEEN, NEXT = ".", "|", ";"
 _TUPLE = re.compile(r"\(([^()]*)\)")
 
@@ -136,7 +135,6 @@ def _stems(word: str) -> list[str]:
 
 
 __all__ = [
-    "SPLITS",
     "Caption",
     "Stems",
     "Triple",

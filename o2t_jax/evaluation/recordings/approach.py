@@ -53,6 +53,9 @@ def in_metres(parameters: Mapping[str, Mapping[str, Any]], distance: tuple[float
     found = {}
     for name, unit in (("acceleration", "m/s²"), ("speed", "m/s")):
         entry = parameters[f"{name}_over_distance"]
+        if None in (entry["value"], entry["high"]):  # the size does not tell it: open above
+            found[name] = {"value": None, "low": entry["low"] * metres, "high": None, "unit": unit}
+            continue
         value = entry["value"] * metres
         sides = [abs(entry[side] - entry["value"]) * metres for side in ("low", "high")]
         reach = [float(np.hypot(side, 1.96 * spread * value)) for side in sides]

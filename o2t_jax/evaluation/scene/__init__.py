@@ -1,1 +1,1 @@
-"""Measures of described scenes: triples of a caption, and retrieval."""
+"""Measures of described scenes: the tuples of a caption's graph."""

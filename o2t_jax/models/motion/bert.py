@@ -37,7 +37,9 @@ class BertSizes:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], where: str) -> BertSizes:
-        """Raises: UsageError where a size is missing, or the network is none of these."""
+        """Raises: UsageError where a size is missing or no count, or the network is none of these."""
+        if not isinstance(values, Mapping):
+            raise UsageError(f"{where} is no config.json of BERT")
         if (
             values.get("hidden_act", "gelu") != "gelu"
             or values.get("position_embedding_type", "absolute") != "absolute"
@@ -45,9 +47,16 @@ class BertSizes:
             raise UsageError(f"{where}: only BERT with gelu and absolute positions is known")
         known = {field.name for field in dataclasses.fields(cls)}
         try:
-            return cls(**{name: value for name, value in values.items() if name in known})
+            found = cls(**{name: value for name, value in values.items() if name in known})
         except TypeError as error:
             raise UsageError(f"{where} is no config.json of BERT ({error})") from None
+        counts = {name: value for name, value in vars(found).items() if name != "layer_norm_eps"}
+        for name, value in counts.items():
+            if not isinstance(value, int) or value < 1:
+                raise UsageError(f"{where}: {name}={value!r} must be at least 1")
+        if found.hidden_size % found.num_attention_heads:
+            raise UsageError(f"{where}: hidden_size is no multiple of num_attention_heads={found.num_attention_heads}")
+        return found
 
 
 class SentenceEncoder(nn.Module):

@@ -97,6 +97,8 @@ def test_the_size_of_what_falls_towards_the_camera_tells_time_to_contact_and_no_
     entry = in_metres(told.parameters, (4.0, 0.01))["acceleration"]
     holds(entry, 9.81)
     assert entry["unit"] == "m/s²"
+    opened = {name: {**each, "high": None} for name, each in told.parameters.items()}
+    assert in_metres(opened, (4.0, 0.01))["speed"]["value"] is None, "an open interval stays open"
     # The same size all the time is no approach.
     assert name_law(times, noisy(np.full((40, 1), 20.0), noise=0.1), np.full(40, 0.1), 0.1, sees="size") is None
 

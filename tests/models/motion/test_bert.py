@@ -74,11 +74,28 @@ def test_arrays_come_back_from_a_file(tmp_path: Path) -> None:
         assert found[name].dtype == x.dtype
 
 
+def test_bfloat16_is_read(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\x80\x3f\x20\xc0")
+    np.testing.assert_array_equal(read_safetensors(tmp_path / "x.safetensors")["a"].astype(np.float32), [1.0, -2.5])
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 20, b"\x02" + bytes(7) + b"{]", (2**40).to_bytes(8, "little")])
 def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(UsageError, match="no whole"):
         read_safetensors(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "part"), [("F8_E4M3", 4, "numbers of type F8_E4M3"), ("F32", 10**30, "no whole")]
+)
+def test_numbers_that_cannot_be_read_are_one_line(tmp_path: Path, kind: str, last: int, part: str) -> None:
+    header = json.dumps({"a": {"dtype": kind, "shape": [1], "data_offsets": [0, last]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(UsageError, match=part) as error:
+        read_safetensors(tmp_path / "x.safetensors")
+    assert "copy it again" not in str(error.value) or part == "no whole"
 
 
 def test_a_file_that_is_cut_off_is_one_line(tmp_path: Path) -> None:
@@ -156,13 +173,32 @@ def test_a_folder_of_something_else_is_one_line(folder: Path, tmp_path: Path) ->
         ({"hidden_act": "relu"}, "only BERT with gelu"),
         ({"vocab_size": 13}, "has shape"),
         ({"num_hidden_layers": 3}, "has no encoder.layer.2"),
+        ({"num_attention_heads": 3}, "no multiple of num_attention_heads=3"),
+        ({"hidden_size": "8"}, "hidden_size='8' must be"),
     ):
         (tmp_path / "config.json").write_text(json.dumps(config | change))
         (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
         (tmp_path / "vocab.txt").write_text("\n".join(PIECES))
         with pytest.raises(UsageError, match=part):
             sentence_encoder(tmp_path)
-    (tmp_path / "vocab.txt").write_text("a\nb")
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UsageError, match=r"has no \[CLS\]"):
+    for content, part in (
+        (b"a\nb", r"has no \[CLS\]"),
+        (b"\xff\xfe", "no tokenizer.json that holds pieces"),
+        ("\n".join([*PIECES, "new"]).encode(), f"more pieces of words than the {SIZES.vocab_size}"),
+    ):
+        (tmp_path / "vocab.txt").write_bytes(content)
+        with pytest.raises(UsageError, match=part):
+            sentence_encoder(tmp_path)
+    (tmp_path / "vocab.txt").unlink()
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"type": "Unigram", "vocab": [["a", 0.0]]}}))
+    with pytest.raises(UsageError, match="is a Unigram tokenizer"):
         sentence_encoder(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"is no config\.json of BERT"):
+        sentence_encoder(tmp_path)
+
+
+def test_a_piece_may_be_a_sign_that_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(["[CLS]", "\u2028", "[SEP]", "[UNK]"]) + "\n", "utf-8")
+    assert WordPiece.from_folder(tmp_path).pieces["[UNK]"] == 3

@@ -118,7 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
     rows, about = [], {}
     for part in arguments.parts.split(","):
         rows += PARTS[part](arguments)
-        tell(rows, part)
+        if part == "model":
+            tell(rows, part)
     if arguments.peer:
         about["torch"] = importlib.metadata.version("torch")
     if hasattr(os, "getloadavg"):

@@ -1,4 +1,4 @@
-"""A PyTorch peer of `benchmarks.dynamics` or `discs_peer` in a process of its own, which makes steps on demand."""
+"""A PyTorch peer of `benchmarks.dynamics`, `discs_peer` or `video` in a process of its own, making steps on demand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 VECTOR_PEERS = ("torchdiffeq", "loop", "compiled")
 PICTURE_PEERS = ("contiguous", "channels_last")
 DISC_PEERS = ("discs_eager", "discs_compiled")
+VIDEO_PEERS = ("video_contiguous", "video_channels_last")
 
 
 def make_trainer(name: str, fields: Mapping[str, Any], params: Mapping[str, np.ndarray], batch: Any) -> Any:
@@ -24,6 +25,10 @@ def make_trainer(name: str, fields: Mapping[str, Any], params: Mapping[str, np.n
         from benchmarks.peers.discs_torch import DiscTrainer
 
         return DiscTrainer(name, fields, params, batch)
+    if name in VIDEO_PEERS:
+        from benchmarks.peers.video_torch import VideoTrainer
+
+        return VideoTrainer(name, fields, params, batch)
     from benchmarks.peers.pictures_torch import PictureTrainer
 
     return PictureTrainer(name, fields, params, batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,28 @@ from torch import Tensor, nn
 _OURS, _THEIRS = (2, 3, 1, 0), (3, 2, 0, 1)
 
 
-class Shuffled(nn.Conv2d):
-    """A 3x3 convolution before `F.pixel_shuffle(x, 2)`, which counts channels before places; ours counts places first.
+def places_first(features: int) -> np.ndarray:
+    """`F.pixel_shuffle(x, 2)` counts channels before places, ours places before channels: their channel -> ours."""
+    return np.arange(features).reshape(4, features // 4).T.ravel()
 
-    Transferred weights are put into that order, so that a step has no work for it.
+
+class Shuffled(nn.Conv2d):
+    """A convolution before `F.pixel_shuffle(x, 2)`.
+
+    Transferred weights are put into its order of channels, so that a step has no work for it.
     """
 
+    def __init__(self, channels: int, features: int, kernel: int = 3) -> None:
+        super().__init__(channels, features, kernel, padding=kernel // 2)
+        self.order = places_first(features)
+
+
+class Unshuffled(nn.Conv2d):
+    """A 1x1 convolution after `F.pixel_unshuffle(x, 2)`; see `Shuffled`."""
+
     def __init__(self, channels: int, features: int) -> None:
-        super().__init__(channels, features, 3, padding=1)
-        places = np.arange(features).reshape(4, features // 4).T.ravel()
-        self.order = places  # their channel -> ours
+        super().__init__(channels, features, 1)
+        self.order = places_first(channels)
 
 
 def places(network: nn.Module) -> Iterator[tuple[str, Tensor, nn.Module]]:
@@ -50,7 +62,7 @@ def load(network: nn.Module, params: Mapping[str, Any]) -> None:
             array = array.transpose(_THEIRS)
         elif array.ndim == 2:
             array = array.T[:, :, None, None] if parameter.ndim == 4 else array.T
-        array = array[module.order] if isinstance(module, Shuffled) else array
+        array = _ordered(array, module)
         if array.shape != parameter.shape:
             raise ValueError(f"{path} has shape {array.shape}, the PyTorch network's {tuple(parameter.shape)}")
         with torch.no_grad():
@@ -61,14 +73,33 @@ def load(network: nn.Module, params: Mapping[str, Any]) -> None:
 
 def gradients(network: nn.Module) -> dict[str, np.ndarray]:
     """Path -> gradient, in our layout."""
+    return _ours(network, lambda parameter: parameter.grad)
+
+
+def parameters(network: nn.Module) -> dict[str, np.ndarray]:
+    """Path -> parameter, in our layout."""
+    return _ours(network, lambda parameter: parameter)
+
+
+def _ours(network: nn.Module, pick: Callable[[Tensor], Tensor | None]) -> dict[str, np.ndarray]:
     found = {}
     for path, parameter, module in places(network):
-        assert parameter.grad is not None, path
-        array = parameter.grad.detach().numpy()
-        array = array[np.argsort(module.order)] if isinstance(module, Shuffled) else array
+        picked = pick(parameter)
+        assert picked is not None, path
+        array = _ordered(picked.detach().numpy(), module, back=True)
         if array.ndim == 4:
             array = array.transpose(_OURS) if array.shape[-1] > 1 else array[:, :, 0, 0].T
         elif array.ndim == 2:
             array = array.T
         found[path] = np.array(array)
     return found
+
+
+def _ordered(array: np.ndarray, module: nn.Module, back: bool = False) -> np.ndarray:
+    """Channels of a weight or bias in the order of PyTorch's shuffle, or `back` in ours."""
+    if not isinstance(module, Shuffled | Unshuffled):
+        return array
+    order = np.argsort(module.order) if back else module.order
+    if isinstance(module, Shuffled):
+        return array[order]
+    return array[:, order] if array.ndim == 4 else array

@@ -285,6 +285,7 @@ REASONS = {
     "75_pytorch": "needs PyTorch and other versions of jax",
     "76_dynamics_speed": "needs PyTorch or gymnax, and one idle core",
     "77_discs_speed": "needs PyTorch or PyMunk, and one idle core",
+    "78_video_speed": "needs PyTorch, and one idle core",
     "79_motion_speed": "needs PyTorch, and one idle core",
     "80_start": "needs other versions of jax, and an empty machine",
     "85_rendering": "needs two idle cores, or VTK",

@@ -17,7 +17,14 @@ from o2t_jax.training.checkpoint import check_fits, open_workdir, saved_steps
 from o2t_jax.training.provenance import read_sessions
 
 RUNS = Path(__file__).resolve().parents[1] / "examples" / "runs"
-RECORDED = {"cpu": {"law/g0": 9.812274}, "parser": {}, "pendulum": {}, "toy": {"spring/stiffness_per_mass": 4.051369}}
+RECORDED = {
+    "cpu": {"law/g0": 9.812274},
+    "discs": {},
+    "motion": {},
+    "parser": {},
+    "pendulum": {},
+    "toy": {"spring/stiffness_per_mass": 4.051369},
+}
 MOST_BYTES = 3_000_000
 
 
@@ -60,7 +67,7 @@ def test_the_spring_is_still_in_the_weights():
 
 
 @pytest.mark.parametrize(
-    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cpu", "parser", "pendulum")), "toy"]
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cpu", "discs", "motion", "parser", "pendulum")), "toy"]
 )
 def test_its_arrays_are_those_of_the_system_today(name):
     opened = open_workdir(RUNS / name)

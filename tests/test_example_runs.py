@@ -67,7 +67,7 @@ def test_the_spring_is_still_in_the_weights():
 
 
 @pytest.mark.parametrize(
-    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cpu", "discs", "motion", "parser", "pendulum")), "toy"]
+    "name", [pytest.param(name, marks=() if name == "toy" else pytest.mark.slow) for name in RECORDED]
 )
 def test_its_arrays_are_those_of_the_system_today(name):
     opened = open_workdir(RUNS / name)

@@ -61,8 +61,8 @@ def both(name: str, size: int, seeds: range) -> tuple[np.ndarray, np.ndarray]:
     [
         ("room", 64, 20, 0.06, 0.002),
         ("ballistic", 64, 20, 0.03, 0.001),
-        ("room", 512, 4, 0.01, 0.0002),
-        ("ballistic", 512, 2, 0.01, 0.0002),
+        pytest.param("room", 512, 4, 0.01, 0.0002, marks=pytest.mark.slow),
+        pytest.param("ballistic", 512, 2, 0.01, 0.0002, marks=pytest.mark.slow),
     ],
 )
 def test_it_agrees_with_the_rasteriser(name, size, scenes, mean, share):

@@ -84,6 +84,7 @@ def assert_same_gradient(found, whole) -> None:
         assert norm(whole[part]) > 0, part
 
 
+@pytest.mark.slow
 def test_four_devices_give_one_devices_gradient(state, batch, gradients, tmp_path) -> None:
     command = [sys.executable, "-m", "tests.systems.small", str(tmp_path / "four.npz")]
     done = subprocess.run(command, cwd=ROOT, env=simulated(4), capture_output=True, text=True)

@@ -28,7 +28,7 @@ def in_both_forms(function, *arguments) -> list:
     return found
 
 
-@pytest.mark.parametrize("gauge", ["camera", "free"])
+@pytest.mark.parametrize("gauge", ["camera", pytest.param("free", marks=pytest.mark.slow)])
 def test_float64_values_and_gradients_are_equal(gauge: str, batch) -> None:
     """All numbers the network gives, weighted at random, and the gradient by each parameter array."""
     rng = np.random.default_rng(0)
@@ -64,6 +64,7 @@ def test_float64_values_and_gradients_are_equal(gauge: str, batch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_float32_steps_gradients_are_equal_by_group() -> None:
     """A step of the whole system, in which everything is seen, by the optimiser's groups."""
     system = small_system()

@@ -187,9 +187,15 @@ def _speeds() -> list[Recipe]:
     def peak(out: Path) -> float:
         return max(row["peak_mb"] for row in figures(out)["rows"])
 
+    kept = {
+        f"{scene}, 64 px: samples/s cast and kept by this CPU": from_row("samples", scene=scene)
+        for scene in ("ballistic", "room")
+    }
+    casting = (module("benchmarks.render --backend=device --samples=16 --rows=ballistic-64,room-64 --repeats=3", 1.0),)
     draws = {f"draws at batch {batch}": from_keys("draws", i, "draw_GB_per_s") for i, batch in enumerate((4, 16))}
     return [
         *(Recipe("85_rendering", what, Kind.SPEED, drawing, pick) for what, pick in drawn.items()),
+        *(Recipe("89_device_samples", what, Kind.SPEED, casting, pick) for what, pick in kept.items()),
         *(Recipe("88_buffer", what, Kind.SPEED, buffer, pick) for what, pick in draws.items()),
         *(Recipe("87_records", what, Kind.SPEED, stored, pick) for what, pick in read.items()),
         *(Recipe("87_records", what, Kind.MEMORY, stored, pick) for what, pick in memory.items()),

@@ -11,9 +11,8 @@ import numpy as np
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import manifest
-from o2t_jax.training import workdir as folders
-from o2t_jax.training.checkpoint import read_meta
 from o2t_jax.training.contract import DataRequest, Plan, System
+from o2t_jax.training.recovery import read_all
 from o2t_jax.types import Batch
 
 
@@ -40,12 +39,8 @@ def batch_again(system: System, config: Config, workdir: Path, step: int, plan: 
     if not 1 <= step <= config.train_steps:
         raise UsageError(f"--step={step}: {workdir} has steps 1 to {config.train_steps}")
     first, position = 0, None
-    for saved in reversed(folders.saved_steps(workdir)):
-        if saved >= step:
-            continue
-        try:
-            meta = read_meta(workdir / folders.CHECKPOINTS / str(saved))
-        except manifest.DamagedError:
+    for saved, meta in read_all(workdir, before=step):
+        if isinstance(meta, manifest.DamagedError):
             continue
         first, position, plan = saved, meta["data"], Plan(**meta["plan"])
         break

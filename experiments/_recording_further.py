@@ -13,7 +13,7 @@ import numpy as np
 from experiments._recordings import Found, Seen, Wanted, moves_with, upright, view_of
 from o2t_jax.data.recordings.tracks import Track, noise_of
 from o2t_jax.evaluation.recordings.approach import in_metres
-from o2t_jax.evaluation.recordings.naming import CANNOT, NONE, Naming, name_law
+from o2t_jax.evaluation.recordings.naming import Naming, name_law
 from o2t_jax.evaluation.recordings.quantities import Scale, measure
 from o2t_jax.evaluation.recordings.roll import slope_tells
 
@@ -126,7 +126,7 @@ def _plain(track: Track, seen: Seen, wanted: Wanted) -> Any:
 
 
 def _named(naming: Naming | None) -> TypeGuard[Naming]:
-    return naming is not None and naming.verdict not in (CANNOT, NONE)
+    return naming is not None and naming.named
 
 
 def _widened(entry: Mapping[str, Any], spread: float) -> dict[str, Any]:

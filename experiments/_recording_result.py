@@ -50,7 +50,7 @@ def nothing(seen: Seen, wanted: Wanted, reason: str) -> dict[str, Any]:
 def _object(each: Found, seen: Seen) -> dict[str, Any]:
     analysis, times = each.analysis, each.track.times
     part = analysis.part
-    named = part.naming.verdict not in (CANNOT, NONE)
+    named = part.naming.named
     refused = list(part.measured.refused)
     if each.beside is not None:
         refused.append(

@@ -17,7 +17,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
 from o2t_jax.evaluation.recordings.fitting import View, fit, memory_of
-from o2t_jax.evaluation.recordings.naming import CANNOT, NONE
+from o2t_jax.evaluation.recordings.naming import NONE
 from o2t_jax.evaluation.recordings.quantities import Clock, Scale, measure, points_scale
 from o2t_jax.render.effects.camera import Camera
 
@@ -144,7 +144,7 @@ def _intervals(parameters: Mapping[str, Mapping[str, Any]], truth: Mapping[str, 
 
 def _told(found: Analysis, truth: Mapping[str, float]) -> dict[str, Any]:
     naming = found.part.naming
-    named = naming.verdict not in (CANNOT, NONE)
+    named = naming.named
     return {
         "verdict": naming.verdict,
         "nearest": naming.best.law.name,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from o2t_jax.evaluation.recordings.fitting import TILT, View
 from o2t_jax.evaluation.recordings.law import Points, Times
-from o2t_jax.evaluation.recordings.naming import CANNOT, NONE, Naming, name_law
+from o2t_jax.evaluation.recordings.naming import NONE, Naming, name_law
 from o2t_jax.evaluation.recordings.quantities import Clock, Measured, Scale, measure
 from o2t_jax.evaluation.recordings.segments import Contact, find_contacts, stretches
 
@@ -36,12 +36,11 @@ class Part:
         """For JSON."""
         best, kept = self.naming.best, self.naming.best.kept
         used = times[self.rows][kept]
-        named = self.naming.verdict not in (CANNOT, NONE)
         found: dict[str, Any] = {
             "start": float(used[0]),
             "end": float(used[-1]),
             "law": self.naming.verdict,
-            "equation": best.law.equation if named else "",
+            "equation": best.law.equation if self.naming.named else "",
             "reason": self.naming.reason,
             "candidates": list(self.naming.candidates),
             "behind_in_log_evidence": {name: float(x) for name, x in self.naming.behind.items()},
@@ -125,7 +124,7 @@ def _main(namings: list[Naming], lengths: list[float], scale: Scale) -> int:
     A short stretch does not stand for a track most of which follows no law.
     """
     enough = [i for i, length in enumerate(lengths) if length >= STANDS * max(lengths)]
-    named = [i for i in enough if namings[i].verdict not in (CANNOT, NONE)] or enough
+    named = [i for i in enough if namings[i].named] or enough
     flights = [i for i in named if "flight" in namings[i].best.law.name]
     if scale.speed is not None and flights:
         return flights[0]

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from o2t_jax.evaluation.recordings.analysis import Analysis
 from o2t_jax.evaluation.recordings.fitting import FREE, Pins, View, fit
 from o2t_jax.evaluation.recordings.law import Points, Times
-from o2t_jax.evaluation.recordings.naming import CANNOT, NONE
 
 CLEARLY = 0.95  # of the other's residual: below it a way of seeing is better
 
@@ -45,7 +44,7 @@ def held_out(
     """
     part = analysis.part
     best, rows = part.naming.best, part.rows
-    named = part.naming.verdict not in (CANNOT, NONE)
+    named = part.naming.named
     kept = np.flatnonzero(best.kept)
     even = np.zeros(len(best.kept), bool)
     even[kept[::2]] = True

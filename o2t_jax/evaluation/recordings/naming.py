@@ -38,6 +38,11 @@ class Naming:
     reason: str
 
     @property
+    def named(self) -> bool:
+        """Whether the verdict is a law."""
+        return self.verdict not in (CANNOT, NONE)
+
+    @property
     def best(self) -> Fit:
         """The fit of the named law, or of the likeliest."""
         return self.fits[self.verdict if self.verdict in self.fits else next(iter(self.fits))]

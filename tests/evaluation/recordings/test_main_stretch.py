@@ -8,12 +8,13 @@ from typing import Any, cast
 import pytest
 
 from o2t_jax.evaluation.recordings import analysis
-from o2t_jax.evaluation.recordings.naming import NONE
+from o2t_jax.evaluation.recordings.naming import NONE, Naming
 from o2t_jax.evaluation.recordings.quantities import Scale
 
 
-def stretch(verdict: str) -> Any:
-    return SimpleNamespace(verdict=verdict, best=SimpleNamespace(law=SimpleNamespace(name=verdict)))
+def stretch(verdict: str) -> Naming:
+    fit = cast(Any, SimpleNamespace(law=SimpleNamespace(name=verdict)))
+    return Naming(verdict, {verdict: fit}, {}, (), "")
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,10 @@ def stretch(verdict: str) -> Any:
     ],
 )
 def test_a_short_stretch_does_not_stand_for_a_track_without_a_law(verdicts, lengths, main):
-    namings = cast(Any, [stretch(verdict) for verdict in verdicts])
+    namings = [stretch(verdict) for verdict in verdicts]
     assert analysis._main(namings, list(lengths), Scale(None, 0.0)) == main
 
 
 def test_of_a_launch_the_first_flight_stands():
-    namings = cast(Any, [stretch("free flight"), stretch("free flight")])
+    namings = [stretch("free flight"), stretch("free flight")]
     assert analysis._main(namings, [300.0, 500.0], Scale(None, 0.0, speed=2.7)) == 0

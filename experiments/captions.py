@@ -24,7 +24,6 @@ from o2t_jax.errors import UsageError
 if TYPE_CHECKING:
     from o2t_jax.data.scene.captions import Caption
 
-ACTS = {"retrieve": 1, "find": 2, "score": 1, "genome": 1}
 PARSERS = ("rules", "t5", "learned")
 
 
@@ -35,8 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     rest = [word for word in words if word.startswith("-")]
     if plain and plain[0] not in ACTS:
         return _cli.fail(f"{plain[0]!r} is unknown: give one of {', '.join(ACTS)}; see --help")
-    if plain and len(plain) - 1 != ACTS[plain[0]]:
-        needed = f"{plain[0]} takes {ACTS[plain[0]]} of file, folder and words, not {len(plain) - 1}"
+    if plain and len(plain) - 1 != ACTS[plain[0]][0]:
+        needed = f"{plain[0]} takes {ACTS[plain[0]][0]} of file, folder and words, not {len(plain) - 1}"
         return _cli.fail(f"{needed}; words stand in quotes, flags are --name=value; see --help")
 
     def run(arguments: _cli.Arguments) -> int:
@@ -44,8 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UsageError(f"give one of {', '.join(ACTS)}; see --help")
         from o2t_jax.evaluation.writers.console import report
 
-        act = {"retrieve": _retrieve, "find": _find, "score": _score, "genome": _genome}[plain[0]]
-        text, found = act(plain[1:], arguments.flags)
+        text, found = ACTS[plain[0]][1](plain[1:], arguments.flags)
         report(text, found, arguments.flags.json)
         return 0
 
@@ -139,6 +137,10 @@ def _genome(given: list[str], values: flags.FlagValues) -> tuple[str, dict[str, 
         raise UsageError(f"{given[0]} has no region with a phrase and a graph")
     write_whole(out, text.getvalue().encode())
     return f"{out}: {count} captions", {"captions": count}
+
+
+# Act -> (words after it, what it does).
+ACTS = {"retrieve": (1, _retrieve), "find": (2, _find), "score": (1, _score), "genome": (1, _genome)}
 
 
 def _define(values: flags.FlagValues) -> None:

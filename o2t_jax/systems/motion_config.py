@@ -88,14 +88,6 @@ FIELDS = (
     TRAINING,
     TEST,
 )
-_CHOICES = (
-    ("model", MODELS),
-    ("gate", GATES),
-    ("text", TEXTS),
-    ("scan", SCANS),
-    ("base", BASES),
-    ("held_out", HELD_OUT),
-)
 
 
 def default() -> Config:

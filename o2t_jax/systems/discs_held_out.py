@@ -86,6 +86,10 @@ class HeldOut:
         means = {"mse": mine, "idle": idle, "collision_mse": mine[hit], "collision_idle": idle[hit]}
         return {name: float(np.mean(x)) if len(x) else float("nan") for name, x in means.items()}
 
+    def by_scene(self, found: np.ndarray) -> np.ndarray:
+        """Squared errors [N] of predicted velocities [W, B, 2], summed over the windows of each scene."""
+        return self.squared(found, self.truth, self.scene).reshape(-1, self.pool.frames).sum(axis=1)
+
     def start(self) -> Frames:
         """The first two frames of every scene."""
         scenes = self.pool.scenes

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from o2t_jax.evaluation.recorded.intervals import moved_blocks
+
 SLOW = 0.01  # of the speed limit: slower discs have no direction
 HIT = 0.02  # of the speed limit: a change of a predicted velocity that counts as a hit
 
@@ -67,6 +69,12 @@ def interval(values: np.ndarray) -> Interval:
         return Interval(mean, mean - half, mean + half)
 
 
+def drawn_ratios(errors: np.ndarray, idle: np.ndarray, draws: int = 1000) -> np.ndarray:
+    """Ratios [draws] of the sums of `errors` and of `idle`, both [N] by scene: a bootstrap over scenes."""
+    drawn = moved_blocks(len(errors), 1, draws, seed=0)
+    return errors[drawn].sum(axis=1) / idle[drawn].sum(axis=1)
+
+
 def share_of_way(model: float, idle: float, ceiling: float) -> float:
     """How far `model` is on the way from `idle` to `ceiling`: 1 is all; NaN where that is no higher."""
     return (model - idle) / (ceiling - idle) if ceiling > idle else float("nan")
@@ -107,6 +115,7 @@ __all__ = [
     "SLOW",
     "Followed",
     "Interval",
+    "drawn_ratios",
     "drift",
     "energy",
     "follow",

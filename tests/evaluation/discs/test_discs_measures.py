@@ -141,3 +141,12 @@ def test_rows_by_hits() -> None:
     rows = {row["hits"]: row for row in masses.by_hits(told, told, truth, number)}
     assert rows["1"]["accuracy"] == 0.0 and rows["3 and more"]["accuracy"] == 1.0
     assert rows["all"]["accuracy"] == pytest.approx(2 / 3) and rows["1 and more"]["scenes"] == 2
+
+
+def test_a_ratio_is_drawn_by_scenes() -> None:
+    idle = np.random.default_rng(1).uniform(0.5, 1.5, 400)
+    same = metrics.drawn_ratios(0.1 * idle, idle)
+    assert same == pytest.approx(0.1)  # errors and the idle row's are drawn together
+    rare = np.where(np.arange(400) == 7, 40.0, 0.0)  # one scene carries all: it is drawn 0, 1, 2 ... times
+    drawn = metrics.drawn_ratios(rare, idle)
+    assert np.mean(drawn < 1e-9) == pytest.approx(np.exp(-1), abs=0.05) and np.quantile(drawn, 0.975) > 0.2

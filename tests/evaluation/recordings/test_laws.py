@@ -191,3 +191,18 @@ def test_the_slope_of_a_line_holds_the_tilt_of_its_plane(angle):
     away = np.degrees(np.arctan2(lines[:, 1], lines[:, 0]) - angle + np.pi / 2) % 180 - 90
     low, high = entry["value"] + np.quantile(away, [0.025, 0.975])
     assert [entry["low"], entry["high"]] == pytest.approx([low, high], abs=0.15 * (high - low))
+
+
+def test_a_ball_that_comes_near_is_fitted_to_its_slow_beginning_where_that_is_asked_for():
+    """Most of its way through the picture is in the last third: the first two are no object at rest."""
+    times = np.arange(36.0)
+    closing = -1 / 40
+    world = np.stack([-40 + 0.6 * times, 145 + 0.3 * times - 0.14 * times**2], axis=1)
+    points = world / (1 + closing * times)[:, None] + np.random.default_rng(0).normal(0, 0.02, (36, 2))
+    early = times < 24
+    assert np.linalg.norm(np.ptp(points[early], axis=0)) < 0.3 * np.linalg.norm(np.ptp(points, axis=0))
+    found = fit(LAWS["free flight in depth"], times, points, np.full(36, 0.02), early)
+    assert found is not None and found.values[6] == pytest.approx(closing, abs=4 * np.sqrt(found.covariance[6, 6]))
+    assert found.values[4] == pytest.approx(0.28, rel=0.05)
+    later = np.linalg.norm(found.residuals[~early], axis=1)
+    assert later[:6].max() < 1.0

@@ -22,7 +22,8 @@ from o2t_jax.systems.base import build_system
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"sets": "pendulum"}, "an agent acts in pusher"),
+        ({"sets": "pendulum"}, "an agent acts in pusher or cartpole"),
+        ({"sets": "cartpole", "simulator": True}, "cartpole has no slope to its end"),
         ({"rounds": 0}, "rounds=0 must be at least 1"),
         ({"gamma": 1.5}, "gamma=1.5 must be 0 to 1"),
         ({"range_decay": 1.0}, "range_decay=1 must be 0 to below 1"),

@@ -50,6 +50,12 @@ def agent(arguments: _cli.Arguments) -> int:
 
     base_config.validate(config, agent_config.FIELDS)
     agent_config.validate(config)
+    if "simulator" in values.compare:
+        agent_config.check_simulator(config.sets)
+    if "gymnasium" in values.compare:
+        from o2t_jax.systems import agent_gym
+
+        agent_gym.check(config.sets)
     from o2t_jax.evaluation.writers.console import report
     from o2t_jax.training import resources
 

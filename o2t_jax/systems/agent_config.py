@@ -138,14 +138,20 @@ def parts_of(config: Config) -> tuple[str, ...]:
     return PARTS if config.quantiser == "ema" else PARTS[:-1]
 
 
+def check_simulator(task: str) -> None:
+    """Raises: UsageError for a task in whose true world an actor cannot be trained."""
+    if task != "pusher":
+        raise UsageError(f"sets={task}: no gradient comes through its true world: leave out the control simulator")
+
+
 def validate(config: Config) -> None:
     """Refuses invalid fields. `base_config.validate` checks the shared fields, `video_config` those of the model."""
     video_config.validate(config)
     if config.sets not in video_config.TASKS:
         known = " or ".join(video_config.TASKS)
         raise UsageError(f"sets={config.sets}: an agent acts in {known}: set --config.sets to one of them")
-    if config.simulator and config.sets != "pusher":
-        raise UsageError(f"simulator=True: {config.sets} has no slope to its end: leave it out, or set sets=pusher")
+    if config.simulator:
+        check_simulator(config.sets)
     if config.batch * config.dream_steps > 1024:
         raise UsageError(
             f"batch={config.batch} times dream_steps={config.dream_steps} is above 1024, the most returns that their "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -22,16 +24,22 @@ if TYPE_CHECKING:
 EPISODES = 100
 
 
-def in_gymnasium(system: Agent, params: PyTree, extra: PyTree, episodes: int = EPISODES) -> dict[str, Row]:
-    """Rows `agent` and `random`, of episodes whose resets have the seeds 0, 1, ...
+def check(task: str) -> None:
+    """Raises: UsageError for another task, or without Gymnasium."""
+    if task != "cartpole":
+        raise UsageError(f"sets={task} is no world of Gymnasium: leave out --compare=gymnasium")
+    if importlib.util.find_spec("gymnasium") is None:
+        raise UsageError("--compare=gymnasium needs Gymnasium: install the extra gym, or leave it out")
 
-    The agent's push is held for two steps; the random one is new at every step. Raises: UsageError without Gymnasium,
-    or for another task.
+
+def in_gymnasium(system: Agent, params: PyTree, extra: PyTree, episodes: int = EPISODES) -> dict[str, Row]:
+    """Rows `agent`, `random` and `linear`, of episodes whose resets have the seeds 0, 1, ...
+
+    The agent's push is held for two steps; those of the others, which know the state or nothing, are new at every step.
+    Raises: see `check`.
     """
-    task, size = system.task, system.config.size
-    if task.name != "cartpole":
-        raise UsageError(f"sets={task.name} is no world of Gymnasium: leave out --compare=gymnasium")
-    tests = AgentTests(system)
+    task, size, tests = system.task, system.config.size, AgentTests(system)
+    check(task.name)
 
     @jax.jit
     def decide(params: PyTree, extra: PyTree, memory: Any, states: jax.Array, time: Any) -> Any:
@@ -40,43 +48,46 @@ def in_gymnasium(system: Agent, params: PyTree, extra: PyTree, episodes: int = E
         push = system.best_push(params, state)
         return push[:, 0] > 0.0, tests.pushed(seen, push)
 
-    envs, memory = _envs(episodes), tests.nothing_seen(episodes)
-    total, over = np.zeros(episodes), np.zeros(episodes, bool)
-    for time in range(task.steps):
-        states = np.array([env.unwrapped.state for env in envs], np.float32)
-        right, memory = decide(params, extra, memory, states, time)
-        for _ in range(REPEAT):
-            _step(envs, np.asarray(right, int), total, over)
-        if over.all():
-            break
-    return {"agent": Row(total, np.ceil(total / REPEAT), total < task.steps * REPEAT), "random": _random(episodes)}
+    memory, right = tests.nothing_seen(episodes), np.zeros(episodes, int)
+
+    def agent(states: np.ndarray, step: int) -> np.ndarray:
+        nonlocal memory, right
+        if step % REPEAT == 0:
+            found, memory = decide(params, extra, memory, states, step // REPEAT)
+            right = np.asarray(found, int)
+        return right
+
+    random, linear = np.random.default_rng(0), jax.jit(task.controllers()["linear"])
+
+    def by_state(states: np.ndarray, step: int) -> np.ndarray:
+        return np.asarray(linear(at_rest(states), step, None)[:, 0] > 0.0, int)
+
+    by_chance = lambda states, step: random.integers(2, size=episodes)  # noqa: E731
+    policies = {"agent": agent, "random": by_chance, "linear": by_state}
+    return {name: _played(episodes, policy) for name, policy in policies.items()}
 
 
-def _random(episodes: int) -> Row:
-    envs, random = _envs(episodes), np.random.default_rng(0)
-    total, over = np.zeros(episodes), np.zeros(episodes, bool)
+def _played(episodes: int, policy: Callable[[np.ndarray, int], np.ndarray]) -> Row:
+    """Episodes under `policy(states [N, 4], step) -> [N]`, 1 to the right and 0 to the left."""
+    envs, total, over, step = _envs(episodes), np.zeros(episodes), np.zeros(episodes, bool), 0
+    fallen = np.zeros(episodes, bool)
     while not over.all():
-        _step(envs, random.integers(2, size=episodes), total, over)
-    return Row(total, np.ceil(total / REPEAT), over)
+        right = policy(np.array([env.unwrapped.state for env in envs], np.float32), step)
+        for k in np.flatnonzero(~over):
+            _, reward, fallen[k], cut, _ = envs[k].step(int(right[k]))
+            total[k] += reward
+            over[k] = fallen[k] or cut
+        step += 1
+    return Row(total, np.ceil(total / REPEAT), fallen)
 
 
 def _envs(count: int) -> list[Any]:
-    try:
-        import gymnasium  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise UsageError("--compare=gymnasium needs Gymnasium: install the extra gym, or leave it out") from None
+    import gymnasium  # pyright: ignore[reportMissingImports]
+
     envs = [gymnasium.make("CartPole-v1") for _ in range(count)]
     for seed, env in enumerate(envs):
         env.reset(seed=seed)
     return envs
 
 
-def _step(envs: list[Any], right: np.ndarray, total: np.ndarray, over: np.ndarray) -> None:
-    """One step of each env whose episode is not over; adds to `total` and `over`."""
-    for k in np.flatnonzero(~over):
-        _, reward, fallen, cut, _ = envs[k].step(int(right[k]))
-        total[k] += reward
-        over[k] = fallen or cut
-
-
-__all__ = ["EPISODES", "in_gymnasium"]
+__all__ = ["EPISODES", "check", "in_gymnasium"]

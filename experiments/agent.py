@@ -4,7 +4,8 @@ Clips of random pushes are written to DIR/clips0, system `video` learns them in 
 that world's dream in DIR/agent0. Each further round (--config.rounds=2) adds clips of the actor's own, DIR/clips1, and
 starts from the world model before. The agent then plays the tasks in the true world, beside rows that learn nothing.
 The same command again resumes. --compare adds rows: cem (planning in the dream), simulator (the same actor trained in
-the true simulator), shuffled (clips whose pushes are another clip's). docs/agent.md says what each number is.
+the true simulator), shuffled (clips whose pushes are another clip's), gymnasium (CartPole-v1 itself). docs/agent.md
+says what each number is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from o2t_jax.loading import Run
 
 CEM_TASKS = 20
-COMPARE = ("cem", "simulator", "shuffled")
+COMPARE = ("cem", "simulator", "shuffled", "gymnasium")
 _OWN_SEED = 1000  # of the tasks in which an actor collects, apart from those of the test
 
 
@@ -49,6 +50,12 @@ def agent(arguments: _cli.Arguments) -> int:
 
     base_config.validate(config, agent_config.FIELDS)
     agent_config.validate(config)
+    if "simulator" in values.compare:
+        agent_config.check_simulator(config.sets)
+    if "gymnasium" in values.compare:
+        from o2t_jax.systems import agent_gym
+
+        agent_gym.check(config.sets)
     from o2t_jax.evaluation.writers.console import report
     from o2t_jax.training import resources
 
@@ -83,21 +90,22 @@ class Rounds:
 
     def learn_actor(self, name: str, number: int, **own: Any) -> None:
         """Trains actor and critic in the dream of round `number`, or as `own` fields say."""
-        from o2t_jax.systems.agent_config import PARTS
+        from o2t_jax.systems.agent_config import parts_of
 
         world = self.workdir / f"world{number}"
-        self._train(name, self.config, init_from=str(world), init_parts=PARTS, dataset=self._sets(number), **own)
+        own = {"dataset": self._sets(number), **own}
+        self._train(name, self.config, init_from=str(world), init_parts=parts_of(self.config), **own)
 
     def _collect(self, number: int) -> None:
         from o2t_jax.data.records import write_set
         from o2t_jax.data.stored import open_set
         from o2t_jax.data.video.clips import Clips
         from o2t_jax.data.video.collected import Shuffled
-        from o2t_jax.physics.video.pushes import Pusher
+        from o2t_jax.physics.video.tasks import TASKS
 
         folder, config = self.workdir / f"clips{number}", self.config
         if not folder.exists():
-            source: Any = Clips(Pusher(), config.seed, config.frames, config.size)
+            source: Any = Clips(TASKS[config.sets](), config.seed, config.frames, config.size)
             count = config.clips or source.splits["train"]
             if number:
                 source, count = self._own(source, number), config.more_clips
@@ -109,21 +117,15 @@ class Rounds:
 
     def _own(self, like: Any, number: int) -> Any:
         """Clips in which the actor of the round before pushes, with noise, on tasks of their own."""
-        import numpy as np
-
         from o2t_jax.data.video.collected import Collected
-        from o2t_jax.physics.video import pusher
-        from o2t_jax.physics.video.pushes import LONGEST, PushParams
         from o2t_jax.systems.agent_tests import AgentTests
 
         config, run = self.config, self.last(f"agent{number - 1}")
-        tasks = pusher.random_tasks(config.more_clips, _OWN_SEED + number)
         tests = AgentTests(run.system)  # pyright: ignore[reportArgumentType]
-        how = {"noise": config.noise, "steps": config.frames - 1, "seed": config.seed + number}
-        played = tests.play(run.state.params, run.state.extra, tasks, **how)
-        pushes = np.pad(played.pushes, ((0, 0), (0, LONGEST + 1 - config.frames), (0, 0)))
-        place, speed, target = (np.asarray(x, np.float32) for x in tasks)
-        return Collected(like, PushParams(place, speed, target, pushes))
+        task, seed = tests.task, config.seed + number
+        starts = task.starts(config.more_clips, _OWN_SEED + number)
+        played = tests.play(run.state.params, run.state.extra, starts, noise=config.noise, seed=seed)
+        return Collected(like, task.collected(played, config.frames, seed))
 
     def _learn_world(self, number: int) -> None:
         from o2t_jax.systems import agent_config
@@ -162,51 +164,59 @@ class Rounds:
 def measured(rounds: Rounds, compare: list[str]) -> tuple[str, dict[str, Any]]:
     """Text for people, and all numbers; writes films and pictures to DIR/evaluation."""
     from o2t_jax.evaluation.video import control
+    from o2t_jax.evaluation.video.references import references
     from o2t_jax.evaluation.writers.console import format_table, shown_columns
     from o2t_jax.evaluation.writers.folder import ResultsFolder
     from o2t_jax.results import Column, Result, Table
     from o2t_jax.systems import agent_questions
-    from o2t_jax.systems.agent_tests import COLUMNS, TASKS, numbers, references
+    from o2t_jax.systems.agent_tests import COLUMNS, numbers
 
     begun, run, real = time.monotonic(), rounds.last(), rounds.real_steps
     params, extra, system = run.state.params, run.state.extra, run.system
+    task = system.task  # pyright: ignore[reportAttributeAccessIssue]
     found: dict[str, Result] = dict(system.evaluators["tasks"](run.state))
     table = found["returns"]
     assert isinstance(table, Table)
     rows = [dict(row) for row in table.rows]
 
-    def add(name: str, tasks: str, row: Row, **about: Any) -> None:
-        known = references(tasks)
-        idle, best = (known[name]._replace(total=known[name].total[: len(row.total)]) for name in ("nothing", "PD"))
+    def add(name: str, tasks: str, row: Row, of: str = "", **about: Any) -> None:
+        known = references(task.name, of or tasks)
+        idle, best = (known[x]._replace(total=known[x].total[: len(row.total)]) for x in (task.floor, task.best))
         rows.append(
             {"tasks": tasks, "policy": name, "score": control.score(row.total, idle, best), **numbers(row), **about}
         )
 
     if "cem" in compare:
-        for name in TASKS:
-            tasks = TASKS[name]()
+        for name, starts in task.tests.items():
+            tasks = starts()
             some = type(tasks)(*(x[:CEM_TASKS] for x in tasks))
             how = f"the first {CEM_TASKS} tasks" if name == "random" else ""
             add("planning in the dream", name, agent_questions.planned(system, params, extra, some), about=how)  # pyright: ignore[reportArgumentType]
+    if "gymnasium" in compare:
+        from o2t_jax.systems.agent_gym import in_gymnasium
+
+        for name, row in in_gymnasium(system, params, extra).items():  # pyright: ignore[reportArgumentType]
+            add(name, "Gymnasium", row, of="random")
     others = _others(rounds, compare)
     for label, other in others.items():
-        for name in TASKS:
-            add(label, name, control.row_of(_play(other, TASKS[name]())))
-    pushes = agent_questions.constant_pushes(system, params, extra)  # pyright: ignore[reportArgumentType]
+        for name, starts in task.tests.items():
+            add(label, name, control.row_of(_play(other, starts())))
     looks = agent_questions.looks(system, params, extra)  # pyright: ignore[reportArgumentType]
-    px = Column("px", ".1f")
     tables = {
         "returns": Table(COLUMNS, rows),
-        "constant_pushes": Table({"push": Column(), "step": Column("", "d"), "true": px, "dreamt": px}, pushes),
         "looks": Table({"look": Column(), **{name: COLUMNS[name] for name in looks[0] if name != "look"}}, looks),
     }
+    if task.name == "pusher":
+        pushes = agent_questions.constant_pushes(system, params, extra)  # pyright: ignore[reportArgumentType]
+        columns = {"push": Column(), "step": Column("", "d"), **dict.fromkeys(("true", "dreamt"), Column("px", ".1f"))}
+        tables["constant_pushes"] = Table(columns, pushes)
     files = ResultsFolder(rounds.workdir / "evaluation", flat=True).write(run.step, {**found, **tables})
-    scores = {row["tasks"]: row["score"] for row in rows if row["policy"] == "agent"}
+    scores = {row["tasks"]: row["score"] for row in rows if row["policy"] == "agent" and row["tasks"] in task.tests}
     rounds.seconds["measuring"] = time.monotonic() - begun
     text = [format_table(x.rows, shown_columns(x)) for x in tables.values()]
     text += [f"{name}: {path}" for name, path in files.items()]
     text.append(f"real steps {real:,}; " + ", ".join(f"{k} {v:.0f} s" for k, v in rounds.seconds.items()))
-    text.append(f"score_fixed {scores['fixed']:.3f}, score_random {scores['random']:.3f}")
+    text.append(", ".join(f"score_{name} {x:.3f}" for name, x in scores.items()))
     plain = {f"score_{name}": x for name, x in scores.items()}
     plain |= {name: list(x.rows) for name, x in tables.items()}
     return "\n".join(text), {**plain, "real_steps": real, "seconds": rounds.seconds, "workdir": str(rounds.workdir)}

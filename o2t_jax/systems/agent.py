@@ -1,4 +1,4 @@
-"""System `agent`: an actor and a critic that learn the task `pusher` in the dream of a world model (docs/agent.md).
+"""System `agent`: an actor and a critic that learn a task in the dream of a world model (docs/agent.md).
 
 The world model is that of system `video`; `init_from` names its finished run. Nothing here changes it: the loss stops
 its gradient, and the optimiser leaves it alone. `simulator=True` trains the same actor in the true simulator instead.
@@ -16,8 +16,9 @@ import optax
 
 from o2t_jax.config import Config
 from o2t_jax.data.video.clips import ACTIONS
-from o2t_jax.models.video.agent import Actor, Critic, Policy, imagine, losses
+from o2t_jax.models.video.agent import Actor, Critic, Policy, drawn, drawn_sign, imagine, losses, one_sided
 from o2t_jax.models.video.model import State, follow, run
+from o2t_jax.physics.video.tasks import TASKS
 from o2t_jax.systems import agent_config, base_config
 from o2t_jax.systems.agent_simulator import Simulated, simulated_start, simulated_step
 from o2t_jax.systems.agent_tests import AgentTests
@@ -45,12 +46,13 @@ class Agent(Video):
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]
     best = Best("tasks/score_random", "max")
     size_fields = ("batch", "dream_steps", "hidden")
-    headline_scores = ("tasks/score_fixed", "tasks/score_random")
     headline_tables = {}  # noqa: RUF012 (typed in the base)
     loss_curves = ("train/returned", "tasks/score_random")
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
+        self.task = TASKS[config.sets]()
+        self.headline_scores = tuple(f"tasks/score_{name}" for name in self.task.tests)
         self.actor, self.critic = Actor(ACTIONS), Critic()
         self.length = config.context + 1
         rate = optax.cosine_decay_schedule(config.lr, config.train_steps)
@@ -70,17 +72,19 @@ class Agent(Video):
         }
 
     def train_iterator(self, request: DataRequest) -> BatchIterator:
-        """Windows of real clips; the first share of a batch stands still (a picture is all there is of a ball at
-        rest)."""
+        """Windows of real clips, of twice as many those first after which the episode goes on; the first share of a
+        batch stands still (a picture is all there is of a ball at rest)."""
         pool = self.data.pool(request.progress)
-        size = self.config.batch
+        size, last = self.config.batch, self.config.context - 1
         still = round(self.config.resting * size)
 
         def batch(step: int) -> dict[str, np.ndarray]:
-            found = pool.batch(request.seeds[0], step, size, self.length)
+            found = pool.batch(request.seeds[0], step, 2 * size, self.length)
+            first = np.argsort(-found["continues"][:, last], kind="stable")[:size]
+            found = {name: found[name][first] for name in self.sample_spec}
             found["pictures"][:still] = found["pictures"][:still, :1]
             found["actions"][:still] = 0.0
-            return {name: found[name] for name in self.sample_spec}
+            return found
 
         return BatchesByStep(batch, request)
 
@@ -101,16 +105,18 @@ class Agent(Video):
         of_noise, of_start = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
         noise = jax.vmap(lambda key: jax.random.normal(key, (config.dream_steps, ACTIONS)))(of_noise)
         act = lambda state: self.policy(params, state)  # noqa: E731
+        signs = self.task.signs
+        draw = drawn_sign if signs else drawn
         if config.simulator:
             start = simulated_start(self, world, extra, of_start)
             move, seen = (lambda where, push: simulated_step(self, world, extra, where, push)), _seen
-            dream = imagine(move, seen, act, start, noise)
+            dream = imagine(move, seen, act, start, noise, draw)
         else:
             begin = self.filtered(world, extra, as_floats(batch["pictures"][:, : config.context]), batch["actions"])
-            dream = imagine(lambda state, push: self.moved(world, state, push), _itself, act, begin, noise)
+            dream = imagine(lambda state, push: self.moved(world, state, push), _itself, act, begin, noise, draw)
         spread = jnp.maximum(1.0, extra["range"]["high"] - extra["range"]["low"])
         rates = (config.gamma, config.lam, config.entropy)
-        found = losses(dream, self.value, params["critic"], extra["target"], spread, *rates)
+        found = losses(dream, self.value, params["critic"], extra["target"], spread, *rates, through=not signs)
         metrics = {
             "actor": jnp.mean(found.actor),
             "critic": jnp.mean(found.critic),
@@ -135,7 +141,12 @@ class Agent(Video):
     def predict(self, params: PyTree, extra: PyTree, batch: Batch) -> Array:
         """The push [B, 2] after the first C of the batch's pictures."""
         seen = as_floats(batch["pictures"][:, : self.config.context])
-        return jnp.tanh(self.policy(params, self.filtered(params, extra, seen, batch["actions"])).mean)
+        return self.best_push(params, self.filtered(params, extra, seen, batch["actions"]))
+
+    def best_push(self, params: PyTree, state: State) -> jax.Array:
+        """The push [B, 2] at the middle of the policy."""
+        mean = self.policy(params, state).mean
+        return one_sided(jnp.where(mean[..., 0] > 0.0, 1.0, -1.0), ACTIONS) if self.task.signs else jnp.tanh(mean)
 
     def policy(self, params: PyTree, state: State) -> Policy:
         """Of the actor in these states."""

@@ -9,12 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from o2t_jax.data.video.clips import ACTIONS
 from o2t_jax.evaluation.video import control
+from o2t_jax.evaluation.video.references import references
+from o2t_jax.models.video.agent import one_sided
 from o2t_jax.models.video.model import State, run
 from o2t_jax.physics.video import pusher
 from o2t_jax.physics.video.base import SIDE
 from o2t_jax.systems.agent_simulator import pictures
-from o2t_jax.systems.agent_tests import LOOKS, TASKS, AgentTests, numbers, references
+from o2t_jax.systems.agent_tests import AgentTests, numbers
 from o2t_jax.types import Array, PyTree
 
 if TYPE_CHECKING:
@@ -33,7 +36,8 @@ class Search:
 
 
 def constant_pushes(system: Agent, params: PyTree, extra: PyTree) -> list[dict[str, Any]]:
-    """Distance from the target, px, after each step of a constant push from the fixed task's start: true, and dreamt.
+    """Of `pusher`, the distance from the target, px, after each step of a constant push from the fixed task's start:
+    true, and dreamt.
 
     The dreamt one is read off the reward: -64 times it, of an episode that goes on.
     """
@@ -43,7 +47,7 @@ def constant_pushes(system: Agent, params: PyTree, extra: PyTree) -> list[dict[s
 
     @jax.jit
     def both(params: PyTree, extra: PyTree) -> Any:
-        shown = pictures(scene, system.config.size)
+        shown = pictures(system.task, scene, system.config.size)
         context = system.config.context
         seen = jnp.repeat(shown[:, None], context, axis=1)
         start = system.filtered(params, extra, seen, jnp.zeros((len(pushes), context - 1, 2)))
@@ -69,18 +73,17 @@ def constant_pushes(system: Agent, params: PyTree, extra: PyTree) -> list[dict[s
 
 
 def looks(system: Agent, params: PyTree, extra: PyTree) -> list[dict[str, Any]]:
-    """The random tasks by the same agent where the pictures are others than in training."""
-    known, tests = references("random"), AgentTests(system)
-    rows = []
-    for name, look in LOOKS.items():
-        row = control.row_of(tests.play(params, extra, TASKS["random"](), look=look))
-        rows.append({"look": name, "score": control.score(row.total, known["nothing"], known["PD"]), **numbers(row)})
+    """The random starts by the same agent where the pictures are others than in training."""
+    task, tests = system.task, AgentTests(system)
+    known, rows = references(task.name, "random"), []
+    for name, look in task.looks.items():
+        row = control.row_of(tests.play(params, extra, task.tests["random"](), look=look))
+        score = control.score(row.total, known[task.floor], known[task.best])
+        rows.append({"look": name, "score": score, **numbers(row)})
     return rows
 
 
-def planned(
-    system: Agent, params: PyTree, extra: PyTree, tasks: pusher.Scene, search: Search = Search()
-) -> control.Row:
+def planned(system: Agent, params: PyTree, extra: PyTree, starts: Any, search: Search = Search()) -> control.Row:
     """Episodes under the cross-entropy method in the dream, anew at every step, without actor or critic."""
     steps = system.config.dream_steps
 
@@ -103,17 +106,27 @@ def planned(
         def improve(carry: tuple[Array, Array], key: jax.Array) -> tuple[tuple[Array, Array], None]:
             mean, std = carry
             noise = jax.random.normal(key, (count, search.plans, steps, 2))
-            plans = jnp.clip(mean[:, None] + std[:, None] * noise, -1.0, 1.0)
+            plans = _allowed(system, mean[:, None] + std[:, None] * noise)
             totals = value(params, many, plans.reshape(-1, steps, 2)).reshape(count, search.plans)
             best = jnp.take_along_axis(plans, jax.lax.top_k(totals, search.elite)[1][..., None, None], axis=1)
             return (best.mean(1), best.std(1) + 0.05), None
 
         start = (jnp.zeros((count, steps, 2)), jnp.ones((count, steps, 2)))
-        return jax.lax.scan(improve, start, jax.random.split(key, search.rounds))[0][0][:, 0]
+        mean = jax.lax.scan(improve, start, jax.random.split(key, search.rounds))[0][0][:, 0]
+        return _allowed(system, mean)
 
-    play = AgentTests(system).decided_by(decide)
-    look = pusher.Look(*map(jnp.float32, pusher.Look()))
-    return control.row_of(jax.device_get(play(params, extra, tasks, look, 0.0, jax.random.key(0), pusher.STEPS)))
+    tests = AgentTests(system)
+    play, steps_of_all = tests.decided_by(decide), system.task.steps
+    return control.row_of(
+        jax.device_get(play(params, extra, starts, tests.look(), 0.0, jax.random.key(0), steps_of_all))
+    )
+
+
+def _allowed(system: Agent, pushes: Array) -> jax.Array:
+    """Any numbers [..., 2] as pushes."""
+    return (
+        one_sided(jnp.sign(jnp.asarray(pushes)[..., 0]), ACTIONS) if system.task.signs else jnp.clip(pushes, -1.0, 1.0)
+    )
 
 
 __all__ = ["PUSHES", "Search", "constant_pushes", "looks", "planned"]

@@ -1,4 +1,6 @@
-"""The control of system `agent`: the same actor in the true simulator, whose pictures the world model only encodes.
+"""The true world of system `agent`: its pictures, and as a control the same actor trained in it.
+
+The control is of the task `pusher`; the world model only encodes the simulator's pictures.
 
 The gradient of a reward comes through the simulator; that of reaching the target, a jump, through a steep slope at it.
 """
@@ -13,6 +15,7 @@ import jax.numpy as jnp
 from o2t_jax.models.video.model import State, run
 from o2t_jax.physics.video import pusher
 from o2t_jax.physics.video.base import SIDE, uniform
+from o2t_jax.physics.video.tasks import Task
 from o2t_jax.render.planar import draw
 from o2t_jax.types import Array, PyTree
 
@@ -30,9 +33,10 @@ class Simulated(NamedTuple):
     state: State
 
 
-def pictures(scene: pusher.Scene, size: int, look: pusher.Look = pusher.Look()) -> jax.Array:  # noqa: B008
-    """Of scenes [N] -> [N, size, size], 0 to 1."""
-    return jax.vmap(lambda one: draw(pusher.drawing(one, look), size, size)[..., 0])(scene)
+def pictures(task: Task, scene: Any, size: int, look: Any = None) -> jax.Array:
+    """Of scenes [N, D] of a task -> [N, size, size], 0 to 1; None: the look of training."""
+    look = task.looks["as trained"] if look is None else look
+    return jax.vmap(lambda one: draw(task.drawing(one, look), size, size)[..., 0])(scene)
 
 
 def simulated_start(system: Agent, world: PyTree, extra: PyTree, keys: jax.Array) -> Simulated:
@@ -48,10 +52,10 @@ def simulated_start(system: Agent, world: PyTree, extra: PyTree, keys: jax.Array
         return pusher.Scene(place, speed, target), jnp.where(rests, 0.0, pushes)
 
     scene, pushes = jax.vmap(one)(keys)
-    shown = [pictures(scene, config.size)]
+    shown = [pictures(system.task, scene, config.size)]
     for t in range(config.context - 1):
         scene = pusher.advance(scene, pushes[:, t])
-        shown.append(pictures(scene, config.size))
+        shown.append(pictures(system.task, scene, config.size))
     state = system.filtered(world, extra, jnp.stack(shown, axis=1), pushes)
     return Simulated(scene, jax.lax.stop_gradient(state))
 
@@ -60,7 +64,7 @@ def simulated_step(system: Agent, world: PyTree, extra: PyTree, where: Simulated
     """As `Agent.moved`: the scene after a push and what is remembered of its picture; reward, going on."""
     scene = pusher.advance(where.scene, push)
     memory = run(system.model, world, "step", where.state.memory, where.state.latents, push).memory
-    codes = system.coded(world, extra, pictures(scene, system.config.size)[:, None]).codes[:, 0]
+    codes = system.coded(world, extra, pictures(system.task, scene, system.config.size)[:, None]).codes[:, 0]
     away = pusher.distance(scene)
     inside = jax.nn.sigmoid((pusher.REACH - away) / _SLOPE)
     inside = inside + jax.lax.stop_gradient(pusher.reached(scene) - inside)

@@ -14,8 +14,8 @@ PHYSICS = (
     *("double_pendulum", "falling_shapes", "waves", "orbits"),
 )
 DIGITS = "moving_digits"
-PUSHER = "pusher"  # of the agent (docs/agent.md); it has rewards, and is in no mix by itself
-SETS = (*PHYSICS, DIGITS, PUSHER)
+TASKS = ("pusher", "cartpole")  # of the agent (docs/agent.md); they have rewards, and are in no mix by themselves
+SETS = (*PHYSICS, DIGITS, *TASKS)
 QUANTISERS = ("ema", "fsq", "none")
 SIZES = (32, 64)
 SIDE = 8  # of the map of latents

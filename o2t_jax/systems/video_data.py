@@ -15,9 +15,9 @@ from o2t_jax.data.video.clips import Clips
 from o2t_jax.data.video.digits import MovingDigits, load_digits
 from o2t_jax.data.video.windows import Pool, made, stored, variance
 from o2t_jax.evaluation.video.rows import background_of
-from o2t_jax.physics.video import get_set, pusher
-from o2t_jax.physics.video.pushes import Pusher
-from o2t_jax.systems.video_config import DIGITS, PUSHER, mix_of
+from o2t_jax.physics.video import get_set
+from o2t_jax.physics.video.tasks import TASKS, checked
+from o2t_jax.systems.video_config import DIGITS, mix_of
 
 MOST_WEIGHT = 4.0  # of a set's squared errors over another's mean
 _REFERENCE = 200  # training clips that give the mean frame and the background
@@ -67,7 +67,7 @@ class VideoData:
                 for path in self._stored:
                     with open_set(path).require(self._only) as opened:
                         parts.append(stored(opened, count))
-                        pusher.checked(parts[-1]["actions"])
+                        checked(parts[-1]["actions"])
                 clips[name] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
             else:
                 report = None if progress is None else functools.partial(_report, progress, done, sum(counts.values()))
@@ -134,7 +134,7 @@ class VideoData:
         if name == DIGITS:
             video = MovingDigits(load_digits(config.digits))
         else:
-            video = Pusher() if name == PUSHER else get_set(name)
+            video = TASKS[name]() if name in TASKS else get_set(name)
         return Clips(video, config.seed, config.frames, config.size)
 
 

@@ -11,6 +11,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.video import control
 from o2t_jax.physics.video import pusher
 from o2t_jax.physics.video.pushes import LONGEST, Pusher, scene_of
+from o2t_jax.physics.video.tasks import checked, play, replay
 
 
 def scene(place, speed=(0.0, 0.0), target=(48.0, 32.0)) -> pusher.Scene:
@@ -46,27 +47,27 @@ def test_the_reward_is_distance_and_ten_more_at_the_target() -> None:
 
 def test_an_episode_ends_at_the_target_and_is_counted_until_then() -> None:
     push = lambda memory, now, time, key: (jnp.ones_like(now.position) * jnp.array([1.0, 0.0]), memory)  # noqa: E731
-    played = pusher.play(push, pusher.fixed_task(), jax.random.key(0))
+    played = play(Pusher(), push, pusher.fixed_task(), jax.random.key(0))
     place, speed, total, steps = 16.0, 0.0, 0.0, 0
     while abs(place - 48.0) >= 5.0:
         speed = 0.95 * (speed + 2.0)
         place, steps = place + speed, steps + 1
         total -= abs(place - 48.0) / 64.0
-    assert played.reached[0] and played.steps[0] == steps
+    assert played.ended[0] and played.steps[0] == steps
     assert float(played.total[0]) == pytest.approx(total + 10.0, rel=1e-5)
     np.testing.assert_allclose(played.scenes.position[0, steps:, 0], place, rtol=1e-5)
 
 
 def test_a_replay_is_the_episode_of_these_pushes() -> None:
-    played = pusher.replay(pusher.fixed_task(), np.full((1, 6, 2), [1.0, 0.0]))
-    assert played.reached[0] and played.steps[0] == 6
-    short = pusher.replay(pusher.fixed_task(), np.full((1, 1, 2), [0.1, 0.0]))
+    played = replay(Pusher(), pusher.fixed_task(), np.full((1, 6, 2), [1.0, 0.0]))
+    assert played.ended[0] and played.steps[0] == 6
+    short = replay(Pusher(), pusher.fixed_task(), np.full((1, 1, 2), [0.1, 0.0]))
     # What is left of one gentle push: v / (1 - 0.95) in all, of which 50 steps are nearly all.
     assert short.scenes.position[0, -1, 0] == pytest.approx(16.0 + 0.19 * (1.0 - 0.95**50) / 0.05, rel=1e-4)
     with pytest.raises(UsageError, match=r"action 2 is outside of \[-1, 1\]"):
-        pusher.replay(pusher.fixed_task(), np.full((1, 6, 2), 2.0))
+        replay(Pusher(), pusher.fixed_task(), np.full((1, 6, 2), 2.0))
     with pytest.raises(UsageError, match=r"are not of 1 task"):
-        pusher.replay(pusher.fixed_task(), np.zeros((2, 6, 2)))
+        replay(Pusher(), pusher.fixed_task(), np.zeros((2, 6, 2)))
 
 
 def test_nothing_scores_as_the_original_did_and_a_controller_beats_it() -> None:
@@ -74,7 +75,7 @@ def test_nothing_scores_as_the_original_did_and_a_controller_beats_it() -> None:
         idle, best = control.nothing(tasks), control.controlled(tasks)
         away = np.linalg.norm(tasks.position - tasks.target, axis=1)
         np.testing.assert_allclose(idle.total, -50.0 * away / 64.0, rtol=1e-4)
-        assert best.reached.all() and best.total.min() > 5.0
+        assert best.ended.all() and best.total.min() > 5.0
         assert control.score(idle.total, idle, best) == 0.0 and control.score(best.total, idle, best) == 1.0
         random = control.at_random(tasks)
         assert random.total.mean() < control.constant(tasks).total.mean() <= best.total.mean() + 0.1
@@ -99,7 +100,7 @@ def test_random_tasks_are_the_same_ones_and_lie_apart() -> None:
 )
 def test_pushes_that_cannot_be_are_refused_in_a_line(actions, words) -> None:
     with pytest.raises(UsageError) as error:
-        pusher.checked(actions)
+        checked(actions)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 

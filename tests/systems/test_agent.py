@@ -22,7 +22,8 @@ from o2t_jax.systems.base import build_system
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"sets": "pendulum"}, "an agent acts in pusher"),
+        ({"sets": "pendulum"}, "an agent acts in pusher or cartpole"),
+        ({"sets": "cartpole", "simulator": True}, "no gradient comes through its true world"),
         ({"rounds": 0}, "rounds=0 must be at least 1"),
         ({"gamma": 1.5}, "gamma=1.5 must be 0 to 1"),
         ({"range_decay": 1.0}, "range_decay=1 must be 0 to below 1"),
@@ -128,12 +129,31 @@ def test_the_actors_own_clips_obey_the_law(finished) -> None:
     assert not starts & {tuple(x) for x in pusher.random_tasks().position.astype(np.float32).round(3)}
 
 
+@pytest.mark.slow
+def test_an_agent_plays_the_pole_in_gymnasium_as_in_our_own_world(tmp_path) -> None:
+    pytest.importorskip("gymnasium")
+    arguments = ["--config=video/agent:cartpole_smoke", "--config.rounds=1", "--compare=gymnasium"]
+    numbers = tmp_path / "numbers.json"
+    assert command.main([*arguments, f"--workdir={tmp_path / 'run'}", f"--json={numbers}"]) == 0
+    rows = {(row["tasks"], row["policy"]): row for row in json.loads(numbers.read_text())["returns"]}
+    assert rows["Gymnasium", "linear"]["return"] == rows["random", "linear"]["return"] == 500.0
+    assert 15.0 < rows["Gymnasium", "random"]["return"] < 30.0
+    # An actor of two updates: other resets of the same law, so about the same return.
+    ours, theirs = (rows[tasks, "agent"] for tasks in ("random", "Gymnasium"))
+    assert theirs["return"] == pytest.approx(ours["return"], abs=3.0 * (ours["interval"] + theirs["interval"]) + 2.0)
+
+
 def test_the_command_refuses_in_a_line(capsys, tmp_path) -> None:
     for arguments, words in (
         (["--config=toy", f"--workdir={tmp_path}"], "of system 'toy'"),
         (["--config=video/agent:smoke"], "--workdir is missing"),
         (["--config=video/agent:smoke", f"--workdir={tmp_path}", "--compare=all"], "--compare=all is unknown"),
         (["--config=video/agent:smoke", f"--workdir={tmp_path}", "--config.rounds=0"], "rounds=0"),
+        (["--config=video/agent:smoke", f"--workdir={tmp_path}", "--compare=gymnasium"], "pusher is no world of Gym"),
+        (
+            ["--config=video/agent:cartpole", f"--workdir={tmp_path}", "--compare=simulator"],
+            "no gradient comes through",
+        ),
     ):
         assert command.main(arguments) == 2
         error = capsys.readouterr().err
@@ -141,5 +161,5 @@ def test_the_command_refuses_in_a_line(capsys, tmp_path) -> None:
 
 
 def test_the_configs_are_valid() -> None:
-    for name in ("video/agent", "video/pusher"):
+    for name in ("video/agent", "video/agent:cartpole", "video/pusher"):
         build_system(load_config(name)[1])

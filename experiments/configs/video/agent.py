@@ -19,8 +19,10 @@ SMOKE = video_config.SMALLEST | {
 
 
 def get_config(variant=""):
-    """`variant`: smoke, or nothing."""
+    """`variant`: cartpole, smoke, cartpole_smoke, or nothing: the task `pusher`."""
     config = agent_config.default()
-    if variant == "smoke":
+    if variant.startswith("cartpole"):
+        config.update(agent_config.CARTPOLE)
+    if variant.endswith("smoke"):
         config.update(SMOKE)
     return config

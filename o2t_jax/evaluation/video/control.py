@@ -14,8 +14,11 @@ import numpy as np
 from jaxtyping import Float
 
 from o2t_jax.physics.video import pusher
+from o2t_jax.physics.video.pushes import Pusher
+from o2t_jax.physics.video.tasks import Played, play
 from o2t_jax.types import Array
 
+PUSHER = Pusher()
 KP = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 KD = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.6, 2.0, 2.5, 3.0, 4.0)
 _CONSTANTS = 21  # values of each number of a constant push
@@ -24,15 +27,15 @@ _PLAN, _PLANS, _ROUNDS, _ELITE = 16, 512, 40, 32  # pushes of a plan; plans, rou
 
 
 class Row(NamedTuple):
-    """Of N tasks: return `total` [N], `steps` [N] until the end, share `reached` [N]; `about`, what was chosen."""
+    """Of N tasks: return `total` [N], `steps` [N] until the end, share `ended` [N]; `about`, what was chosen."""
 
     total: Float[np.ndarray, " tasks"]
     steps: Float[np.ndarray, " tasks"]
-    reached: Float[np.ndarray, " tasks"]
+    ended: Float[np.ndarray, " tasks"]
     about: str = ""
 
 
-def row_of(played: pusher.Played, about: str = "") -> Row:
+def row_of(played: Played, about: str = "") -> Row:
     """Of one episode of each task."""
     total, steps, ended = (np.asarray(x, np.float64) for x in played[:3])
     return Row(total, steps, ended, about)
@@ -50,7 +53,7 @@ def at_random(tasks: pusher.Scene, seed: int = 0) -> Row:
         return jax.random.uniform(key, scene.position.shape, minval=-1.0, maxval=1.0), memory
 
     many = pusher.Scene(*(np.repeat(x, _REPEATS, axis=0) for x in tasks))
-    played = jax.jit(lambda tasks, key: pusher.play(policy, tasks, key))(many, jax.random.key(seed))
+    played = jax.jit(lambda tasks, key: play(PUSHER, policy, tasks, key))(many, jax.random.key(seed))
     total, steps, ended = (np.asarray(x, np.float64).reshape(-1, _REPEATS).mean(axis=1) for x in played[:3])
     return Row(total, steps, ended)
 
@@ -68,11 +71,11 @@ def controlled(tasks: pusher.Scene) -> Row:
     """The controller whose gains have the best mean return over these tasks, of a grid of 110."""
     gains = np.array(list(itertools.product(KP, KD)))
 
-    def one(gain: Array) -> pusher.Played:
+    def one(gain: Array) -> Played:
         def policy(memory: Array, scene: pusher.Scene, time: Array, key: jax.Array) -> tuple[jax.Array, Array]:
             return gain[0] * (scene.target - scene.position) - gain[1] * scene.velocity, memory
 
-        return pusher.play(policy, tasks, jax.random.key(0))
+        return play(PUSHER, policy, tasks, jax.random.key(0))
 
     played = jax.jit(jax.vmap(one))(gains)
     best = int(np.argmax(np.mean(played.total, axis=1)))
@@ -83,13 +86,13 @@ def controlled(tasks: pusher.Scene) -> Row:
 def planned(tasks: pusher.Scene, seed: int = 0) -> Row:
     """For each task the best sequence of 16 pushes, then none, that the cross-entropy method finds in the simulator."""
 
-    def one(task: pusher.Scene, key: jax.Array) -> pusher.Played:
+    def one(task: pusher.Scene, key: jax.Array) -> Played:
         alone = jax.tree.map(lambda x: x[None], task)
 
-        def follow(pushes: Array) -> pusher.Played:
+        def follow(pushes: Array) -> Played:
             padded = jnp.pad(pushes, ((0, pusher.STEPS - _PLAN), (0, 0)))
             policy = lambda memory, scene, time, key: (padded[time][None], memory)  # noqa: E731
-            return jax.tree.map(lambda x: x[0], pusher.play(policy, alone, key))
+            return jax.tree.map(lambda x: x[0], play(PUSHER, policy, alone, key))
 
         def search(carry: tuple[Array, Array], key: jax.Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             mean, std = carry
@@ -106,16 +109,30 @@ def planned(tasks: pusher.Scene, seed: int = 0) -> Row:
     return row_of(jax.jit(jax.vmap(one))(jax.tree.map(jnp.asarray, tasks), keys))
 
 
+def rows(test: str, tasks: pusher.Scene) -> dict[str, Row]:
+    """All rows of a test of that name; the best sequence for the fixed task alone."""
+    found = {
+        "nothing": nothing(tasks),
+        "random": at_random(tasks),
+        "best constant push": constant(tasks),
+        "PD": controlled(tasks),
+    }
+    return found | ({"best sequence": planned(tasks)} if test == "fixed" else {})
+
+
 def score(total: Float[np.ndarray, " tasks"], idle: Row, best: Row) -> float:
-    """(R - R of doing nothing) / (R of the controller - R of doing nothing), R means over tasks: 0 to about 1."""
+    """(R - R of the row that scores 0) / (R of that which scores 1 - R of the former), R means over tasks.
+
+    For `pusher` these are doing nothing and the controller: 0 to about 1.
+    """
     floor = float(np.mean(idle.total))
     return (float(np.mean(total)) - floor) / (float(np.mean(best.total)) - floor)
 
 
-def _held(tasks: pusher.Scene, push: Array) -> pusher.Played:
+def _held(tasks: pusher.Scene, push: Array) -> Played:
     """One push, held to the end."""
     shape = np.shape(tasks.position)
-    return pusher.play(lambda memory, scene, t, key: (jnp.broadcast_to(push, shape), memory), tasks, jax.random.key(0))
+    return play(PUSHER, lambda memory, scene, t, key: (jnp.broadcast_to(push, shape), memory), tasks, jax.random.key(0))
 
 
-__all__ = ["KD", "KP", "Row", "at_random", "constant", "controlled", "nothing", "planned", "row_of", "score"]
+__all__ = ["KD", "KP", "Row", "at_random", "constant", "controlled", "nothing", "planned", "row_of", "rows", "score"]

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from o2t_jax.errors import UsageError
 from o2t_jax.physics.primitives import Drawing, View, discs, layers
 from o2t_jax.physics.video.base import SIDE
-from o2t_jax.types import Array, PyTree
+from o2t_jax.types import Array
 
 FORCE, KEEP = 2.0, 0.95
 LOW, HIGH = 5.0, 59.0  # px, of the ball's centre
@@ -95,61 +93,6 @@ def random_tasks(count: int = TASKS, seed: int = TASKS_SEED) -> Scene:
     return Scene(pairs[:, 0], np.zeros((count, 2)), pairs[:, 1])
 
 
-def checked(actions: Any) -> np.ndarray:
-    """Pushes [..., 2] from outside. Raises: UsageError for another shape, or a push outside of [-1, 1]."""
-    actions = np.asarray(actions, np.float32)
-    if actions.ndim < 1 or actions.shape[-1] != 2:
-        raise UsageError(f"actions of shape {actions.shape} are no pushes: give two numbers each, right and up")
-    wrong = actions[~(np.abs(actions) <= 1.0)]
-    if wrong.size:
-        raise UsageError(f"action {wrong.flat[0]:g} is outside of [-1, 1]: cut it, or scale the pushes down")
-    return actions
-
-
-class Played(NamedTuple):
-    """Episodes of N tasks: `total` [N] reward, `steps` [N] until the end, `reached` [N]; `scenes` [N, T + 1, 2], which
-    stand still after the end; `pushes` [N, T, 2], which do not."""
-
-    total: Float[Array, " tasks"]
-    steps: Float[Array, " tasks"]
-    reached: Bool[Array, " tasks"]
-    scenes: Scene
-    pushes: Float[Array, "tasks steps 2"]
-
-
-def play(policy: Any, tasks: Scene, key: jax.Array, steps: int = STEPS, memory: PyTree = ()) -> Played:
-    """Episodes of all tasks at once, in JAX.
-
-    Args: `policy(memory, scene, time, key) -> (pushes [N, 2], memory)`, pure, of all N tasks; `memory`, its start.
-    """
-    start = Scene(*(jnp.asarray(x, jnp.float32) for x in tasks))
-    shape = start.position.shape[:-1]
-
-    def step(carry: Any, t: Array) -> Any:
-        now, over, total, count, memory = carry
-        pushes, memory = policy(memory, now, t, jax.random.fold_in(key, t))
-        pushes = jnp.clip(pushes, -1.0, 1.0)
-        after = jax.tree.map(lambda x, y: jnp.where(over[..., None], x, y), now, advance(now, pushes))
-        total, count = total + jnp.where(over, 0.0, reward(after)), count + jnp.where(over, 0.0, 1.0)
-        return (after, over | reached(after), total, count, memory), (after, pushes)
-
-    carry = (start, jnp.zeros(shape, bool), jnp.zeros(shape), jnp.zeros(shape), memory)
-    (_, over, total, count, _), (track, pushes) = jax.lax.scan(step, carry, jnp.arange(steps))
-    scenes = jax.tree.map(lambda x, xs: jnp.moveaxis(jnp.concatenate([x[None], xs]), 0, -2), start, track)
-    return Played(total, count, over, scenes, jnp.moveaxis(pushes, 0, -2))
-
-
-def replay(tasks: Scene, pushes: Any, steps: int = STEPS) -> Played:
-    """Episodes of N tasks under given pushes [N, T, 2], then none. Raises: UsageError for pushes that cannot be."""
-    pushes = checked(pushes)
-    count = len(np.asarray(tasks.position))
-    if pushes.ndim != 3 or len(pushes) != count:
-        raise UsageError(f"actions of shape {pushes.shape} are not of {count} task(s): give [{count}, steps, 2]")
-    padded = jnp.pad(pushes, ((0, 0), (0, max(steps - pushes.shape[1], 0)), (0, 0)))
-    policy = lambda memory, scene, time, key: (padded[:, time], memory)  # noqa: E731
-    return jax.device_get(play(policy, tasks, jax.random.key(0), steps))
-
-
 __all__ = [
     "BONUS",
     "FORCE",
@@ -160,16 +103,12 @@ __all__ = [
     "STEPS",
     "TASKS",
     "Look",
-    "Played",
     "Scene",
     "advance",
-    "checked",
     "distance",
     "drawing",
     "fixed_task",
-    "play",
     "random_tasks",
     "reached",
-    "replay",
     "reward",
 ]

@@ -5,15 +5,18 @@ Pushes are constant for one frame to eight, with a mean of their own in each cli
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.primitives import Drawing
 from o2t_jax.physics.video import pusher
 from o2t_jax.physics.video.base import Motion, uniform
+from o2t_jax.physics.video.tasks import Played, Policy
 from o2t_jax.types import Array
 
 LONGEST = 64  # pushes of a clip
@@ -32,13 +35,50 @@ class PushParams(NamedTuple):
 
 
 class Pusher:
-    """See the module's docstring; no constant differs from clip to clip."""
+    """See the module's docstring and `Task`; no constant differs from clip to clip."""
 
     name = "pusher"
     clips = 4000
     constant = ""
     nominal = 0.0
     entries = ("x", "y", "vx", "vy", "target_x", "target_y")
+    steps, signs = pusher.STEPS, False
+    floor, best = "nothing", "PD"
+    tests: Mapping[str, Callable[[], pusher.Scene]] = {
+        "fixed": pusher.fixed_task,
+        "random": pusher.random_tasks,
+    }
+    looks: Mapping[str, pusher.Look] = {
+        "as trained": pusher.Look(),
+        "ball of 4 px": pusher.Look(ball=4.0),
+        "ball of 6 px": pusher.Look(ball=6.0),
+        "ball of 8 px": pusher.Look(ball=8.0),
+        "ball 0.8 bright": pusher.Look(ball_grey=0.8),
+        "target 0.3 bright": pusher.Look(target_grey=0.3),
+        "target 0.7 bright": pusher.Look(target_grey=0.7),
+        "background 0.1": pusher.Look(background=0.1),
+        "background 0.25": pusher.Look(background=0.25),
+    }
+    advance = staticmethod(pusher.advance)
+    reward = staticmethod(pusher.reward)
+    over = staticmethod(pusher.reached)
+    drawing = staticmethod(pusher.drawing)
+    starts = staticmethod(pusher.random_tasks)
+
+    def trail(self, scene: pusher.Scene) -> Any:
+        """The ball's way."""
+        return scene.position
+
+    def controllers(self) -> Mapping[str, Policy]:
+        """None here: `evaluation.video.control` chooses its own for each test."""
+        return {}
+
+    def collected(self, played: Played, frames: int, seed: int) -> PushParams:
+        """The start of each episode."""
+        place, speed, target = (np.asarray(x[:, 0], np.float32) for x in played.scenes)
+        pushes = np.asarray(played.pushes)[:, : frames - 1]
+        pushes = np.pad(pushes, ((0, 0), (0, LONGEST - pushes.shape[1]), (0, 0)))
+        return PushParams(place, speed, target, pushes)
 
     def draw(self, key: jax.Array) -> PushParams:
         """See `VideoSet`."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from o2t_jax.models.video.agent import Critic, Dream, Policy, drawn, imagine, lambda_returns, losses
+from o2t_jax.models.video.agent import Critic, Dream, Policy, drawn, drawn_sign, imagine, lambda_returns, losses
 from o2t_jax.models.video.model import State
 
 GAMMA, LAM = 0.9, 0.8
@@ -40,9 +40,37 @@ def test_the_policys_density_integrates_to_one() -> None:
     policy = Policy(jnp.array([0.4]), jnp.array([-0.3]))
     push = jnp.linspace(-0.9999, 0.9999, 20_001)[:, None]
     noise = (jnp.arctanh(push) - policy.mean) / jnp.exp(policy.log_std)
-    again, log_prob = drawn(policy, noise)
+    again, log_prob, _ = drawn(policy, noise)
     np.testing.assert_allclose(again, push, atol=1e-4)
     assert float(jnp.trapezoid(jnp.exp(log_prob), push[:, 0])) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_one_of_two_pushes_is_drawn_as_often_as_the_policy_says() -> None:
+    mean = jnp.array([-0.8, 0.0, 0.3])
+    policy = Policy(jnp.stack([mean, mean], axis=-1), jnp.zeros((3, 2)))
+    noise = jax.random.normal(jax.random.key(0), (20_000, 3, 2))
+    push, log_prob, entropy = jax.vmap(lambda x: drawn_sign(policy, x))(noise)
+    share = 1.0 / (1.0 + np.exp(-2.0 * np.asarray(mean)))
+    np.testing.assert_allclose(jnp.mean(push[..., 0] > 0.0, axis=0), share, atol=0.015)
+    np.testing.assert_allclose(np.exp(log_prob), np.where(push[..., 0] > 0.0, share, 1.0 - share), rtol=1e-5)
+    np.testing.assert_allclose(entropy[0], -share * np.log(share) - (1.0 - share) * np.log(1.0 - share), rtol=1e-5)
+    assert not np.any(push[..., 1])
+
+
+def test_the_gradient_of_log_probabilities_is_that_of_the_expected_return() -> None:
+    start = State(jnp.zeros((8192, 8, 8, 1)), jnp.zeros((8192, 8, 8, 1)))
+    step = lambda state, push: (state, 3.0 * push[:, 0], jnp.zeros(len(push)))  # noqa: E731
+    value = lambda weights, state: jnp.full(len(state.latents), weights)  # noqa: E731
+    noise = jax.random.normal(jax.random.key(1), (8192, 1, 2))
+
+    def loss(mean):
+        act = lambda state: Policy(jnp.broadcast_to(mean, (8192, 2)), jnp.zeros((8192, 2)))  # noqa: E731
+        dream = imagine(step, lambda state: state, act, start, noise, drawn_sign)
+        zero = jnp.zeros(())
+        return jnp.mean(losses(dream, value, zero, zero, jnp.float32(1.0), 1.0, 1.0, 0.0, through=False).actor)  # pyright: ignore[reportArgumentType]
+
+    share = 1.0 / (1.0 + np.exp(-0.4))  # of pushes that earn 3, the others cost 3: 2 share - 1 times 3 is expected
+    assert float(jax.grad(loss)(jnp.float32(0.2))) == pytest.approx(-6.0 * 2.0 * share * (1.0 - share), rel=0.05)
 
 
 @pytest.fixture(scope="module")

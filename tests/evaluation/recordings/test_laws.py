@@ -191,3 +191,34 @@ def test_the_slope_of_a_line_holds_the_tilt_of_its_plane(angle):
     away = np.degrees(np.arctan2(lines[:, 1], lines[:, 0]) - angle + np.pi / 2) % 180 - 90
     low, high = entry["value"] + np.quantile(away, [0.025, 0.975])
     assert [entry["low"], entry["high"]] == pytest.approx([low, high], abs=0.15 * (high - low))
+
+
+def test_a_flight_that_may_have_drag_is_less_sure_of_g():
+    """Weak drag that the evidence leaves open: the interval of free flight alone misses g, that of both holds it."""
+    held = {"alone": 0, "both": 0}
+    for seed in range(8):
+        points, laws = noisy(flight(TIMES, k=0.002), seed), ("free flight", "free flight with drag")
+        naming = name_law(TIMES, points, np.full(len(TIMES), NOISE), NOISE, laws=laws)
+        assert naming is not None
+        if naming.others:
+            assert naming.verdict == "free flight" and "free flight with drag cannot be ruled out" in naming.reason
+            for how, others in (("alone", []), ("both", naming.others)):
+                entry = measure(naming.best, Scale(1 / PX), Clock(0.0, ""), tilt=0.0, others=others).parameters["g"]
+                held[how] += entry["low"] <= 9.81 <= entry["high"]
+    assert held["alone"] <= 1 and held["both"] >= 4, held
+
+
+def test_other_candidates_count_by_their_weights():
+    plain, drag = (
+        fit(LAWS[name], TIMES, noisy(flight(TIMES, k=0.3), 1), np.full(60, NOISE))
+        for name in ("free flight", "free flight with drag")
+    )
+    assert plain is not None and drag is not None
+
+    def g(of, *others):
+        return measure(of, Scale(1 / PX), Clock(0.0, ""), tilt=0.0, others=others).parameters["g"]
+
+    assert g(plain, (drag, 1e-9)) == g(plain)
+    sure = g(plain, (drag, 1e9))
+    assert (sure["low"], sure["high"]) == (g(plain)["value"], g(drag)["high"])  # an interval holds its value
+    assert g(plain)["high"] < g(plain, (drag, 0.1))["high"] < g(drag)["high"]

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from o2t_jax.data.recordings.background import Background, cleared
 from o2t_jax.data.recordings.blobs import EDGE, LEAST_SEED, OPENED
-from o2t_jax.data.recordings.tracks import LEAST, Track, noise_of
+from o2t_jax.data.recordings.tracks import LEAST, Track, noises_of
 from o2t_jax.errors import UsageError
 
 SAMPLE = 60  # frames from which the picture is learnt
@@ -149,7 +149,8 @@ def _registered(
     whole = inside & (rms < WORSE * usual) & (off < OFF * size)
     if whole.sum() < LEAST:
         raise UsageError("the object has no picture of its own that its sightings share")
-    sigma = noise_of(track.times[whole], points[whole]) * np.maximum(1.0, rms / usual)
+    near = noises_of(track.times[whole], points[whole])
+    sigma = np.interp(track.times, track.times[whole], near) * np.maximum(1.0, rms / usual)
     told = np.array([pose.angle_sigma for pose in found])
     inside = likeness.own[likeness.matte > MATTE]
     if float(np.sqrt(np.mean(np.var(inside, axis=0)))) < CLEAR * usual:

@@ -133,7 +133,7 @@ def _criterion(found: Fit, kept: np.ndarray, memory: float, all_rows: bool = Fal
     """
     axes = found.residuals.shape[1]
     count = axes * int(kept.sum()) / memory
-    mean = max(FLOOR**2, float(np.mean(found.residuals[kept] ** 2)))
+    mean = max(FLOOR, found.misfit) ** 2
     lost = axes * int((~kept).sum()) / memory if all_rows else 0
     misfit = (count + lost) * np.log(mean) + lost * 25 / 2 + found.penalty
     return 0.5 * (misfit + len(found.values) * np.log(max(count, 2.0)))

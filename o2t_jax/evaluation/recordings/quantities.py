@@ -11,7 +11,7 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recorded.intervals import LEVEL
-from o2t_jax.evaluation.recordings.fitting import TILT, Fit
+from o2t_jax.evaluation.recordings.fitting import STEEP, TILT, Fit
 from o2t_jax.evaluation.recordings.law import Quantity, Stretch
 
 DRAWS = 4000
@@ -107,7 +107,8 @@ def _drawn(found: Fit, scale: Scale, clock: Clock, tilt: float, seed: int) -> _D
     best = found.values[None]
     draws = np.concatenate([best, found.draws(DRAWS, seed)])
     # The plane's tilts that were fitted from perspective say how much lengths shrink; without, the prior does.
-    tilts = draws[1:, size : size + 2] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
+    fitted = draws[1:, size : size + 2].clip(-STEEP, STEEP)  # Student's tails know no prior
+    tilts = fitted * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
     inverse = np.concatenate([np.ones((1, 2)), 1 / np.cos(tilts)])
     shear = np.concatenate([[0.0], 0.5 * np.prod(np.tan(tilts), axis=1)])
     stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1], shear=shear)

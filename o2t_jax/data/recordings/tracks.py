@@ -157,20 +157,22 @@ def make_track(
     """A track from its sightings, as `find_tracks` makes it: what is whole, how sure each is, how much it is an object.
 
     Args: `areas` px²; `long` and `wide`, standard deviations along and across, px; `cut`, at the picture's edge;
-    `rough`, how unsure each sighting is beside the others (by its blur if it is left out); `plain`, its mean colour's
-    distance from the background's over the mean distance of its colours, 1 where all differ alike; `sizes` px, radii.
+    `rough`, how unsure each sighting is beside the others (by the jitter about it and its blur if it is left out);
+    `plain`, its mean colour's distance from the background's over the mean distance of its colours, 1 where all differ
+    alike; `sizes` px, radii.
     """
     blur = long / wide
     usual = usual_areas(times, areas, ~cut)
     # A streak is larger by its length over its width.
     whole = ~cut & (np.abs(np.log(areas / usual)) < WHOLE + np.log(np.maximum(blur, 1.0)))
     jitter = noise_of(times, points)
-    near = noises_of(times, points)
     if rough is None:
-        rough = np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
+        sigma = noises_of(times, points) * np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
+    else:
+        sigma = jitter * rough
     # Edges of what stands still and shakes differ from the background by as much darker as lighter.
     score = _score(points, areas, usual, whole, jitter) * min(1.0, (plain / PLAIN) ** 2)
-    return Track(times, points, areas, blur, near * rough, whole, float(2 * np.median(wide)), score, sizes)
+    return Track(times, points, areas, blur, sigma, whole, float(2 * np.median(wide)), score, sizes)
 
 
 def usual_areas(

@@ -242,7 +242,8 @@ def _composed(
 ) -> Likeness:
     """Picture and matte of every pixel from a line through what is seen against what is behind: its slope is 1 - matte.
 
-    Where what is behind hardly varies, the matte is the share of sightings in which the pixel differs from it.
+    Where what is behind hardly varies, the matte is the share of sightings in which the pixel differs from it, and at the
+    edge by how much: a pixel that is covered by a tenth differs too.
     """
     seen, behind, inside = [], [], []
     for part, light, pose in zip(crops, lights, poses, strict=True):
@@ -257,6 +258,9 @@ def _composed(
     blob = ((use * (far > max(EDGE * float(np.median(background.noise)), 0.5 * LEAST_SEED))).sum(axis=0) / count)[
         ..., 0
     ]
+    usual = (use * far).sum(axis=0)[..., 0] / count[..., 0]
+    if (blob > MATTE).any():
+        blob = np.minimum(blob, usual / np.quantile(usual[blob > MATTE], 0.75))
     mean_seen, mean_behind = (use * seen).sum(axis=0) / count, (use * behind).sum(axis=0) / count
     aside = use * (behind - mean_behind)
     power = (aside**2).sum(axis=(0, 3)) / count[..., 0]

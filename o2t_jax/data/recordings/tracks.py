@@ -30,7 +30,7 @@ EVENLY = 0.25  # of the deviations from one size are left by the size of what co
 class Track:
     """One object. `times` s; `points` px (right, down); `areas` px²; `blur`, length over width; `sigma` px of each
     sighting, relative sizes only if `score` is 0; `whole`, sightings of the object in its usual size, not cut off;
-    `radius` px, median, half of the blob's width where it is not blurred; `score`, how much it is an object; `sizes`
+    `radius` px, the median of `sizes`, else half of the blob's width where it is not blurred; `score`, how much it is an object; `sizes`
     px, its radius in each sighting, None where nothing tells it."""
 
     times: Float[np.ndarray, " T"]
@@ -172,7 +172,9 @@ def make_track(
         sigma = jitter * rough
     # Edges of what stands still and shakes differ from the background by as much darker as lighter.
     score = _score(points, areas, usual, whole, jitter) * min(1.0, (plain / PLAIN) ** 2)
-    return Track(times, points, areas, blur, sigma, whole, float(2 * np.median(wide)), score, sizes)
+    # Wider blobs than objects are: blur and compression add to the edge, which `sizes` count by its share.
+    radius = 2 * np.median(wide) if sizes is None else np.median(sizes[whole] if whole.any() else sizes)
+    return Track(times, points, areas, blur, sigma, whole, float(radius), score, sizes)
 
 
 def usual_areas(

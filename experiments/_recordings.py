@@ -11,8 +11,9 @@ import numpy as np
 
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import Background, find_background
+from o2t_jax.data.recordings.ghosts import find_ghosts, without_ghosts
 from o2t_jax.data.recordings.register import Registered, register
-from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of
+from o2t_jax.data.recordings.tracks import Track, follow, noise_of, tracks_of
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
 from o2t_jax.evaluation.recordings.fitting import View
@@ -117,9 +118,19 @@ def see(film: Film, tell: Callable[[str, int], None] = lambda what, count: None)
     """Reads a film twice: for what stands still, and for what moves."""
     begin = time.monotonic()
     background = find_background(film.colours(), lambda count: tell("reading", count))
-    tracks = find_tracks(film.colours(), background, lambda count: tell("following", count))
+    followed = follow(film.colours(), background, lambda count: tell("following", count))
+    ghosts = find_ghosts(followed, background)
+    if ghosts:
+        background = without_ghosts(background, film.colours(), ghosts)
+        followed = follow(film.colours(), background, lambda count: tell("following again", count))
+    tracks = tracks_of(followed)
     height, width = background.picture.shape[:2]
     clock, notes = _clock(film, background)
+    notes += [
+        f"an object stands at ({ghost.x:.0f}, {ghost.y:.0f}) px for half of the film or more: what is behind it is "
+        f"taken from the {len(ghost.times)} frames without it"
+        for ghost in ghosts
+    ]
     return Seen(tracks, (width, height), clock, notes, time.monotonic() - begin, background, film)
 
 

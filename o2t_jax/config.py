@@ -233,9 +233,13 @@ def is_finite(value: Any) -> bool:
 
 
 def put(config: Config, name: str, value: Value) -> None:
-    """Sets a field by its dotted name, whether or not it exists or the config is locked, and whatever its type was."""
+    """Sets a field by its dotted name, whether or not it or its group exists or the config is locked, and whatever its
+    type was."""
     *parents, last = name.split(".")
     for parent in parents:
+        if parent not in config:
+            with config.unlocked():
+                config[parent] = ConfigDict()
         config = config[parent]
     with config.unlocked(), config.ignore_type():
         config[last] = value

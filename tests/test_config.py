@@ -74,8 +74,10 @@ def test_a_run_of_an_older_version_is_completed() -> None:
     old = o2t_config.default().to_dict()
     old["world"] = {"g0": 3.0, "alpha": 1.0}
     del old["clearance"]
+    del old["film"]  # a group of fields that it did not have
     config = o2t_config.completed(ConfigDict(old).lock())
     assert config.clearance == 0.1 and gravity_of(config.world) == Gravity.hyperbolic(3.0, 1.0)
+    assert config.film.frames == 8
     assert o2t_config.completed(config) is config
 
 

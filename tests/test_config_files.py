@@ -159,8 +159,8 @@ def test_a_variant_is_handed_to_get_config(tmp_path) -> None:
         load(str(needs))
     with pytest.raises(UsageError, match=r"nowhere\.py:64: no such file 'nowhere\.py'"):
         load("nowhere.py:64")
-    with pytest.raises(UsageError, match=r"cpu:64: get_config\(\) takes no variant"):
-        load("cpu:64")
+    with pytest.raises(UsageError, match=r"drag:64: get_config\(\) takes no variant"):
+        load("drag:64")
     colon = write(tmp_path, SMOKE + "    return config\n", "at:noon.py")
     assert load(str(colon)).name == "at-noon"
 

@@ -266,6 +266,7 @@ REASONS = {
     "10_law_constant": "follows from other rows, or needs the folders of finished trainings",
     "20_law_curve": "five trainings of worlds drawn at run time, an hour",
     "22_drag": _LONG,
+    "24_filmed": "needs the folders of two trainings, one of them a quarter of an hour: no recipe yet",
     "30_law_refined": "trainings of worlds drawn at run time, then 4 minutes a world",
     "42_dynamics": _LONG,
     "43_dynamics_energy": _LONG,

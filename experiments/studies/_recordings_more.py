@@ -29,8 +29,8 @@ def pucks(path: Path) -> dict[str, Any]:
     return {"law": "collision of two discs", "parameters": wanted}
 
 
-def baseball(folder: Path) -> dict[str, Any]:
-    """The later third of the left camera's sightings, from the first two thirds: px, rms of the distance.
+def baseball(folder: Path, camera: str = "L") -> dict[str, Any]:
+    """The later third of one camera's sightings (L or R), from the first two thirds: px, rms of the distance.
 
     The clock is the number of the frame, so no g is named. Beside it: constant velocity through the last five known
     sightings, and through all. The last sighting may be one of a ball that is half hidden.
@@ -41,10 +41,10 @@ def baseball(folder: Path) -> dict[str, Any]:
     from o2t_jax.evaluation.recordings import LAWS
     from o2t_jax.evaluation.recordings.fitting import fit
 
-    with tempfile.TemporaryDirectory() as left:
-        for picture in sorted(folder.glob("*L*.jpg")):
-            (Path(left) / picture.name).symlink_to(picture.resolve())
-        film = Film(Path(left), fps=1.0)
+    with tempfile.TemporaryDirectory() as pictures:
+        for picture in sorted(folder.glob(f"*{camera}*.jpg")):
+            (Path(pictures) / picture.name).symlink_to(picture.resolve())
+        film = Film(Path(pictures), fps=1.0)
         background = find_background(film.colours())
         track = find_tracks(film.colours(), background)[0].kept()
     height, width = background.picture.shape[:2]

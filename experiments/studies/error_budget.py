@@ -1,11 +1,14 @@
 """Where the error of a run's g comes from.
 
-python -m experiments.studies.error_budget --workdir=DIR [--samples=600] [--json=FILE|-]
+python -m experiments.studies.error_budget --workdir=DIR [--samples=600] [--side=512] [--json=FILE|-]
 
 Takes FUTURE samples that the run never saw, finds the ball in them with the trained network, and fits g again with the
 law's own loss, where everything is true except one part of the sightings (o2t_jax/evaluation/o2t/error_budget.py). For
 runs whose world is known and of constant gravity, with sampler=pairs (config cpu). The last row is the law in the
 weights: its further error is due to the picture's loss, the optimiser and the samples of the training.
+
+With --side the samples are drawn that large. The tower sees them as small as the run's own pictures, and matting
+returns its masks to full size: the law that the network tells of pictures that are too large to train on.
 """
 
 from __future__ import annotations
@@ -39,13 +42,13 @@ def main(argv: list[str] | None = None) -> int:
 def report_budget(arguments: _cli.Arguments) -> int:
     """Finds g by parts and prints the table."""
     values = arguments.flags
-    result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning)
+    result = run_budget(_cli.workdir_of(values), values.samples, arguments.cpu_tuning, values.side)
     report(format_budget(result), result, values.json)
     return 0
 
 
-def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any]:
-    """The budget of a run, with its world's `truth` and the `weights`' g."""
+def run_budget(workdir: Path, samples: int, tuning: str = "on", side: int | None = None) -> dict[str, Any]:
+    """The budget of a run, with its world's `truth` and the `weights`' g, of pictures of `side` px (the run's own)."""
     from o2t_jax.data.o2t.curriculum import ModeMix
     from o2t_jax.data.o2t.sample import held_out_samples
     from o2t_jax.evaluation.o2t.error_budget import budget, sight_samples
@@ -63,21 +66,35 @@ def run_budget(workdir: Path, samples: int, tuning: str = "on") -> dict[str, Any
         raise UsageError(f"{workdir}: a budget needs a gravity that is the same at all heights, such as world.alpha=0")
     set_compilation_cache(config.compilation_cache)
     _cpu.start_devices(tuning, config.device)
+    factor = enlarged(config, side)
     system = build(config)
     ahead = ModeMix((0.0, 0.0, 1.0), config.k_min + 1, config.n_max)
     batch, truth, _ = held_out_samples(system.source, [(ahead, range(samples))])
     assert truth is not None  # without a module the scene is ours
-    rays = sight_samples(O2TSights(system.model, opened.state.params), batch)
+    rays = sight_samples(O2TSights(system.model, opened.state.params), batch, factor)
     found = budget(batch["para"], truth.position[:, :, 0], rays.direction, rays.seen, config.huber)
     weights = system.read_law(opened.state)["g0_weight"]
-    return {"workdir": str(workdir), "truth": gravity_of(config.world).params[0], **found, "weights": float(weights)}
+    run = {"workdir": str(workdir), "side": config.render_size, "truth": gravity_of(config.world).params[0]}
+    return {**run, **found, "weights": float(weights)}
+
+
+def enlarged(config: Any, side: int | None) -> int:
+    """By what power of two `side` is larger than the run's pictures; from here on `config` draws them so large.
+
+    Raises: UsageError where it is none.
+    """
+    factor = 1 if side is None else side // config.render_size
+    if side is not None and (factor < 1 or factor & (factor - 1) or factor * config.render_size != side):
+        raise UsageError(f"--side={side} must be {config.render_size}, the run's, times a power of two: 1, 2, 4, ...")
+    config.render_size *= factor
+    return factor
 
 
 def format_budget(result: Mapping[str, Any]) -> str:
     """The table, and how the sightings miss."""
     truth = result["truth"]
     lines = [
-        f"{result['workdir']}: {result['samples']} samples, true g {truth:g} m/s^2",
+        f"{result['workdir']}: {result['samples']} samples of {result['side']} px, true g {truth:g} m/s^2",
         f"{'taken from the network':45s} {'g':>9s} {'off by':>9s} {'+-':>7s} {'%':>7s}",
     ]
     for name, text in ROWS.items():
@@ -96,6 +113,7 @@ def format_budget(result: Mapping[str, Any]) -> str:
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
     flags.DEFINE_integer("samples", 600, "FUTURE samples to render", lower_bound=20, flag_values=values)
+    flags.DEFINE_integer("side", None, "px of the samples' pictures; the run's if left out", flag_values=values)
     flags.DEFINE_string("json", None, "file for the numbers; '-' is standard output", flag_values=values)
 
 

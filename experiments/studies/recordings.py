@@ -10,6 +10,7 @@ docs/recordings.md says where they are from. About a minute a film on two cores.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 import time
@@ -110,6 +111,9 @@ CASES: dict[str, Case] = {
         for name, path in more.PUCKS.items()
     },
     "baseball": Case(more.BASEBALL, (), {}, "30 pairs triangulated", {}, DEVELOPED, more.baseball),
+    "baseball_right": Case(
+        more.BASEBALL, (), {}, "30 pairs triangulated", {}, SCORED, functools.partial(more.baseball, camera="R")
+    ),
 }
 
 

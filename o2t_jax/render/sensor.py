@@ -19,10 +19,15 @@ Effect = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 _STREAM = 0x5E4507
 
 
-def picture_rng(setup_seed: int, time: float, angles: np.ndarray, position: np.ndarray) -> np.random.Generator:
-    """Generator for one picture, seeded by its setup, `time` s, `angles` [2] deg and camera `position` [3] m."""
+def picture_key(setup_seed: int, time: float, angles: np.ndarray, position: np.ndarray) -> tuple[int, ...]:
+    """The seed of one picture's random numbers, by its setup, `time` s, `angles` [2] deg, camera `position` [3] m."""
     pose = np.array([time, *angles, *position], np.float64) + 0.0  # -0 is 0
-    return np.random.default_rng([_STREAM, int(setup_seed), *pose.view(np.uint32).tolist()])
+    return _STREAM, int(setup_seed), *pose.view(np.uint32).tolist()
+
+
+def picture_rng(setup_seed: int, time: float, angles: np.ndarray, position: np.ndarray) -> np.random.Generator:
+    """Generator for one picture, seeded by its `picture_key`."""
+    return np.random.default_rng(picture_key(setup_seed, time, angles, position))
 
 
 class Sensor:
@@ -64,4 +69,4 @@ class Sensor:
         return taken
 
 
-__all__ = ["Effect", "Sensor", "picture_rng"]
+__all__ = ["Effect", "Sensor", "picture_key", "picture_rng"]

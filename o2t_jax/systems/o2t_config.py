@@ -24,6 +24,7 @@ from o2t_jax.systems import base_config
 
 MAX_RENDER_SIZE = 2048
 MIN_BASE_CH, MAX_BASE_CH = 8, 512
+LEAST_BITS = 1000.0  # bit/s, as of `render.effects.h264`, which needs more than a config does
 
 
 def _world_fields(families: Registry[Any]) -> tuple[Field, ...]:
@@ -119,6 +120,16 @@ CAMERAS = Group(
         Field("future_shift", 0.5, "half range of its shift along and across camera 1's heading in FUTURE, m"),
         Field("require_whole", True, "reject samples whose moving things touch the border"),
         Field("min_pixels", 0, "smallest moving mask, px; 0: 0.1% of the picture"),
+    ),
+)
+FILM = Group(
+    "How a picture is filmed (render_backend=opencv, or a module)",
+    (
+        Field("film.noise", 0.0, "the sensor's noise, standard deviation in grey levels", within=NOT_NEGATIVE),
+        Field("film.exposure", 0.0, "how long the shutter is open, s", within=NOT_NEGATIVE),
+        Field("film.bits", 0.0, "rate of H.264, bit for each pixel of a frame; 0: not compressed", within=NOT_NEGATIVE),
+        Field("film.fps", 30.0, "frames/s of the film that a compressed picture is a frame of", within=POSITIVE),
+        Field("film.frames", 8, "frames of that film, which every picture has for itself", within=at_least(4)),
     ),
 )
 FLIGHTS = Group(
@@ -238,6 +249,7 @@ FIELDS = (
     WORLD,
     PICTURES,
     CAMERAS,
+    FILM,
     FLIGHTS,
     base_config.BUFFER,
     NETWORK,
@@ -301,7 +313,24 @@ def validate(config: Config) -> None:
         raise UsageError(f"module={config.module} brings its own world: remove the --config.world.* fields")
     gravity_of(config.world)
     _validate_force(config)
+    _validate_film(config)
     ENCODERS.check(config.encoder)
+
+
+def _validate_film(config: Config) -> None:
+    film = config.film
+    rate = film.bits * film.fps * config.render_size**2
+    if 0 < rate < LEAST_BITS:
+        raise UsageError(
+            f"film.bits={film.bits:g} is {rate:.3g} bit/s at render_size={config.render_size}: at least "
+            f"{LEAST_BITS:g} bit/s are needed; set --config.film.bits to more, or to 0"
+        )
+    acting = [name for name in ("noise", "exposure", "bits") if film[name] > 0]
+    if acting and config.render_backend != "opencv":
+        raise UsageError(
+            f"film.{acting[0]}={film[acting[0]]:g}: render_backend={config.render_backend} makes pictures without a "
+            "camera: remove --config.render_backend"
+        )
 
 
 def _validate_force(config: Config) -> None:

@@ -77,9 +77,17 @@ def make_rates(config: Config) -> Rates:
 
 
 def make_renderer(config: Config) -> tuple[Renderer, Any]:
-    """The renderer behind its sensor, and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
-    from o2t_jax.render.scenes import get_scene
+    """The renderer behind its camera, and the scene that aims its cameras (RoomPhys' room for a plugged-in module)."""
+    from o2t_jax.render.filmed import FilmConfig, Filmed
     from o2t_jax.render.sensor import Sensor
+
+    renderer, scene = _bare_renderer(config)
+    film = from_flat(FilmConfig, config.film)
+    return (Filmed(renderer, film) if film.acts else Sensor(renderer)), scene
+
+
+def _bare_renderer(config: Config) -> tuple[Renderer, Any]:
+    from o2t_jax.render.scenes import get_scene
 
     if config.module:
         from o2t_jax.render.plugin.renderer import PluginRenderer
@@ -88,10 +96,10 @@ def make_renderer(config: Config) -> tuple[Renderer, Any]:
         renderer = PluginRenderer(
             config.module, config.module_python or None, cache_dir=cache, workers=config.render_workers
         )
-        return Sensor(renderer), get_scene("room")
+        return renderer, get_scene("room")
     from o2t_jax.render.opencv.renderer import SceneRenderer
     from o2t_jax.render.raycast.renderer import RaycastRenderer
 
     scene = get_scene(config.scene or config.default_scene)
     kind = RaycastRenderer if config.render_backend == "device" else SceneRenderer
-    return Sensor(kind(scene, gravity_of(config.world), config.integrator, force_of(config.world))), scene
+    return kind(scene, gravity_of(config.world), config.integrator, force_of(config.world)), scene

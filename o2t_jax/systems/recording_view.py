@@ -69,10 +69,21 @@ class RecordingView:
 
 
 def _facts_of(result: Mapping[str, Any]) -> dict[str, str]:
-    """The law's quantities with intervals, what was refused, and where the scale is from."""
-    facts = {name.replace("_", " "): told_entry(entry) for name, entry in result["parameters"].items()}
-    facts |= {f"refused {i + 1}": str(reason) for i, reason in enumerate(result["refused"])}
-    return facts | {"scale": str(result["scale"]["source"])}
+    """The law's quantities with intervals, what was refused, and where the scale is from; then the `further` laws."""
+    facts = _told(result)
+    facts["scale"] = str(result["scale"]["source"])
+    for entry in result.get("further", ()):
+        tracks = " and ".join(str(number) for number in entry["tracks"])
+        which = f"track {tracks} by {entry['sees']}"
+        facts[f"law of {which}"] = f"{entry['law']} ({entry['start']:.3f} to {entry['end']:.3f} s)"
+        facts |= {f"{name}, {which}": text for name, text in _told(entry).items()}
+    return facts
+
+
+def _told(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The `parameters` of one law with intervals, and what was `refused`."""
+    facts = {name.replace("_", " "): told_entry(each) for name, each in entry["parameters"].items()}
+    return facts | {f"refused {i + 1}": str(reason) for i, reason in enumerate(entry["refused"])}
 
 
 __all__ = ["RecordingView", "is_recording"]

@@ -239,6 +239,22 @@ def test_a_recording_is_replayed_with_its_own_times_and_law(folder):
     assert values == {"frame": 11} and view.advance(None, values)[1] == {"frame": 0}
 
 
+def test_further_laws_of_a_recording_stand_beside_its_law(folder):
+    result = folders.read_json(folder / "result.json")
+    parts = {"restitution": {"value": 0.9, "low": 0.8, "high": 1.0, "unit": ""}}
+    entry = {"sees": "two places", "tracks": [0, 1], "law": "collision of two discs", "start": 0.1, "end": 1.25}
+    further = [entry | {"parameters": parts, "refused": ["masses: no scale"]}]
+    folders.write_json(folder / "result.json", result | {"further": further})
+    facts = RecordingView(folder).show(None, {"frame": 3}).facts
+    assert facts["law"] == "free flight" and facts["g"].startswith("9.8")
+    which = "track 0 and 1 by two places"
+    assert facts[f"law of {which}"] == "collision of two discs (0.100 to 1.250 s)"
+    assert facts[f"restitution, {which}"].startswith("0.9 ") and facts[f"refused 1, {which}"] == "masses: no scale"
+    folders.write_json(folder / "result.json", result | {"further": [{"law": "collision of two discs"}]})
+    with pytest.raises(UsageError, match=r"result\.json is damaged"):
+        RecordingView(folder)
+
+
 @pytest.mark.slow
 def test_a_measured_recording_is_replayed(tmp_path):
     out = tmp_path / "throw"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from o2t_jax.data.recordings.background import Background, cleared
 from o2t_jax.data.recordings.blobs import EDGE, LEAST_SEED, OPENED
@@ -32,6 +32,7 @@ TURN = 0.15  # rad, standard deviation of the turn between two sightings
 WORSE = 3.0  # times the usual rms of a frame: something else is seen
 OFF = 1.0  # radii from the blob: something else is found
 LIKE = 1.2  # logarithm of the area: what else is larger or smaller is not learnt from
+STANDING = 5  # sightings elsewhere for one of an object that stands
 CLEAR = 3.0  # times what is left of a frame, the own picture's contrast: a mean of turned pictures tells no angle
 LEAST_PIXELS = 12  # of the object
 PIXELS = 1500  # that are compared, the steepest
@@ -102,6 +103,7 @@ def register(
     background = cleared(background, frames(), track.times, track.points, COVERS * radius + 4)
     # Of sightings in which a part is not seen too: the picture is that of the whole object.
     rows = np.flatnonzero(np.abs(np.log(track.areas / np.median(track.areas[track.whole]))) < LIKE)
+    rows = _moving(rows, track.points, radius)
     wanted = rows[np.unique(np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).round().astype(int))]
     at = {float(track.times[i]): i for i in wanted}
     lights, crops, poses = [], [], []
@@ -132,6 +134,16 @@ def register(
         before = found[i]
         tell(i + 1)
     return _registered(track, likeness, found, radius, background.picture.shape[1::-1])
+
+
+def _moving(rows: Int[np.ndarray, " N"], points: Float[np.ndarray, "T 2"], radius: float) -> Int[np.ndarray, " N"]:
+    """Sightings `rows` without most of those where the object stands for half of them: before one part of the
+    background nothing tells what is in front and what behind."""
+    stands = np.linalg.norm(points[rows] - np.median(points[rows], axis=0), axis=1) < 0.5 * radius
+    if np.mean(stands) < 0.5:
+        return rows
+    standing, others = rows[stands], rows[~stands]
+    return np.sort(np.concatenate([others, standing[:: 1 + STANDING * len(standing) // (1 + len(others))]]))
 
 
 def _registered(
@@ -242,8 +254,8 @@ def _composed(
 ) -> Likeness:
     """Picture and matte of every pixel from a line through what is seen against what is behind: its slope is 1 - matte.
 
-    Where what is behind hardly varies, the matte is the share of sightings in which the pixel differs from it, and at the
-    edge by how much: a pixel that is covered by a tenth differs too.
+    Where what is behind hardly varies, the matte is the share of sightings in which the pixel differs from it, and at
+    the edge by how much: a pixel that is covered by a tenth differs too.
     """
     seen, behind, inside = [], [], []
     for part, light, pose in zip(crops, lights, poses, strict=True):

@@ -30,8 +30,8 @@ EVENLY = 0.25  # of the deviations from one size are left by the size of what co
 class Track:
     """One object. `times` s; `points` px (right, down); `areas` px²; `blur`, length over width; `sigma` px of each
     sighting, relative sizes only if `score` is 0; `whole`, sightings of the object in its usual size, not cut off;
-    `radius` px, the median of `sizes`, else half of the blob's width where it is not blurred; `score`, how much it is an object; `sizes`
-    px, its radius in each sighting, None where nothing tells it."""
+    `radius` px, the median of `sizes`, else half of the blob's width where it is not blurred; `score`, how much it is
+    an object; `sizes` px, its radius in each sighting, None where nothing tells it."""
 
     times: Float[np.ndarray, " T"]
     points: Float[np.ndarray, "T 2"]
@@ -53,8 +53,8 @@ class Track:
         return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-class _Growing:
-    """A track in the making."""
+class Followed:
+    """The blobs of one thing, in frames with `numbers` at `times` s: a track in the making."""
 
     def __init__(self, number: int, time: float, blob: Blob) -> None:
         self.numbers, self.times, self.blobs = [number], [time], [blob]
@@ -86,15 +86,29 @@ def find_tracks(
     tell: Callable[[int], None] = lambda count: None,
 ) -> list[Track]:
     """The tracks of a film, the likeliest object first. Raises: UsageError where nothing moves."""
+    return tracks_of(follow(frames, background, tell))
+
+
+def follow(
+    frames: Iterable[tuple[float, UInt8[np.ndarray, "H W 3"]]],
+    background: Background,
+    tell: Callable[[int], None] = lambda count: None,
+) -> list[Followed]:
+    """All that differs from the background for 5 frames or more, whether it moves or not."""
     diagonal = float(np.hypot(*background.picture.shape[:2]))
-    growing: list[_Growing] = []
-    done: list[_Growing] = []
+    growing: list[Followed] = []
+    done: list[Followed] = []
     for number, (time, picture) in enumerate(frames):
         blobs = find_blobs(picture, background)
         growing, ended = _joined(growing, blobs, number, time, FIRST_GATE * diagonal)
         done += ended
         tell(number + 1)
-    tracks = [_track(each) for each in done + growing if len(each.blobs) >= LEAST]
+    return [each for each in done + growing if len(each.blobs) >= LEAST]
+
+
+def tracks_of(followed: Iterable[Followed]) -> list[Track]:
+    """The tracks of what moves, the likeliest object first. Raises: UsageError where nothing does."""
+    tracks = [_track(each) for each in followed]
     tracks = sorted((track for track in tracks if track.score > 0), key=lambda track: -track.score)
     if not tracks:
         raise UsageError("nothing moves in the film that can be followed for 5 frames: check --start, --end and --roi")
@@ -102,8 +116,8 @@ def find_tracks(
 
 
 def _joined(
-    growing: list[_Growing], blobs: list[Blob], number: int, time: float, gate: float
-) -> tuple[list[_Growing], list[_Growing]]:
+    growing: list[Followed], blobs: list[Blob], number: int, time: float, gate: float
+) -> tuple[list[Followed], list[Followed]]:
     """Tracks that go on (each with its blob where it has one) and those that ended: least total cost (Hungarian)."""
     ended = [each for each in growing if number - each.numbers[-1] > MISSED]
     growing = [each for each in growing if number - each.numbers[-1] <= MISSED]
@@ -125,11 +139,11 @@ def _joined(
             if cost[i, j] < 1e5:
                 growing[i].add(number, time, blobs[j])
                 taken.add(j)
-    growing += [_Growing(number, time, blob) for j, blob in enumerate(blobs) if j not in taken]
+    growing += [Followed(number, time, blob) for j, blob in enumerate(blobs) if j not in taken]
     return growing, ended
 
 
-def _track(each: _Growing) -> Track:
+def _track(each: Followed) -> Track:
     return make_track(
         np.array(each.times),
         np.array([[blob.x, blob.y] for blob in each.blobs]),
@@ -249,4 +263,14 @@ def _aside(times: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.abs(left)
 
 
-__all__ = ["Track", "find_tracks", "make_track", "noise_of", "noises_of", "usual_areas"]
+__all__ = [
+    "Followed",
+    "Track",
+    "find_tracks",
+    "follow",
+    "make_track",
+    "noise_of",
+    "noises_of",
+    "tracks_of",
+    "usual_areas",
+]

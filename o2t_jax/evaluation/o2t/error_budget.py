@@ -26,6 +26,7 @@ FEWEST = 20
 _ROUNDS = 50
 _FLIPS = 20
 _BATCH = 32
+_LARGE_BATCH = 2  # of pictures that are larger than the network's
 
 
 class Estimate(NamedTuple):
@@ -43,11 +44,23 @@ class Keypoint(NamedTuple):
     scatter: float
 
 
-def sight_samples(network: SightsBalls, batch: Mapping[str, np.ndarray]) -> BallRays:
-    """The ball in all five pictures of N samples, `direction` float64 [N, 5, 3] in the frame of camera 1."""
+def sight_samples(network: SightsBalls, batch: Mapping[str, np.ndarray], factor: int = 1) -> BallRays:
+    """The ball in all five pictures of N samples, `direction` float64 [N, 5, 3] in the frame of camera 1.
+
+    `factor`, a power of two: how much larger the pictures are than those that the network was trained on.
+    """
     pictures, para = batch["pictures"], batch["para"]
-    found = in_batches(lambda rows: network.sight(pictures[rows], para[rows]), len(para), _BATCH)
-    return found._replace(direction=found.direction.astype(np.float64))
+    if factor == 1:
+        found = in_batches(lambda rows: network.sight(pictures[rows], para[rows]), len(para), _BATCH)
+        return found._replace(direction=found.direction.astype(np.float64))
+
+    def close(rows: np.ndarray) -> BallRays:
+        seen = network.sight_close(pictures[rows].reshape(-1, *pictures.shape[2:]), factor)
+        return BallRays(*(np.reshape(part, (len(rows), -1, *np.shape(part)[1:])) for part in seen))
+
+    found = in_batches(close, len(para), _LARGE_BATCH)
+    rotation = world_to_camera(para[..., 4].astype(np.float64), para[..., 5].astype(np.float64))
+    return found._replace(direction=np.einsum("npij,npi->npj", rotation, found.direction))
 
 
 def budget(

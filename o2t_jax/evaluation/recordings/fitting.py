@@ -256,7 +256,7 @@ def fit(
             values = tries[int(np.argmin(problem.misses(tries, rows)))]
             values = problem.search(values, rows, "linear", 20).x
     last = problem.search(values, rows, "linear", 60)
-    if _extent(points[rows]) < MOVES * _extent(points):
+    if kept is None and _extent(points[rows]) < MOVES * _extent(points):
         return None
     if np.abs(last.x[len(law.names) : len(law.names) + 2]).max(initial=0.0) > STEEP:
         return None

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from experiments.studies import error_budget as command
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import error_budget
-from o2t_jax.geometry.camera import look_at
+from o2t_jax.evaluation.o2t.sights import BallRays
+from o2t_jax.geometry.camera import look_at, world_to_camera
 
 G, HUBER = 3.71, 0.02
 
@@ -68,10 +70,40 @@ def test_samples_without_a_ball_are_left_out_and_too_few_are_refused() -> None:
         error_budget.budget(para, position, ray, seen, HUBER)
 
 
+def test_rays_of_larger_pictures_are_those_of_their_cameras_in_the_frame_of_camera_1() -> None:
+    para, _, ray = flights(25)
+    para[:, 1::2, 4:] += (20.0, -5.0)  # the right eye looks elsewhere
+    local = np.einsum("npij,npj->npi", world_to_camera(para[..., 4], para[..., 5]), ray)
+
+    class Network:
+        def sight(self, pictures, para, corner=None):
+            raise AssertionError("pictures as large as the run's are another matter")
+
+        def sight_close(self, pictures, factor):
+            assert factor == 4 and pictures.shape[1:] == (8, 8, 3)
+            number = pictures[:, 0, 0, 0].astype(int) * 5 + pictures[:, 0, 0, 1]
+            flat = local.reshape(-1, 3)[number]
+            return BallRays(flat, np.full(len(flat), 0.1), np.ones(len(flat), bool))
+
+    pictures = np.zeros((25, 5, 8, 8, 3), np.uint8)
+    pictures[..., 0], pictures[..., 1] = np.arange(25)[:, None, None, None], np.arange(5)[None, :, None, None]
+    found = error_budget.sight_samples(Network(), {"pictures": pictures, "para": para}, 4)
+    np.testing.assert_allclose(found.direction, ray, atol=1e-12)
+    assert found.seen.shape == (25, 5)
+
+
+def test_samples_may_be_larger_than_the_run_by_a_power_of_two() -> None:
+    config = ConfigDict({"render_size": 64})
+    assert command.enlarged(config, None) == 1 and command.enlarged(config, 512) == 8 and config.render_size == 512
+    for side in (511, 256, 1536):
+        with pytest.raises(UsageError, match=f"--side={side} must be 512"):
+            command.enlarged(config, side)
+
+
 def test_the_table_names_every_part() -> None:
     para, position, ray = flights(50)
     found = error_budget.budget(para, position, turned(ray, 1e-3), np.ones((50, 5), bool), HUBER)
-    text = command.format_budget({"workdir": "runs/a", "truth": G, "weights": 3.7, **found})
+    text = command.format_budget({"workdir": "runs/a", "side": 64, "truth": G, "weights": 3.7, **found})
     for part in (*command.ROWS.values(), "the law in the weights", "along u", "along v"):
         assert part in text
     assert "-0.27" in text  # of the weights: 3.7 for 3.71

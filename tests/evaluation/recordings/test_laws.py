@@ -249,3 +249,18 @@ def test_drag_is_found_in_a_film_whose_first_pictures_are_coarse():
         assert sigma[:8].min() > 2 * sigma[-40:].max()
         found = fit(law, TIMES, points, sigma, view=view)
         assert found is not None and found.values[6] * PX / 4 == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_ball_that_comes_near_is_fitted_to_its_slow_beginning_where_that_is_asked_for():
+    """Most of its way through the picture is in the last third: the first two are no object at rest."""
+    times = np.arange(36.0)
+    closing = -1 / 40
+    world = np.stack([-40 + 0.6 * times, 145 + 0.3 * times - 0.14 * times**2], axis=1)
+    points = world / (1 + closing * times)[:, None] + np.random.default_rng(0).normal(0, 0.02, (36, 2))
+    early = times < 24
+    assert np.linalg.norm(np.ptp(points[early], axis=0)) < 0.3 * np.linalg.norm(np.ptp(points, axis=0))
+    found = fit(LAWS["free flight in depth"], times, points, np.full(36, 0.02), early)
+    assert found is not None and found.values[6] == pytest.approx(closing, abs=4 * np.sqrt(found.covariance[6, 6]))
+    assert found.values[4] == pytest.approx(0.28, rel=0.05)
+    later = np.linalg.norm(found.residuals[~early], axis=1)
+    assert later[:6].max() < 1.0

@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 from experiments._recordings import FILM_CLOCK, Seen, Wanted, upright, view_of
 from o2t_jax.data.recordings.background import find_background
 from o2t_jax.data.recordings.rendered import SIZE, Recording, Stage
-from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of
+from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of, noises_of
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
@@ -105,7 +105,7 @@ def judged_track(stage: Stage, times: np.ndarray, seed: tuple[int, ...]) -> dict
     error[: FIRST[0]] *= FIRST[1]
     points, moments = stage.seen(times)[0] + error, times * (1 + FILM_CLOCK * rng.normal())
     given, ones = _given(stage, rng), np.ones(len(times))
-    sigma = noise_of(moments, points) * ones
+    sigma = noises_of(moments, points)
     track = Track(moments, points, ones, ones, sigma, ones > 0, stage.radius, 1.0)
     found = fit(law, moments, upright(points, 90.0), sigma, view=_view(track))
     result: dict[str, Any] = {"law": law.name, "verdict": NONE if found is None else law.name, "candidates": []}
@@ -162,14 +162,16 @@ def expected_lead(recording: Recording, track: Track, error: np.ndarray, names: 
     law = LAWS.get(recording.stage.motion.law)
     at = np.argmin(np.abs(recording.times[:, None] - track.times), axis=0)
     clean, rows = upright(recording.path[at], 90.0), np.ones(len(at), bool)
-    sigma = np.full(len(at), float(np.std(error)))
-    count = 2 * len(at) / memory_of(error - error.mean(axis=0))
+    weight = (np.median(track.sigma) / track.sigma)[:, None]
+    error = weight * (error - np.average(error, axis=0, weights=weight[:, 0] ** 2))
+    sigma = float(np.std(error)) / weight[:, 0]
+    count = 2 * len(at) / memory_of(error)
     score = {}
     for name in names:
         each = fit(LAWS.get(name), track.times, clean, sigma, rows, _view(track))
         if each is not None:
-            left = float(np.mean(each.residuals**2))
-            misfit = count * np.log(np.var(error) + left) + each.penalty
+            left = float(np.mean(np.square(weight * each.residuals)))
+            misfit = count * np.log(np.mean(error**2) + left) + each.penalty
             score[name] = 0.5 * (misfit + len(each.values) * np.log(count))
     own = score.pop(law.name, np.inf)
     others = [
@@ -178,6 +180,11 @@ def expected_lead(recording: Recording, track: Track, error: np.ndarray, names: 
         if law.name not in LAWS.get(name).contains and not (law.family and LAWS.get(name).family == law.family)
     ]
     return float(min(others, default=np.inf) - own)
+
+
+def is_wrong(result: dict[str, Any]) -> bool:
+    """Whether a form is named and the true one is ruled out."""
+    return is_named(result) and not is_right(result) and result["law"] not in result["candidates"]
 
 
 def is_right(result: dict[str, Any]) -> bool:

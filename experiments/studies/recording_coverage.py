@@ -145,14 +145,16 @@ def _held(films: list[dict[str, Any]]) -> list[bool]:
 
 
 def _laws(films: list[dict[str, Any]]) -> list[str]:
-    from experiments.studies._rendered_recordings import is_named, is_right
+    from experiments.studies._rendered_recordings import is_named, is_right, is_wrong
 
     lines = []
     for law in [*dict.fromkeys(each["law"] for each in films), "all"]:
         some = [each for each in films if law in ("all", each["law"])]
         clear = [is_right(each) for each in some if each.get("expected_lead", -np.inf) >= LEAD]
-        wrong = [is_named(each) and not is_right(each) for each in some]
+        wrong = [is_wrong(each) for each in some]
+        open_ = [is_named(each) and not is_right(each) and not is_wrong(each) for each in some]
         named = f"; named where the expected lead is {LEAD:g} or more {_share(clear)}; wrongly named {_share(wrong)}"
+        named += f"; a simpler form named, the true one not ruled out {_share(open_)}"
         lines.append(f"{law}: intervals hold {_share(_held(some))}" + (named if some[0]["part"] == "coverage" else ""))
         if law != "all":
             names = dict.fromkeys(entry["quantity"] for each in some for entry in each["intervals"])

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from o2t_jax.data.recordings.background import Background, cleared
 from o2t_jax.data.recordings.blobs import EDGE, LEAST_SEED, OPENED
-from o2t_jax.data.recordings.tracks import LEAST, Track, noise_of
+from o2t_jax.data.recordings.tracks import LEAST, Track, noises_of
 from o2t_jax.errors import UsageError
 
 SAMPLE = 60  # frames from which the picture is learnt
@@ -161,7 +161,8 @@ def _registered(
     whole = inside & (rms < WORSE * usual) & (off < OFF * size)
     if whole.sum() < LEAST:
         raise UsageError("the object has no picture of its own that its sightings share")
-    sigma = noise_of(track.times[whole], points[whole]) * np.maximum(1.0, rms / usual)
+    near = noises_of(track.times[whole], points[whole])
+    sigma = np.interp(track.times, track.times[whole], near) * np.maximum(1.0, rms / usual)
     told = np.array([pose.angle_sigma for pose in found])
     inside = likeness.own[likeness.matte > MATTE]
     if float(np.sqrt(np.mean(np.var(inside, axis=0)))) < CLEAR * usual:
@@ -253,7 +254,8 @@ def _composed(
 ) -> Likeness:
     """Picture and matte of every pixel from a line through what is seen against what is behind: its slope is 1 - matte.
 
-    Where what is behind hardly varies, the matte is the share of sightings in which the pixel differs from it.
+    Where what is behind hardly varies, the matte is the share of sightings in which the pixel differs from it, and at
+    the edge by how much: a pixel that is covered by a tenth differs too.
     """
     seen, behind, inside = [], [], []
     for part, light, pose in zip(crops, lights, poses, strict=True):
@@ -268,6 +270,9 @@ def _composed(
     blob = ((use * (far > max(EDGE * float(np.median(background.noise)), 0.5 * LEAST_SEED))).sum(axis=0) / count)[
         ..., 0
     ]
+    usual = (use * far).sum(axis=0)[..., 0] / count[..., 0]
+    if (blob > MATTE).any():
+        blob = np.minimum(blob, usual / np.quantile(usual[blob > MATTE], 0.75))
     mean_seen, mean_behind = (use * seen).sum(axis=0) / count, (use * behind).sum(axis=0) / count
     aside = use * (behind - mean_behind)
     power = (aside**2).sum(axis=(0, 3)) / count[..., 0]

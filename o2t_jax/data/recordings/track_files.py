@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from o2t_jax.data.recordings.tracks import LEAST, Track, noise_of
+from o2t_jax.data.recordings.tracks import LEAST, Track, noises_of
 from o2t_jax.errors import UsageError
 
 LIKELY = 0.6  # DeepLabCut's own threshold for a sighting
@@ -67,7 +67,7 @@ def read_tracks(path: Path, fps: float | None = None) -> list[Track]:
         if np.any(np.diff(times) <= 0):
             raise UsageError(f"{path}: track {name} has two clocks: its time does not increase")
         ones = np.ones(len(times))
-        sigma = noise_of(times, points) * ones
+        sigma = noises_of(times, points)
         tracks.append(Track(times, points, np.nan * ones, ones, sigma, ones > 0, float("nan"), 1.0))
     if not tracks:
         raise UsageError(f"{path} holds no track: it needs columns t, x, y")

@@ -19,6 +19,10 @@ FIRST_GATE = 0.18  # of the picture's diagonal: how far an object may go to its 
 PLAIN = 0.4  # of the mean difference in colour is what is left of it on average over an object
 WHOLE = 0.45  # a sighting whose area is off by more than this factor's logarithm is not of the whole object
 NEARER = 0.3  # logarithm of the area: what changes by more, and evenly, comes nearer or goes away
+NEARBY = 13  # sightings whose jitter says how sure one of them is
+DRAWN = 0.5  # weight of all sightings' jitter beside theirs
+LEAST_NOISE = 0.02  # px: no sighting is better
+_TO_SPREAD = 1.4826  # from the median of sizes to the standard deviation
 EVENLY = 0.25  # of the deviations from one size are left by the size of what comes nearer
 
 
@@ -26,8 +30,8 @@ EVENLY = 0.25  # of the deviations from one size are left by the size of what co
 class Track:
     """One object. `times` s; `points` px (right, down); `areas` px²; `blur`, length over width; `sigma` px of each
     sighting, relative sizes only if `score` is 0; `whole`, sightings of the object in its usual size, not cut off;
-    `radius` px, median, half of the blob's width where it is not blurred; `score`, how much it is an object; `sizes`
-    px, its radius in each sighting, None where nothing tells it."""
+    `radius` px, the median of `sizes`, else half of the blob's width where it is not blurred; `score`, how much it is
+    an object; `sizes` px, its radius in each sighting, None where nothing tells it."""
 
     times: Float[np.ndarray, " T"]
     points: Float[np.ndarray, "T 2"]
@@ -167,8 +171,9 @@ def make_track(
     """A track from its sightings, as `find_tracks` makes it: what is whole, how sure each is, how much it is an object.
 
     Args: `areas` px²; `long` and `wide`, standard deviations along and across, px; `cut`, at the picture's edge;
-    `rough`, how unsure each sighting is beside the others (by its blur if it is left out); `plain`, its mean colour's
-    distance from the background's over the mean distance of its colours, 1 where all differ alike; `sizes` px, radii.
+    `rough`, how unsure each sighting is beside the others (by the jitter about it and its blur if it is left out);
+    `plain`, its mean colour's distance from the background's over the mean distance of its colours, 1 where all differ
+    alike; `sizes` px, radii.
     """
     blur = long / wide
     usual = usual_areas(times, areas, ~cut)
@@ -176,10 +181,14 @@ def make_track(
     whole = ~cut & (np.abs(np.log(areas / usual)) < WHOLE + np.log(np.maximum(blur, 1.0)))
     jitter = noise_of(times, points)
     if rough is None:
-        rough = np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
+        sigma = noises_of(times, points) * np.sqrt(1 + (0.5 * (blur - np.median(blur)).clip(0)) ** 2)
+    else:
+        sigma = jitter * rough
     # Edges of what stands still and shakes differ from the background by as much darker as lighter.
     score = _score(points, areas, usual, whole, jitter) * min(1.0, (plain / PLAIN) ** 2)
-    return Track(times, points, areas, blur, jitter * rough, whole, float(2 * np.median(wide)), score, sizes)
+    # Wider blobs than objects are: blur and compression add to the edge, which `sizes` count by its share.
+    radius = 2 * np.median(wide) if sizes is None else np.median(sizes[whole] if whole.any() else sizes)
+    return Track(times, points, areas, blur, sigma, whole, float(radius), score, sizes)
 
 
 def usual_areas(
@@ -226,17 +235,42 @@ def _score(points: np.ndarray, areas: np.ndarray, usual: np.ndarray, whole: np.n
 def noise_of(times: Float[np.ndarray, " T"], points: Float[np.ndarray, "T 2"]) -> float:
     """The jitter of sightings, px along an axis: each against the cubic through its four neighbours, median.
 
-    Infinite with fewer than 6 sightings. Bends that four neighbours do not show count as jitter.
+    1 with fewer than 6 sightings. Bends that four neighbours do not show count as jitter.
     """
-    if len(times) < 6:
-        return 1.0
+    return max(LEAST_NOISE, _TO_SPREAD * float(np.median(_aside(times, points)))) if len(times) >= 6 else 1.0
+
+
+def noises_of(times: Float[np.ndarray, " T"], points: Float[np.ndarray, "T 2"]) -> Float[np.ndarray, " T"]:
+    """The same of each sighting, from the `NEARBY` about it: a film is coarse where its encoder begins, and an object
+    that is far, dark or hidden in part is seen less well. Drawn towards that of all, as so few say it only roughly."""
+    usual = noise_of(times, points)
+    if len(times) < 6 + NEARBY:
+        return np.full(len(times), usual)
+    reach = NEARBY // 2
+    padded = np.pad(_aside(times, points), ((reach, reach), (0, 0)), mode="reflect")
+    near = np.median(np.lib.stride_tricks.sliding_window_view(padded, NEARBY, axis=0), axis=(1, 2))
+    return np.pad(np.hypot(_TO_SPREAD * near, DRAWN * usual) / np.hypot(1, DRAWN), 2, mode="edge").clip(LEAST_NOISE)
+
+
+def _aside(times: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """[T - 4, D] px by which sightings miss the cubic through their four neighbours, as that of a single one."""
     around = np.array([-2, -1, 1, 2])
     left = []
     for i in range(2, len(times) - 2):
         t = times[i + around] - times[i]
         weights = np.array([np.prod(np.delete(-t, j)) / np.prod(np.delete(t[j] - t, j)) for j in range(4)])
         left.append((points[i] - weights @ points[i + around]) / np.sqrt(1 + weights @ weights))
-    return float(max(0.02, 1.4826 * np.median(np.abs(left))))
+    return np.abs(left)
 
 
-__all__ = ["Followed", "Track", "find_tracks", "follow", "make_track", "noise_of", "tracks_of", "usual_areas"]
+__all__ = [
+    "Followed",
+    "Track",
+    "find_tracks",
+    "follow",
+    "make_track",
+    "noise_of",
+    "noises_of",
+    "tracks_of",
+    "usual_areas",
+]

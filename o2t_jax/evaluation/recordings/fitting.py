@@ -35,7 +35,8 @@ class Fit:
     """`values` of `law`, and the plane's two tilts in standard deviations where it may be tilted.
 
     `covariance` of these, widened by the residuals' correlation; `kept`, the sightings used; `residuals` px, of all;
-    `rms` px along an axis, of those kept; `memory`, how many sightings count as one; `start`, where the search began;
+    `rms` px along an axis, of those kept, as of a usual one; `misfit`, the same without regard to how many values were
+    fitted; `memory`, how many sightings count as one; `start`, where the search began;
     `free`, degrees of freedom; `penalty`, the sum of squares of what its priors leave.
     """
 
@@ -45,6 +46,7 @@ class Fit:
     kept: Bool[np.ndarray, " T"]
     residuals: Float[np.ndarray, "T D"]
     rms: float
+    misfit: float
     memory: float
     start: Float[np.ndarray, " P"]
     free: float
@@ -161,11 +163,17 @@ class _Problem:
             away = np.linalg.norm((self.paths(values) - self.points)[:, rows], axis=-1)
         return np.nan_to_num(np.median(away, axis=1), nan=np.inf)
 
-    def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int):
+    def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int, seen_plainly: bool = False):
+        """From `start`, at most `most` steps. `seen_plainly`: only the law's values, the view's stay as they are."""
+        view = start[self.size :]
+        if seen_plainly:
+            start = start[: self.size]
         sizes = np.abs(start) + 0.01
         pins = [(self.law.names.index(name), *pin) for name, pin in self.pins.items() if name in self.law.names]
 
         def residuals(values: np.ndarray) -> np.ndarray:
+            if seen_plainly:
+                values = np.concatenate([values, np.broadcast_to(view, (len(values), len(view)))], axis=1)
             with np.errstate(all="ignore"):
                 away = ((self.paths(values) - self.points) * self.weight[:, None])[:, rows]
             parts = [away.reshape(len(values), -1), self.law.prior(values), values[:, self.size :]]
@@ -231,7 +239,9 @@ def fit(
         start = tries[int(np.argmin(problem.misses(tries, rows)))]
     values = start
     if kept is None:
-        values = problem.search(values, rows, "soft_l1", 40).x
+        # A shutter and a tilt can take drag's place: the law's own values are searched first.
+        values = problem.search(values, rows, "soft_l1", 40, seen_plainly=True).x
+        values = problem.search(np.concatenate([values, start[len(values) :]]), rows, "soft_l1", 40).x
         if problem.misses(values[None], rows)[0] > HOPELESS * _extent(points):
             return None
         for _ in range(3):
@@ -263,30 +273,35 @@ def _extent(points: Points) -> float:
 
 def _summed(law: Law, values, jacobian, residuals, weight, rows, start, unit, penalty) -> Fit:
     scaled = (residuals * weight[:, None])[rows]
-    count, size = scaled.size, len(values)
-    variance = max(FLOOR**2, float(np.sum(scaled**2)) / max(1, count - size))
-    memory = memory_of(scaled)
+    count, size = scaled.size, len(law.names)  # what the view adds is known by priors
+    memory = max(memory_of(scaled), min(memory_of(scaled, len(values)), count / (2 * size)))
+    total = max(FLOOR**2 * count, float(np.sum(scaled**2)))
+    rms, misfit = float(np.sqrt(total / max(1, count - len(values)))), float(np.sqrt(total / count))
+    variance = total / max(1.0, count / 4, count - size * memory)
     # The search's residuals are in `unit`, and priors (the last rows) in their own standard deviations.
     data, prior = jacobian[:count], jacobian[count:]
     information = data.T @ data * unit**2 / (variance * memory) + prior.T @ prior
     scale = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
     covariance = np.linalg.pinv(information * np.outer(scale, scale), rcond=1e-13) * np.outer(scale, scale)
     free = max(2.0, count / memory - size)
-    rms = float(np.sqrt(variance))
-    return Fit(law, values, covariance, rows, residuals, rms, memory, np.asarray(start), free, penalty)
+    return Fit(law, values, covariance, rows, residuals, rms, misfit, memory, np.asarray(start), free, penalty)
 
 
-def memory_of(residuals: Float[np.ndarray, "T D"]) -> float:
-    """1 + 2 times the sum of autocorrelations up to the first that is not positive: how many sightings count as one."""
+def memory_of(residuals: Float[np.ndarray, "T D"], fitted: int = 0) -> float:
+    """1 + 2 times the sum of autocorrelations up to the first that is not positive: how many sightings count as one.
+
+    Args: `fitted`, how many values were fitted to leave these residuals. Each takes away slow errors as if they were
+    motion, which lowers every autocorrelation by about the memory over the count of numbers; this is added again.
+    """
     count = len(residuals)
     power = float(np.sum(residuals**2))
     total = 1.0
     for lag in range(1, max(2, count // 4)):
         r = float(np.sum(residuals[lag:] * residuals[:-lag])) / max(power, 1e-300)
-        if r <= 2 / np.sqrt(residuals.size) * (lag > 1):
+        if r + fitted / residuals.size <= 2 / np.sqrt(residuals.size) * (lag > 1):
             break
-        total += 2 * r
+        total += 2 * (r + total * fitted / residuals.size)
     return total
 
 
-__all__ = ["TILT", "Fit", "Pins", "View", "fit", "memory_of"]
+__all__ = ["STEEP", "TILT", "Fit", "Pins", "View", "fit", "memory_of"]

@@ -47,6 +47,12 @@ class Naming:
         """The fit of the named law, or of the likeliest."""
         return self.fits[self.verdict if self.verdict in self.fits else next(iter(self.fits))]
 
+    @property
+    def others(self) -> list[tuple[Fit, float]]:
+        """Beside a named law: the other candidates, with how many times as likely as it they are."""
+        names = [name for name in self.candidates if name != self.verdict and self.named]
+        return [(self.fits[name], float(np.exp(self.behind[self.verdict] - self.behind[name]))) for name in names]
+
 
 def name_law(
     times: Times,
@@ -98,6 +104,8 @@ def name_law(
     others = [name for name in behind if name != plain[0] and plain[0] not in by_name[name].law.contains]
     lead = min((behind[name] - behind[plain[0]] for name in others), default=np.inf)
     reason = f"leads by {lead:.1f} in log evidence" if np.isfinite(lead) else "no other form fits"
+    if wider := [law.name for law in near if law.name != plain[0]]:
+        reason += f"; {' and '.join(wider)} cannot be ruled out, and intervals allow for it"
     return Naming(plain[0], by_name, behind, tuple(law.name for law in near), reason)
 
 
@@ -125,7 +133,7 @@ def _criterion(found: Fit, kept: np.ndarray, memory: float, all_rows: bool = Fal
     """
     axes = found.residuals.shape[1]
     count = axes * int(kept.sum()) / memory
-    mean = max(FLOOR**2, float(np.mean(found.residuals[kept] ** 2)))
+    mean = max(FLOOR, found.misfit) ** 2
     lost = axes * int((~kept).sum()) / memory if all_rows else 0
     misfit = (count + lost) * np.log(mean) + lost * 25 / 2 + found.penalty
     return 0.5 * (misfit + len(found.values) * np.log(max(count, 2.0)))

@@ -4,14 +4,14 @@ clock and the tilt of the plane of motion."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recorded.intervals import LEVEL
-from o2t_jax.evaluation.recordings.fitting import TILT, Fit
+from o2t_jax.evaluation.recordings.fitting import STEEP, TILT, Fit
 from o2t_jax.evaluation.recordings.law import Quantity, Stretch
 
 DRAWS = 4000
@@ -68,18 +68,47 @@ class Measured:
     refused: tuple[str, ...]
 
 
-def measure(found: Fit, scale: Scale, clock: Clock, tilt: float = TILT, seed: int = 0) -> Measured:
+class _Drawn(NamedTuple):
+    """Values [1 + DRAWS] of each quantity with its unit, the fit's first; metres a px; what could not be used."""
+
+    quantities: dict[str, tuple[np.ndarray, str]]
+    metres: np.ndarray | None
+    refused: tuple[str, ...]
+
+
+def measure(
+    found: Fit,
+    scale: Scale,
+    clock: Clock,
+    tilt: float = TILT,
+    seed: int = 0,
+    others: Sequence[tuple[Fit, float]] = (),
+) -> Measured:
     """The quantities of a fit with intervals. The value is that of the fit, seen from the front.
 
-    Args: `tilt` rad, the standard deviation of the plane's tilt about either axis. Raises: UsageError where what is
-    known is no quantity of this law.
+    Args: `tilt` rad, the standard deviation of the plane's tilt about either axis; `others`, fits of laws that are not
+    ruled out, with how many times as likely as `found` each is. Intervals of what they have in common are those of the
+    mixture of all (Hoeting et al. 1999, Bayesian model averaging): g of a flight is less sure where it may have drag.
+    Raises: UsageError where what is known is no quantity of this law.
     """
+    own = _drawn(found, scale, clock, tilt, seed)
+    beside = [(_drawn(each, scale, clock, tilt, seed).quantities, weight) for each, weight in others]
+    parameters = {}
+    for name, (values, unit) in own.quantities.items():
+        same = [(told[name][0], weight) for told, weight in beside if name in told and told[name][1] == unit]
+        parameters[name] = _interval(_mixed(values, same), unit)
+    shown = None if own.metres is None else _interval(1 / own.metres, "px/m")
+    return Measured(parameters, shown, own.refused)
+
+
+def _drawn(found: Fit, scale: Scale, clock: Clock, tilt: float, seed: int) -> _Drawn:
     rng = np.random.default_rng(seed)
     size = len(found.law.names)
     best = found.values[None]
     draws = np.concatenate([best, found.draws(DRAWS, seed)])
     # The plane's tilts that were fitted from perspective say how much lengths shrink; without, the prior does.
-    tilts = draws[1:, size : size + 2] * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
+    fitted = draws[1:, size : size + 2].clip(-STEEP, STEEP)  # Student's tails know no prior
+    tilts = fitted * tilt if draws.shape[1] > size else rng.normal(0, tilt, (DRAWS, 2))
     inverse = np.concatenate([np.ones((1, 2)), 1 / np.cos(tilts)])
     shear = np.concatenate([[0.0], 0.5 * np.prod(np.tan(tilts), axis=1)])
     stretch = Stretch(across=inverse[:, 0], up=inverse[:, 1], shear=shear)
@@ -87,17 +116,20 @@ def measure(found: Fit, scale: Scale, clock: Clock, tilt: float = TILT, seed: in
         quantities = found.law.quantities(draws[:, :size], stretch)
     seconds = np.concatenate([[1.0], 1 + clock.spread * rng.normal(size=DRAWS)])
     metres, refused = _metres(quantities, scale, seconds, rng)
-    parameters = {}
+    drawn = {}
     for name, quantity in quantities.items():
-        if metres is None and quantity.length:
-            unit, values = quantity.named_unit("px"), quantity.values
-        else:
-            unit = quantity.named_unit("m")
-            values = quantity.values * (1.0 if metres is None else metres**quantity.length)
-        parameters[name] = _interval(values * seconds**quantity.time, unit)
-    shown = None if metres is None else _interval(1 / metres, "px/m")
+        to_metres = 1.0 if metres is None or not quantity.length else metres**quantity.length
+        unit = quantity.named_unit("px" if metres is None else "m")
+        drawn[name] = quantity.values * to_metres * seconds**quantity.time, unit
     lost = tuple(f"{name} in metres: no scale" for name, q in quantities.items() if q.length and metres is None)
-    return Measured(parameters, shown, refused + lost)
+    return _Drawn(drawn, metres, refused + lost)
+
+
+def _mixed(values: np.ndarray, others: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
+    """The first of `values`, then draws of all by their weights; that of `values` is 1."""
+    parts = [(values, 1.0), *others]
+    total = sum(weight for _, weight in parts)
+    return np.concatenate([values[:1], *(drawn[1 : 1 + round(DRAWS * weight / total)] for drawn, weight in parts)])
 
 
 def _metres(

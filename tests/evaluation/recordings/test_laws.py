@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
 
+from o2t_jax.data.recordings.tracks import noises_of
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import analyse
 from o2t_jax.evaluation.recordings.fitting import View, fit, memory_of
@@ -191,6 +193,62 @@ def test_the_slope_of_a_line_holds_the_tilt_of_its_plane(angle):
     away = np.degrees(np.arctan2(lines[:, 1], lines[:, 0]) - angle + np.pi / 2) % 180 - 90
     low, high = entry["value"] + np.quantile(away, [0.025, 0.975])
     assert [entry["low"], entry["high"]] == pytest.approx([low, high], abs=0.15 * (high - low))
+
+
+def test_a_flight_that_may_have_drag_is_less_sure_of_g():
+    """Weak drag that the evidence leaves open: the interval of free flight alone misses g, that of both holds it."""
+    held = {"alone": 0, "both": 0}
+    for seed in range(8):
+        points, laws = noisy(flight(TIMES, k=0.002), seed), ("free flight", "free flight with drag")
+        naming = name_law(TIMES, points, np.full(len(TIMES), NOISE), NOISE, laws=laws)
+        assert naming is not None
+        if naming.others:
+            assert naming.verdict == "free flight" and "free flight with drag cannot be ruled out" in naming.reason
+            for how, others in (("alone", []), ("both", naming.others)):
+                entry = measure(naming.best, Scale(1 / PX), Clock(0.0, ""), tilt=0.0, others=others).parameters["g"]
+                held[how] += entry["low"] <= 9.81 <= entry["high"]
+    assert held["alone"] <= 1 and held["both"] >= 4, held
+
+
+def test_other_candidates_count_by_their_weights():
+    plain, drag = (
+        fit(LAWS[name], TIMES, noisy(flight(TIMES, k=0.3), 1), np.full(60, NOISE))
+        for name in ("free flight", "free flight with drag")
+    )
+    assert plain is not None and drag is not None
+
+    def g(of, *others):
+        return measure(of, Scale(1 / PX), Clock(0.0, ""), tilt=0.0, others=others).parameters["g"]
+
+    assert g(plain, (drag, 1e-9)) == g(plain)
+    sure = g(plain, (drag, 1e9))
+    assert (sure["low"], sure["high"]) == (g(plain)["value"], g(drag)["high"])  # an interval holds its value
+    assert g(plain)["high"] < g(plain, (drag, 0.1))["high"] < g(drag)["high"]
+
+
+def test_the_memory_of_errors_allows_for_what_the_fit_took_of_them():
+    """Of residuals that two polynomials of five values left, of errors of a first-order process of memory 3."""
+    rng, tie, design = np.random.default_rng(3), 0.5, np.vander(np.linspace(-1, 1, 60), 5)
+    found, bare = [], []
+    for _ in range(200):
+        error = lfilter([1.0], [1.0, -tie], rng.normal(size=(120, 2)), axis=0)[60:]
+        left = error - design @ np.linalg.lstsq(design, error, rcond=None)[0]
+        found.append(memory_of(left, 10))
+        bare.append(memory_of(left))
+    assert np.mean(bare) + 0.25 < np.mean(found) < 3.0, (np.mean(bare), np.mean(found))
+
+
+def test_drag_is_found_in_a_film_whose_first_pictures_are_coarse():
+    """Where shutter and tilt were free from the first step on, they took drag's place, and the form was lost."""
+    law, view = LAWS["free flight with drag"], View((0.0, 0.0), 256.0, readout=0.4 / 60 / 256)
+    clean = 0.25 * (flight(TIMES, k=1.0) - flight(TIMES, k=1.0).mean(axis=0))
+    coarse = np.where(np.arange(60) < 12, 0.4, 0.07)
+    for seed in (0, 2, 4, 5):
+        points = clean + coarse[:, None] * np.random.default_rng(seed).normal(size=(60, 2))
+        sigma = noises_of(TIMES, points)
+        assert sigma[:8].min() > 2 * sigma[-40:].max()
+        found = fit(law, TIMES, points, sigma, view=view)
+        assert found is not None and found.values[6] * PX / 4 == pytest.approx(1.0, rel=0.1)
 
 
 def test_a_ball_that_comes_near_is_fitted_to_its_slow_beginning_where_that_is_asked_for():

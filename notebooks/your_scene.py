@@ -113,4 +113,5 @@ plt.show()
 
 # %% [markdown]
 # To train on it: put the class into `o2t_jax/render/scenes/`, add its line to `SCENES`, then
-# `python -m experiments.train --config.scene=fountain`. Pictures from a program of your own instead: docs/plugins.md.
+# `python -m experiments.train --config.scene=fountain`. A ball should be 7 px wide or more in the network's pictures;
+# "no ball seen" in the progress lines says that it is too small. Pictures from a program of your own instead: docs/plugins.md.

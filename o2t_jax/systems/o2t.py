@@ -280,8 +280,10 @@ class O2TSystem(System):
         return law_with_force(self.read_force(state), self.truth() or {})
 
     def headline(self, readouts: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
-        """g0, alpha and the weight behind g0."""
+        """g0, alpha and the weight behind g0; that nothing was learned, where g0 still has its first value."""
         law = readouts.get("law", {})
+        if self.config.gauge == "camera" and law.get("g0") == 0.0:
+            return ["g0 0: no ball was seen in any picture, so no law was learned; is it some 8 px wide? (pictures/)"]
         names = {"g0": "g0", "alpha": "alpha", "g0_weight": "mean g over the heights met"}
         # None is an answer too: alpha, where the heights met cannot separate it from g0.
         shown = {key: "undetermined" if law[key] is None else f"{law[key]:.4g}" for key in names if key in law}
@@ -298,10 +300,12 @@ class O2TSystem(System):
         return {"lr": float(jnp.asarray(schedule(self.config.lr, self.config.train_steps)(step)))}
 
     def summary(self, metrics: Mapping[str, float]) -> str:
-        """Loss and g0; in the camera gauge also how far predictions miss the ball, in m."""
+        """Loss and g0; in the camera gauge also how far predictions miss the ball, in m, or that it is not seen."""
         text = f"loss {metrics['picture_loss']:.4f}  g0 {metrics['g0']:.3f} m/s^2"
-        miss = metrics.get("law_distance_m", float("nan"))
-        return text if not np.isfinite(miss) else f"{text}  miss {100 * miss:.1f} cm"
+        if "law_distance_m" not in metrics:
+            return text
+        miss = metrics["law_distance_m"]
+        return f"{text}  miss {100 * miss:.1f} cm" if np.isfinite(miss) else f"{text}  no ball seen"
 
     def activation_bytes(self, batch: int) -> int:
         """Proportional to pixels and base width; from compiled steps on CPU (BENCHMARKS.md), and rather too much."""

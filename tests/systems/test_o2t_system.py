@@ -201,3 +201,12 @@ def test_a_scene_with_contacts_has_no_force() -> None:
     with pytest.raises(UsageError, match=r"scene 'room' has contacts.* choose scene ballistic or fall") as refusal:
         build(config).check()
     assert "\n" not in str(refusal.value)
+
+
+def test_a_run_that_sees_no_ball_says_so():
+    system = build(load_config("smoke")[1])
+    seen = {"picture_loss": 0.1, "g0": 9.8, "law_distance_m": 0.02}
+    assert system.summary(seen).endswith("miss 2.0 cm")
+    assert system.summary(seen | {"law_distance_m": float("nan")}).endswith("no ball seen")
+    assert "no ball" in system.headline({"law": {"g0": 0.0, "alpha": None}})[0]
+    assert system.headline({"law": {"g0": 9.8}}) == ["g0 9.8"]

@@ -98,7 +98,10 @@ def measure(
         same = [(told[name][0], weight) for told, weight in beside if name in told and told[name][1] == unit]
         parameters[name] = _interval(_mixed(values, same), unit)
     shown = None if own.metres is None else _interval(1 / own.metres, "px/m")
-    return Measured(parameters, shown, own.refused)
+    lost = [name for name, entry in parameters.items() if entry["unit"] == "deg" and _is_open(entry)]
+    told = {name: entry for name, entry in parameters.items() if name not in lost}
+    refused = tuple(f"{name}: left open by these frames, as that of what begins at rest" for name in lost)
+    return Measured(told, shown, own.refused + refused)
 
 
 def _drawn(found: Fit, scale: Scale, clock: Clock, tilt: float, seed: int) -> _Drawn:
@@ -175,8 +178,15 @@ def _interval(values: np.ndarray, unit: str) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "unit": unit}
 
 
+def _is_open(angle: Mapping[str, Any]) -> bool:
+    """Whether an interval of a direction leaves a right angle and more."""
+    return angle["value"] is None or angle["high"] is None or angle["high"] - angle["low"] > 90
+
+
 def told_entry(entry: Mapping[str, Any]) -> str:
     """Value, interval and unit of one of the parameters in result.json, as a text."""
+    if entry["value"] is not None and entry["low"] == entry["high"] == entry["value"]:
+        return f"{entry['value']:.5g} {entry['unit']} (given)"
     value, low, high = ("-" if entry[key] is None else f"{entry[key]:.5g}" for key in ("value", "low", "high"))
     return f"{value} ({low} to {high}) {entry['unit']}".rstrip()
 

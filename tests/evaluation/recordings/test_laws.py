@@ -13,7 +13,7 @@ from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import analyse
 from o2t_jax.evaluation.recordings.fitting import View, fit, memory_of
 from o2t_jax.evaluation.recordings.naming import CANNOT, NONE, name_law
-from o2t_jax.evaluation.recordings.quantities import Clock, Scale, measure
+from o2t_jax.evaluation.recordings.quantities import Clock, Scale, measure, told_entry
 from o2t_jax.evaluation.recordings.segments import find_contacts
 
 NOISE = 0.3  # px
@@ -264,3 +264,19 @@ def test_a_ball_that_comes_near_is_fitted_to_its_slow_beginning_where_that_is_as
     assert found.values[4] == pytest.approx(0.28, rel=0.05)
     later = np.linalg.norm(found.residuals[~early], axis=1)
     assert later[:6].max() < 1.0
+
+
+def test_what_begins_at_rest_has_no_angle_and_what_is_given_says_so():
+    drop = PX * np.stack([0.5 + 0 * TIMES, 1.0 - 0.5 * 9.81 * TIMES**2], axis=1)
+    found = fit(LAWS["free flight"], TIMES, noisy(drop, 0), np.full(60, NOISE))
+    assert found is not None
+    measured = measure(found, Scale(known={"g": 9.81}), Clock(0.0, ""), tilt=0.0)
+    assert "angle" not in measured.parameters and any("angle: left open" in line for line in measured.refused)
+    assert told_entry(measured.parameters["g"]) == "9.81 m/s² (given)"
+    assert "angle" in measure(fit_of_flight(), Scale(), Clock(0.0, ""), tilt=0.0).parameters
+
+
+def fit_of_flight():
+    found = fit(LAWS["free flight"], TIMES, noisy(flight(TIMES), 0), np.full(60, NOISE))
+    assert found is not None
+    return found

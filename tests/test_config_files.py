@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from experiments import _cli, _config, train
-from experiments._config import load, load_config
+from o2t_jax.commands import _cli, _config, train
+from o2t_jax.commands._config import load, load_config
 from o2t_jax.config import config_of, declared, put
 from o2t_jax.data.ring import BUFFERS
 from o2t_jax.errors import UsageError
@@ -27,7 +27,7 @@ DICT = "from ml_collections import ConfigDict\n"
 BASE = (
     "from o2t_jax.systems.base_config import base\ndef get_config():\n    config = base()\n    config.system = 'a.b'\n"
 )
-SMOKE = "from experiments.configs import smoke\ndef get_config():\n    config = smoke.get_config()\n"
+SMOKE = "from o2t_jax.commands.configs import smoke\ndef get_config():\n    config = smoke.get_config()\n"
 
 
 def write(folder: Path, text: str, name: str = "mine.py") -> Path:
@@ -226,7 +226,7 @@ def test_a_value_outside_a_fields_limits_is_refused_in_one_line(system) -> None:
 
 
 def test_help_shows_each_field_once_with_its_meaning_and_needs_no_jax() -> None:
-    code = "import sys; from experiments import train; train.main(['--help']); print('jax' in sys.modules)"
+    code = "import sys; from o2t_jax.commands import train; train.main(['--help']); print('jax' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     lines = out.splitlines()
     assert lines[-1] == "False" and "free_fields" not in out

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.studies import error_budget as command
+from o2t_jax.commands.studies import error_budget as command
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import error_budget
 from o2t_jax.geometry.camera import look_at

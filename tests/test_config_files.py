@@ -200,6 +200,16 @@ def test_a_file_elsewhere_is_named_by_its_path_from_here(tmp_path, monkeypatch) 
     assert load("cpu").name == "cpu"
 
 
+def test_the_clones_path_of_a_config_is_found_from_everywhere_unless_a_file_is_there(tmp_path, monkeypatch) -> None:
+    here = load("experiments/configs/dynamics/pendulum.py:lstm")
+    monkeypatch.chdir(tmp_path)
+    assert load("experiments/configs/dynamics/pendulum.py:lstm") == here and here.name == "dynamics-pendulum-lstm"
+    write(tmp_path / "experiments" / "configs", f"{SMOKE}    config.lr = 0.5\n    return config\n", "cpu.py")
+    assert load("experiments/configs/cpu.py").config.lr == 0.5
+    with pytest.raises(UsageError, match="did you mean 'smoke'"):
+        load("experiments/configs/smok.py")
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_field_of_a_registered_system_has_a_meaning(system) -> None:
     assert set(SYSTEM_FIELDS) == set(SYSTEMS)

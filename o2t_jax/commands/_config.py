@@ -24,6 +24,7 @@ from o2t_jax.systems import SYSTEM_FIELDS, base_config, fields_of
 
 T = TypeVar("T")
 CONFIGS = Path(__file__).resolve().parent / "configs"
+IN_CLONE = "experiments/configs/"  # the clone's link to them; a path that begins so is found from everywhere
 DEFAULT_CONFIG = "cpu"
 _LONGEST_MESSAGE = 300
 _COLUMN = 34
@@ -44,7 +45,7 @@ def load_config(text: str) -> tuple[str, Config]:
 
 
 def load(text: str) -> Loaded:
-    """The config of a file with `get_config()`, or of a name in experiments/configs; ":VARIANT" selects a variant.
+    """The config of a file with `get_config()`, or of a name in CONFIGS; ":VARIANT" selects a variant.
 
     Raises:
         UsageError: no such file, a file that fails, or a config that lacks, adds or mistypes a field.
@@ -63,7 +64,7 @@ def load(text: str) -> Loaded:
 
 
 def names() -> list[str]:
-    """The configs of experiments/configs, those in subfolders as FOLDER/NAME."""
+    """The configs of CONFIGS, those in subfolders as FOLDER/NAME."""
     files = (path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.py"))
     return sorted(name for name in files if not name.endswith("__init__"))
 
@@ -109,7 +110,8 @@ def _find(text: str) -> tuple[Path, str | None]:
     """The file of FILE or FILE:VARIANT, and the variant. A file whose own name has a colon is found first."""
     for end in (len(text), *(i for i, character in enumerate(text) if character == ":")):
         path, variant = text[:end], text[end + 1 :] if end < len(text) else None
-        for candidate in (Path(path), CONFIGS.parents[2] / path, CONFIGS / f"{path}.py"):
+        packaged = path.removeprefix(IN_CLONE) if path.startswith(IN_CLONE) else f"{path}.py"
+        for candidate in (Path(path), CONFIGS / packaged):
             if _is_file(candidate):
                 return candidate, variant
     path = text.partition(":")[0]
@@ -180,7 +182,7 @@ def _checked(config: Any, namespace: Mapping[str, Any]) -> tuple[Group, ...]:
 
 
 def _run_name(file: Path, variant: str | None) -> str:
-    """Name for the run's folder: the path relative to experiments/configs or here, with dashes, and the variant."""
+    """Name for the run's folder: the path relative to CONFIGS or here, with dashes, and the variant."""
     place = file.resolve()
     for root in (CONFIGS.resolve(), Path.cwd().resolve()):
         if place.is_relative_to(root):

@@ -1,4 +1,4 @@
-"""The console script `o2t`: every command by its name, so `o2t train` is `python -m experiments.train`.
+"""The console script `o2t`: every command by its name, in the clone also `python -m experiments`.
 
 o2t [COMMAND] [arguments]     without one: the list
 """
@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from o2t_jax.commands._cli import fail
+from o2t_jax.commands._cli import as_typed_here, fail
 from o2t_jax.config import unknown_choice
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     found = commands()
     if not given or given[0] in ("-h", "--help", "help"):
         print("o2t COMMAND [arguments]; o2t COMMAND --help tells the rest\n")
-        print("\n".join(f"  {name:28} {_summary(path)}" for name, path in found.items()))
+        print(as_typed_here("\n".join(f"  {name:28} {_summary(path)}" for name, path in found.items())))
         return 0
     name, *rest = given
     if name not in found:

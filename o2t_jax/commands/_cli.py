@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from absl import flags
@@ -98,7 +100,7 @@ def _run(
         typed = [item for item in argv if item.startswith("--config")] if wants_help else argv
         arguments, rest = _parse(values, typed, with_config)
         if wants_help:
-            print(_help(doc, arguments))
+            print(as_typed_here(_help(doc, arguments)))
             return 0
         if rest:
             raise UsageError(f"unknown argument {rest[0]!r}: flags are written --name=value; see --help")
@@ -120,8 +122,21 @@ def _run(
 
 def fail(message: str, code: int = 2) -> int:
     """Prints the message as one line on standard error; returns the exit code."""
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    print("error:", " ".join(as_typed_here(message).split()), file=sys.stderr)
     return code
+
+
+def as_typed_here(text: str) -> str:
+    """A text with its commands as they are typed here: where the clone's `experiments` is not found, by `o2t`."""
+    found = PathFinder.find_spec("experiments")
+    alias = Path(__file__).resolve().parents[2] / "experiments" / "__init__.py"
+    in_clone = found is not None and found.origin is not None and Path(found.origin).resolve() == alias
+    return text if in_clone else text.replace("python -m experiments.", "o2t ")
+
+
+def command_line(name: str, argv: Sequence[str]) -> str:
+    """The command `name` with its arguments, as it is typed here and noted in what it writes."""
+    return " ".join([as_typed_here(f"python -m experiments.{name}"), *map(shlex.quote, argv)])
 
 
 def workdir_of(values: flags.FlagValues) -> Path:

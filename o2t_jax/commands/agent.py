@@ -9,7 +9,6 @@ the true simulator), shuffled (clips whose pushes are another clip's). docs/agen
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -54,7 +53,7 @@ def agent(arguments: _cli.Arguments) -> int:
 
     resources.set_compilation_cache(config.compilation_cache)
     _cpu.start_devices(arguments.cpu_tuning, config.device)
-    rounds = Rounds(workdir, config, shlex.join(["python", "-m", "experiments.agent", *arguments.argv]))
+    rounds = Rounds(workdir, config, _cli.command_line("agent", arguments.argv))
     rounds.all()
     text, numbers = measured(rounds, values.compare)
     report(text, numbers, values.json)

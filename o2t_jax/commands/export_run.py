@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 import tempfile
@@ -42,7 +41,7 @@ def export(arguments: _cli.Arguments) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
         made = Path(place) / out.name
-        command = shlex.join(["python", "-m", "experiments.export_run", *arguments.argv])
+        command = _cli.command_line("export_run", arguments.argv)
         step = write_run(workdir, made, values.step, command)
         made.replace(out)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())

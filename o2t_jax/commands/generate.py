@@ -12,7 +12,6 @@ compares the SHA-256 of every file of a set; with --config=FILE also whether its
 from __future__ import annotations
 
 import datetime
-import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -65,7 +64,7 @@ def generate(arguments: _cli.Arguments) -> int:
             "or choose another --out"
         )
     about = {
-        "command": shlex.join(["python", "-m", "experiments.generate", *arguments.argv]),
+        "command": _cli.command_line("generate", arguments.argv),
         "config": config.to_dict(),
         "versions": versions(),
     }

@@ -174,7 +174,7 @@ def _write(
         data, kind = media.film(np.stack(list(overlay(film, found, wanted, times))), 15.0)
         write_whole(out / f"overlay.{kind}", data)
         result["overlay"] = {"file": f"overlay.{kind}", "times": times}
-    page = report(result, found, wanted.up, (data, kind), " ".join(["python -m experiments.recording", *argv]))
+    page = report(result, found, wanted.up, (data, kind), _cli.command_line("recording", argv))
     write_whole(out / "report.html", page.encode())
     write_json(result, out / "result.json")  # the last: a folder that has it is finished
 

@@ -10,7 +10,6 @@ python -m experiments.report --workdir=runs/cpu-1a2b3c4d --out=report.html --tab
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ def make_report(arguments: _cli.Arguments) -> int:
     from o2t_jax.evaluation.writers.json_file import write_whole
     from o2t_jax.evaluation.writers.run_page import report
 
-    command = shlex.join(["python", "-m", "experiments.report", *arguments.argv])
+    command = _cli.command_line("report", arguments.argv)
     runs = [read_run(workdir) for workdir in workdirs]
     text = report(runs, command)
     write_whole(out, text.encode())

@@ -7,7 +7,6 @@ Several machines: give each --coordinator=HOST:PORT --num_processes=N --process_
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def train(arguments: _cli.Arguments) -> int:
         parallel=devices,
         progress=progress,
         results=ResultsFolder,
-        command=shlex.join(["python", "-m", "experiments.train", *arguments.argv]),
+        command=_cli.command_line("train", arguments.argv),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import _cli, _cpu
+from o2t_jax.commands import _cli, _cpu
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.console import format_table, report
 

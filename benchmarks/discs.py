@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks import discs_peer
 from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
 from benchmarks.dynamics import interleave, rows_of, timed
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 
 COLUMNS = {
     "part": "",

@@ -36,7 +36,7 @@ from benchmarks.common import check_parts, finish, run_checked
 from benchmarks.dynamics import COLUMNS as SHARED
 from benchmarks.dynamics import Turn, peers, rows_of
 from benchmarks.peers.dynamics_worker import DISC_PEERS
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 PARTS: dict[str, dict[str, Any]] = {

@@ -39,7 +39,7 @@ import numpy as np
 
 from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
 from benchmarks.peers.dynamics_worker import PICTURE_PEERS, VECTOR_PEERS, VIDEO_PEERS, serve
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 PARTS = ("states", "pictures", "world")

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from benchmarks.peers.compare import random_params
-from experiments.configs.dynamics import pictures
+from o2t_jax.commands.configs.dynamics import pictures
 from o2t_jax.data.simulated import SimulatedSequences
 from o2t_jax.models.cores import make_core, rollout
 from o2t_jax.physics.envs import get_environment

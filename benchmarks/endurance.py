@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import theilslopes
 
 from benchmarks.common import finish, run_checked
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 # `own`: without what is mapped from files and with what is swapped out, so that the kernel's reclaiming does not show.
@@ -145,7 +145,7 @@ def watched(
 
 
 def train_smoke(workdir: Path) -> int:
-    from experiments import train
+    from o2t_jax.commands import train
 
     with contextlib.redirect_stdout(sys.stderr):
         return train.main(["--config=smoke", f"--workdir={workdir}"])
@@ -158,7 +158,7 @@ class TrainCpu:
         self.steps = steps
 
     def __call__(self, workdir: Path) -> None:
-        from experiments import train
+        from o2t_jax.commands import train
 
         with (workdir.parent / "log").open("w") as log, contextlib.redirect_stdout(log):
             sys.exit(train.main(["--config=cpu", f"--config.train_steps={self.steps}", f"--workdir={workdir}"]))

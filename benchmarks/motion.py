@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.common import check_parts, finish, run_checked
 from benchmarks.dynamics import interleave, rows_of, timed
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 COLUMNS = {

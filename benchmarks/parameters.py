@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from benchmarks.common import finish
-from experiments import _config
+from o2t_jax.commands import _config
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.state import tree_size
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import finish, run_checked
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 from o2t_jax.data.recordings.motions import Motion, damped_spring, free_flight
 from o2t_jax.data.recordings.rendered import Stage, make_stage
 from o2t_jax.errors import UsageError
@@ -78,7 +78,14 @@ def write_film(path: Path, frames: int) -> None:
 
 def run(film: Path, out: Path, cache: Path, *flags: str) -> dict[str, Any]:
     """One run of the command in a process of its own: wall and processor seconds, peak resident size MB."""
-    command = [sys.executable, "-m", "experiments.recording", f"--video={film}", f"--out={out}", "--scale=0,0,300,0:1"]
+    command = [
+        sys.executable,
+        "-m",
+        "o2t_jax.commands.recording",
+        f"--video={film}",
+        f"--out={out}",
+        "--scale=0,0,300,0:1",
+    ]
     settings = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
     begun = time.perf_counter()
     process = subprocess.Popen([*command, *flags], env=settings, stdout=subprocess.DEVNULL)

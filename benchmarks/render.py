@@ -117,7 +117,7 @@ def measure_renderer(
 
 def two_workers(size: int, seconds: float, repeats: int) -> float:
     """Training samples a second of wall time by two workers over one; median of the repeats, which take turns."""
-    from experiments._config import load_config
+    from o2t_jax.commands._config import load_config
     from o2t_jax.data.children import InChildren
     from o2t_jax.data.o2t.sample_pipeline import TrainingSamples
     from o2t_jax.data.workers import Workers

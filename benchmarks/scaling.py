@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.common import finish
-from experiments import _cli, _cpu
-from experiments._config import load_config
+from o2t_jax.commands import _cli, _cpu
+from o2t_jax.commands._config import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = {

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from experiments import _cli
+from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -38,8 +38,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.common import finish
-from experiments import _cli, _cpu
-from experiments.configs import cpu, seed
+from o2t_jax.commands import _cli, _cpu
+from o2t_jax.commands.configs import cpu, seed
 from o2t_jax.models import ops
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.resources import flops

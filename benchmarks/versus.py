@@ -21,8 +21,8 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.common import finish
-from experiments import _cpu
-from experiments._cli import fail
+from o2t_jax.commands import _cpu
+from o2t_jax.commands._cli import fail
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = {"seed64": 5, "cpu": 5}  # a turn; 3 of the rest

@@ -30,7 +30,7 @@ from typing import Any
 from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
 from benchmarks.dynamics import interleave, measure, rows_of, tell, timed
 from benchmarks.peers.dynamics_worker import VIDEO_PEERS
-from experiments import _cpu
+from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 COLUMNS = {

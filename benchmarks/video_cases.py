@@ -12,7 +12,7 @@ import optax
 
 from benchmarks.dynamics_cases import Case, by_path
 from benchmarks.peers.compare import random_params
-from experiments.configs.video import agent, cpu
+from o2t_jax.commands.configs.video import agent, cpu
 from o2t_jax.data.video.clips import ACTIONS
 from o2t_jax.models.video.model import State, run
 from o2t_jax.systems.agent import Agent

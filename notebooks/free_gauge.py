@@ -22,7 +22,7 @@ import numpy as np
 import optax
 
 import o2t_jax
-from experiments.configs import seed_cpu
+from o2t_jax.commands.configs import seed_cpu
 from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.systems.base import build_system
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from experiments._recording_result import as_result
-from experiments._recordings import Wanted, fit_objects, see
+from o2t_jax.commands._recording_result import as_result
+from o2t_jax.commands._recordings import Wanted, fit_objects, see
 from o2t_jax.data.recorded.film import Film
 
 ROOT = Path(__file__).resolve().parents[1] if "__file__" in globals() else Path("..").resolve()
@@ -50,7 +50,7 @@ for name, entry in result["parameters"].items():
 
 # %% [markdown]
 # The film was drawn with g = 9.81 m/s², a tilted plane, a rolling shutter, noise and compression
-# (`experiments/example_film.py`). The interval holds it:
+# (`o2t_jax/commands/example_film.py`). The interval holds it:
 
 # %%
 g = result["parameters"]["g"]

@@ -6,14 +6,14 @@ import importlib
 
 import pytest
 
-from experiments.studies import ablations
+from o2t_jax.commands.studies import ablations
 from o2t_jax.systems import o2t
 
 
 @pytest.mark.parametrize("name", list(ablations.VARIANTS))
 def test_every_variant_names_fields_that_a_system_takes(name: str) -> None:
     overrides = dict(item.removeprefix("--").split("=") for item in ablations.VARIANTS[name])
-    config = importlib.import_module(f"experiments.configs.{overrides.pop('config', 'cpu')}").get_config()
+    config = importlib.import_module(f"o2t_jax.commands.configs.{overrides.pop('config', 'cpu')}").get_config()
     for field, value in overrides.items():
         field = field.removeprefix("config.")
         before = config[field]  # KeyError: no such field

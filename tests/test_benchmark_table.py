@@ -66,7 +66,7 @@ def test_writing_and_checking_agree(tmp_path):
 def test_every_row_names_a_command_that_exists(path):
     for row in table.read_question(path, MACHINES).rows:
         for module in re.findall(r"python -m ((?:experiments|benchmarks)(?:\.\w+)+)", row.command):
-            file = table.ROOT / module.replace(".", "/")
+            file = table.ROOT / module.replace("experiments.", "o2t_jax.commands.").replace(".", "/")
             assert file.with_suffix(".py").is_file() or (file / "__main__.py").is_file(), module
         for config in re.findall(r"experiments/configs/\S+\.py", row.command):
             assert (table.ROOT / config).is_file(), config

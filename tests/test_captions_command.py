@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import captions, scene
+from o2t_jax.commands import captions, scene
 from tests.data.scene.test_scene_captions import genome
 
 

@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from experiments import law
+from o2t_jax.commands import law
 from o2t_jax.config import Field, Group, config_of, declared, flatten
 from o2t_jax.data.o2t.acceptance import AcceptanceRule
 from o2t_jax.data.o2t.flight_config import FlightConfig

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from experiments import _cli, _config, train
-from experiments._config import load, load_config
+from o2t_jax.commands import _cli, _config, train
+from o2t_jax.commands._config import load, load_config
 from o2t_jax.config import config_of, declared, put
 from o2t_jax.data.ring import BUFFERS
 from o2t_jax.errors import UsageError
@@ -27,7 +27,7 @@ DICT = "from ml_collections import ConfigDict\n"
 BASE = (
     "from o2t_jax.systems.base_config import base\ndef get_config():\n    config = base()\n    config.system = 'a.b'\n"
 )
-SMOKE = "from experiments.configs import smoke\ndef get_config():\n    config = smoke.get_config()\n"
+SMOKE = "from o2t_jax.commands.configs import smoke\ndef get_config():\n    config = smoke.get_config()\n"
 
 
 def write(folder: Path, text: str, name: str = "mine.py") -> Path:
@@ -200,6 +200,16 @@ def test_a_file_elsewhere_is_named_by_its_path_from_here(tmp_path, monkeypatch) 
     assert load("cpu").name == "cpu"
 
 
+def test_the_clones_path_of_a_config_is_found_from_everywhere_unless_a_file_is_there(tmp_path, monkeypatch) -> None:
+    here = load("experiments/configs/dynamics/pendulum.py:lstm")
+    monkeypatch.chdir(tmp_path)
+    assert load("experiments/configs/dynamics/pendulum.py:lstm") == here and here.name == "dynamics-pendulum-lstm"
+    write(tmp_path / "experiments" / "configs", f"{SMOKE}    config.lr = 0.5\n    return config\n", "cpu.py")
+    assert load("experiments/configs/cpu.py").config.lr == 0.5
+    with pytest.raises(UsageError, match="did you mean 'smoke'"):
+        load("experiments/configs/smok.py")
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_field_of_a_registered_system_has_a_meaning(system) -> None:
     assert set(SYSTEM_FIELDS) == set(SYSTEMS)
@@ -226,7 +236,7 @@ def test_a_value_outside_a_fields_limits_is_refused_in_one_line(system) -> None:
 
 
 def test_help_shows_each_field_once_with_its_meaning_and_needs_no_jax() -> None:
-    code = "import sys; from experiments import train; train.main(['--help']); print('jax' in sys.modules)"
+    code = "import sys; from o2t_jax.commands import train; train.main(['--help']); print('jax' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     lines = out.splitlines()
     assert lines[-1] == "False" and "free_fields" not in out

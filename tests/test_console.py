@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from experiments import __main__ as console
+from o2t_jax.commands import __main__ as console
 
 
 def _o2t(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "experiments", *arguments]
+    command = [sys.executable, "-m", "o2t_jax.commands", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -12,17 +12,18 @@ from pathlib import Path
 import jax
 import pytest
 
-from experiments import _cpu
-from experiments._cpu import HUGE_PAGES, KEPT, asking_for_memory, default_malloc, is_own_command
+from o2t_jax.commands import _cpu
+from o2t_jax.commands._cpu import HUGE_PAGES, KEPT, asking_for_memory, default_malloc, is_own_command
 from o2t_jax.errors import UsageError
 from o2t_jax.process import set_variable, user_environment
 
 ROOT = Path(__file__).resolve().parent.parent
+LAW = ROOT / "o2t_jax" / "commands" / "law.py"
 ON_REQUEST = "always [madvise] never"
 GLIBC = "CS_GNU_LIBC_VERSION" in os.confstr_names and bool(os.confstr("CS_GNU_LIBC_VERSION"))
 # Every interpreter runs this first: it tells that one has started.
 WITNESS = "import os, sys; print('started', os.environ.get('GLIBC_TUNABLES'), file=sys.stderr)"
-CALL = "import sys; from experiments import law; print('before', flush=True); code = law.main(); print('after', code)"
+CALL = "from o2t_jax.commands import law; print('before', flush=True); code = law.main(); print('after', code)"
 REFUSED = "error: --workdir is missing"  # of experiments.law, before it imports JAX
 
 
@@ -55,7 +56,8 @@ def interpreters(folder: Path, *command: str, text: str = "") -> tuple[list[str]
     ("command", "restarts"),
     [
         (("-X", "utf8", "-m", "experiments.law", "--step=1 2"), True),
-        ((str(ROOT / "experiments" / "law.py"),), True),
+        (("-m", "o2t_jax.commands.law", "--step=1 2"), True),
+        ((str(LAW),), True),
         (("-m", "experiments.law", "--cpu_tuning=off"), False),
         (("-m", "experiments.train", "--config=smoke", "--config.memory_gb=-1", "--config.cpu_tuning=off"), False),
         (("-m", "experiments.train", "--config=without", "--config.memory_gb=-1"), False),
@@ -64,7 +66,7 @@ def interpreters(folder: Path, *command: str, text: str = "") -> tuple[list[str]
 )
 def test_one_of_our_commands_starts_once_more_unless_it_is_told_not_to(tmp_path, command, restarts) -> None:
     (tmp_path / "without").write_text(
-        "from experiments.configs import smoke\n\ndef get_config():\n    config = smoke.get_config()\n"
+        "from o2t_jax.commands.configs import smoke\n\ndef get_config():\n    config = smoke.get_config()\n"
         "    config.cpu_tuning = 'off'\n    return config\n"
     )
     started, _, error = interpreters(tmp_path, *command)
@@ -90,18 +92,17 @@ def test_a_notebook_a_profiler_and_a_script_beside_ours_are_not_our_commands() -
             main.__file__ = str(file)
         return main
 
-    law = ROOT / "experiments" / "law.py"
-    ours = module(law, "experiments.law")
+    ours = module(LAW, "experiments.law")
     assert is_own_command(ours, ["python", "-X", "x", "-m", "experiments.law", "-m", "x"])
     assert is_own_command(ours, ["python", "-B", "-mexperiments.law"])
-    assert is_own_command(module(law), ["python", str(law), "--a"])
+    assert is_own_command(module(LAW), ["python", str(LAW), "--a"])
     assert not is_own_command(None, ["python"])
     assert not is_own_command(module(None), ["python"])
     kernel = module(Path("/x/ipykernel_launcher.py"), "ipykernel_launcher")
     assert not is_own_command(kernel, ["python", "-m", "ipykernel_launcher", "-f", "a"])
     # A profiler or IPython's %run puts our file in the place of the main module; restarting would lose the profiler.
     assert not is_own_command(ours, ["python", "-m", "profiler", "-m", "experiments.law"])
-    assert not is_own_command(module(law), ["python", "/bin/ipython"])
+    assert not is_own_command(module(LAW), ["python", "/bin/ipython"])
     assert not is_own_command(module(ROOT / "tests" / "x.py"), ["python", str(ROOT / "tests" / "x.py")])
 
 
@@ -158,7 +159,7 @@ def test_a_peer_can_be_started_with_malloc_as_it_comes(monkeypatch) -> None:
 def test_a_command_that_has_moved_answers_under_its_old_name(capsys) -> None:
     old = ("worlds", "ablations", "budget", "coverage", "forms")
     for name in old:
-        assert importlib.import_module(f"experiments.{name}").main(["--help"]) == 2
+        assert importlib.import_module(f"o2t_jax.commands.{name}").main(["--help"]) == 2
         error = capsys.readouterr().err
         module = error.partition("python -m ")[2].partition(",")[0]
         assert error.count("\n") == 1 and importlib.util.find_spec(module) is not None, error

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments import curves
+from o2t_jax.commands import curves
 from o2t_jax.config import Config
 from o2t_jax.evaluation.writers.learning_curves import figure_of, losses_of, smoothed
 from o2t_jax.evaluation.writers.run_record import RunRecord

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import discs
 from o2t_jax import media
+from o2t_jax.commands import discs
 from o2t_jax.data.recorded.track_file import tracks_text
 from tests.disc_recordings import RATE, Collision, clock, draw_film, noise
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import discs
 from o2t_jax import media
+from o2t_jax.commands import discs
 from tests.disc_recordings import RATE, Collision, clock, draw_film, noise
 
 FOLDER = os.environ.get("O2T_DATA", "")

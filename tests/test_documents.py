@@ -15,7 +15,7 @@ CITATION = re.compile(r"O2T guide,\s+['\"]([^'\"]+)['\"]")
 def citations() -> dict[str, set[str]]:
     """Section of the guide -> files of the code that cite it."""
     found: dict[str, set[str]] = {}
-    for folder in ("o2t_jax", "experiments", "benchmarks"):
+    for folder in ("o2t_jax", "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for section in CITATION.findall(path.read_text()):
                 found.setdefault(section, set()).add(str(path.relative_to(ROOT)))

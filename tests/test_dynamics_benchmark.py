@@ -11,7 +11,7 @@ import pytest
 from benchmarks import dynamics
 from benchmarks.dynamics_cases import Euler, OneStep, PictureCase, StateCase
 from benchmarks.peers.dynamics_worker import make_trainer
-from experiments.configs.dynamics import pictures
+from o2t_jax.commands.configs.dynamics import pictures
 from o2t_jax.physics.envs.pendulum import Pendulum, PendulumState
 
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from benchmarks import table
-from experiments.studies import dynamics
-from experiments.studies._dynamics_rows import rows_of
+from o2t_jax.commands.studies import dynamics
+from o2t_jax.commands.studies._dynamics_rows import rows_of
 
 
 def finished(out: Path, name: str, errors: dict[float, float], **results: dict) -> dict:

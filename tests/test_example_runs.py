@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import law
 from o2t_jax import load
+from o2t_jax.commands import law
 from o2t_jax.systems.base import build_system
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.checkpoint import check_fits, open_workdir, saved_steps
@@ -82,7 +82,7 @@ def test_the_pendulums_error_is_what_its_config_promises():
 
 @pytest.mark.slow
 def test_the_parser_reads_a_sentence_as_the_rules_do():
-    from experiments._parsers import open_parser
+    from o2t_jax.commands._parsers import open_parser
     from o2t_jax.data.scene.knowledge import load_kinds
     from o2t_jax.systems import scene
     from o2t_jax.systems.scene_reading import read_sentence

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import export_windows
+from o2t_jax.commands import export_windows
 from o2t_jax.data.discs import export
 from o2t_jax.data.discs.scenes import DiscScenes
 from o2t_jax.data.records import write_set

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments import export_run, report, train
 from o2t_jax import load
+from o2t_jax.commands import export_run, report, train
 from o2t_jax.training import checkpoint
 from o2t_jax.training.metrics import read_metrics
 from o2t_jax.training.provenance import read_sessions

@@ -12,8 +12,8 @@ import types
 import numpy as np
 import pytest
 
-from experiments import generate
-from experiments._config import load_config
+from o2t_jax.commands import generate
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.simulated import SequenceSource
 from o2t_jax.data.stored import open_set
 from o2t_jax.systems.base import build_system

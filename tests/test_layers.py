@@ -35,6 +35,7 @@ ALLOWED = {
     "gym": BASE | {"geometry", "physics", "render"},
     "loading": BASE | {"systems", "training"},
 }
+ALLOWED["commands"] = set(ALLOWED)  # the top: all others, and none of them imports it
 ENTRY = {"experiments", "benchmarks", "tests"}
 
 
@@ -148,7 +149,7 @@ def test_the_order_itself_has_no_circle():
 
 def test_no_module_imports_itself_by_a_detour():
     """Checks imports at module level. Functions may import late to save time; the order above holds for them too."""
-    files = {module_name(path): path for path in python_files("o2t_jax", "experiments", "benchmarks")}
+    files = {module_name(path): path for path in python_files("o2t_jax", "benchmarks")}
     graph = {}
     for module, path in files.items():
         names = {name if name in files else name.rpartition(".")[0] for name in read_imports(path, at_import=True)}
@@ -156,18 +157,23 @@ def test_no_module_imports_itself_by_a_detour():
     assert find_cycle(graph) is None
 
 
-@pytest.mark.parametrize(("folder", "foreign"), [("experiments", {"benchmarks", "tests"}), ("benchmarks", {"tests"})])
-def test_entry_points_stand_on_top(folder, foreign):
-    """Benchmarks may import experiments, but not the reverse; the shipped code never needs the tests."""
+def test_benchmarks_need_no_tests():
+    for path in python_files("benchmarks"):
+        assert not {name for name in read_imports(path) if name.split(".")[0] == "tests"}, path
+
+
+@pytest.mark.parametrize("folder", ["o2t_jax", "benchmarks", "tests", "notebooks"])
+def test_code_imports_the_commands_by_the_packages_name(folder):
+    """`experiments.X` would be a second copy of `o2t_jax.commands.X`, and is there in the clone only."""
     for path in python_files(folder):
-        assert not {name for name in read_imports(path) if name.split(".")[0] in foreign}, path
+        assert not {name for name in read_imports(path) if name.split(".")[0] == "experiments"}, path
 
 
 def test_configs_and_their_systems_answer_without_jax():
     """A mistyped field is reported immediately: imports before the flags are parsed do not reach JAX."""
-    files = {module_name(path): path for path in python_files("o2t_jax", "experiments")}
-    configs = [name for name in files if name.startswith("experiments.configs.")]
-    todo, seen = ["experiments.train", "experiments._cli", *configs], set()
+    files = {module_name(path): path for path in python_files("o2t_jax")}
+    configs = [name for name in files if name.startswith("o2t_jax.commands.configs.")]
+    todo, seen = ["o2t_jax.commands.train", "o2t_jax.commands._cli", *configs], set()
     while todo:
         module = todo.pop()
         if module in seen:
@@ -182,7 +188,7 @@ def test_configs_and_their_systems_answer_without_jax():
     assert {"o2t_jax.systems.o2t_config", "o2t_jax.training.workdir"} <= seen
 
 
-@pytest.mark.parametrize("path", python_files("o2t_jax", "experiments", "benchmarks"), ids=module_name)
+@pytest.mark.parametrize("path", python_files("o2t_jax", "benchmarks"), ids=module_name)
 def test_a_file_says_what_it_is_for_and_is_short(path):
     source = path.read_text()
     if path.name == "__init__.py" and not source.strip():
@@ -200,7 +206,8 @@ def test_a_file_says_what_it_is_for_and_is_short(path):
         ("from ..data import ring", {"o2t_jax.data.ring"}),
         ("from .. import systems", {"o2t_jax.systems"}),
         ("from . import layers", set()),
-        ("def late():\n    import experiments.train", {"experiments.train"}),
+        ("import benchmarks.table", {"benchmarks.table"}),
+        ("def late():\n    import o2t_jax.commands.train", {"o2t_jax.commands.train"}),
     ],
 )
 def test_this_test_sees_a_wrong_import(source, wrong):

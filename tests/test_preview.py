@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import preview
+from o2t_jax.commands import preview
 from o2t_jax.physics.envs import get_environment
 
 

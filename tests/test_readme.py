@@ -212,7 +212,7 @@ def test_what_the_pages_name_is_there(page):
     fields = {name.rstrip(".") for name in re.findall(r"--config\.([a-z][\w.]*)", text)}
     assert fields <= known, "fields that no config has"
     for module in set(re.findall(r"python -m ((?:experiments|benchmarks)(?:\.\w+)+)", text)):
-        file = ROOT / module.replace(".", "/")
+        file = ROOT / module.replace("experiments.", "o2t_jax.commands.").replace(".", "/")
         assert file.with_suffix(".py").is_file() or (file / "__main__.py").is_file(), module
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         assert link.startswith("https://") or (page.parent / link).exists(), link
@@ -233,7 +233,7 @@ def test_architecture_names_files_that_are_there():
 
 def test_every_config_is_in_the_table_and_states_command_time_and_result():
     table = (ROOT / "README.md").read_text().partition("| config |")[2].partition("\n\n")[0]
-    for path in (ROOT / "experiments" / "configs").glob("[!_]*.py"):
+    for path in (ROOT / "o2t_jax" / "commands" / "configs").glob("[!_]*.py"):
         assert f"`{path.stem}`" in table, path.stem
         doc = path.read_text()
         assert all(word in doc for word in ("Command: ", "Time: ", "Expect: ")), path.stem
@@ -277,7 +277,7 @@ def test_imports_are_declared():
         "pil": "pillow",
         "sklearn": "scikit-learn",
     }
-    imported = {name.split(".")[0] for path in python_files("o2t_jax", "experiments") for name in read_imports(path)}
-    foreign = {name.lower() for name in imported - set(sys.stdlib_module_names) - {"o2t_jax", "experiments"}}
+    imported = {name.split(".")[0] for path in python_files("o2t_jax") for name in read_imports(path)}
+    foreign = {name.lower() for name in imported - set(sys.stdlib_module_names) - {"o2t_jax"}}
     missing = {other_names.get(name, name).replace("_", "-") for name in foreign} - declared
     assert not missing

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from experiments.studies import recorded_states
+from o2t_jax.commands.studies import recorded_states
 from tests import recorded_files
 
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import recording
-from experiments.studies import recordings
+from o2t_jax.commands import recording
+from o2t_jax.commands.studies import recordings
 from tests.recording_films import flight, frames, write_film
 
 

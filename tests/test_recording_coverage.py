@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.studies import recording_coverage as study
-from experiments.studies._rendered_recordings import IMPERFECTIONS, g_error, is_named, is_right, usual
+from o2t_jax.commands.studies import recording_coverage as study
+from o2t_jax.commands.studies._rendered_recordings import IMPERFECTIONS, g_error, is_named, is_right, usual
 from o2t_jax.data.recordings.motions import free_flight
 from o2t_jax.data.recordings.rendered import make_recording
 

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from experiments import recording
-from experiments._recording_further import further
-from experiments._recordings import Wanted, see
+from o2t_jax.commands import recording
+from o2t_jax.commands._recording_further import further
+from o2t_jax.commands._recordings import Wanted, see
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.register import register
 from o2t_jax.render.effects.h264 import encode

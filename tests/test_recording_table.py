@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 
-from experiments import _recording_table, _recordings, recording
-from experiments.studies import recording_audit
-from experiments.studies.recording_cameras import draw
+from o2t_jax.commands import _recording_table, _recordings, recording
+from o2t_jax.commands.studies import recording_audit
+from o2t_jax.commands.studies.recording_cameras import draw
 from o2t_jax.errors import UsageError
 from tests.recording_films import flight, frames, write_film
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import preview, rollouts
-from experiments._config import load_config
+from o2t_jax.commands import preview, rollouts
+from o2t_jax.commands._config import load_config
 from o2t_jax.config import put
 from o2t_jax.errors import UsageError
 from o2t_jax.systems import discs_compared, discs_films, toy_config

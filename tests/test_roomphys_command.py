@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import _close_ups, _submission, roomphys
+from o2t_jax.commands import _close_ups, _submission, roomphys
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import close_ups, refined_law
 from o2t_jax.evaluation.o2t.sights import Sightings

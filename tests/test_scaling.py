@@ -109,7 +109,7 @@ def test_a_batch_that_devices_cannot_share_is_refused(capsys):
 
 
 def test_the_bound_is_the_slower_of_arithmetic_and_memory():
-    from experiments.configs import a100
+    from o2t_jax.commands.configs import a100
 
     config = a100.get_config()
     found = bound(config, 989e3, 3350.0, None, None)

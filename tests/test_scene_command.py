@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import scene
+from o2t_jax.commands import scene
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments import _cli
+from o2t_jax.commands import _cli
 
 ROOT = Path(__file__).resolve().parent.parent
 # A command that prints more than a pipe holds, opens a file and tells which number it got.
 PROGRAM = """
 import os, sys
-from experiments import _cli
+from o2t_jax.commands import _cli
 
 def main(arguments):
     for i in range(20000):

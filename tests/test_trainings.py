@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import _trainings
+from o2t_jax.commands import _trainings
 
 ROOT = Path(__file__).resolve().parent.parent
 # In the place of experiments.train: works for a minute; at a signal it takes a while to save, as training does.
@@ -34,8 +34,8 @@ time.sleep(60)
 """
 COMMAND = """
 import sys
-from experiments import _trainings, sweep
-from experiments.studies import worlds
+from o2t_jax.commands import _trainings, sweep
+from o2t_jax.commands.studies import worlds
 _trainings.COMMAND = (sys.executable, "training.py")
 sys.exit({"sweep": sweep, "worlds": worlds}[sys.argv[1]].main(sys.argv[2:]))
 """

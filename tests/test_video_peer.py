@@ -21,7 +21,7 @@ def found():
     torch.set_num_threads(1)
     from benchmarks.dynamics_cases import by_path
     from benchmarks.video_cases import WorldCase, without_heads
-    from experiments.configs.video import cpu
+    from o2t_jax.commands.configs.video import cpu
 
     config, rng = cpu.get_config("smoke"), np.random.default_rng(0)
     b, length = config.batch, config.context + config.horizon

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import view
-from experiments._view_page import options_of
+from o2t_jax.commands import view
+from o2t_jax.commands._view_page import options_of
 from o2t_jax.systems.view import Chart
 
 RUNS = Path(__file__).resolve().parents[1] / "examples" / "runs"
@@ -84,7 +84,7 @@ def test_the_server_answers_on_the_loopback_alone():
     with socket.socket() as free:
         free.bind((view.HOST, 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "experiments.view", f"--workdir={RUNS / 'pendulum'}", f"--port={port}"]
+    command = [sys.executable, "-m", "o2t_jax.commands.view", f"--workdir={RUNS / 'pendulum'}", f"--port={port}"]
     root = str(RUNS.parents[1])
     # NiceGUI takes its own tests' port where it finds itself in pytest.
     outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from experiments.studies import worlds
+from o2t_jax.commands.studies import worlds
 from o2t_jax.errors import UsageError
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.common import check_json
 from benchmarks.faults import chains, forked, kills
-from experiments import _cli
+from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 
 _REFUSED = 2  # exit code

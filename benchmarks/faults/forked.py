@@ -92,7 +92,7 @@ class Fork:
 
 def warm(trainings: Mapping[str, Sequence[str]], work: Path) -> None:
     """Runs each training once in a fork, and imports here what it imported. What is in `work` is not run again."""
-    from experiments import _cpu
+    from o2t_jax.commands import _cpu
 
     _cpu.prepare("on")
     for name, arguments in trainings.items():
@@ -125,7 +125,7 @@ def check_fork_is_safe() -> None:
 
 def train(arguments: Sequence[str], board: Board | None = None) -> int:
     """`experiments.train` in this process; tells `board` where it is."""
-    from experiments import train as command
+    from o2t_jax.commands import train as command
 
     if board is not None:
         _tell(board)

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.common import check_json
 from benchmarks.fuzz.parsers import parsers
 from benchmarks.fuzz.trials import fuzz
-from experiments import _cli
+from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.json_file import write_json
 

@@ -103,7 +103,7 @@ def disc_tracks() -> Parser:
 
 
 def clips_table() -> Parser:
-    from experiments._recording_table import read_table
+    from o2t_jax.commands._recording_table import read_table
 
     return Parser({"t.csv": b"file,law,known,truth\na.mp4,fall,--fps=240,g=9.81\nb/c.mp4,,,l=1;g=2\n"}, read_table)
 

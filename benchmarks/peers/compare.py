@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.peers.worker import LAYOUTS, serve
-from experiments._cpu import default_malloc
+from o2t_jax.commands._cpu import default_malloc
 
 FIELDS = ("base_ch", "render_size", "latent_dim", "dt", "train_steps", "lr", "weight_decay", "clip")
 COLUMNS = {

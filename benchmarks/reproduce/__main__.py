@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks import table
 from benchmarks.common import check_json
 from benchmarks.reproduce import sample
-from experiments import _cli
+from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.json_file import write_json
 

@@ -202,7 +202,9 @@ def _opened(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Metadata and sums, after the checks that read no samples."""
     names = {item.name for item in folder.iterdir()} if folder.is_dir() else set()
     if SUMS not in names and (UNFINISHED in folder.name or any(name.endswith(SUFFIX) for name in names)):
-        raise UsageError(f"{folder} is unfinished: it has no {SUMS}; delete it and run experiments.generate again")
+        raise UsageError(
+            f"{folder} is unfinished: it has no {SUMS}; delete it and run python -m experiments.generate again"
+        )
     if not {SUMS, METADATA} & names:
         raise UsageError(f"{folder} is not a set of samples: give a folder that python -m experiments.generate made")
     for name in (SUMS, METADATA):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.children import CHILD_BYTES, InChildren, check_memory
 from o2t_jax.data.o2t.sample_pipeline import TrainingSamples
 from o2t_jax.data.workers import Workers

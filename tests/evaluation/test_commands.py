@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from experiments import evaluate, law, report
+from o2t_jax.commands import evaluate, law, report
 from o2t_jax.evaluation.o2t.law import LAW_KEYS, params_sha256, read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
 from o2t_jax.geometry.para import DIS, TARGET

@@ -51,7 +51,7 @@ def test_nobody_imports_matplotlib_beside_it() -> None:
             self.found |= (node.module or "").split(".")[0] == "matplotlib"
 
     users = []
-    for path in python_files("o2t_jax", "experiments", "benchmarks"):
+    for path in python_files("o2t_jax", "benchmarks"):
         visitor = Users()
         visitor.visit(ast.parse(path.read_text()))
         users += [path.name] * visitor.found

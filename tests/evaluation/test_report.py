@@ -12,8 +12,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from experiments import report
 from o2t_jax import media
+from o2t_jax.commands import report
 from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.writers.folder import ResultsFolder
 from o2t_jax.evaluation.writers.latex import escaped, table_latex

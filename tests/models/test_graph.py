@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import architecture
-from experiments._config import load_config
+from o2t_jax.commands import architecture
+from o2t_jax.commands._config import load_config
 from o2t_jax.models.graph import graph_of
 from o2t_jax.systems.base import build_system
 

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera

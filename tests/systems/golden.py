@@ -42,7 +42,7 @@ def check(found: dict[str, float]) -> None:
 
 
 def main() -> None:
-    from experiments import _cpu
+    from o2t_jax.commands import _cpu
 
     _cpu.prepare("on")
     import jax

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.models.o2t.mask_tower import MaskTower
 from o2t_jax.systems import o2t
 from o2t_jax.systems.o2t import O2TSystem, build

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import agent as command
-from experiments._config import load_config
+from o2t_jax.commands import agent as command
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.stored import open_set
 from o2t_jax.errors import UsageError
 from o2t_jax.physics.video import pusher

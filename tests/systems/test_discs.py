@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.records import write_set
 from o2t_jax.errors import UsageError
 from o2t_jax.systems.base import TrainState, build_system

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import evaluate, generate, report, sweep, train
-from experiments._config import load_config
+from o2t_jax.commands import evaluate, generate, report, sweep, train
+from o2t_jax.commands._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.models.cores import CORES
 from o2t_jax.models.cores.ode import INTEGRATORS, OdeCore

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.systems.base import build_system
 from o2t_jax.training.checkpoint import open_workdir
@@ -103,7 +103,7 @@ def test_the_recipe_in_two_phases_trains_the_predictor_of_a_frozen_autoencoder(t
         ],
     }
     for name, changes in phases.items():
-        run = [sys.executable, "-m", "experiments.train", *command, *changes, f"--workdir={tmp_path / name}"]
+        run = [sys.executable, "-m", "o2t_jax.commands.train", *command, *changes, f"--workdir={tmp_path / name}"]
         subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
     first, second = (open_workdir(tmp_path / name).state.params for name in phases)
     fresh = Initial(build_system(smoke()).init, optax.sgd(1.0), (0,)).make().params

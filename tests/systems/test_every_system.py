@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.systems import SYSTEMS
 from o2t_jax.systems.base import DataRequest, Plan, System, build_system
 from o2t_jax.training.state import Initial, TrainState

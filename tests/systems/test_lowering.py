@@ -11,7 +11,7 @@ import jax
 import pytest
 from flax.traverse_util import flatten_dict
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.models import cpu, ops
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.parallel import AXIS

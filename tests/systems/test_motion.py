@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.models.motion.gate import GATES
 from o2t_jax.models.motion.model import MODELS

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import law
-from experiments.readout import format_readout
+from o2t_jax.commands import law
+from o2t_jax.commands.readout import format_readout
 from o2t_jax.errors import UsageError
 from o2t_jax.models.o2t.optimiser import FORCE, group_of
 from o2t_jax.systems.o2t import build

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from experiments import train
+from o2t_jax.commands import train
 from o2t_jax.data.o2t.on_device.samples import DeviceSamples
 from o2t_jax.errors import UsageError
 from o2t_jax.systems.o2t import build

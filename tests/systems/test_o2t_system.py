@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import train
-from experiments._config import load_config
+from o2t_jax.commands import train
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import DIS
@@ -27,7 +27,7 @@ from tests.systems import golden
 from tests.systems.small import small_batch, small_config, small_state, small_system
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NAMES = sorted(path.stem for path in (ROOT / "experiments" / "configs").glob("[!_]*.py"))
+NAMES = sorted(path.stem for path in (ROOT / "o2t_jax" / "commands" / "configs").glob("[!_]*.py"))
 CONFIGS = [name for name in NAMES if load_config(name)[1].system == "o2t"]
 
 

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments._config import load_config
 from o2t_jax import media
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.recordings import example
 from o2t_jax.errors import UsageError
 from o2t_jax.models.recording.falling import Seen

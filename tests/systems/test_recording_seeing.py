@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import recording
+from o2t_jax.commands import recording
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings import example
 from o2t_jax.data.recordings.background import Background, find_background

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.scene.captions import graph_text
 from o2t_jax.data.scene.coding import encode
 from o2t_jax.data.scene.tokens import to_tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments._config import load_config
+from o2t_jax.commands._config import load_config
 from o2t_jax.data.records import write_set
 from o2t_jax.data.video.clips import SIZES
 from o2t_jax.errors import UsageError

@@ -14,8 +14,8 @@ import pytest
 from ml_collections import ConfigDict
 
 import o2t_jax
-from experiments import recording
 from o2t_jax import media
+from o2t_jax.commands import recording
 from o2t_jax.data.o2t.sample import held_out_samples
 from o2t_jax.data.recordings.track_files import write_tracks
 from o2t_jax.data.recordings.tracks import Track

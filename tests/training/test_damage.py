@@ -13,7 +13,7 @@ import pytest
 from benchmarks.faults import corruptions
 from benchmarks.faults.corruptions import Outcome
 from benchmarks.faults.damage import KINDS
-from experiments import train
+from o2t_jax.commands import train
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, recovery
 from o2t_jax.training.workdir import saved_steps

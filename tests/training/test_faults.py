@@ -16,8 +16,8 @@ import jax
 import pytest
 
 from benchmarks.faults.table import FAULTS, MODULES, module_fault
-from experiments import train
-from experiments._config import load_config
+from o2t_jax.commands import train
+from o2t_jax.commands._config import load_config
 from o2t_jax.systems.base import build_system
 from o2t_jax.systems.toy import Toy
 from o2t_jax.training.state import TrainState

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.faults import chains
 from benchmarks.faults.kills import TRAININGS, differences, facts_of
-from experiments import train
+from o2t_jax.commands import train
 from o2t_jax.errors import UsageError
 from o2t_jax.training.checkpoint import Checkpoints
 from o2t_jax.training.metrics import JsonLinesWriter, read_metrics

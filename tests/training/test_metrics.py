@@ -103,7 +103,7 @@ def test_a_tensorflow_that_cannot_be_imported_is_not_missed(tmp_path):
     """Nothing here asks for it, broken or whole (which takes 13 s to import)."""
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('cannot import name runtime_version')")
-    code = "import o2t_jax.training.run, experiments.evaluate, sys; assert 'tensorflow' not in sys.modules"
+    code = "import o2t_jax.training.run, o2t_jax.commands.evaluate, sys; assert 'tensorflow' not in sys.modules"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

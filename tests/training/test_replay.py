@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import batch as batch_command
-from experiments import train
-from experiments._config import load_config
+from o2t_jax.commands import batch as batch_command
+from o2t_jax.commands import train
+from o2t_jax.commands._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.systems.base import build_system
 from o2t_jax.training.contract import Plan

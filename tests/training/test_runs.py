@@ -15,9 +15,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import report as report_command
-from experiments import train as train_command
 from o2t_jax import results
+from o2t_jax.commands import report as report_command
+from o2t_jax.commands import train as train_command
 from o2t_jax.training import checkpoint
 from o2t_jax.training.metrics import read_metrics
 from o2t_jax.training.provenance import read_sessions
@@ -36,8 +36,8 @@ print(f"g0 {{law['g0']:.3f}} alpha {{law['alpha']:.3f}} curve {{np.shape(law['cu
 # Gradients on 1 and 4 devices, then the command itself on 4.
 FOUR_DEVICES = """
 import sys, jax, numpy as np
-from experiments import train
-from experiments._config import load_config
+from o2t_jax.commands import train
+from o2t_jax.commands._config import load_config
 from o2t_jax.training.parallel import make_parallel
 from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients

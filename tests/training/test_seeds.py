@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import o2t_jax
-from experiments import evaluate, report, sweep, train
+from o2t_jax.commands import evaluate, report, sweep, train
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint
 from o2t_jax.training.loop import _check_finite

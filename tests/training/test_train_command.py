@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from experiments import sweep, train
-from experiments._cli import config_overrides
-from experiments._config import load_config
+from o2t_jax.commands import sweep, train
+from o2t_jax.commands._cli import config_overrides
+from o2t_jax.commands._config import load_config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import parallel
 from o2t_jax.training import workdir as folders
@@ -72,12 +72,11 @@ def test_a_device_that_a_variable_asks_for_is_told_as_such(monkeypatch):
 
 def test_help_and_typing_mistakes_are_answered_without_jax():
     begun = time.monotonic()
-    code = (
-        "import sys; from experiments import train; code = train.main(sys.argv[1:]); print('jax' in sys.modules, code)"
-    )
+    code = "import sys; from o2t_jax.commands import train; code = train.main(sys.argv[1:]); "
+    code += "print('jax' in sys.modules, code)"
     run = subprocess.run([sys.executable, "-c", code, CONFIG, "--help"], capture_output=True, text=True, check=True)
     assert run.stdout.endswith("False 0\n") and "checkpoint_every = 2" in run.stdout and "--workdir" in run.stdout
-    typed = [sys.executable, "-m", "experiments.train", CONFIG, "--config.traim_steps=3"]
+    typed = [sys.executable, "-m", "o2t_jax.commands.train", CONFIG, "--config.traim_steps=3"]
     run = subprocess.run(typed, capture_output=True, text=True, check=False)
     assert run.returncode == 2 and run.stdout == ""
     assert run.stderr == "error: the config has no field 'traim_steps'; did you mean 'train_steps'?\n"

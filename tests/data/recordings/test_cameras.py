@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments.studies.recording_cameras import cameras, write_pair
+from o2t_jax.commands.studies.recording_cameras import cameras, write_pair
 from o2t_jax.data.recordings.calibration import read_cameras
 from o2t_jax.data.recordings.tracks import Track
 from o2t_jax.data.recordings.triangulation import plane_of, triangulated

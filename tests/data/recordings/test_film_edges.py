@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from experiments._recordings import see
+from o2t_jax.commands._recordings import see
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.errors import UsageError
 from o2t_jax.render.effects.h264 import encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments import _recordings
+from o2t_jax.commands import _recordings
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import find_background
 from o2t_jax.data.recordings.ghosts import find_ghosts, without_ghosts

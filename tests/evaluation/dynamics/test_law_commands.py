@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments import design, readout
+from o2t_jax.commands import design, readout
 
 
 @pytest.mark.parametrize(

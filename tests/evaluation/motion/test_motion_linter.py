@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import motion as command
-from experiments.studies import motion_linter as study
+from o2t_jax.commands import motion as command
+from o2t_jax.commands.studies import motion_linter as study
 from o2t_jax.data.motion.bvh import bvh_text
 from o2t_jax.data.motion.gaits import CLASSES, MotionSource
 from o2t_jax.errors import UsageError

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.studies.interval_coverage import Study, draw_tracks, run_study
+from o2t_jax.commands.studies.interval_coverage import Study, draw_tracks, run_study
 from o2t_jax.evaluation.o2t import bundle_adjustment as T
 from o2t_jax.geometry.camera import intrinsics_for
 from o2t_jax.physics.gravity import Gravity

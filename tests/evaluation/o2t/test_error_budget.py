@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from experiments.studies import error_budget as command
+from o2t_jax.commands.studies import error_budget as command
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import error_budget
 from o2t_jax.evaluation.o2t.sights import BallRays

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.studies import drag as study
+from o2t_jax.commands.studies import drag as study
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import bundle_adjustment as T
 from o2t_jax.evaluation.o2t import refined_force

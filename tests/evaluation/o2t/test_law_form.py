@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.studies import interval_coverage as coverage
-from experiments.studies import law_form as study
+from o2t_jax.commands.studies import interval_coverage as coverage
+from o2t_jax.commands.studies import law_form as study
 from o2t_jax.evaluation.o2t import law_form
 from o2t_jax.geometry.camera import intrinsics_for
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.studies._audit_clips import KINDS, clip_of
+from o2t_jax.commands.studies._audit_clips import KINDS, clip_of
 from o2t_jax.data.recordings.tracks import noise_of
 from o2t_jax.evaluation.recordings.audit import CHECKS
 from o2t_jax.evaluation.recordings.audit.finding import Band, Finding, worst

@@ -1,0 +1,1 @@
+"""The commands: `o2t X`, and in the clone `python -m experiments.X`, run the module X of this folder."""

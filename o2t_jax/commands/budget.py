@@ -1,0 +1,16 @@
+"""Moved to experiments.studies.error_budget; the old name prints one line."""
+
+from __future__ import annotations
+
+import sys
+
+from o2t_jax.commands._moved import moved_to
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the new name of the command; returns 2."""
+    return moved_to("experiments.studies.error_budget")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""Designed pushes beside as many random ones, on ten worlds of oscillator, pendulum and spaceship.
+
+    python -m experiments.studies.dynamics_design --out=DIR [--worlds=10]
+
+The experimenter has a rough estimate (the truth off by 2 %, one standard deviation) and three guesses around it; the
+start is hanging or lying at rest, of the spaceship a drawn one from which random pushes keep 1 m away from the star.
+The pushes are 0.1 s each, 10 s in all (spaceship 5 s), states are observed after each with noise 0.1. Wanted are all
+parameters of the world's equation. Ratio: Cramer-Rao half width of the designed pushes over the median of 64 random
+ones, both at the true parameters, which the design did not know; "refitted" is the spread of 30 fits to noisy data of
+the designed pushes over the predicted one. Each run is one JSON in DIR; finished ones are skipped.
+Expected: the largest ratio at most 0.5 on at least 8 of 10.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+from absl import flags
+
+from o2t_jax.commands import _cli, sweep
+from o2t_jax.commands.studies.dynamics_law import KINDS
+from o2t_jax.training import workdir as folders
+
+ORDER = ("oscillator", "pendulum", "spaceship")
+NOISE = 0.1
+REFITS = 30
+STAGES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shorter ones do not determine the parameters
+
+
+def run_one(number: int) -> dict[str, Any]:
+    """The design for one drawn world, judged at its true parameters."""
+    import jax
+    import numpy as np
+
+    from o2t_jax.evaluation.dynamics.law import shooting
+    from o2t_jax.evaluation.dynamics.law.design import Experiment, design, widths
+    from o2t_jax.evaluation.dynamics.law.equations import substeps, trajectory
+    from o2t_jax.evaluation.dynamics.law.terms import clearance_of, library
+    from o2t_jax.evaluation.dynamics.law.worlds import LAWS, truth_of
+    from o2t_jax.physics.envs import get_environment
+
+    name = ORDER[number % len(ORDER)]
+    rng = np.random.default_rng((23, number))
+    env, law = get_environment(name), LAWS[name]
+    params = env.params._replace(**{key: float(rng.uniform(*limits)) for key, limits in KINDS[name].items()})
+    equation = library(env.layout, env.actions.size)
+    free, truth = equation.free(law.terms), truth_of(equation, law, params)
+    rough = truth * (1 + 0.02 * rng.standard_normal(len(truth)))
+    guesses = rough * (1 + 0.02 * rng.standard_normal((3, len(truth))))
+    table, steps = np.array(env.actions.table), 50 if name == "spaceship" else 100
+    wanted = [reading.parameter for reading in law.readings]
+    nearest = 1.0 if name == "spaceship" else 0.0
+    experiment = Experiment(np.zeros(2), table, steps, 0.1, NOISE, clearance_of(env.layout), nearest)
+    start = np.zeros(2)
+    for attempt in range(50 if nearest else 0):
+        drawn = env.reset(jax.random.fold_in(jax.random.key(number), attempt), params)
+        start = np.asarray(env.observe(drawn, params), np.float64)
+        experiment = experiment._replace(start=start)
+        random = widths(equation, truth, experiment, table[rng.integers(len(table), size=(64, steps))], free=free)
+        if np.mean(np.isfinite(random).all(-1)) > 0.9 and np.linalg.norm(start[:2]) < 4.5:
+            break
+    found = design(equation, guesses, experiment, wanted, free=free, seed=number)
+    picked = [equation.index(name) for name in wanted]
+    pushes = table[rng.integers(len(table), size=(64, steps))]
+    random = widths(equation, truth, experiment, pushes, free=free)[:, picked]
+    known = random[np.isfinite(random).all(-1)]
+    own = widths(equation, truth, experiment._replace(clearance=None), found.actions[None], free=free)[0, picked]
+    with jax.enable_x64(True):
+        path = np.asarray(trajectory(equation.rates, start, found.actions, truth, 0.1, substeps(0.1)))
+    noisy = path + NOISE * rng.standard_normal((REFITS, *path.shape))
+    fits = [
+        shooting.fit(
+            equation,
+            shooting.Observed.of(one[None], found.actions[None], 0.1),
+            rough,
+            free=free,
+            noise=NOISE,
+            stages=STAGES,
+        )
+        for one in noisy
+    ]
+    spread = 1.96 * np.sqrt(np.mean([(fit.theta[picked] - truth[picked]) ** 2 for fit in fits], 0))
+    ratio = own / np.median(known, 0)
+    return {
+        "number": number, "world": name, "params": {k: float(v) for k, v in params._asdict().items()},
+        "start": start.tolist(), "choices": found.choices.tolist(), "wanted": list(found.wanted),
+        "half_width": own.tolist(), "random": np.median(known, 0).tolist(), "ratio": ratio.tolist(),
+        "largest": float(ratio.max()), "refitted": (spread / own).tolist(),
+    }  # fmt: skip
+
+
+def study(arguments: _cli.Arguments) -> int:
+    """Runs what is not finished, prints the table."""
+    values = arguments.flags
+    out = _cli.out_folder(values, "the runs")
+    rows = []
+    out.mkdir(parents=True, exist_ok=True)
+    for number in range(values.worlds):
+        path = out / f"design_{number}.json"
+        record = folders.once(path, functools.partial(run_one, number))
+        ratios = {f"ratio{i}": round(value, 3) for i, value in enumerate(record["ratio"])}
+        refitted = max(record["refitted"])
+        rows.append({"number": number, "world": record["world"], **ratios, "largest_refitted": round(refitted, 2)})
+    print(sweep.as_text(rows))
+    reached = sum(max(row[f"ratio{i}"] for i in range(3)) <= 0.5 for row in rows)
+    print(f"every interval at most half as wide as with random pushes: {reached} of {len(rows)} worlds")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run(study, argv, doc=__doc__ or "", define=_define, with_config=False)
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("out", None, "folder for the runs", flag_values=values)
+    flags.DEFINE_integer("worlds", 10, "worlds", lower_bound=1, flag_values=values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The tables of docs/video.md: a world model of nine sets, beside rows that learn nothing.
+
+python -m experiments.studies.video --out=DIR [--only=headline|quantisers] [--seeds=3]
+
+- `headline`: the config experiments/configs/video/cpu.py, with seeds 0 to --seeds - 1.
+- `quantisers`: the same with finite scalar quantisation, and with latents that are not quantised.
+
+Each run is a process with one JSON in DIR; finished ones are skipped. `--config.FIELD=VALUE` applies to all.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from o2t_jax.commands import _cli, sweep
+from o2t_jax.commands._trainings import stoppable
+from o2t_jax.commands.studies._trained import define, finish_all, planned
+from o2t_jax.training import workdir as folders
+
+CPU = "experiments/configs/video/cpu.py"
+TABLES = ("headline", "quantisers")
+KEPT = ("test/sets", "test/objects", "codes/reconstruction", "probes/linear", "laws/constants")
+
+
+def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
+    """(table, run) of one table, or of all of them ("")."""
+    if only in ("", "headline"):
+        for seed in range(seeds):
+            yield "headline", planned(f"ema-seed{seed}", CPU, {}, seed)
+    if only in ("", "quantisers"):
+        for quantiser in ("fsq", "none"):
+            yield "quantisers", planned(f"{quantiser}-seed0", f"{CPU}:{quantiser}", {})
+
+
+def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
+    """Numbers of a finished run, and its tables as lists of rows; empty otherwise."""
+    if record["status"] != "finished":
+        return {}
+    found = folders.read_json(workdir / "results.json")
+    numbers = {"minutes": round(record.get("minutes", math.nan), 1)}
+    numbers |= {name: entry["value"] for name, entry in found.items() if "value" in entry}
+    return {**numbers, **{name: found[name]["rows"] for name in KEPT if name in found}}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES))
+
+
+def study(arguments: _cli.Arguments) -> int:
+    """Trains the unfinished runs, then writes and prints the tables."""
+    return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, summary)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

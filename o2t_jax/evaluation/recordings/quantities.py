@@ -185,7 +185,7 @@ def _is_open(angle: Mapping[str, Any]) -> bool:
 
 def told_entry(entry: Mapping[str, Any]) -> str:
     """Value, interval and unit of one of the parameters in result.json, as a text."""
-    if entry["value"] is not None and entry["low"] == entry["high"] == entry["value"]:
+    if None not in (entry["value"], entry["high"]) and np.isclose(entry["low"], entry["high"], rtol=1e-9, atol=0):
         return f"{entry['value']:.5g} {entry['unit']} (given)"
     value, low, high = ("-" if entry[key] is None else f"{entry[key]:.5g}" for key in ("value", "low", "high"))
     return f"{value} ({low} to {high}) {entry['unit']}".rstrip()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.commands import scene
+from o2t_jax.data.motion.bvh import read_bvh
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,13 @@ def test_what_cannot_be_made_is_one_line_and_exit_code_2(arguments, part, capsys
     assert scene.main([*arguments, "--cpu_tuning=off"]) == 2
     error = capsys.readouterr().err.strip()
     assert part in error and "\n" not in error
+
+
+@pytest.mark.slow
+def test_a_person_s_motion_is_a_bvh_file_that_reads_back(tmp_path):
+    out = tmp_path / "scene"
+    arguments = ["a person waves", f"--out={out}", "--nosimulate", "--seconds=1", "--cpu_tuning=off"]
+    assert scene.main(arguments) == 0
+    made, read = np.load(out / "motion.npz"), read_bvh(out / "motion.bvh")
+    assert read.rate == pytest.approx(float(made["rate"])) and len(read.values) == len(made["root"]) > 10
+    assert read.values[:, :3] == pytest.approx(100 * made["root"], abs=0.1)

@@ -2,8 +2,8 @@
 
     python -m experiments.scene "a red ball falls next to a person who walks" --out=DIR
 
-writes to DIR: scene.json (what was understood, where it stands, seconds by step), layout.png, motion.npz of
-each person, simulation.npz, film.mp4. --objects=FILE.json adds things. Words that are not known are named, and the
+writes to DIR: scene.json (what was understood, where it stands, seconds by step), layout.png, motion.npz and motion.bvh
+of each person, simulation.npz, film.mp4. --objects=FILE.json adds things. Words that are not known are named, and the
 rest is made. The simulation needs the extra [motion]; --nosimulate does without. --parser=learned reads the sentence by
 a training of scene/parser (--parser_workdir=DIR).
 """
@@ -154,10 +154,14 @@ def _persons(persons: list[Humanoid], track: Track) -> list[dict[str, Any]]:
 def _write_motions(persons: list[Humanoid], out: Path) -> None:
     import numpy as np
 
+    from o2t_jax.data.motion.bvh import bvh_text
+    from o2t_jax.evaluation.writers.json_file import write_whole
+
     for i, person in enumerate(persons):
-        name = f"motion{i or ''}"
-        with (out / f"{name}.npz").open("wb") as file:
-            np.savez_compressed(file, root=person.clip.root, rotations=person.clip.rotations, rate=person.clip.rate)
+        root, rotations, rate = person.clip
+        with (out / f"motion{i or ''}.npz").open("wb") as file:
+            np.savez_compressed(file, root=root, rotations=rotations, rate=rate)
+        write_whole(out / f"motion{i or ''}.bvh", bvh_text(person.skeleton, root, rotations, rate).encode())
 
 
 def _write_track(track: Track, path: Path) -> None:

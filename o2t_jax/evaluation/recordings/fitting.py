@@ -163,17 +163,15 @@ class _Problem:
             away = np.linalg.norm((self.paths(values) - self.points)[:, rows], axis=-1)
         return np.nan_to_num(np.median(away, axis=1), nan=np.inf)
 
-    def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int, seen_plainly: bool = False):
-        """From `start`, at most `most` steps. `seen_plainly`: only the law's values, the view's stay as they are."""
-        view = start[self.size :]
-        if seen_plainly:
-            start = start[: self.size]
+    def search(self, start: np.ndarray, rows: np.ndarray, loss: str, most: int, held: int = 0):
+        """From `start`, at most `most` steps; the last `held` values stay as they are."""
+        rest = start[len(start) - held :]
+        start = start[: len(start) - held]
         sizes = np.abs(start) + 0.01
         pins = [(self.law.names.index(name), *pin) for name, pin in self.pins.items() if name in self.law.names]
 
         def residuals(values: np.ndarray) -> np.ndarray:
-            if seen_plainly:
-                values = np.concatenate([values, np.broadcast_to(view, (len(values), len(view)))], axis=1)
+            values = np.concatenate([values, np.broadcast_to(rest, (len(values), held))], axis=1)
             with np.errstate(all="ignore"):
                 away = ((self.paths(values) - self.points) * self.weight[:, None])[:, rows]
             parts = [away.reshape(len(values), -1), self.law.prior(values), values[:, self.size :]]
@@ -239,9 +237,10 @@ def fit(
         start = tries[int(np.argmin(problem.misses(tries, rows)))]
     values = start
     if kept is None:
-        # A shutter and a tilt can take drag's place: the law's own values are searched first.
-        values = problem.search(values, rows, "soft_l1", 40, seen_plainly=True).x
-        values = problem.search(np.concatenate([values, start[len(values) :]]), rows, "soft_l1", 40).x
+        # A shutter and a tilt can take drag's place: the law's own values are searched first, the shutter's last.
+        for held in sorted({0, view.size, view.size - 2} if view else {0}, reverse=True):
+            found = problem.search(values, rows, "soft_l1", 40, held)
+            values = np.concatenate([found.x, values[len(found.x) :]])
         if problem.misses(values[None], rows)[0] > HOPELESS * _extent(points):
             return None
         for _ in range(3):

@@ -28,6 +28,7 @@ from o2t_jax.models.o2t.loss import initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t.optimiser import make_optimiser, schedule
 from o2t_jax.physics.forces import NONE, force_truth
 from o2t_jax.physics.gravity import truth_of
+from o2t_jax.render.scenes import SCENES
 from o2t_jax.systems import base_config, o2t_config, o2t_on_device, o2t_preview
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.systems.o2t_force import headline_of, law_with_force, read_force
@@ -50,6 +51,8 @@ def build(config: Config) -> O2TSystem:
     config = o2t_config.completed(config)
     base_config.validate(config, o2t_config.FIELDS)
     o2t_config.validate(config)
+    if not config.module:
+        SCENES.check(config.scene or config.default_scene)
     return O2TSystem(config)
 
 

@@ -47,6 +47,22 @@ def test_in_a_pipe_each_step_has_its_line_and_a_long_one_one_more_every_ten_seco
     ]
 
 
+def test_on_a_terminal_a_step_ends_at_its_hundred_per_cent(clock, monkeypatch):
+    """Although the last counts come faster than the line is drawn."""
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", written)
+    tell = _recording_progress.Progress()
+    for count in range(1, 4):
+        tell("following", count, 3)
+        clock[0] += 0.01
+    tell("fitting objects", 0, 1)
+    assert [line.rpartition("\x1b[K")[2] for line in written.getvalue().split("\n")] == [
+        "following 3/3 · 100 % · ETA 0:00",
+        "fitting objects 0/1 · 0 %",
+    ]
+
+
 def test_the_second_reading_knows_its_length(tmp_path):
     """Every count of every step, and that a step ends at its own total."""
     still = np.full((48, 64, 3), 90, np.uint8)

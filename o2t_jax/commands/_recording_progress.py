@@ -31,7 +31,11 @@ class Progress:
         now = time.monotonic()
         due = new or now - self._last >= PLAIN_SECONDS
         self._last = now if due else self._last
-        self._line.update(told(what, count, total, self._eta), plain=due)
+        text = told(what, count, total, self._eta)
+        if count == total and sys.stderr.isatty():
+            self._line.line(text)  # a step that is done stays there as done, however short ago the last update was
+        else:
+            self._line.update(text, plain=due)
 
     def end(self) -> None:
         """Goes to a new line."""

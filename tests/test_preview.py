@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from o2t_jax.commands import preview
+from o2t_jax.commands._config import load_config
+from o2t_jax.geometry.para import LEFT_1
 from o2t_jax.physics.envs import get_environment
+from o2t_jax.systems.base import build_system
 
 
 def run(*flags: str) -> int:
@@ -58,3 +63,23 @@ def test_bad_input_is_one_line_and_no_file(tmp_path, monkeypatch, capsys, flags,
     assert run(*flags) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_scene_of_o2t_is_seen_as_its_training_sees_it(tmp_path):
+    """The first picture is a training sample's own, of the renderer; then the ball moves and the rest stands still."""
+    out = tmp_path / "scene.png"
+    flags = ["--config=experiments/configs/cpu.py", f"--out={out}", "--steps=3", "--size=64", "--seed=4"]
+    assert preview.main([*flags, "--config.cpu_tuning=off"]) == 0
+    row = np.asarray(Image.open(out)).reshape(64, 4, 64, 3).swapaxes(0, 1)
+    system: Any = build_system(load_config("cpu")[1])
+    sample = system.source("train", 4, system.ahead)
+    np.testing.assert_array_equal(row[0], sample.pictures[LEFT_1])
+    moved = np.any(row[1:] != row[0], axis=-1).mean(axis=(1, 2))
+    assert np.all((moved > 0) & (moved < 0.2))
+
+
+def test_a_scene_that_is_misspelt_is_one_line(tmp_path, capsys):
+    flags = ["--config=experiments/configs/cpu.py", "--config.scene=balistic", f"--out={tmp_path / 'a.gif'}"]
+    assert preview.main([*flags, "--steps=3"]) == 2
+    error = capsys.readouterr().err
+    assert "did you mean 'ballistic'" in error and error.count("\n") == 1 and not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from o2t_jax.commands import recording
+from o2t_jax.commands import law, recording, report
 from o2t_jax.commands.studies import recordings
 from tests.recording_films import flight, frames, write_film
 
@@ -30,6 +30,10 @@ def test_a_thrown_ball_becomes_g_with_an_interval_that_holds_it(film, tmp_path, 
     before = (out / "result.json").read_bytes()
     assert recording.main([f"--video={film}", f"--out={out}"]) == 2
     assert "is there already" in capsys.readouterr().err and (out / "result.json").read_bytes() == before
+    for command in (report, law):
+        assert command.main([f"--workdir={out}"]) == 2
+        error = capsys.readouterr().err
+        assert f"its report is {out / 'report.html'}" in error and error.count("\n") == 1
     # Its own track as input, without a scale: the same motion in px, and no metres.
     again = tmp_path / "again"
     assert recording.main([f"--track={out / 'track.csv'}", f"--out={again}"]) == 0
@@ -50,6 +54,9 @@ def test_a_thrown_ball_becomes_g_with_an_interval_that_holds_it(film, tmp_path, 
         (["--video=FILM", "--out=x", "--scale=1,2,3,4"], "x1,y1,x2,y2:METRES"),
         (["--video=FILM", "--out=x", "--diameter=0.1", "--speed=2"], "each fix the scale"),
         (["--video=FILM", "--out=x", "--known=mass:1"], "no quantity that can be known"),
+        (["--video=FILM", "--out=x", "--known=g=9.81"], "--known=g=9.81 must be NAME:NUMBER, such as g:9.81"),
+        (["--video=FILM", "--out=x", "--known=rope"], "such as g:9.81"),
+        (["--video=FILM", "--out=x", "--diameter=6cm"], "--diameter=6cm: must be a number of metres, such as 0.06"),
         (["--video=FILM", "--out=x", "--angle=30"], "give its --speed"),
         (["--video=FILM", "--out=x", "--diameter=-1"], "must be above 0"),
         (["--video=FILM", "--out=x", "--start=3", "--end=2"], "must be before"),
@@ -61,7 +68,7 @@ def test_a_thrown_ball_becomes_g_with_an_interval_that_holds_it(film, tmp_path, 
 def test_bad_input_is_one_line(film, tmp_path, monkeypatch, capsys, arguments, line):
     monkeypatch.chdir(tmp_path)
     assert recording.main([argument.replace("FILM", str(film)) for argument in arguments]) == 2
-    errors = [text for text in capsys.readouterr().err.splitlines() if not text.endswith("...")]
+    errors = [text for text in capsys.readouterr().err.splitlines() if not text.startswith(("reading ", "following "))]
     assert len(errors) == 1 and line in errors[0]
     assert not (tmp_path / "x").exists()
 

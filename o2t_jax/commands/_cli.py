@@ -143,7 +143,17 @@ def workdir_of(values: flags.FlagValues) -> Path:
     """The run's folder from `--workdir`; raises UsageError if none is given."""
     if not values.workdir:
         raise UsageError("--workdir is missing: give the folder of a run, such as runs/cpu-1a2b3c4d")
-    return Path(values.workdir)
+    return a_run(Path(values.workdir))
+
+
+def a_run(folder: Path) -> Path:
+    """The folder itself. Raises: UsageError for a film's results, which `experiments.recording` writes."""
+    if (folder / "track.csv").is_file() and not (folder / "config.json").exists():
+        raise UsageError(
+            f"--workdir={folder} is no training but a film's results: its report is {folder / 'report.html'}, its law "
+            f"is in {folder / 'result.json'}"
+        )
+    return folder
 
 
 def config_overrides(argv: list[str]) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from o2t_jax.commands._recording_progress import Tell
 from o2t_jax.commands._recordings import Seen, Wanted, see
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.calibration import Camera, read_cameras
@@ -18,7 +19,6 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.quantities import Scale
 
 CALIBRATED = 1e-3  # relative standard deviation of a calibration's metres
-Tell = Callable[[str, int], None]
 
 
 def cameras_for(paths: list[str], films: int) -> list[Camera]:

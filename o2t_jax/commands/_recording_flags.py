@@ -53,7 +53,10 @@ def wanted_of(values: flags.FlagValues) -> Any:
         points = (*_numbers("scale", place, 4), *_numbers("scale", metres, 1))
     known = {}
     for item in values.known or []:
-        name, _, number = item.partition(":")
+        name, colon, number = item.partition(":")
+        if not colon:
+            typed = item.replace("=", ":", 1) if "=" in item else "g:9.81"
+            raise UsageError(f"--known={item} must be NAME:NUMBER, such as {typed}")
         known[name.strip()] = _numbers(f"known={name}", number, 1)[0]
     return Wanted(
         diameter=values.diameter,
@@ -69,6 +72,20 @@ def wanted_of(values: flags.FlagValues) -> Any:
         objects=values.objects,
         level=values.level,
     )
+
+
+class _Quantity(flags.FloatParser):
+    """A number in the unit of its flag, which an error names with an example."""
+
+    def __init__(self, unit: str, example: str) -> None:
+        super().__init__()
+        self._form = f"must be a number of {unit}, such as {example}"
+
+    def convert(self, argument: Any) -> float:
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError(self._form) from None
 
 
 def _numbers(flag: str, text: str, count: int) -> list[float]:
@@ -91,11 +108,16 @@ def define(values: flags.FlagValues) -> None:
         ("roi", "the part of the picture to look at, px: x,y,width,height"),
     ):
         flags.DEFINE_string(name, None, text, flag_values=values)
+    for name, unit, example, text in (
+        ("diameter", "metres", "0.06", "diameter of the moving ball, m"),
+        ("speed", "m/s", "3.5", "speed of the launch, m/s"),
+        ("fps", "frames/s", "240", "frames/s at which it was filmed; the frames' own time stamps if left out"),
+    ):
+        flags.DEFINE(
+            _Quantity(unit, example), name, None, text, flag_values=values, serializer=flags.ArgumentSerializer()
+        )
     for name, default, text in (
-        ("diameter", None, "diameter of the moving ball, m"),
-        ("speed", None, "speed of the launch, m/s"),
         ("angle", None, "of the launch above the horizontal, degrees; without it the launch is the first sighting"),
-        ("fps", None, "frames/s at which it was filmed; the frames' own time stamps if left out"),
         ("start", 0.0, "first second that is used"),
         ("end", None, "last second that is used"),
         ("up", 90.0, "the picture's direction that is up, degrees from its right, counterclockwise"),

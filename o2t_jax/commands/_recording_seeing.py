@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from o2t_jax.commands import _recordings
+from o2t_jax.commands._recording_progress import Tell
 from o2t_jax.commands._recordings import NEAR, Found, Seen, Wanted
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import find_background
@@ -18,8 +18,6 @@ from o2t_jax.evaluation.recordings.held_out import HeldOut, held_out
 
 WAYS = ("classical", "network", "best")
 _NOTHING = HeldOut(np.inf, 0, False)
-
-Tell = Callable[[str, int], None]
 
 
 def check_way(way: str, has_film: bool) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from o2t_jax.commands._recording_progress import Tell, nobody
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import Background, find_background
 from o2t_jax.data.recordings.ghosts import find_ghosts, without_ghosts
@@ -114,15 +115,18 @@ class Seen:
     film: Film | None = None
 
 
-def see(film: Film, tell: Callable[[str, int], None] = lambda what, count: None) -> Seen:
+def see(film: Film, tell: Tell = nobody) -> Seen:
     """Reads a film twice: for what stands still, and for what moves."""
     begin = time.monotonic()
-    background = find_background(film.colours(), lambda count: tell("reading", count))
-    followed = follow(film.colours(), background, lambda count: tell("following", count))
+    whole = film.start == 0 and not np.isfinite(film.end)
+    stated = film.header()["frames"] if whole else 0  # what the header says serves the first reading's progress only
+    background = find_background(film.colours(), lambda count: tell("reading", count, stated))
+    read = background.frames
+    followed = follow(film.colours(), background, lambda count: tell("following", count, read))
     ghosts = find_ghosts(followed, background)
     if ghosts:
         background = without_ghosts(background, film.colours(), ghosts)
-        followed = follow(film.colours(), background, lambda count: tell("following again", count))
+        followed = follow(film.colours(), background, lambda count: tell("following again", count, read))
     tracks = tracks_of(followed)
     height, width = background.picture.shape[:2]
     clock, notes = _clock(film, background)
@@ -169,18 +173,18 @@ class Found:
     number: int = 0
 
 
-def fit_objects(seen: Seen, wanted: Wanted, tell: Callable[[str, int], None] = lambda what, count: None) -> list[Found]:
+def fit_objects(seen: Seen, wanted: Wanted, tell: Tell = nobody) -> list[Found]:
     """The laws of the likeliest objects. Raises: UsageError where no object moves in a way that any form describes."""
     best = seen.tracks[0].score
     found = []
-    for number, track in enumerate(seen.tracks[: wanted.objects]):
-        if track.score < NEAR * best:
-            break
-        tell("fitting object", number + 1)
+    likely = [track for track in seen.tracks[: wanted.objects] if track.score >= NEAR * best]
+    for number, track in enumerate(likely):
+        tell("fitting objects", number, len(likely))
         best_seen = _best_seen(track, seen, wanted)
         if best_seen is not None:
             beside = next((i for i, other in enumerate(found) if moves_with(best_seen.track, other.track)), None)
             found.append(dataclasses.replace(best_seen, beside=beside, number=number))
+    tell("fitting objects", len(likely), len(likely))
     if not found:
         raise UsageError(
             "what moves follows none of the forms for long enough to be fitted: choose --start, --end or --roi"

@@ -5,8 +5,10 @@ a second). FILE.gif, FILE.mp4, or FILE.png: up to eight pictures in a row. --par
 of the world; --still leaves it without actions.
 
     python -m experiments.preview --config=experiments/configs/discs/cpu.py --out=FILE.gif --size=240
+    python -m experiments.preview --config=cpu --config.scene=NAME --out=FILE.png --steps=30 --size=64
 
-shows a scene of the world of a config, as its models are trained on; --config.env.room=L and other fields change it.
+show a scene of the world of a config, as its models are trained on; --config.env.room=L and other fields change it. Of
+a scene of O2T it is what camera 1 of training sample --seed sees: at --size=64, as the network of config cpu sees it.
 """
 
 from __future__ import annotations
@@ -83,7 +85,8 @@ def _of_config(arguments: _cli.Arguments) -> tuple[np.ndarray, float]:
     _cpu.start_devices(arguments.cpu_tuning, "cpu")
     preview = getattr(build_system(config), "preview", None)
     if preview is None:
-        raise UsageError(f"a config of system {config.system!r} has no preview: give one of 'discs', or --env=WORLD")
+        cure = "give one of o2t, discs or video, or --env=WORLD"
+        raise UsageError(f"a config of system {config.system!r} has no preview: {cure}")
     return preview(values.seed, values.steps, values.size)
 
 

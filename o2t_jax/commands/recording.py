@@ -21,6 +21,7 @@ from absl import flags
 
 from o2t_jax.commands import _cli
 from o2t_jax.commands._recording_flags import check, define, film_of, wanted_of
+from o2t_jax.commands._recording_progress import Progress
 from o2t_jax.errors import UsageError
 
 
@@ -215,25 +216,6 @@ def summary(result: dict[str, Any]) -> str:
 
         lines += audit_lines(result["audit"])
     return "\n".join(lines)
-
-
-class Progress:
-    """One line on standard error that counts, where it is a screen; else one line for each step."""
-
-    def __init__(self) -> None:
-        self._what, self._time = "", 0.0
-
-    def __call__(self, what: str, count: int) -> None:
-        screen = sys.stderr.isatty()
-        if what != self._what or (screen and time.monotonic() - self._time > 0.2):
-            end = "\r" if screen else "\n"
-            print(f"{what} {count}" if screen else f"{what} ...", end=end, file=sys.stderr, flush=True)
-            self._what, self._time = what, time.monotonic()
-
-    def end(self) -> None:
-        """Goes to a new line."""
-        if sys.stderr.isatty() and self._what:
-            print(file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def make_report(arguments: _cli.Arguments) -> int:
 
 def runs_in(folder: Path) -> list[Path]:
     """The run in a folder, or the runs in its subfolders, as a sweep leaves them. Raises: UsageError for neither."""
-    if (folder / folders.CONFIG).is_file():
+    if (_cli.a_run(folder) / folders.CONFIG).is_file():
         return [folder]
     runs = sorted(path.parent for path in folder.glob(f"*/{folders.CONFIG}"))
     if not runs:

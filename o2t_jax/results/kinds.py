@@ -96,6 +96,12 @@ class Score(Scalar, _Judged):
         _, best = self.best_baseline()
         return self.value < best if self.better == "lower" else self.value > best
 
+    @property
+    def ties_at_zero(self) -> bool:
+        """Whether value and best baseline are both 0 where lower is better: an error or a share of failures that
+        neither has, so a tie at what is perfect."""
+        return self.better == "lower" and self.value == 0.0 == self.best_baseline()[1]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture(ByValue):

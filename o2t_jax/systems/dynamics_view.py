@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.dynamics import rollouts
 from o2t_jax.models.cores import as_core
 from o2t_jax.physics.environment import Actions, state_of
@@ -32,6 +33,14 @@ class Motion(NamedTuple):
     true: PyTree
     carried: Float[Array, "1 carried"]
     errors: tuple[tuple[float, float, float], ...]  # (time s, model's error, error of what stands still)
+
+
+class Rolled(NamedTuple):
+    """World and model under the same pushes: `time` [T + 1] s, and the states `true` and `model` [T + 1, D]."""
+
+    time: Float[np.ndarray, " times"]
+    true: Float[np.ndarray, "times size"]
+    model: Float[np.ndarray, "times size"]
 
 
 class DynamicsView:
@@ -97,6 +106,31 @@ class DynamicsView:
         if actions.table is not None:
             return np.asarray(actions.table[round(values["push"])], np.float32)
         return np.array([values[f"push{i}"] for i in range(actions.size)], np.float32)
+
+    def roll(self, pushes: Any, start: int = 0) -> Rolled:
+        """World and model from a held-out start, one push a step of `period` s; the first row is the start itself.
+
+        Args: `pushes` [T, A] in the unit of the world's actions, any numbers, also ones that training did not have;
+        `start`, the number of a held-out start. The model sees the true state at the start only.
+
+        Raises: UsageError for pushes of another shape or not finite, and a start that is not there.
+        """
+        rows, size = np.asarray(pushes, np.float32), self.env.actions.size
+        if rows.ndim != 2 or rows.shape[1] != size or not np.all(np.isfinite(rows)):
+            raise UsageError(
+                f"pushes of shape {list(rows.shape)} must be [steps, {size}], all finite: a row for each step of "
+                f"{self.period:g} s, such as {[[0.0] * size] * 2}"
+            )
+        if not 0 <= start < self.run.config.test_starts:
+            raise UsageError(f"start={start} is not there: give one from 0 to {self.run.config.test_starts - 1}")
+        motion = self.begin({"sequence": float(start)})
+        found = [self.states(motion)]
+        for row in rows:
+            true, carried = self._step(motion.true, motion.carried, row, motion.params, motion.context)
+            motion = motion._replace(true=true, carried=carried)
+            found.append(self.states(motion))
+        true, model = (np.stack(each) for each in zip(*found, strict=True))
+        return Rolled(self.period * np.arange(len(found)), true, model)
 
     def states(self, state: Motion) -> tuple[np.ndarray, np.ndarray]:
         """The true and the predicted state [size], as observed."""
@@ -166,4 +200,4 @@ def let_go(values: Values, actions: Actions) -> Values:
     return values if actions.held else {name: 0.0 if name.startswith("push") else x for name, x in values.items()}
 
 
-__all__ = ["DynamicsView", "Motion", "let_go", "pushes_of"]
+__all__ = ["DynamicsView", "Motion", "Rolled", "let_go", "pushes_of"]

@@ -28,7 +28,8 @@ from o2t_jax.models.o2t.loss import initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t.optimiser import make_optimiser, schedule
 from o2t_jax.physics.forces import NONE, force_truth
 from o2t_jax.physics.gravity import truth_of
-from o2t_jax.systems import base_config, o2t_config, o2t_on_device
+from o2t_jax.render.scenes import SCENES
+from o2t_jax.systems import base_config, o2t_config, o2t_on_device, o2t_preview
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.systems.o2t_force import headline_of, law_with_force, read_force
 from o2t_jax.systems.o2t_parts import (
@@ -50,6 +51,8 @@ def build(config: Config) -> O2TSystem:
     config = o2t_config.completed(config)
     base_config.validate(config, o2t_config.FIELDS)
     o2t_config.validate(config)
+    if not config.module:
+        SCENES.check(config.scene or config.default_scene)
     return O2TSystem(config)
 
 
@@ -242,6 +245,10 @@ class O2TSystem(System):
             return self.predict(params, extra, {**batch, "pictures": batch["pictures"][:, :TARGET]})
 
         return predict
+
+    def preview(self, seed: int, steps: int, size: int) -> tuple[np.ndarray, float]:
+        """The scene as a film: uint8 [steps + 1, size, size, 3], and frames/s. See `o2t_preview.film`."""
+        return o2t_preview.film(self, seed, steps, size), 1.0 / self.config.dt
 
     def read_law(self, state: TrainState) -> dict[str, Any]:
         """The read-out of `o2t_jax.evaluation.o2t.law.read_out`, from the weights alone."""

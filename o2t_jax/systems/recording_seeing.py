@@ -31,14 +31,14 @@ SURE = (0.1, 0.9)  # of the mask, below and above which it is 0 and 1: dust does
 ROUGH = (0.5, 5.0)  # how unsure a sighting may be beside the usual one
 _CHUNK = 32
 
-Tell = Callable[[str, int], None]
+Tell = Callable[[str, int, int], None]
 
 
 def see_by_network(
     film: Film,
     background: Background,
     tracks: Sequence[Track],
-    tell: Tell = lambda what, count: None,
+    tell: Tell = lambda what, count, total: None,
     *,
     steps: int = STEPS,
     seed: int = 0,
@@ -49,7 +49,7 @@ def see_by_network(
     """
     found = []
     for number, crops in enumerate(cut_crops(film.colours(), background, tracks)):
-        params = train_tower(crops, lambda count: tell(f"training object {number + 1}", count), steps, seed)  # noqa: B023
+        params = train_tower(crops, lambda count: tell(f"training object {number + 1}", count, steps), steps, seed)  # noqa: B023
         seen = sightings(params, crops)
         # A mask may be larger than the object where the background is plain.
         found.append(dataclasses.replace(seen, radius=float(np.fmin(seen.radius, tracks[number].radius))))

@@ -206,6 +206,12 @@ def test_latex_gets_no_character_that_it_reads_as_a_command():
     assert r"x & $\infty$ \\" in table_latex(table) and r"-- & $-1.5$ \\" in table_latex(table)
 
 
+def test_a_share_of_failures_that_nobody_has_is_no_defeat(run):
+    ResultsFolder(run).write(6, {"test/missed": Score(0.0, baselines={"repeat PIC1": 0.0}, better="lower")})
+    text = Checked(made(run)).text
+    assert "✓ 0, and so is repeat PIC1" in text and "not better than repeat PIC1" not in text
+
+
 def test_files_out_of_the_runs_folder_are_left_alone(run):
     (run.parent / "secret.png").write_bytes(b"secret")
     index = json.loads((run / "results.json").read_text())

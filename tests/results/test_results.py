@@ -161,6 +161,15 @@ def test_scores_know_whether_they_beat_every_baseline():
     assert not dataclasses.replace(error, value=math.nan).beats_baselines
 
 
+def test_a_tie_at_zero_is_known_from_a_defeat():
+    """Only where 0 is the best there is, and both have it."""
+    missed = Score(0.0, baselines={"repeat": 0.0, "still": 0.5}, better="lower")
+    assert missed.ties_at_zero and not missed.beats_baselines
+    assert not dataclasses.replace(missed, better="higher").ties_at_zero
+    assert not dataclasses.replace(missed, value=0.1).ties_at_zero
+    assert not dataclasses.replace(missed, baselines={"repeat": 0.2}).ties_at_zero
+
+
 def test_logs_keep_scalars_and_scores_with_their_baselines():
     score = Score(0.9, baselines={"still": 2.0, "lost": math.inf}, better="lower")
     assert results.scalars("test/loss", score) == {"test/loss": 0.9, "test/loss/still": 2.0}

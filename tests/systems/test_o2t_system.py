@@ -123,6 +123,7 @@ def test_g0_and_alpha_start_at_zero_in_both_gauges(used: int) -> None:
         ({"latent_dim": 40}, ("latent_dim=40", "multiple of 6")),
         ({"base_ch": 6}, ("base_ch=6",)),
         ({"gauge": "fre"}, ("gauge='fre'", "camera, free")),
+        ({"scene": "towr"}, ("scene", "towr", "ballistic")),
         ({"module": "x.py", "scene": "room"}, ("module=x.py", "scene=room", "both set")),
         ({"module": "x.py", "render_backend": "device"}, ("module=x.py", "--config.render_backend=device")),
         ({"render_backend": "gpu"}, ("render_backend='gpu'", "opencv, device")),

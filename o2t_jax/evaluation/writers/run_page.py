@@ -215,11 +215,19 @@ def _score_table(scores: Mapping[str, Score]) -> str:
     rows = []
     for name, score in scores.items():
         others = [_number(score.baselines[row]) if row in score.baselines else "-" for row in names]
-        verdict = "✓ better than all" if score.beats_baselines else f"not better than {score.best_baseline()[0]}"
+        verdict = _verdict(score)
         measured = " ".join(filter(None, [_number(score.value, score.unit), _interval(score)]))
         rows.append([name, measured, f"{score.better} is better", verdict, *others])
     columns = {"result": False, "measured": True, "": False, "against the baselines": False}
     return page.table(columns | {f"baseline: {name}": True for name in names}, rows)
+
+
+def _verdict(score: Score) -> str:
+    """A score beside its baselines. A tie at a perfect 0 is no failure."""
+    if score.beats_baselines:
+        return "✓ better than all"
+    best = score.best_baseline()[0]
+    return f"✓ 0, and so is {best}" if score.ties_at_zero else f"not better than {best}"
 
 
 def _interval(result: Scalar) -> str:

@@ -23,6 +23,7 @@ RECORDED = {
     "motion": {},
     "parser": {},
     "pendulum": {},
+    "video": {},
     "toy": {"spring/stiffness_per_mass": 4.051369},
 }
 MOST_BYTES = 3_000_000

@@ -68,6 +68,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_a_module_prints_reaches_the_program_or_its_files(tmp_path, monkeypatch, capfd):
     (tmp_path / "module").mkdir()
     module = tmp_path / "module" / "render_scene_loud.py"

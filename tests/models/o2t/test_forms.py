@@ -28,7 +28,8 @@ def in_both_forms(function, *arguments) -> list:
     return found
 
 
-@pytest.mark.parametrize("gauge", ["camera", pytest.param("free", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("gauge", ["camera", "free"])
 def test_float64_values_and_gradients_are_equal(gauge: str, batch) -> None:
     """All numbers the network gives, weighted at random, and the gradient by each parameter array."""
     rng = np.random.default_rng(0)

@@ -288,6 +288,7 @@ REASONS = {
     "60_prediction": "needs the folder of a finished training",
     "62_dynamics_pictures": _LONG,
     "63_video": _LONG,
+    "64_agent": "four trainings, half an hour: no recipe yet",
     "64_agent_cartpole": "two trainings, a quarter of an hour each on busy cores: no recipe yet",
     "70_train_step": "the machine's state (jax, hour) is a part of the figure: no recipe yet",
     "75_forms_and_seams": "needs another checkout of the project",

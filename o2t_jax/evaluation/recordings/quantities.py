@@ -100,7 +100,7 @@ def measure(
     shown = None if own.metres is None else _interval(1 / own.metres, "px/m")
     lost = [name for name, entry in parameters.items() if entry["unit"] == "deg" and _is_open(entry)]
     told = {name: entry for name, entry in parameters.items() if name not in lost}
-    refused = tuple(f"{name}: left open by these frames, as that of what begins at rest" for name in lost)
+    refused = tuple(f"{name}: these frames leave more than 90 deg open; what begins at rest has none" for name in lost)
     return Measured(told, shown, own.refused + refused)
 
 
@@ -167,15 +167,20 @@ def _metres(
 
 
 def _interval(values: np.ndarray, unit: str) -> dict[str, Any]:
-    """The first draw is the value; a quantile that is not a number has no interval."""
-    value, rest = float(values[0]), values[1:]
-    edges = np.quantile(rest, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(rest).all() else (np.nan, np.nan)
-    low, high = min(value, float(edges[0])), max(value, float(edges[1]))
-    if not np.isfinite([value, low, high]).all():
+    """The first draw is the value, the quantiles of the others are the ends; a high end that is no number is None.
+
+    A draw that is no number, such as the terminal speed of a flight whose drag may be none, counts as an infinite one.
+    """
+    value, rest = float(values[0]), np.where(np.isnan(values[1:]), np.inf, values[1:])
+    low = float(np.quantile(rest, (1 - LEVEL) / 2, method="lower"))
+    high = float(np.quantile(rest, (1 + LEVEL) / 2, method="higher"))
+    if not np.isfinite(low):
         finite = rest[np.isfinite(rest)]
         low = float(np.quantile(finite, (1 - LEVEL) / 2)) if len(finite) else np.nan
-        return {"value": value if np.isfinite(value) else None, "low": low, "high": None, "unit": unit}
-    return {"value": value, "low": low, "high": high, "unit": unit}
+    if not np.isfinite(value):
+        return {"value": None, "low": low, "high": None, "unit": unit}
+    open_ = not np.isfinite(high)
+    return {"value": value, "low": min(value, low), "high": None if open_ else max(value, high), "unit": unit}
 
 
 def _is_open(angle: Mapping[str, Any]) -> bool:

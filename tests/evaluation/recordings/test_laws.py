@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -271,7 +273,9 @@ def test_what_begins_at_rest_has_no_angle_and_what_is_given_says_so():
     found = fit(LAWS["free flight"], TIMES, noisy(drop, 0), np.full(60, NOISE))
     assert found is not None
     measured = measure(found, Scale(known={"g": 9.81}), Clock(0.0, ""), tilt=0.0)
-    assert "angle" not in measured.parameters and any("angle: left open" in line for line in measured.refused)
+    assert "angle" not in measured.parameters and any(
+        line.startswith("angle: these frames leave") for line in measured.refused
+    )
     assert told_entry(measured.parameters["g"]) == "9.81 m/s² (given)"
     assert "angle" in measure(fit_of_flight(), Scale(), Clock(0.0, ""), tilt=0.0).parameters
 
@@ -280,3 +284,17 @@ def fit_of_flight():
     found = fit(LAWS["free flight"], TIMES, noisy(flight(TIMES), 0), np.full(60, NOISE))
     assert found is not None
     return found
+
+
+def test_a_few_draws_that_are_no_numbers_leave_an_interval_its_width():
+    """A terminal speed has none where the drag may be none; that is no given quantity."""
+    law = LAWS["free flight with drag"]
+    found = fit(law, TIMES, noisy(flight(TIMES, k=0.02), 3), np.full(60, NOISE))
+    assert found is not None
+    loose = dataclasses.replace(found, covariance=200 * found.covariance)
+    entry = measure(loose, Scale(1 / PX), Clock(0.0, ""), tilt=0.0).parameters["terminal_speed"]
+    assert entry["high"] is None and entry["low"] < entry["value"] and "given" not in told_entry(entry)
+    plain = fit(LAWS["free flight"], TIMES, noisy(flight(TIMES, k=0.02), 3), np.full(60, NOISE))
+    assert plain is not None
+    g = measure(plain, Scale(1 / PX), Clock(0.0, ""), tilt=0.0, others=[(loose, 0.05)]).parameters["g"]
+    assert g["low"] < g["value"] < g["high"]

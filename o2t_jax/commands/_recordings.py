@@ -116,7 +116,7 @@ class Seen:
 
 
 def see(film: Film, tell: Tell = nobody) -> Seen:
-    """Reads a film twice: for what stands still, and for what moves."""
+    """Reads a film for what stands still, then for what moves; both again where something stands for half of it."""
     begin = time.monotonic()
     whole = film.start == 0 and not np.isfinite(film.end)
     stated = film.header()["frames"] if whole else 0  # what the header says serves the first reading's progress only

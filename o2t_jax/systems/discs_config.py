@@ -38,7 +38,9 @@ DATA = Group(
             "windows of a batch drawn among those with a collision; 0: all evenly",
             within=BELOW_ONE,
         ),
-        Field("dataset", "", "a set written by experiments.generate, such as discs/latest; empty: on the fly"),
+        Field(
+            "dataset", "", "a set written by python -m experiments.generate, such as discs/latest; empty: on the fly"
+        ),
     ),
 )
 MODEL = Group(

@@ -33,7 +33,7 @@ DATA = Group(
         Field(
             "dataset",
             "",
-            "a set written by experiments.generate to train on, such as pendulum/latest; empty: on the fly",
+            "a set written by python -m experiments.generate to train on, such as pendulum/latest; empty: on the fly",
         ),
         Field("steps", 60, "steps of a sequence; windows of window + horizon steps are cut from it", within=COUNT),
     ),

@@ -33,7 +33,11 @@ DATA = Group(
             "training clips of each set, made once at the start; 0: the original's number",
             within=NOT_NEGATIVE,
         ),
-        Field("dataset", "", "stored sets A,B (experiments.generate) to train on, for a single set; empty: made here"),
+        Field(
+            "dataset",
+            "",
+            "stored sets A,B (python -m experiments.generate) to train on, for a single set; empty: made here",
+        ),
         Field("context", 5, "frames that the model sees", within=at_least(2)),
         Field("horizon", 10, "frames that it then predicts in training and in the test", within=COUNT),
     ),

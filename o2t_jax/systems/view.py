@@ -123,7 +123,7 @@ def check_has_view(system: str, where: str) -> None:
     if system not in VIEWS:
         raise UsageError(
             f"{where} is a run of system {system!r}, which has no view: "
-            f"give one of {', '.join(VIEWS)}, or a folder of experiments.recording"
+            f"give one of {', '.join(VIEWS)}, or a folder of python -m experiments.recording"
         )
 
 

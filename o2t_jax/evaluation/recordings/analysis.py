@@ -107,12 +107,12 @@ def analyse(
     main = _main([naming for _, naming in found], [_path(points[rows]) for rows, _ in found], scale)
     first = measure(found[main][1].best, scale, clock, tilt, others=found[main][1].others)
     # A launch, or a known g, fixes the scale of one stretch; the others are measured by it.
-    others = scale
+    side_scale = scale
     if scale.metres_per_px is None and first.scale is not None and first.scale["high"] is not None:
         spread = (first.scale["high"] - first.scale["low"]) / (2 * 1.96 * first.scale["value"])
-        others = Scale(1 / first.scale["value"], spread, source="that of the main stretch")
+        side_scale = Scale(1 / first.scale["value"], spread, source="that of the main stretch")
     measured = [
-        Part(rows, naming, first if i == main else measure(naming.best, others, clock, tilt, others=naming.others))
+        Part(rows, naming, first if i == main else measure(naming.best, side_scale, clock, tilt, others=naming.others))
         for i, (rows, naming) in enumerate(found)
     ]
     return Analysis(tuple(measured), main, tuple(contacts))

@@ -21,7 +21,7 @@ FORCE, KEEP = 2.0, 0.95
 LOW, HIGH = 5.0, 59.0  # px, of the ball's centre
 REACH, BONUS = 5.0, 10.0
 STEPS = 50
-TASKS, TASKS_SEED = 100, 5
+TEST_COUNT, TEST_SEED = 100, 5
 _FREE, _APART = (8.0, 56.0), 10.0  # px: where random tasks start and end, and how far apart at least
 
 
@@ -81,7 +81,7 @@ def fixed_task() -> Scene:
     return Scene(np.array([[16.0, 32.0]]), np.zeros((1, 2)), np.array([[48.0, 32.0]]))
 
 
-def random_tasks(count: int = TASKS, seed: int = TASKS_SEED) -> Scene:
+def random_tasks(count: int = TEST_COUNT, seed: int = TEST_SEED) -> Scene:
     """Tasks at rest, start and target uniform in [8, 56]^2 and at least 10 px apart. Leaves [count, 2]."""
     random = np.random.default_rng(seed)
     found: list[np.ndarray] = []
@@ -101,7 +101,7 @@ __all__ = [
     "LOW",
     "REACH",
     "STEPS",
-    "TASKS",
+    "TEST_COUNT",
     "Look",
     "Scene",
     "advance",

@@ -92,7 +92,7 @@ TASKS: Registry[Callable[[], Task]] = Registry(
 
 
 class Played(NamedTuple):
-    """Episodes of N starts: `total` [N] reward, `steps` [N] until the end, `ended` [N], whether it came before the last
+    """Episodes of N starts: `total` [N] reward, `steps` [N] until the end, `ended` [N], whether it came by the last
     step; `scenes` [N, T + 1, D], which stand still after the end; `pushes` [N, T, 2], which do not."""
 
     total: Float[Array, " tasks"]

@@ -29,7 +29,9 @@ def save(signum, frame):
 
 signal.signal(signal.SIGTERM, save)
 signal.signal(signal.SIGINT, save)
-open(folder + "/started", "w").write(str(os.getpid()))
+with open(folder + "/begun", "w") as file:
+    file.write(str(os.getpid()))
+os.replace(folder + "/begun", folder + "/started")  # whole as soon as it is there
 time.sleep(60)
 """
 COMMAND = """

@@ -283,6 +283,7 @@ REASONS = {
     "51_recording_network": _FOREIGN,
     "52_motion_linter": "needs an archive of recorded motions",
     "53_motion": f"{_LONG}; some need an archive",
+    "54_recording_limits": "1,800 frames take five minutes of two idle cores",
     "54_scene_parser": "an hour of training, or its captions are not part of the project",
     "55_scene": "a quarter of an hour of simulations: no recipe yet",
     "60_prediction": "needs the folder of a finished training",

@@ -218,12 +218,12 @@ class VideoTrainer:
         """One step, with the `given` random numbers or fresh ones; the loss before it."""
         drawn = self.given if given else self.draw()
         self.optimiser.zero_grad(set_to_none=True)
-        loss, found = self.network.loss(self.batch, self.memory["codes"], drawn)
+        loss, (rows, index, distance) = self.network.loss(self.batch, self.memory["codes"], drawn)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.fields["clip"])
         self.optimiser.step()
         self.schedule.step()
-        self.advance(*found, drawn)
+        self.advance(rows, index, distance, drawn)
         return float(loss.detach())
 
     @torch.no_grad()

@@ -8,13 +8,12 @@ function of the renderer's arguments, in any order, in any batch.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.render.effects.camera import Camera
-from o2t_jax.render.sensor import picture_key
+from o2t_jax.render.sensor import Before, picture_key, posed
 from o2t_jax.types import Renderer
 
 AFTER = 2  # frames of a film after the picture, which an encoder may look at
@@ -44,8 +43,8 @@ class FilmConfig:
         return self.noise > 0 or self.exposure > 0 or self.bits > 0
 
 
-class Filmed:
-    """`renderer` seen by a camera. Other attributes are those of `renderer`.
+class Filmed(Before):
+    """`renderer` seen by a camera.
 
     A compressed picture is a frame of its own film of `config.frames` frames, encoded and decoded in memory: the one
     before its last `AFTER`, or an earlier one where the film would begin before 0 s. What moves is held to stand where
@@ -54,12 +53,6 @@ class Filmed:
 
     def __init__(self, renderer: Renderer, config: FilmConfig) -> None:
         self.renderer, self.config = renderer, config
-
-    def __getattr__(self, name: str) -> Any:
-        # As of `Sensor`: truth, check, ... (Not found while an instance is unpickled.)
-        if name in ("renderer", "config"):
-            raise AttributeError(name)
-        return getattr(self.renderer, name)
 
     def render(
         self,
@@ -72,13 +65,9 @@ class Filmed:
         """See `types.Renderer.render`."""
         moments = np.reshape(np.asarray(times, np.float64), -1)
         count = max(len(moments), len(np.atleast_2d(angles)), len(np.atleast_2d(observer_positions)))
-        moments = np.broadcast_to(moments, count)
-        turns, places = np.broadcast_to(angles, (count, 2)), np.broadcast_to(observer_positions, (count, 3))
+        views = posed(count, moments, angles, observer_positions)
         return np.stack(
-            [
-                self._picture(setup_seed, float(time), turn, place, image_size)
-                for time, turn, place in zip(moments, turns, places, strict=True)
-            ]
+            [self._picture(setup_seed, float(time), turn, place, image_size) for time, turn, place in views]
         )
 
     def _picture(

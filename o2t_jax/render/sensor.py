@@ -7,7 +7,7 @@ any order, in any batch, on any thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,20 +30,33 @@ def picture_rng(setup_seed: int, time: float, angles: np.ndarray, position: np.n
     return np.random.default_rng(picture_key(setup_seed, time, angles, position))
 
 
-class Sensor:
-    """Applies all `effects` in order to each picture of `renderer`. Other attributes are those of `renderer`.
+def posed(
+    count: int, times: np.ndarray, angles: np.ndarray, positions: np.ndarray
+) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    """Time s, angles [2] deg and camera position [3] m of each of `count` pictures; single ones hold for all."""
+    moments = np.broadcast_to(np.reshape(times, -1), count)
+    return zip(moments, np.broadcast_to(angles, (count, 2)), np.broadcast_to(positions, (count, 3)), strict=True)
+
+
+class Before:
+    """What stands before a `renderer`, whose attributes it has beside its own: truth, check, close, ..."""
+
+    renderer: Renderer
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "renderer":  # not there while an instance is unpickled
+            raise AttributeError(name)
+        return getattr(self.renderer, name)
+
+
+class Sensor(Before):
+    """Applies all `effects` in order to each picture of `renderer`.
 
     An effect returns a new array of the same shape and type: pictures may be shared, or be read-only.
     """
 
     def __init__(self, renderer: Renderer, effects: tuple[Effect, ...] = ()) -> None:
         self.renderer, self.effects = renderer, effects
-
-    def __getattr__(self, name: str) -> Any:
-        # A renderer's other attributes: truth, check, close, ... (Not found while an instance is unpickled.)
-        if name in ("renderer", "effects"):
-            raise AttributeError(name)
-        return getattr(self.renderer, name)
 
     def render(
         self,
@@ -57,16 +70,14 @@ class Sensor:
         pictures = self.renderer.render(setup_seed, times, angles, observer_positions, image_size)
         if not self.effects:
             return pictures
-        count = len(pictures)
-        moments = np.broadcast_to(np.reshape(times, -1), count)
-        turns, places = np.broadcast_to(angles, (count, 2)), np.broadcast_to(observer_positions, (count, 3))
         taken = np.empty_like(pictures)
-        for i, picture in enumerate(pictures):
-            rng = picture_rng(setup_seed, moments[i], turns[i], places[i])
+        views = posed(len(pictures), times, angles, observer_positions)
+        for i, (picture, view) in enumerate(zip(pictures, views, strict=True)):
+            rng = picture_rng(setup_seed, *view)
             for effect in self.effects:
                 picture = effect(picture, rng)
             taken[i] = picture
         return taken
 
 
-__all__ = ["Effect", "Sensor", "picture_key", "picture_rng"]
+__all__ = ["Before", "Effect", "Sensor", "picture_key", "picture_rng", "posed"]

@@ -12,10 +12,12 @@ from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.camera import intrinsics_for, world_to_camera
 from o2t_jax.physics.gravity import Gravity
+from o2t_jax.render.effects import h264
 from o2t_jax.render.effects.shutter import PARTS
 from o2t_jax.render.filmed import FilmConfig, Filmed
 from o2t_jax.render.opencv.renderer import SceneRenderer
 from o2t_jax.render.scenes import get_scene
+from o2t_jax.systems import o2t_config
 from o2t_jax.systems.o2t import build
 from o2t_jax.systems.o2t_parts import make_renderer
 from o2t_jax.types import Renderer
@@ -121,3 +123,8 @@ def test_wrong_films_are_one_line(fields, message):
     config.update_from_flattened_dict(fields)
     with pytest.raises(UsageError, match=message):
         build(config)
+
+
+def test_a_config_and_the_encoder_agree_on_the_least_rate():
+    """The number stands twice, as a config is checked without numpy."""
+    assert o2t_config.LEAST_BITS == h264.LEAST_BITS

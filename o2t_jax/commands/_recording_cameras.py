@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from o2t_jax.commands._recording_progress import Tell
 from o2t_jax.commands._recordings import Seen, Wanted, see
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.calibration import Camera, read_cameras
@@ -17,6 +16,7 @@ from o2t_jax.data.recordings.tracks import Track, noise_of
 from o2t_jax.data.recordings.triangulation import Space, plane_of, triangulated
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.quantities import Scale
+from o2t_jax.training.progress import Tell
 
 CALIBRATED = 1e-3  # relative standard deviation of a calibration's metres
 

@@ -14,7 +14,7 @@ from o2t_jax.commands._recordings import Found, Seen, Wanted, moves_with, uprigh
 from o2t_jax.data.recordings.tracks import Track, noise_of
 from o2t_jax.evaluation.recordings.approach import in_metres
 from o2t_jax.evaluation.recordings.naming import Naming, name_law
-from o2t_jax.evaluation.recordings.quantities import Scale, measure
+from o2t_jax.evaluation.recordings.quantities import Scale, measure_named
 from o2t_jax.evaluation.recordings.roll import slope_tells
 
 TOUCH = (0.7, 1.4)  # distance at a contact over the sum of the radii
@@ -48,7 +48,7 @@ def _approach(number: int, track: Track, seen: Seen, wanted: Wanted) -> dict[str
         naming = name_law(track.times, sizes, np.full(len(sizes), jitter), jitter, sees="size")
         if not _named(naming):
             return None
-        told.append((naming, measure(naming.best, Scale(), seen.clock, tilt, others=naming.others)))
+        told.append((naming, measure_named(naming, Scale(), seen.clock, tilt)))
     (naming, measured), larger, smaller = told
     parameters, refused = {}, list(measured.refused)
     for name, entry in measured.parameters.items():
@@ -81,7 +81,7 @@ def _roll(each: Found, seen: Seen, wanted: Wanted) -> dict[str, Any] | None:
     naming = name_law(track.times, points, sigma, jitter, _plain(track, seen, wanted), sees="place and turn")
     if not _named(naming):
         return None
-    measured = measure(naming.best, each.scale, seen.clock, np.radians(wanted.tilt), others=naming.others)
+    measured = measure_named(naming, each.scale, seen.clock, np.radians(wanted.tilt))
     rolling = measured.parameters["rolling"]
     parameters = measured.parameters | {"rolling": _widened(rolling, rolling["value"] * BLUR / radius)}
     ranges, refused = slope_tells(parameters, wanted.level)
@@ -105,7 +105,7 @@ def _collision(pair: tuple[int, int], seen: Seen, wanted: Wanted) -> dict[str, A
     naming = name_law(times, points, sigma, jitter, _plain(both[0], seen, wanted), sees="two places")
     if not _named(naming) or not _touch(naming, [track.radius for track in both]):
         return None
-    measured = measure(naming.best, wanted.scale(both[0]), seen.clock, np.radians(wanted.tilt), others=naming.others)
+    measured = measure_named(naming, wanted.scale(both[0]), seen.clock, np.radians(wanted.tilt))
     return _entry(list(pair), naming, measured.parameters, list(measured.refused), times)
 
 

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 from o2t_jax.training import progress
 
 PLAIN_SECONDS = 10.0  # between two lines of one step in a file or a pipe
-Tell = Callable[[str, int, int], None]  # (step of the work, count done, count in all or 0 where nobody knows it)
-
-
-def nobody(what: str, count: int, total: int) -> None:
-    """A `Tell` that says nothing."""
 
 
 class Progress:
@@ -51,4 +45,4 @@ def told(what: str, count: int, total: int, eta: progress.Eta) -> str:
     return f"{what} {count}/{total} · {100 * count // total} %{later}"
 
 
-__all__ = ["Progress", "Tell", "nobody", "told"]
+__all__ = ["Progress", "told"]

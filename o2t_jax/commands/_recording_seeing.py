@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from o2t_jax.commands import _recordings
-from o2t_jax.commands._recording_progress import Tell
 from o2t_jax.commands._recordings import NEAR, Found, Seen, Wanted
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import find_background
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.held_out import HeldOut, held_out
+from o2t_jax.training.progress import Tell
 
 WAYS = ("classical", "network", "best")
 _NOTHING = HeldOut(np.inf, 0, False)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from o2t_jax.commands._recording_progress import Tell, nobody
 from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.background import Background, find_background
 from o2t_jax.data.recordings.ghosts import find_ghosts, without_ghosts
@@ -20,6 +19,7 @@ from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
 from o2t_jax.evaluation.recordings.fitting import View
 from o2t_jax.evaluation.recordings.held_out import HeldOut, held_out
 from o2t_jax.evaluation.recordings.quantities import KNOWABLE, Clock, Scale, diameter_scale, points_scale
+from o2t_jax.training.progress import Tell, nobody
 
 FILM_CLOCK = 1e-3  # relative standard deviation of a film's own time stamps: 29.97 and 30 are often confused
 GIVEN_CLOCK = 1e-4

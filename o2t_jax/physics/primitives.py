@@ -41,6 +41,11 @@ class Drawing(NamedTuple):
     view: View
 
 
+def grey(value: Any) -> Any:
+    """The colour [1] of a grey value, 0 to 1."""
+    return jnp.reshape(jnp.asarray(value, jnp.float32), (1,))
+
+
 def segments(start: Any, end: Any, radius: Any, colour: Any, opacity: Any = 1.0) -> Primitives:
     """Segments from `start` to `end` [P, 2] m, `radius` m thick to either side; single values hold for all of them."""
     start = jnp.asarray(start)
@@ -73,4 +78,4 @@ def inside(drawing: Drawing, aspect: float = 1.0) -> Array:
     return jnp.all(jnp.abs(ends) + shapes.radius[:, None] <= half, axis=(0, 2))
 
 
-__all__ = ["Drawing", "Primitives", "View", "discs", "inside", "layers", "segments"]
+__all__ = ["Drawing", "Primitives", "View", "discs", "grey", "inside", "layers", "segments"]

@@ -21,6 +21,7 @@ from o2t_jax.data.recordings.background import Background
 from o2t_jax.data.recordings.crops import MARGIN, SIDE, Crops, cut_crops
 from o2t_jax.data.recordings.tracks import Track, make_track
 from o2t_jax.models.recording.swapping import FilmTower, centres, film_loss, object_swap, window
+from o2t_jax.training.progress import Tell, nobody
 from o2t_jax.types import PyTree
 
 STEPS, BATCH, RATE = 250, 16, 3e-3
@@ -31,14 +32,12 @@ SURE = (0.1, 0.9)  # of the mask, below and above which it is 0 and 1: dust does
 ROUGH = (0.5, 5.0)  # how unsure a sighting may be beside the usual one
 _CHUNK = 32
 
-Tell = Callable[[str, int, int], None]
-
 
 def see_by_network(
     film: Film,
     background: Background,
     tracks: Sequence[Track],
-    tell: Tell = lambda what, count, total: None,
+    tell: Tell = nobody,
     *,
     steps: int = STEPS,
     seed: int = 0,

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 _TERMINAL_SECONDS = 0.2  # between two updates of the line on a terminal
+Tell = Callable[[str, int, int], None]  # (step of the work, count done, count in all or 0 where nobody knows it)
 _PLAIN_SECONDS = 10.0  # between two lines in a file or a pipe, while a buffer fills
+
+
+def nobody(what: str, count: int, total: int) -> None:
+    """A `Tell` that says nothing."""
 
 
 class Progress:

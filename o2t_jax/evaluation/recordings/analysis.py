@@ -11,7 +11,7 @@ from jaxtyping import Float
 from o2t_jax.evaluation.recordings.fitting import TILT, View
 from o2t_jax.evaluation.recordings.law import Points, Times
 from o2t_jax.evaluation.recordings.naming import NONE, Naming, name_law
-from o2t_jax.evaluation.recordings.quantities import Clock, Measured, Scale, measure
+from o2t_jax.evaluation.recordings.quantities import Clock, Measured, Scale, measure_named
 from o2t_jax.evaluation.recordings.segments import Contact, find_contacts, stretches
 
 MOST = 4  # stretches that are fitted, the ones with the longest paths
@@ -105,14 +105,14 @@ def analyse(
         return None
     found.sort(key=lambda each: each[0].start)
     main = _main([naming for _, naming in found], [_path(points[rows]) for rows, _ in found], scale)
-    first = measure(found[main][1].best, scale, clock, tilt, others=found[main][1].others)
+    first = measure_named(found[main][1], scale, clock, tilt)
     # A launch, or a known g, fixes the scale of one stretch; the others are measured by it.
     side_scale = scale
     if scale.metres_per_px is None and first.scale is not None and first.scale["high"] is not None:
         spread = (first.scale["high"] - first.scale["low"]) / (2 * 1.96 * first.scale["value"])
         side_scale = Scale(1 / first.scale["value"], spread, source="that of the main stretch")
     measured = [
-        Part(rows, naming, first if i == main else measure(naming.best, side_scale, clock, tilt, others=naming.others))
+        Part(rows, naming, first if i == main else measure_named(naming, side_scale, clock, tilt))
         for i, (rows, naming) in enumerate(found)
     ]
     return Analysis(tuple(measured), main, tuple(contacts))

@@ -13,6 +13,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recorded.intervals import LEVEL
 from o2t_jax.evaluation.recordings.fitting import STEEP, TILT, Fit
 from o2t_jax.evaluation.recordings.law import Quantity, Stretch
+from o2t_jax.evaluation.recordings.naming import Naming
 
 DRAWS = 4000
 KNOWABLE = ("g", "length", "rope", "distance")
@@ -66,6 +67,11 @@ class Measured:
     parameters: dict[str, dict[str, Any]]
     scale: dict[str, Any] | None
     refused: tuple[str, ...]
+
+
+def measure_named(naming: Naming, scale: Scale, clock: Clock, tilt: float = TILT) -> Measured:
+    """The quantities of the law that a naming is for; intervals allow for its other candidates. See `measure`."""
+    return measure(naming.best, scale, clock, tilt, others=naming.others)
 
 
 class _Drawn(NamedTuple):
@@ -219,6 +225,7 @@ __all__ = [
     "Scale",
     "diameter_scale",
     "measure",
+    "measure_named",
     "points_scale",
     "told_entry",
 ]

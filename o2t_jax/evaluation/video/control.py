@@ -6,7 +6,7 @@ They know the state. A proportional-derivative controller pushes with kp (target
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from o2t_jax.physics.video import pusher
 from o2t_jax.physics.video.pushes import Pusher
-from o2t_jax.physics.video.tasks import Played, play
+from o2t_jax.physics.video.tasks import Played, Task, play
 from o2t_jax.types import Array
 
 PUSHER = Pusher()
@@ -41,6 +41,14 @@ def row_of(played: Played, about: str = "") -> Row:
     return Row(total, steps, ended, about)
 
 
+def repeated(task: Task, policy: Any, starts: Any, repeats: int, seed: int = 0) -> Row:
+    """Means over `repeats` episodes from each start, under a policy that draws; `policy` as of `play`."""
+    many = jax.tree.map(lambda x: np.repeat(x, repeats, axis=0), starts)
+    played = jax.jit(lambda starts, key: play(task, policy, starts, key))(many, jax.random.key(seed))
+    total, steps, ended = (np.asarray(x, np.float64).reshape(-1, repeats).mean(axis=1) for x in played[:3])
+    return Row(total, steps, ended)
+
+
 def nothing(tasks: pusher.Scene) -> Row:
     """No push at all."""
     return row_of(_held(tasks, jnp.zeros(2)))
@@ -52,10 +60,7 @@ def at_random(tasks: pusher.Scene, seed: int = 0) -> Row:
     def policy(memory: Array, scene: pusher.Scene, time: Array, key: jax.Array) -> tuple[jax.Array, Array]:
         return jax.random.uniform(key, scene.position.shape, minval=-1.0, maxval=1.0), memory
 
-    many = pusher.Scene(*(np.repeat(x, _REPEATS, axis=0) for x in tasks))
-    played = jax.jit(lambda tasks, key: play(PUSHER, policy, tasks, key))(many, jax.random.key(seed))
-    total, steps, ended = (np.asarray(x, np.float64).reshape(-1, _REPEATS).mean(axis=1) for x in played[:3])
-    return Row(total, steps, ended)
+    return repeated(PUSHER, policy, tasks, _REPEATS, seed)
 
 
 def constant(tasks: pusher.Scene) -> Row:
@@ -135,4 +140,17 @@ def _held(tasks: pusher.Scene, push: Array) -> Played:
     return play(PUSHER, lambda memory, scene, t, key: (jnp.broadcast_to(push, shape), memory), tasks, jax.random.key(0))
 
 
-__all__ = ["KD", "KP", "Row", "at_random", "constant", "controlled", "nothing", "planned", "row_of", "rows", "score"]
+__all__ = [
+    "KD",
+    "KP",
+    "Row",
+    "at_random",
+    "constant",
+    "controlled",
+    "nothing",
+    "planned",
+    "repeated",
+    "row_of",
+    "rows",
+    "score",
+]

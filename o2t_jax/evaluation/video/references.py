@@ -6,25 +6,19 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
-import numpy as np
-
 from o2t_jax.evaluation.video import control
 from o2t_jax.evaluation.video.control import Row
-from o2t_jax.physics.video.tasks import TASKS, Policy, Task, play
+from o2t_jax.physics.video.tasks import TASKS, Policy, Task
 
 _REPEATS = 5  # episodes from a start, under policies that draw
 
 
 def controlled_by(task: Task, starts: Any, seed: int = 0) -> dict[str, Row]:
     """Means over 5 episodes from each start of the task's own controllers."""
-    count = len(jax.tree.leaves(starts)[0])
-    many = jax.tree.map(lambda x: np.repeat(x, _REPEATS, axis=0), starts)
 
     def row(policy: Policy) -> Row:
         remembering = lambda memory, scene, time, key: (policy(scene, time, key), memory)  # noqa: E731
-        played = jax.jit(lambda starts, key: play(task, remembering, starts, key))(many, jax.random.key(seed))
-        return Row(*(np.asarray(x, np.float64).reshape(count, _REPEATS).mean(axis=1) for x in played[:3]))
+        return control.repeated(task, remembering, starts, _REPEATS, seed)
 
     return {name: row(policy) for name, policy in task.controllers().items()}
 

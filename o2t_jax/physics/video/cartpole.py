@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from o2t_jax.errors import UsageError
-from o2t_jax.physics.primitives import Drawing, View, layers, segments
+from o2t_jax.physics.primitives import Drawing, View, grey, layers, segments
 from o2t_jax.physics.video.base import SIDE, Motion, uniform
 from o2t_jax.physics.video.tasks import Played, Policy
 from o2t_jax.types import Array
@@ -130,10 +130,7 @@ class CartPole:
 
     def drawing(self, scene: Scene, look: Look = Look()) -> Drawing:  # noqa: B008 (a constant)
         """The pole behind the cart."""
-        grey = lambda value: jnp.reshape(jnp.asarray(value, jnp.float32), (1,))  # noqa: E731
-        state = jnp.asarray(scene.state)
-        foot = self._foot(state)
-        tip = foot + look.pole * jnp.stack([jnp.sin(state[2]), jnp.cos(state[2])])
+        foot, tip = self._ends(jnp.asarray(scene.state), look.pole)
         aside = jnp.array([4.0, 0.0])
         shapes = layers(
             segments(foot[None], tip[None], look.pole_radius, grey(look.pole_grey)),
@@ -153,12 +150,10 @@ class CartPole:
         """A new random push at each step of CartPole-v1 has no counterpart here: one for each frame; a linear one."""
 
         def random(scene: Scene, time: Array, key: jax.Array) -> jax.Array:
-            sign = jax.random.rademacher(key, scene.state.shape[:-1], jnp.float32)
-            return jnp.stack([sign, jnp.zeros_like(sign)], axis=-1)
+            return _sideways(jax.random.rademacher(key, scene.state.shape[:-1], jnp.float32))
 
         def linear(scene: Scene, time: Array, key: jax.Array) -> jax.Array:
-            sign = jnp.sign(scene.state @ jnp.asarray(_GAINS))
-            return jnp.stack([sign, jnp.zeros_like(sign)], axis=-1)
+            return _sideways(jnp.sign(scene.state @ jnp.asarray(_GAINS)))
 
         return {"random": random, "linear": linear}
 
@@ -185,7 +180,7 @@ class CartPole:
         of_share, of_sign, of_held = jax.random.split(of_push, 3)
         share, held = uniform(of_share, 0.25, 0.75), jax.random.choice(of_held, jnp.asarray(_HELD))
         right = jax.random.uniform(of_sign, (LONGEST,))[jnp.arange(LONGEST) // held] < share
-        pushes = jnp.stack([jnp.where(right, 1.0, -1.0), jnp.zeros(LONGEST)], axis=-1)
+        pushes = _sideways(jnp.where(right, 1.0, -1.0))
         return CartPoleParams(jnp.where(rests, start, elsewhere), pushes, jnp.where(rests, WAIT, 0))
 
     def move(self, params: CartPoleParams, frames: int) -> Motion:
@@ -205,9 +200,8 @@ class CartPole:
         pushes = self._pushes(params, frames)
         _, track = jax.lax.scan(step, start, (jnp.arange(frames - 1), pushes))
         scenes = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs]), start, track)
-        foot, angle = self._foot(scenes.state), scenes.state[:, 2]
-        tip = foot + Look().pole * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
-        return Motion(jnp.concatenate(scenes, axis=-1), jnp.stack([foot, tip], axis=1), jnp.ones(2, bool))
+        ends = jnp.stack(self._ends(scenes.state, Look().pole), axis=1)
+        return Motion(jnp.concatenate(scenes, axis=-1), ends, jnp.ones(2, bool))
 
     def show(self, motion: Motion, params: CartPoleParams) -> Drawing:
         """See `drawing`."""
@@ -223,10 +217,16 @@ class CartPole:
         t = jnp.arange(frames - 1) - jnp.asarray(params.wait)
         return jnp.where(t[:, None] < 0, 0.0, jnp.asarray(params.pushes)[jnp.maximum(t, 0)])
 
-    def _foot(self, state: Array) -> jax.Array:
-        """Px of the pole's foot; the limits of the place are 22 px from the middle."""
-        x = 0.5 * SIDE + 22.0 / FAR * state[..., 0]
-        return jnp.stack([x, jnp.full_like(x, 8.0)], axis=-1)
+    def _ends(self, state: Array, pole: Any) -> tuple[jax.Array, jax.Array]:
+        """Px of the foot and the tip of a pole of `pole` px; the limits of the place are 22 px from the middle."""
+        x, angle = 0.5 * SIDE + 22.0 / FAR * state[..., 0], state[..., 2]
+        foot = jnp.stack([x, jnp.full_like(x, 8.0)], axis=-1)
+        return foot, foot + pole * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def _sideways(signs: jax.Array) -> jax.Array:
+    """Pushes [..., 2] of which only the first number counts."""
+    return jnp.stack([signs, jnp.zeros_like(signs)], axis=-1)
 
 
 def scene_of(state: Array) -> Scene:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from o2t_jax.physics.primitives import Drawing, View, discs, layers
+from o2t_jax.physics.primitives import Drawing, View, discs, grey, layers
 from o2t_jax.physics.video.base import SIDE
 from o2t_jax.types import Array
 
@@ -68,7 +68,6 @@ def reward(scene: Scene) -> Float[Array, "*batch"]:
 
 def drawing(scene: Scene, look: Look = Look()) -> Drawing:  # noqa: B008 (a constant)
     """The target, and the ball in front of it, grey."""
-    grey = lambda value: jnp.reshape(jnp.asarray(value, jnp.float32), (1,))  # noqa: E731
     shapes = layers(
         discs(jnp.asarray(scene.target)[None], look.target, grey(look.target_grey)),
         discs(jnp.asarray(scene.position)[None], look.ball, grey(look.ball_grey)),

@@ -114,6 +114,20 @@ def test_a_file_has_about_the_asked_bit_rate_and_fewer_bits_are_worse():
     assert encode(clip[:9], times[:9], 2e5) == encode(clip[:9], times[:9], 2e5)
 
 
+def test_a_clip_gives_the_same_bytes_whatever_the_memory_held_before():
+    """Textured 96 x 96 px: with x264's AVX-512 code, 30 of 40 calls gave bytes of their own."""
+    times, (y, x) = np.arange(24) / 30, np.mgrid[:96, :96]
+    waves = [110 + 60 * np.sin((x + 3 * t) / 7) + 40 * np.cos((y - 2 * t) / 5) for t in range(24)]
+    rng = np.random.default_rng(3)
+    clip = np.clip(np.stack(waves)[..., None] + rng.normal(0, 8, (24, 96, 96, 3)), 0, 255).astype(np.uint8)
+    found, kept = set(), []
+    for _ in range(12):
+        kept += [np.full(rng.integers(100, 3_000_000), rng.integers(255), np.uint8) for _ in range(6)]
+        kept = [block for block in kept if rng.random() < 0.5]
+        found.add(encode(clip, times, 70_000))
+    assert len(found) == 1
+
+
 def test_uneven_time_stamps_survive_the_file():
     times = np.array([0.0, 0.1, 0.13, 0.3, 0.35, 0.5])
     stamps, frames = decode(encode(bar(0.2 * times), times, 5e5))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from o2t_jax.errors import UsageError
 if TYPE_CHECKING:
     from o2t_jax.evaluation.video.control import Row
     from o2t_jax.loading import Run
+    from o2t_jax.results import Table
+    from o2t_jax.systems.agent import Agent
 
 CEM_TASKS = 20
 COMPARE = ("cem", "simulator", "shuffled", "gymnasium")
@@ -120,7 +122,7 @@ class Rounds:
         from o2t_jax.systems.agent_tests import AgentTests
 
         config, run = self.config, self.last(f"agent{number - 1}")
-        tests = AgentTests(run.system)  # pyright: ignore[reportArgumentType]
+        tests = AgentTests(_agent_of(run))
         task, seed = tests.task, config.seed + number
         starts = task.starts(config.more_clips, _OWN_SEED + number)
         played = tests.play(run.state.params, run.state.extra, starts, noise=config.noise, seed=seed)
@@ -162,69 +164,92 @@ class Rounds:
 
 def measured(rounds: Rounds, compare: list[str]) -> tuple[str, dict[str, Any]]:
     """Text for people, and all numbers; writes films and pictures to DIR/evaluation."""
-    from o2t_jax.evaluation.video import control
-    from o2t_jax.evaluation.video.references import references
     from o2t_jax.evaluation.writers.console import format_table, shown_columns
     from o2t_jax.evaluation.writers.folder import ResultsFolder
-    from o2t_jax.results import Column, Result, Table
-    from o2t_jax.systems import agent_questions
-    from o2t_jax.systems.agent_tests import COLUMNS, numbers
+    from o2t_jax.results import Table
+    from o2t_jax.systems.agent_tests import COLUMNS
 
     begun, run, real = time.monotonic(), rounds.last(), rounds.real_steps
-    params, extra, system = run.state.params, run.state.extra, run.system
-    task = system.task  # pyright: ignore[reportAttributeAccessIssue]
-    found: dict[str, Result] = dict(system.evaluators["tasks"](run.state))
-    table = found["returns"]
-    assert isinstance(table, Table)
-    rows = [dict(row) for row in table.rows]
+    found = dict(run.system.evaluators["tasks"](run.state))
+    played = found["returns"]
+    assert isinstance(played, Table)
+    tables = {"returns": Table(COLUMNS, [*played.rows, *_beside(rounds, run, compare)]), **_asked(run)}
+    files = ResultsFolder(rounds.workdir / "evaluation", flat=True).write(run.step, {**found, **tables})
+    rounds.seconds["measuring"] = time.monotonic() - begun
+    tests = _agent_of(run).task.tests
+    own = [row for row in played.rows if row["policy"] == "agent" and row["tasks"] in tests]
+    scores = {f"score_{row['tasks']}": row["score"] for row in own}
+    lines = [format_table(x.rows, shown_columns(x)) for x in tables.values()]
+    lines += [f"{name}: {path}" for name, path in files.items()]
+    lines.append(f"real steps {real:,}; " + ", ".join(f"{k} {v:.0f} s" for k, v in rounds.seconds.items()))
+    lines.append(", ".join(f"{name} {x:.3f}" for name, x in scores.items()))
+    numbers = {**scores, **{name: list(x.rows) for name, x in tables.items()}}
+    numbers |= {"real_steps": real, "seconds": rounds.seconds, "workdir": str(rounds.workdir)}
+    return "\n".join(lines), numbers
 
-    def add(name: str, tasks: str, row: Row, of: str = "", **about: Any) -> None:
-        known = references(task.name, of or tasks)
+
+def _asked(run: Run) -> dict[str, Table]:
+    """The agent under other looks, and what its dream makes of pushes where the task is one of pushes."""
+    from o2t_jax.results import Column, Table
+    from o2t_jax.systems import agent_questions
+    from o2t_jax.systems.agent_tests import COLUMNS
+
+    about, system = (run.state.params, run.state.extra), _agent_of(run)
+    looks = agent_questions.looks(system, *about)
+    shown = {name: COLUMNS[name] for name in looks[0] if name != "look"}
+    tables = {"looks": Table({"look": Column(), **shown}, looks)}
+    if system.task.name == "pusher":
+        columns = {"push": Column(), "step": Column("", "d"), **dict.fromkeys(("true", "dreamt"), Column("px", ".1f"))}
+        tables["constant_pushes"] = Table(columns, agent_questions.constant_pushes(system, *about))
+    return tables
+
+
+def _beside(rounds: Rounds, run: Run, compare: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of the policies that --compare names, scored as the agent's are."""
+    from o2t_jax.evaluation.video.control import score
+    from o2t_jax.evaluation.video.references import references
+    from o2t_jax.systems.agent_tests import numbers
+
+    task = _agent_of(run).task
+    for policy, tasks, row, about in _compared(rounds, run, compare):
+        known = references(task.name, tasks if tasks in task.tests else "random")
         idle, best = (known[x]._replace(total=known[x].total[: len(row.total)]) for x in (task.floor, task.best))
-        rows.append(
-            {"tasks": tasks, "policy": name, "score": control.score(row.total, idle, best), **numbers(row), **about}
-        )
+        row = row._replace(about=about or row.about)
+        yield {"tasks": tasks, "policy": policy, "score": score(row.total, idle, best), **numbers(row)}
 
+
+def _compared(rounds: Rounds, run: Run, compare: list[str]) -> Iterator[tuple[str, str, Row, str]]:
+    """Policy, its tasks, its episodes, a remark."""
+    from o2t_jax.evaluation.video import control
+    from o2t_jax.systems import agent_gym, agent_questions
+
+    about, system = (run.state.params, run.state.extra), _agent_of(run)
+    tests = system.task.tests
     if "cem" in compare:
-        for name, starts in task.tests.items():
+        for name, starts in tests.items():
             tasks = starts()
             some = type(tasks)(*(x[:CEM_TASKS] for x in tasks))
-            how = f"the first {CEM_TASKS} tasks" if name == "random" else ""
-            add("planning in the dream", name, agent_questions.planned(system, params, extra, some), about=how)  # pyright: ignore[reportArgumentType]
+            remark = f"the first {CEM_TASKS} tasks" if name == "random" else ""
+            yield "planning in the dream", name, agent_questions.planned(system, *about, some), remark
     if "gymnasium" in compare:
-        from o2t_jax.systems.agent_gym import in_gymnasium
+        for policy, row in agent_gym.in_gymnasium(system, *about).items():
+            yield policy, "Gymnasium", row, ""
+    for policy, other in _others(rounds, compare).items():
+        for name, starts in tests.items():
+            yield policy, name, control.row_of(_play(other, starts())), ""
 
-        for name, row in in_gymnasium(system, params, extra).items():  # pyright: ignore[reportArgumentType]
-            add(name, "Gymnasium", row, of="random")
-    others = _others(rounds, compare)
-    for label, other in others.items():
-        for name, starts in task.tests.items():
-            add(label, name, control.row_of(_play(other, starts())))
-    looks = agent_questions.looks(system, params, extra)  # pyright: ignore[reportArgumentType]
-    tables = {
-        "returns": Table(COLUMNS, rows),
-        "looks": Table({"look": Column(), **{name: COLUMNS[name] for name in looks[0] if name != "look"}}, looks),
-    }
-    if task.name == "pusher":
-        pushes = agent_questions.constant_pushes(system, params, extra)  # pyright: ignore[reportArgumentType]
-        columns = {"push": Column(), "step": Column("", "d"), **dict.fromkeys(("true", "dreamt"), Column("px", ".1f"))}
-        tables["constant_pushes"] = Table(columns, pushes)
-    files = ResultsFolder(rounds.workdir / "evaluation", flat=True).write(run.step, {**found, **tables})
-    scores = {row["tasks"]: row["score"] for row in rows if row["policy"] == "agent" and row["tasks"] in task.tests}
-    rounds.seconds["measuring"] = time.monotonic() - begun
-    text = [format_table(x.rows, shown_columns(x)) for x in tables.values()]
-    text += [f"{name}: {path}" for name, path in files.items()]
-    text.append(f"real steps {real:,}; " + ", ".join(f"{k} {v:.0f} s" for k, v in rounds.seconds.items()))
-    text.append(", ".join(f"score_{name} {x:.3f}" for name, x in scores.items()))
-    plain = {f"score_{name}": x for name, x in scores.items()}
-    plain |= {name: list(x.rows) for name, x in tables.items()}
-    return "\n".join(text), {**plain, "real_steps": real, "seconds": rounds.seconds, "workdir": str(rounds.workdir)}
+
+def _agent_of(run: Run) -> Agent:
+    from o2t_jax.systems.agent import Agent
+
+    assert isinstance(run.system, Agent)
+    return run.system
 
 
 def _play(run: Run, tasks: Any) -> Any:
     from o2t_jax.systems.agent_tests import AgentTests
 
-    return AgentTests(run.system).play(run.state.params, run.state.extra, tasks)  # pyright: ignore[reportArgumentType]
+    return AgentTests(_agent_of(run)).play(run.state.params, run.state.extra, tasks)
 
 
 def _others(rounds: Rounds, compare: list[str]) -> dict[str, Run]:

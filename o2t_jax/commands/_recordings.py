@@ -16,8 +16,8 @@ from o2t_jax.data.recordings.register import Registered, register
 from o2t_jax.data.recordings.tracks import Track, follow, noise_of, tracks_of
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
-from o2t_jax.evaluation.recordings.fitting import View
 from o2t_jax.evaluation.recordings.held_out import HeldOut, held_out
+from o2t_jax.evaluation.recordings.plane import View
 from o2t_jax.evaluation.recordings.quantities import KNOWABLE, Clock, Scale, diameter_scale, points_scale
 from o2t_jax.training.progress import Tell, nobody
 

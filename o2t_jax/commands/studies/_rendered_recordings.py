@@ -16,8 +16,9 @@ from o2t_jax.data.recordings.tracks import Track, find_tracks, noise_of, noises_
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import Analysis, analyse
-from o2t_jax.evaluation.recordings.fitting import View, fit, memory_of
+from o2t_jax.evaluation.recordings.fitting import fit, memory_of
 from o2t_jax.evaluation.recordings.naming import NONE
+from o2t_jax.evaluation.recordings.plane import View
 from o2t_jax.evaluation.recordings.quantities import Clock, Scale, measure, points_scale
 from o2t_jax.render.effects.camera import Camera
 

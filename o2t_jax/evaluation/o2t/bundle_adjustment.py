@@ -10,6 +10,7 @@ Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., A6.3 (sparse least
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -167,23 +168,8 @@ def fit_tracks(
         return root * _less_shared(rows, weights, shared)
 
     states, values = start or (model.first_states(weights), np.zeros(num_params))
-    squares, converged = np.inf, False
-    residual = white(model.residual(states, values))
-    for _ in range(max_rounds):
-        by_state, by_law = (white(j) for j in model.jacobians(states, values))
-        state_step, law_step, _, _ = gauss_newton(residual, by_state, by_law)
-        share, previous = 1.0, float(np.sum(residual**2))
-        while True:
-            moved = states + share * state_step, values + share * law_step
-            residual = white(model.residual(*moved))
-            squares = float(np.sum(residual**2))
-            if squares <= previous * (1 + 1e-9) or share < _MIN_SHARE:
-                break
-            share *= 0.5
-        states, values = moved
-        if previous - squares <= 1e-8 * (squares + 1e-12) and np.all(np.abs(law_step) < 1e-4):
-            converged = True
-            break
+    states, values, residual, converged = _minimised(model, white, states, values, max_rounds)
+    squares = float(np.sum(residual**2))
     by_state, by_law = (white(j) for j in model.jacobians(states, values))
     _, _, normal, pull = gauss_newton(residual, by_state, by_law)
     sigma = np.sqrt(squares / freedom) if noise is None else noise
@@ -196,6 +182,33 @@ def fit_tracks(
     plain = _less_shared(model.residual(states, values), weights, shared).reshape(*shape, axes)
     influence = pull @ inverse
     return TrackFit(form, values, covariance, half_width, level, *numbers, states, converged, plain, influence, force)
+
+
+def _minimised(
+    model: TrackModel,
+    white: Callable[[np.ndarray], np.ndarray],
+    states: np.ndarray,
+    values: np.ndarray,
+    max_rounds: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """States, law, whitened residual, and whether it ended by itself: Gauss-Newton with halved steps."""
+    residual, converged = white(model.residual(states, values)), False
+    for _ in range(max_rounds):
+        by_state, by_law = (white(j) for j in model.jacobians(states, values))
+        state_step, law_step, _, _ = gauss_newton(residual, by_state, by_law)
+        share, previous = 1.0, float(np.sum(residual**2))
+        while True:
+            moved = states + share * state_step, values + share * law_step
+            residual = white(model.residual(*moved))
+            squares = float(np.sum(residual**2))
+            if squares <= previous * (1 + 1e-9) or share < _MIN_SHARE:
+                break
+            share *= 0.5
+        states, values = moved
+        converged = previous - squares <= 1e-8 * (squares + 1e-12) and bool(np.all(np.abs(law_step) < 1e-4))
+        if converged:
+            break
+    return states, values, residual, converged
 
 
 def first_states(tracks: Tracks, intrinsics: Intrinsics, weights: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from o2t_jax.evaluation.recordings.fitting import TILT, View
 from o2t_jax.evaluation.recordings.law import Points, Times
 from o2t_jax.evaluation.recordings.naming import NONE, Naming, name_law
+from o2t_jax.evaluation.recordings.plane import TILT, View
 from o2t_jax.evaluation.recordings.quantities import Clock, Measured, Scale, measure_named
 from o2t_jax.evaluation.recordings.segments import Contact, find_contacts, stretches
 

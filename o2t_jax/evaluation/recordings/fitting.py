@@ -13,8 +13,8 @@ from scipy.stats import chi
 
 from o2t_jax.evaluation.recorded.shooting import slopes, with_steps
 from o2t_jax.evaluation.recordings.law import Law, Points, Times
+from o2t_jax.evaluation.recordings.plane import View
 
-TILT = np.radians(5.0)  # standard deviation of the tilt of the plane of motion, about either axis
 OUTLIER = 5.0  # robust standard deviations beyond which a sighting is left out
 LEAST_ROWS = 6
 MOVES = 0.3  # of the path's extent: a form that holds where the object rests only is none
@@ -58,50 +58,6 @@ class Fit:
         size = len(self.values)
         normal = rng.multivariate_normal(np.zeros(size), self.covariance, count, method="eigh")
         return self.values + normal / np.sqrt(rng.chisquare(self.free, count) / self.free)[:, None]
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """How the plane of motion is seen. `middle` px (right, up), the picture's; `focal` px; `tilt` rad, the standard
-    deviation of its tilt about either axis; `readout` s, that of the time by which a row of pixels is read after the
-    one above it; `down`, the direction in which rows follow each other (right, up).
-
-    A tilted plane is nearer on one side: a point q from the middle is seen at q / (1 + b . q), b = tan(tilt) / focal to
-    first order. b is fitted along with every law under this prior. Without it a flight across the picture seems to
-    slow down, which looks like drag. That lengths shrink by the tilt's cosine is `quantities.py`'s matter.
-
-    A rolling shutter sees what is lower later: what falls seems faster, what rises slower, and the acceleration of a
-    throw larger by (1 - readout v)^-3. The readout is fitted under its prior too; 0: all rows at once.
-    """
-
-    middle: tuple[float, float]
-    focal: float
-    tilt: float = TILT
-    readout: float = 0.0
-    down: tuple[float, float] = (0.0, -1.0)
-
-    @property
-    def size(self) -> int:
-        """How many values are fitted for it."""
-        return 3 if self.readout else 2
-
-    def late(self, points: Points) -> Float[np.ndarray, " T"]:
-        """s by which points are seen after the picture's middle, for a readout of one standard deviation."""
-        return self.readout * (points - np.array(self.middle)) @ np.array(self.down)
-
-    def seen(self, points: np.ndarray, tilts: np.ndarray) -> np.ndarray:
-        """Points [B, T, 2] of the plane in the picture, for `tilts` [B, 2] in standard deviations.
-
-        Of several places [B, T, 4] each is seen so; what is left over (an angle) is seen as it is.
-        """
-        count = points.shape[-1]
-        if count != 2:
-            places = [self.seen(points[..., i : i + 2], tilts) for i in range(0, count - 1, 2)]
-            return np.concatenate([*places, points[..., count - count % 2 :]], axis=-1)
-        away = points - np.array(self.middle)
-        b = tilts * (np.tan(self.tilt) / self.focal)
-        near = 1.0 + np.einsum("btk,bk->bt", away, b)
-        return np.array(self.middle) + away / np.maximum(near, 0.2)[..., None]
 
 
 class _Problem:
@@ -229,31 +185,15 @@ def fit(
     if points.shape[1] * rows.sum() < len(law.names) + SPARE or rows.sum() < LEAST_ROWS:
         return None
     problem.begin(rows)
-    start = begin
+    start = _best(problem, problem.start(rows), rows) if begin is None else begin
     if start is None:
-        tries = problem.start(rows)
-        if not len(tries):
-            return None
-        start = tries[int(np.argmin(problem.misses(tries, rows)))]
+        return None
     values = start
     if kept is None:
-        # A shutter and a tilt can take drag's place: the law's own values are searched first, the shutter's last.
-        for held in sorted({0, view.size, view.size - 2} if view else {0}, reverse=True):
-            found = problem.search(values, rows, "soft_l1", 40, held)
-            values = np.concatenate([found.x, values[len(found.x) :]])
-        if problem.misses(values[None], rows)[0] > HOPELESS * _extent(points):
+        found = _agreed(problem, start, rows)
+        if found is None:
             return None
-        for _ in range(3):
-            now = problem.agreeing(values)
-            if now.sum() < max(LEAST_ROWS, SHARE * len(times)):
-                return None
-            if np.array_equal(now, rows):
-                break
-            rows = now
-            problem.begin(rows)
-            tries = np.concatenate([values[None], problem.start(rows)])  # the law may begin later than before
-            values = tries[int(np.argmin(problem.misses(tries, rows)))]
-            values = problem.search(values, rows, "linear", 20).x
+        values, rows = found
     last = problem.search(values, rows, "linear", 60)
     if kept is None and _extent(points[rows]) < MOVES * _extent(points):
         return None
@@ -264,6 +204,35 @@ def fit(
     residuals = points - problem.paths(last.x[None])[0]
     penalty = float(np.sum(last.fun[points[rows].size :] ** 2))
     return _summed(law, last.x, last.jac, residuals, problem.weight * unit, rows, start, unit, penalty)
+
+
+def _best(problem: _Problem, tries: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+    """The values [P] of `tries` [K, P] that miss the sightings of `rows` least; None of none."""
+    return tries[int(np.argmin(problem.misses(tries, rows)))] if len(tries) else None
+
+
+def _agreed(problem: _Problem, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Values searched from `values`, and the sightings that agree with them; None where most do not."""
+    # A shutter and a tilt can take drag's place: the law's own values are searched first, the shutter's last.
+    view = problem.view
+    for held in sorted({0, view.size, view.size - 2} if view else {0}, reverse=True):
+        found = problem.search(values, rows, "soft_l1", 40, held)
+        values = np.concatenate([found.x, values[len(found.x) :]])
+    if problem.misses(values[None], rows)[0] > HOPELESS * _extent(problem.points):
+        return None
+    for _ in range(3):
+        now = problem.agreeing(values)
+        if now.sum() < max(LEAST_ROWS, SHARE * len(now)):
+            return None
+        if np.array_equal(now, rows):
+            break
+        rows = now
+        problem.begin(rows)
+        # The law may begin later than before.
+        better = _best(problem, np.concatenate([values[None], problem.start(rows)]), rows)
+        assert better is not None
+        values = problem.search(better, rows, "linear", 20).x
+    return values, rows
 
 
 def _extent(points: Points) -> float:
@@ -303,4 +272,4 @@ def memory_of(residuals: Float[np.ndarray, "T D"], fitted: int = 0) -> float:
     return total
 
 
-__all__ = ["STEEP", "TILT", "Fit", "Pins", "View", "fit", "memory_of"]
+__all__ = ["STEEP", "Fit", "Pins", "fit", "memory_of"]

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from o2t_jax.evaluation.recordings.analysis import Analysis
-from o2t_jax.evaluation.recordings.fitting import FREE, Pins, View, fit
+from o2t_jax.evaluation.recordings.fitting import FREE, Pins, fit
 from o2t_jax.evaluation.recordings.law import Points, Times
+from o2t_jax.evaluation.recordings.plane import View
 
 CLEARLY = 0.95  # of the other's residual: below it a way of seeing is better
 

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from o2t_jax.evaluation.recordings import LAWS
-from o2t_jax.evaluation.recordings.fitting import FLOOR, FREE, Fit, Pins, View, fit
+from o2t_jax.evaluation.recordings.fitting import FLOOR, FREE, Fit, Pins, fit
 from o2t_jax.evaluation.recordings.law import Points, Times
+from o2t_jax.evaluation.recordings.plane import View
 
 LEAD = 5.0  # in the logarithm of the evidence
 CANNOT, NONE = "cannot tell", "none of these"

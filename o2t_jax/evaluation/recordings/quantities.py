@@ -11,9 +11,10 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recorded.intervals import LEVEL
-from o2t_jax.evaluation.recordings.fitting import STEEP, TILT, Fit
+from o2t_jax.evaluation.recordings.fitting import STEEP, Fit
 from o2t_jax.evaluation.recordings.law import Quantity, Stretch
 from o2t_jax.evaluation.recordings.naming import Naming
+from o2t_jax.evaluation.recordings.plane import TILT
 
 DRAWS = 4000
 KNOWABLE = ("g", "length", "rope", "distance")

@@ -9,8 +9,9 @@ from scipy.integrate import solve_ivp
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.approach import in_metres
-from o2t_jax.evaluation.recordings.fitting import View, fit
+from o2t_jax.evaluation.recordings.fitting import fit
 from o2t_jax.evaluation.recordings.naming import name_law
+from o2t_jax.evaluation.recordings.plane import View
 from o2t_jax.evaluation.recordings.quantities import Clock, Scale, diameter_scale, measure
 from o2t_jax.evaluation.recordings.roll import slope_tells
 

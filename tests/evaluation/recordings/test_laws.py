@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 from o2t_jax.data.recordings.tracks import noises_of
 from o2t_jax.evaluation.recordings import LAWS
 from o2t_jax.evaluation.recordings.analysis import analyse
-from o2t_jax.evaluation.recordings.fitting import View, fit, memory_of
+from o2t_jax.evaluation.recordings.fitting import fit, memory_of
 from o2t_jax.evaluation.recordings.naming import CANNOT, NONE, name_law
+from o2t_jax.evaluation.recordings.plane import View
 from o2t_jax.evaluation.recordings.quantities import Clock, Scale, measure, told_entry
 from o2t_jax.evaluation.recordings.segments import find_contacts
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,14 @@ from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, disk, loop, provenance, recovery, replay, resources
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.contract import DataRequest, Plan, StepFn, System
-from o2t_jax.training.graft import graft_parts
 from o2t_jax.training.metrics import Averages, make_writer
 from o2t_jax.training.parallel import Parallel
-from o2t_jax.training.parts import check_parts
 from o2t_jax.training.plain_path import check_name
 from o2t_jax.training.progress import Progress, clock
 from o2t_jax.training.reporter import MakeResultsWriter, Reporter
 from o2t_jax.training.signals import StopFlag, StopRequested
-from o2t_jax.training.state import Initial, TrainState, tree_bytes, tree_size
+from o2t_jax.training.start import Start, seeds_of
+from o2t_jax.training.state import TrainState, tree_bytes, tree_size
 from o2t_jax.training.step import make_train_step
 from o2t_jax.types import Batch
 
@@ -60,7 +59,7 @@ def run(
     _check_measures(system)
     check_name(workdir)
     folders.check_workdir(workdir, config)
-    start = _Start.find(system, config, workdir)
+    start = Start.find(system, config, workdir)
     plan = _plan(system, config, parallel, start)
     this = _Run(system, config, workdir, parallel, progress, start, plan, results, command)
     this.announce()
@@ -96,73 +95,6 @@ def run(
             return 128 + signal.signum
         finally:
             progress.close()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Start:
-    """Where a run begins: at step 0, or at the latest checkpoint of its workdir."""
-
-    initial: Initial
-    step: int = 0
-    folder: Path | None = None
-    meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    damaged: Sequence[UsageError] = ()  # checkpoints that are not what was saved
-
-    @classmethod
-    def find(cls, system: System, config: Config, workdir: Path) -> _Start:
-        initial = Initial(system.init, system.tx, _seeds(config))
-        check_parts([initial.shapes.params], config.freeze, "freeze")
-        folder, damaged = recovery.find_whole(workdir)
-        if folder is None:
-            return cls(initial)
-        meta = checkpoint.read_meta(folder)
-        if meta["system"] != system.name:
-            raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
-        return cls(initial, meta["step"], folder, meta, damaged)
-
-    @property
-    def shapes(self) -> TrainState:
-        return self.initial.shapes
-
-    @property
-    def plan(self) -> Plan | None:
-        return Plan(**self.meta["plan"]) if self.folder else None
-
-    def state_maker(self, config: Config) -> Callable[[], TrainState]:
-        """Returns a function that makes the initial state.
-
-        The state is restored (numpy), or made by the system, optionally with another run's weights. An unusable
-        checkpoint is refused here, before the workdir is claimed and the step is compiled.
-        """
-        if self.folder:
-            restored = checkpoint.restore_state(self.folder, self.shapes)
-            return lambda: restored
-        if not config.init_from:
-            return self.initial.make
-        source = _opened(config.init_from)
-        check_parts([self.shapes.params, self.shapes.extra], config.init_parts, "init_parts")
-        _with_weights_of(self.shapes, source, config)
-        return lambda: _with_weights_of(self.initial.make(), source, config)
-
-
-def _opened(source: str) -> checkpoint.Opened:
-    """A run named by "DIR", "DIR@best" or "DIR@STEP"."""
-    workdir, at, step = source.rpartition("@")
-    if not at or Path(source).is_dir():  # a folder's name may contain "@"
-        workdir, step = source, ""
-    return checkpoint.open_workdir(workdir, step or None)
-
-
-def _with_weights_of(state: TrainState, opened: checkpoint.Opened, config: Config) -> TrainState:
-    """Parameters and extra collections of another run, or parts of them; optimiser state and step start at zero."""
-    what, parts = f"init_from={config.init_from}", config.init_parts
-    params = graft_parts(opened.state.params, state.params, parts, f"{what}: params")
-    extra = graft_parts(opened.state.extra, state.extra, parts, f"{what}: extra")
-    return state.replace(params=params, extra=extra)
-
-
-def _seeds(config: Config) -> tuple[int, ...]:
-    return tuple(range(config.seed, config.seed + config.seeds))
 
 
 def _check_shares(system: System, config: Config, parallel: Parallel) -> None:
@@ -201,7 +133,7 @@ def _check_measures(system: System) -> None:
             )
 
 
-def _plan(system: System, config: Config, parallel: Parallel, start: _Start) -> Plan:
+def _plan(system: System, config: Config, parallel: Parallel, start: Start) -> Plan:
     return resources.make_plan(
         batch=config.batch,
         devices=parallel.num_devices,
@@ -225,7 +157,7 @@ class _Run:
     workdir: Path
     parallel: Parallel
     progress: Progress
-    start: _Start
+    start: Start
     plan: Plan
     results: MakeResultsWriter
     command: str
@@ -319,7 +251,9 @@ class _Run:
             self.progress.fill(done, total, per_second)
 
         where = (self.parallel.process_index, self.parallel.process_count)
-        return DataRequest(self.start.meta.get("data"), self.plan, fill, self.parallel.put, _seeds(self.config), *where)
+        return DataRequest(
+            self.start.meta.get("data"), self.plan, fill, self.parallel.put, seeds_of(self.config), *where
+        )
 
     def _agree_to_stop(self, stop: StopFlag, schedule: loop.Schedule, step: int) -> bool:
         """Several processes agree by communication, at log steps only: all must leave at the same step."""

@@ -13,7 +13,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
-from o2t_jax.training import checkpoint, graft, plain_path, run
+from o2t_jax.training import checkpoint, graft, plain_path, start
 from o2t_jax.training.parts import check_parts
 from o2t_jax.training.state import TrainState, of_seed
 
@@ -180,9 +180,9 @@ def test_unknown_steps_and_folders(saved, tmp_path):
 def test_a_run_to_start_from_may_have_an_at_in_its_path(copy, tmp_path):
     copy.rename(tmp_path / "a@b")
     for source, step in (("a@b", 50), ("a@b@best", 20), ("a@b@40", 40)):
-        assert run._opened(str(tmp_path / source)).step == step
+        assert start.open_source(str(tmp_path / source)).step == step
     with pytest.raises(UsageError, match="a@c holds no checkpoint"):
-        run._opened(str(tmp_path / "a@c@best"))
+        start.open_source(str(tmp_path / "a@c@best"))
 
 
 @pytest.mark.parametrize("read", [checkpoint.open_workdir, checkpoint.restore_params])

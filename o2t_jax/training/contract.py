@@ -204,6 +204,13 @@ class System(abc.ABC):
         """
         return None
 
+    def digests(self) -> Mapping[str, str]:
+        """What files give the parameters their meaning, such as the words that a network numbers: name -> its digest.
+
+        Kept with every checkpoint. Where one differs today, the parameters are refused (`checkpoint`).
+        """
+        return {}
+
     def activation_bytes(self, batch: int) -> int:
         """Bytes of device memory that one step over `batch` samples needs in addition to state and gradients.
 

@@ -168,7 +168,6 @@ def test_what_is_unknown_is_left_out_with_all_that_it_does() -> None:
     ("make", "needed"),
     [
         (scene_local.t5_parser, "config.json"),
-        (scene_local.mesh_maker, "model_index.json"),
         (scene_local.enhancer, "model_index.json"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import math
 import os
 import platform
@@ -64,6 +65,11 @@ def above_zero(text: str) -> float:
     return number
 
 
+def versions(*packages: str) -> dict[str, str]:
+    """Package -> its installed version. Raises: PackageNotFoundError."""
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
 def json_file(text: str) -> str:
     """A flag's file, whose folder must exist: what cannot be written is refused before anything is measured."""
     if text != "-" and not Path(text).parent.is_dir():
@@ -115,7 +121,9 @@ def check_parts(given: str, known: Collection[str]) -> None:
 
 
 def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any) -> None:
-    """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
+    """Prints the table and the machine; writes both, its load and `keys` to `json_path` (- is standard output)."""
     where = machine()
+    if hasattr(os, "getloadavg"):
+        keys["load"] = os.getloadavg()
     text = f"{format_table(rows, columns)}\n{', '.join(f'{name} {value}' for name, value in where.items())}"
     report(text, {"machine": where, "rows": list(rows), **keys}, json_path)

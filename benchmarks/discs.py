@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import discs_peer
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, rows_of, timed
 
 COLUMNS = {
@@ -114,12 +113,8 @@ def check(arguments: argparse.Namespace) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """All parts."""
     rows = [row for part in arguments.parts.split(",") for row in PARTS[part](arguments)]
-    about: dict[str, Any] = {"pymunk": "not installed"}
-    if importlib.util.find_spec("pymunk") is not None:
-        about["pymunk"] = importlib.metadata.version("pymunk")
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
-    finish(rows, COLUMNS, arguments.json, **about)
+    there = importlib.util.find_spec("pymunk") is not None
+    finish(rows, COLUMNS, arguments.json, **(versions("pymunk") if there else {"pymunk": "not installed"}))
     return 0
 
 

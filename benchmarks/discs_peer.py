@@ -274,8 +274,6 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """All parts."""
     found = measure_peer(arguments.seconds, tuple(arguments.parts.split(",")), arguments.peer_threads)
-    if hasattr(os, "getloadavg"):
-        found["load"] = os.getloadavg()
     finish(found.pop("rows"), COLUMNS, arguments.json, **found)
     return 0
 

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.peers.dynamics_worker import PICTURE_PEERS, VECTOR_PEERS, VIDEO_PEERS, serve
 from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
@@ -229,10 +229,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows += found
         tell(rows, "world")
     if arguments.peer:
-        versions = {name: importlib.metadata.version(name) for name in ("torch", "torchdiffeq")}
-        about |= versions | {"peer_malloc": arguments.peer_malloc, "peer_threads": threads}
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
+        about |= versions("torch", "torchdiffeq") | {"peer_malloc": arguments.peer_malloc, "peer_threads": threads}
     finish(rows, COLUMNS, arguments.json, **about)
     return 0
 

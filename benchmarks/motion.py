@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, rows_of, timed
 from o2t_jax.errors import UsageError
 
@@ -161,17 +161,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """The scans, or the training steps."""
-    about: dict[str, Any] = {}
-    if arguments.peer:
-        rows = measure_peer(arguments.repeats)
-        about["torch"] = importlib.metadata.version("torch")
-    else:
-        rows = measure_scans(arguments.repeats, arguments.longest)
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
+    rows = measure_peer(arguments.repeats) if arguments.peer else measure_scans(arguments.repeats, arguments.longest)
     for row in rows:
         row |= {name: row.get(name, float("nan")) for name in ("temp_MiB", "compile_s")}
-    finish(rows, COLUMNS, arguments.json, **about)
+    finish(rows, COLUMNS, arguments.json, **(versions("torch") if arguments.peer else {}))
     return 0
 
 

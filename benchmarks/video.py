@@ -27,7 +27,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, measure, rows_of, tell, timed
 from benchmarks.peers.dynamics_worker import VIDEO_PEERS
 from o2t_jax.errors import UsageError
@@ -111,16 +111,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """All parts."""
-    rows, about = [], {}
+    rows = []
     for part in arguments.parts.split(","):
         rows += PARTS[part](arguments)
         if part == "model":
             tell(rows, part)
-    if arguments.peer:
-        about["torch"] = importlib.metadata.version("torch")
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
-    finish(rows, COLUMNS, arguments.json, **about)
+    finish(rows, COLUMNS, arguments.json, **(versions("torch") if arguments.peer else {}))
     return 0
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 from pathlib import Path
 
+import numpy
 import pytest
+
+from benchmarks import common
 
 ROOT = Path(__file__).resolve().parent.parent / "benchmarks"
 # Modules with a command of arguments of their own, folders by their __main__.
@@ -75,3 +80,10 @@ def test_a_value_that_is_none_is_named_with_its_limit(given: str, capsys) -> Non
 def test_no_benchmark_has_a_parser_of_its_own() -> None:
     own = [path.name for path in ROOT.rglob("*.py") if "ArgumentParser" in path.read_text()]
     assert len(COMMANDS) > 10 and own == ["common.py"]
+
+
+def test_a_file_of_figures_names_the_machine_and_its_load(tmp_path: Path) -> None:
+    common.finish([{"rows": 1}], {"rows": "d"}, str(tmp_path / "x.json"), **common.versions("numpy"))
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["numpy"] == numpy.__version__ and found["rows"] == [{"rows": 1}] and found["machine"]["cores"] > 0
+    assert len(found["load"]) == 3 or not hasattr(os, "getloadavg")

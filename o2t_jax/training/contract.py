@@ -155,7 +155,7 @@ class System(abc.ABC):
     # `(seed, step) -> the global batch of that step`, pure and in JAX, both arguments int32 []. Systems that have it
     # can train several seeds in one program (`config.seeds`).
     make_batch: Callable[[Array, Array], Batch] | None = None
-    sample_source: SampleSource | None = None  # what `experiments.generate` writes as a set; None: nothing to store
+    sample_sources: Sequence[SampleSource] = ()  # what `experiments.generate` writes, each as a set of its own
 
     @abc.abstractmethod
     def init(self, key: Array) -> tuple[PyTree, PyTree]:

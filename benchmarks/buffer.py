@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common import Parser, above_zero, at_least_1
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig, Ring
 
@@ -104,10 +104,10 @@ def measure_waiting(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.buffer", description="Times the replay buffer.")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
-    parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each rate")
-    parser.add_argument("--pool", type=int, default=128, help="samples of 512 px in the ring, 3.9 MB each")
+    parser = Parser("buffer", "Times the replay buffer.")
+    parser.add_json()
+    parser.add_argument("--seconds", type=above_zero, default=2.0, help="seconds to measure each rate")
+    parser.add_argument("--pool", type=at_least_1, default=128, help="samples of 512 px in the ring, 3.9 MB each")
     args = parser.parse_args(argv)
     result = {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

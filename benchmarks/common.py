@@ -3,15 +3,78 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import math
 import os
 import platform
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from o2t_jax.commands import _cli, _cpu
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.console import format_table, report
+
+
+class Parser(argparse.ArgumentParser):
+    """A benchmark's arguments. What is wrong with them is one line, with exit code 2, as it is for commands.
+
+    Args: `name`, the module in `benchmarks`; `about`, shown by --help as it is written; `measures`: whether the
+    flags are added that `run_checked` reads.
+    """
+
+    def __init__(self, name: str, about: str | None, measures: bool = False) -> None:
+        shown = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog=f"python -m benchmarks.{name}", description=about, formatter_class=shown)
+        if measures:
+            self.add_json()
+            self.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
+
+    def add_json(self) -> None:
+        """Adds --json for `finish`."""
+        self.add_argument(
+            "--json", metavar="FILE", type=json_file, help="write the figures to FILE; '-' is standard output"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong, without the usage; ends the program."""
+        sys.exit(_cli.fail(f"{message}; see {self.prog} --help"))
+
+
+def at_least_1(text: str) -> int:
+    """A flag's whole number of at least 1. Raises: ArgumentTypeError, as all of these, which a `Parser` says."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return int(text)
+
+
+def each_at_least_1(text: str) -> list[int]:
+    """A flag's whole numbers of at least 1, with commas between."""
+    return [at_least_1(each) for each in text.split(",")]
+
+
+def above_zero(text: str) -> float:
+    """A flag's number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0")
+    return number
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Package -> its installed version. Raises: PackageNotFoundError."""
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def json_file(text: str) -> str:
+    """A flag's file, whose folder must exist: what cannot be written is refused before anything is measured."""
+    if text != "-" and not Path(text).parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: the folder {Path(text).parent} does not exist; make it first")
+    return text
 
 
 def machine() -> dict[str, Any]:
@@ -41,7 +104,6 @@ def run_checked(
 ) -> int:
     """The exit code of a command: `check`, which raises UsageError, then `run` with the CPU's settings made."""
     try:
-        check_json(getattr(arguments, "json", None))
         check(arguments)
     except UsageError as error:
         return _cli.fail(str(error))
@@ -58,21 +120,10 @@ def check_parts(given: str, known: Collection[str]) -> None:
         raise UsageError(f"--parts={','.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
 
 
-def check_json(path: str | None) -> None:
-    """Raises UsageError for a file whose folder does not exist: before anything is measured."""
-    if path and path != "-" and not Path(path).parent.is_dir():
-        raise UsageError(f"--json={path}: the folder {Path(path).parent} does not exist; make it first")
-
-
-def check_at_least_1(arguments: argparse.Namespace, *names: str) -> None:
-    """Raises UsageError where one of these numbers is below 1."""
-    for name in names:
-        if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name}={getattr(arguments, name)} must be at least 1")
-
-
 def finish(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], json_path: str | None, **keys: Any) -> None:
-    """Prints the table and the machine; writes both, with `keys`, to `json_path` (- is standard output)."""
+    """Prints the table and the machine; writes both, its load and `keys` to `json_path` (- is standard output)."""
     where = machine()
+    if hasattr(os, "getloadavg"):
+        keys["load"] = os.getloadavg()
     text = f"{format_table(rows, columns)}\n{', '.join(f'{name} {value}' for name, value in where.items())}"
     report(text, {"machine": where, "rows": list(rows), **keys}, json_path)

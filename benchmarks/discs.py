@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,9 +25,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import discs_peer
-from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, rows_of, timed
-from o2t_jax.commands import _cpu
 
 COLUMNS = {
     "part": "",
@@ -91,13 +89,11 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", default=None)
-    parser.add_argument("--repeats", type=int, default=9, help="turns of each side")
-    parser.add_argument("--batch", type=int, default=1024, help="scenes of a call of ours")
-    parser.add_argument("--frames", type=int, default=60)
+    parser = Parser("discs", __doc__, measures=True)
+    parser.add_argument("--repeats", type=at_least_1, default=9, help="turns of each side")
+    parser.add_argument("--batch", type=at_least_1, default=1024, help="scenes of a call of ours")
+    parser.add_argument("--frames", type=at_least_1, default=60)
     parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     return parser.parse_args(argv)
 
 
@@ -110,20 +106,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuses an unknown part, and numbers below 1."""
+    """Refuses an unknown part."""
     check_parts(arguments.parts, PARTS)
-    check_at_least_1(arguments, "repeats", "batch", "frames")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """All parts."""
     rows = [row for part in arguments.parts.split(",") for row in PARTS[part](arguments)]
-    about: dict[str, Any] = {"pymunk": "not installed"}
-    if importlib.util.find_spec("pymunk") is not None:
-        about["pymunk"] = importlib.metadata.version("pymunk")
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
-    finish(rows, COLUMNS, arguments.json, **about)
+    there = importlib.util.find_spec("pymunk") is not None
+    finish(rows, COLUMNS, arguments.json, **(versions("pymunk") if there else {"pymunk": "not installed"}))
     return 0
 
 

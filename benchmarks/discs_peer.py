@@ -32,11 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import check_parts, finish, run_checked
+from benchmarks.common import Parser, above_zero, check_parts, finish, run_checked
 from benchmarks.dynamics import COLUMNS as SHARED
 from benchmarks.dynamics import Turn, peers, rows_of
 from benchmarks.peers.dynamics_worker import DISC_PEERS
-from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 PARTS: dict[str, dict[str, Any]] = {
@@ -253,20 +252,16 @@ def measure_peer(seconds: float, parts: tuple[str, ...] = tuple(PARTS), threads:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", default=None)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of turns, for each part")
+    parser = Parser("discs_peer", __doc__, measures=True)
+    parser.add_argument("--seconds", type=above_zero, default=30.0, help="of turns, for each part")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peer_threads", type=int, default=0, help="PyTorch's threads; 0: one a core")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     return parser.parse_args(argv)
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuses an unknown part, no time, and a machine without PyTorch."""
+    """Refuses an unknown part, and a machine without PyTorch."""
     check_parts(arguments.parts, PARTS)
-    if arguments.seconds <= 0:
-        raise UsageError(f"--seconds={arguments.seconds} must be above 0")
     if importlib.util.find_spec("torch") is None:
         raise UsageError('the other side needs torch: pip install "o2t_jax[bench]"')
 
@@ -279,8 +274,6 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """All parts."""
     found = measure_peer(arguments.seconds, tuple(arguments.parts.split(",")), arguments.peer_threads)
-    if hasattr(os, "getloadavg"):
-        found["load"] = os.getloadavg()
     finish(found.pop("rows"), COLUMNS, arguments.json, **found)
     return 0
 

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.peers.dynamics_worker import PICTURE_PEERS, VECTOR_PEERS, VIDEO_PEERS, serve
 from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
@@ -184,16 +184,14 @@ def tell(rows: list[dict[str, Any]], part: str) -> None:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", default=None)
-    parser.add_argument("--repeats", type=int, default=15, help="turns of each side")
-    parser.add_argument("--steps", type=int, default=12, help="steps of a turn that count")
-    parser.add_argument("--batch", type=int, default=1024, help="states of the world")
+    parser = Parser("dynamics", __doc__, measures=True)
+    parser.add_argument("--repeats", type=at_least_1, default=15, help="turns of each side")
+    parser.add_argument("--steps", type=at_least_1, default=12, help="steps of a turn that count")
+    parser.add_argument("--batch", type=at_least_1, default=1024, help="states of the world")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--peer_malloc", choices=("ours", "own"), default="ours", help="PyTorch's settings for malloc")
     parser.add_argument("--peer_threads", type=int, default=0, help="PyTorch's threads; 0: one a core")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     return parser.parse_args(argv)
 
 
@@ -203,9 +201,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuses an unknown part, too few steps, and --peer without PyTorch."""
+    """Refuses an unknown part, and --peer without PyTorch."""
     check_parts(arguments.parts, PARTS)
-    check_at_least_1(arguments, "repeats", "steps", "batch")
     missing = [name for name in ("torch", "torchdiffeq") if importlib.util.find_spec(name) is None]
     if arguments.peer and missing:
         raise UsageError(f'--peer needs {" and ".join(missing)}: pip install "o2t_jax[bench]"')
@@ -232,10 +229,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows += found
         tell(rows, "world")
     if arguments.peer:
-        versions = {name: importlib.metadata.version(name) for name in ("torch", "torchdiffeq")}
-        about |= versions | {"peer_malloc": arguments.peer_malloc, "peer_threads": threads}
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
+        about |= versions("torch", "torchdiffeq") | {"peer_malloc": arguments.peer_malloc, "peer_threads": threads}
     finish(rows, COLUMNS, arguments.json, **about)
     return 0
 

@@ -27,8 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import theilslopes
 
-from benchmarks.common import finish, run_checked
-from o2t_jax.commands import _cpu
+from benchmarks.common import Parser, finish, run_checked
 from o2t_jax.errors import UsageError
 
 # `own`: without what is mapped from files and with what is swapped out, so that the kernel's reclaiming does not show.
@@ -166,15 +165,11 @@ class TrainCpu:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.endurance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("endurance", __doc__, measures=True)
     parser.add_argument("--minutes", type=float, default=60.0, help="in all")
     parser.add_argument("--warm_up", type=float, default=10.0, help="minutes whose samples do not count")
     parser.add_argument("--case", choices=("smoke", "cpu"), default="smoke")
     parser.add_argument("--steps", type=int, default=10_000, help="of case cpu")
-    parser.add_argument("--json", default=None, metavar="FILE")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     return parser.parse_args(argv)
 
 

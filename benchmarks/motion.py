@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, rows_of, timed
-from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 COLUMNS = {
@@ -138,23 +137,19 @@ def measure_peer(repeats: int) -> list[dict[str, Any]]:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", default=None)
+    parser = Parser("motion", __doc__, measures=True)
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peer", action="store_true", help="a training step beside PyTorch's instead")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=at_least_1, default=5)
     parser.add_argument("--longest", type=int, default=max(STEPS), help="steps of the longest sequence")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     return parser.parse_args(argv)
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuses an unknown part, too few calls, and a machine without PyTorch where it is asked for."""
+    """Refuses an unknown part, too few steps, and a machine without PyTorch where it is asked for."""
     check_parts(arguments.parts, PARTS)
-    if arguments.repeats < 1 or arguments.longest < STEPS[0]:
-        raise UsageError(
-            f"--repeats={arguments.repeats} must be at least 1 and --longest={arguments.longest} at least {STEPS[0]}"
-        )
+    if arguments.longest < STEPS[0]:
+        raise UsageError(f"--longest={arguments.longest} must be at least {STEPS[0]}")
     if arguments.peer and importlib.util.find_spec("torch") is None:
         raise UsageError('the other side needs torch: pip install "o2t_jax[bench]"')
 
@@ -166,17 +161,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """The scans, or the training steps."""
-    about: dict[str, Any] = {}
-    if arguments.peer:
-        rows = measure_peer(arguments.repeats)
-        about["torch"] = importlib.metadata.version("torch")
-    else:
-        rows = measure_scans(arguments.repeats, arguments.longest)
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
+    rows = measure_peer(arguments.repeats) if arguments.peer else measure_scans(arguments.repeats, arguments.longest)
     for row in rows:
         row |= {name: row.get(name, float("nan")) for name in ("temp_MiB", "compile_s")}
-    finish(rows, COLUMNS, arguments.json, **about)
+    finish(rows, COLUMNS, arguments.json, **(versions("torch") if arguments.peer else {}))
     return 0
 
 

@@ -5,13 +5,12 @@ Counted from the model's shapes, without computation.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 import jax
 
-from benchmarks.common import finish
+from benchmarks.common import Parser, at_least_1, each_at_least_1, finish
 from o2t_jax.commands import _config
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.state import tree_size
@@ -30,13 +29,13 @@ def count(base: int, size: int, gauge: str) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bases", default="8,16,32,64", help="base widths, separated by commas")
-    parser.add_argument("--size", type=int, default=512, help="size of the pictures, px")
+    parser = Parser("parameters", __doc__)
+    parser.add_argument("--bases", type=each_at_least_1, default="8,16,32,64", help="base widths, separated by commas")
+    parser.add_argument("--size", type=at_least_1, default=512, help="size of the pictures, px")
     parser.add_argument("--gauge", choices=("camera", "free"), default="camera")
-    parser.add_argument("--json", default=None)
+    parser.add_json()
     arguments = parser.parse_args(argv)
-    rows = [count(int(base), arguments.size, arguments.gauge) for base in arguments.bases.split(",")]
+    rows = [count(base, arguments.size, arguments.gauge) for base in arguments.bases]
     finish(rows, COLUMNS | {name: ",d" for name in rows[0] if name not in COLUMNS}, arguments.json)
     return 0
 

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import finish, run_checked
-from o2t_jax.commands import _cpu
+from benchmarks.common import Parser, finish, run_checked
 from o2t_jax.data.recordings.motions import Motion, damped_spring, free_flight
 from o2t_jax.data.recordings.rendered import Stage, make_stage
 from o2t_jax.errors import UsageError
@@ -113,11 +112,9 @@ def measure(counts: list[int], out: Path) -> list[dict[str, Any]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recording", description="Limits of a recording")
+    parser = Parser("recording", "Limits of a recording", measures=True)
     parser.add_argument("--frames", default="40,1800", help="frames of the films, with commas between")
     parser.add_argument("--out", default=tempfile.gettempdir(), help="folder for the films, which are removed")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
 
     def check(arguments: argparse.Namespace) -> None:
         parts = arguments.frames.split(",")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import finish
+from benchmarks.common import Parser, above_zero, finish
 from o2t_jax.data.records import record_dtype, write_set
 from o2t_jax.data.stored import Entry, StoredSet, open_set
 from o2t_jax.data.stored_batches import StoredBatches
@@ -123,10 +123,10 @@ def measure(gigabytes: float, out: Path) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.records", description="Memory of a stored set's reader")
-    parser.add_argument("--gigabytes", type=float, default=2.0, help="size of the set")
+    parser = Parser("records", "Memory of a stored set's reader")
+    parser.add_argument("--gigabytes", type=above_zero, default=2.0, help="size of the set")
     parser.add_argument("--out", default=tempfile.gettempdir(), help="folder for the set, which is removed at the end")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
+    parser.add_json()
     parser.add_argument("--child", choices=KINDS, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.child:

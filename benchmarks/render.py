@@ -17,7 +17,6 @@ are made on the device, N a block: see `benchmarks.device_samples`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import time
@@ -31,6 +30,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
+from benchmarks.common import Parser, above_zero, at_least_1, finish  # noqa: E402
 from o2t_jax.physics.gravity import law_for  # noqa: E402
 from o2t_jax.render.opencv.renderer import SceneRenderer  # noqa: E402
 from o2t_jax.render.scenes import get_scene  # noqa: E402
@@ -168,12 +168,12 @@ def _ready() -> bool:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description="Times the renderers.")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; '-' is standard output")
-    parser.add_argument("--seconds", type=float, default=2.0, help="processor time for each row")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser = Parser("render", "Times the renderers.")
+    parser.add_json()
+    parser.add_argument("--seconds", type=above_zero, default=2.0, help="processor time for each row")
+    parser.add_argument("--repeats", type=at_least_1, default=5)
     parser.add_argument("--backend", choices=("opencv", "device"), default="opencv")
-    parser.add_argument("--batch", type=int, default=9, help="pictures per call, for --backend=device")
+    parser.add_argument("--batch", type=at_least_1, default=9, help="pictures per call, for --backend=device")
     parser.add_argument("--samples", type=int, default=0, help="whole samples instead, this many a block (device)")
     parser.add_argument("--rows", default="", help="with --samples: some rows only, such as room-512,ballistic-64")
     args = parser.parse_args(argv)
@@ -200,8 +200,6 @@ def main(argv: list[str] | None = None) -> None:
     workers = {str(size): two_workers(size, args.seconds, args.repeats) for size in (64, 512)}
     print("two workers over one: " + ", ".join(f"{gain:.2f} at {size} px" for size, gain in workers.items()))
     figure = {(r["scene"], r["size_px"], r["cameras"]): r["per_second_per_core"] for r in rows}
-    from benchmarks.common import finish
-
     finish(
         rows,
         COLUMNS,

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.common import finish
+from benchmarks.common import Parser, at_least_1, each_at_least_1, finish
 from o2t_jax.commands import _cli, _cpu
 from o2t_jax.commands._config import load_config
 
@@ -257,29 +257,28 @@ def native(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--devices", default="1,2,4,8", help="numbers of simulated devices; the first is the reference")
+    parser = Parser("scaling", __doc__)
+    numbers = "numbers of simulated devices; the first is the reference"
+    parser.add_argument("--devices", type=each_at_least_1, default="1,2,4,8", help=numbers)
     parser.add_argument("--processes", type=int, choices=(1, 2), default=2, help="2: add a row of two processes")
     parser.add_argument("--config", default="smoke", help="a config of this project, or a file")
-    parser.add_argument("--batch", type=int, default=8, help="global batch")
+    parser.add_argument("--batch", type=at_least_1, default=8, help="global batch")
     parser.add_argument("--native", action="store_true", help="time the existing devices")
-    parser.add_argument("--repeats", type=int, default=20, help="timed steps, for --native")
-    parser.add_argument("--json", default=None)
+    parser.add_argument("--repeats", type=at_least_1, default=20, help="timed steps, for --native")
+    parser.add_json()
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--coordinator", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--process_id", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
-    counts = [int(each) for each in arguments.devices.split(",")]
-    uneven = [each for each in counts if arguments.batch % each]
+    uneven = [each for each in arguments.devices if arguments.batch % each]
     if uneven:
-        print(f"--batch={arguments.batch} cannot be shared by {uneven[0]} devices", file=sys.stderr)
-        return 2
+        parser.error(f"--batch={arguments.batch} cannot be shared by {uneven[0]} devices")
     _cpu.prepare("on")  # the compiler's settings are those of experiments.train
     _cli.be_quiet()
     if arguments.child:
         _child(arguments)
         return 0
-    rows = native(arguments) if arguments.native else simulated(arguments, counts)
+    rows = native(arguments) if arguments.native else simulated(arguments, arguments.devices)
     finish(rows, COLUMNS, arguments.json)
     return 0
 

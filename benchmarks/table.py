@@ -6,7 +6,6 @@ line if they differ. results/benchmarks/README.md defines the files.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import datetime
 import json
@@ -18,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import Parser
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 
@@ -201,7 +201,7 @@ def check(page: Path, text: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("table", __doc__)
     parser.add_argument("--check", action="store_true", help="only compare; exit code 2 if they differ")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of JSON files")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page to write or to check")

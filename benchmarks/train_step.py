@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.common import finish
+from benchmarks.common import Parser, at_least_1, finish
 from o2t_jax.commands import _cli, _cpu
 from o2t_jax.commands.configs import cpu, seed
 from o2t_jax.models import ops
@@ -216,21 +216,19 @@ def versus(names: list[str], table: dict[str, Any], arguments: argparse.Namespac
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", default=None)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser = Parser("train_step", __doc__, measures=True)
+    parser.add_argument("--repeats", type=at_least_1, default=5)
     parser.add_argument("--rows", default="")
     parser.add_argument("--peer", action="store_true")
     parser.add_argument(
         "--forms", choices=ops.FORMS, default=None, help="form of the network's operations; the device's if left out"
     )
     for name, text in (("size", "pictures, px"), ("base", "base width"), ("batch", "samples per step")):
-        parser.add_argument(f"--{name}", type=int, default=None, help=text)
+        parser.add_argument(f"--{name}", type=at_least_1, default=None, help=text)
     parser.add_argument("--peer_malloc", choices=("ours", "own"), default="ours", help="PyTorch's settings for malloc")
     parser.add_argument("--dtype", choices=tuple(PEAK_TFLOPS), default=None)
     parser.add_argument("--remat", action="store_true", help="recompute activations in the backward pass")
     parser.add_argument("--gauge", choices=("camera", "free"), default="camera", help="gauge of the single row")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     parser.add_argument("--peak_tflops", type=float, default=None, help="peak TFLOP/s of bound_s's accelerator")
     parser.add_argument("--peak_gbs", type=float, default=None, help="its memory's GB/s")
     arguments = parser.parse_args(argv)
@@ -240,8 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.rows = arguments.rows or ",".join(table)
     unknown = set(arguments.rows.split(",")) - set(table)
     if unknown:
-        print(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}", file=sys.stderr)
-        return 2
+        parser.error(f"--rows={','.join(sorted(unknown))} is unknown: choose from {', '.join(table)}")
     # The settings of experiments.train; those of malloc also apply to PyTorch's processes.
     _cpu.prepare(arguments.cpu_tuning)
     _cli.be_quiet()

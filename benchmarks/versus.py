@@ -10,7 +10,6 @@ the shortest steps, by the clock and by the processors' time.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.common import finish
+from benchmarks.common import Parser, above_zero, finish
 from o2t_jax.commands import _cpu
 from o2t_jax.commands._cli import fail
 
@@ -136,11 +135,11 @@ def compare(ours: Side, other: Side, rows: list[str], seconds: float) -> list[di
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("versus", __doc__)
     parser.add_argument("--other", required=True, help="another checkout's folder, or 'plain'")
     parser.add_argument("--rows", default="seed64,seed512", help="rows of benchmarks.train_step, with commas between")
-    parser.add_argument("--seconds", type=float, default=240.0, help="time for the turns, compilation not counted")
-    parser.add_argument("--json", default=None)
+    parser.add_argument("--seconds", type=above_zero, default=240.0, help="time for the turns, compilation not counted")
+    parser.add_json()
     arguments = parser.parse_args(argv)
     folder = ROOT if arguments.other == "plain" else Path(arguments.other).resolve()
     if not (folder / "benchmarks" / "train_step.py").is_file():

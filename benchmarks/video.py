@@ -27,10 +27,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.common import check_at_least_1, check_parts, finish, run_checked
+from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, measure, rows_of, tell, timed
 from benchmarks.peers.dynamics_worker import VIDEO_PEERS
-from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
 
 COLUMNS = {
@@ -88,20 +87,17 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", default=None)
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each side")
-    parser.add_argument("--steps", type=int, default=4, help="steps of a turn that count")
+    parser = Parser("video", __doc__, measures=True)
+    parser.add_argument("--repeats", type=at_least_1, default=5, help="turns of each side")
+    parser.add_argument("--steps", type=at_least_1, default=4, help="steps of a turn that count")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peer", action="store_true", help="part model beside PyTorch's")
-    parser.add_argument("--cpu_tuning", choices=_cpu.CHOICES, default="on", help="as --config.cpu_tuning")
     return parser.parse_args(argv)
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuses an unknown part, too few steps, and --peer without its part or without PyTorch."""
+    """Refuses an unknown part, and --peer without its part or without PyTorch."""
     check_parts(arguments.parts, PARTS)
-    check_at_least_1(arguments, "repeats", "steps")
     if arguments.peer and "model" not in arguments.parts.split(","):
         raise UsageError(f"--parts={arguments.parts} has nothing for --peer: add model")
     if arguments.peer and importlib.util.find_spec("torch") is None:
@@ -115,16 +111,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """All parts."""
-    rows, about = [], {}
+    rows = []
     for part in arguments.parts.split(","):
         rows += PARTS[part](arguments)
         if part == "model":
             tell(rows, part)
-    if arguments.peer:
-        about["torch"] = importlib.metadata.version("torch")
-    if hasattr(os, "getloadavg"):
-        about["load"] = os.getloadavg()
-    finish(rows, COLUMNS, arguments.json, **about)
+    finish(rows, COLUMNS, arguments.json, **(versions("torch") if arguments.peer else {}))
     return 0
 
 

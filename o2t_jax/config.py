@@ -129,6 +129,14 @@ def unknown_choice(what: str, name: object, names: Iterable[str]) -> UsageError:
     return UsageError(f"{what}={name!r} is unknown: {hint}{' ' if hint else ''}choose one of {', '.join(names)}")
 
 
+def check_variant(variant: str, known: Iterable[str]) -> None:
+    """Raises UsageError, with the nearest, for a config file's variant that is not one of `known`; "" is none."""
+    known = list(known)
+    if variant not in known:
+        or_none = ", or leave it out" if "" in known else ""
+        raise UsageError(f"{unknown_choice('variant', variant, [name for name in known if name])}{or_none}")
+
+
 def no_such_field(name: str, names: Iterable[str], fields: Mapping[str, Field] | None = None) -> UsageError:
     """The error for a field that a config does not have, with the nearest name, or a field whose meaning matches."""
     hint = did_you_mean(name, names, 0.7) or _by_meaning(name, fields or {}) or did_you_mean(name, names, 0.5)

@@ -11,7 +11,7 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.systems.base import System, TrainState, build_system
-from o2t_jax.training.checkpoint import Opened, open_workdir
+from o2t_jax.training.checkpoint import Opened, check_digests, open_workdir
 from o2t_jax.training.state import of_seed
 from o2t_jax.types import Batch, PyTree
 
@@ -26,6 +26,7 @@ class Run:
 
     def __init__(self, workdir: Path, opened: Opened, seed: int) -> None:
         self.workdir, self.step, self.config, self._seed = workdir, opened.step, opened.config, seed
+        self._meta = opened.meta
         several = opened.config.get("seeds", 1) > 1
         self.state: TrainState = of_seed(opened.state, seed) if several else opened.state
         self.readouts: dict[str, Any] = opened.meta["readouts"]
@@ -40,8 +41,13 @@ class Run:
 
     @functools.cached_property
     def system(self) -> System:
-        """The model with its data and measurements, as the run's config describes it."""
-        return build_system(self.config)
+        """The model with its data and measurements, as the run's config describes it.
+
+        Raises: UsageError where a file that gives the parameters their meaning is not the training's.
+        """
+        system = build_system(self.config)
+        check_digests(self._meta, system, str(self.workdir))
+        return system
 
     def predict(self, batch: Batch) -> PyTree:
         """The model's prediction for a batch, as numpy arrays [B, ...].

@@ -68,6 +68,10 @@ def test_parsers_that_are_not_there_are_refused(tmp_path: Path, capsys) -> None:
         (["--parser=t5"], "no config.json"),
         (["--parser=learned"], "--parser_workdir"),
         (["--parser=learned", f"--parser_workdir={tmp_path}"], str(tmp_path)),
+        ([f"--parser_workdir={tmp_path}"], f"{tmp_path} holds no checkpoint"),
+        ([f"--t5={tmp_path}"], "no config.json"),
+        (["--parser=rules", f"--t5={tmp_path}"], f"--t5={tmp_path} is read by --parser=t5 alone, and rules is asked"),
+        ([f"--nouns={out}", "--parser_workdir=x"], f"--nouns={out} is read by --parser=rules alone, and learned is"),
     ):
         capsys.readouterr()
         assert run("score", str(out), *flags) == 2
@@ -78,6 +82,8 @@ def test_parsers_that_are_not_there_are_refused(tmp_path: Path, capsys) -> None:
     ("flags", "part"),
     [
         (["--parser=learned"], "--parser_workdir"),
+        (["--parser_workdir=none"], "none holds no checkpoint"),
+        (["--parser=rules", "--parser_workdir=none"], "--parser_workdir=none is read by --parser=learned alone"),
         (["--enhance=none"], "model_index.json"),
     ],
 )

@@ -186,6 +186,23 @@ def test_configs_in_subfolders_have_names_and_run_folders_of_their_own(tmp_path,
         load("pendulum:lnn")
 
 
+@pytest.mark.parametrize("name", _config.names())
+def test_an_unknown_variant_of_each_config_is_refused_with_the_nearest(name) -> None:
+    with pytest.raises(UsageError) as refused:
+        load(f"{name}:of no config")
+    message = str(refused.value)
+    assert "\n" not in message and f"{name}:of no config: " in message
+    if "get_config() takes no variant" in message:
+        return
+    known = re.fullmatch(r".*='of no config' is unknown: choose one of (.*?)(, or leave it out)?", message)
+    assert known, message
+    for variant in known[1].split(", "):
+        assert load(f"{name}:{variant}").config.system  # what is named is taken
+        near = f"{variant}e"
+        with pytest.raises(UsageError, match=rf"='{near}' is unknown: did you mean '{variant}'\?"):
+            load(f"{name}:{near}")
+
+
 @pytest.mark.parametrize("text", ["", ":", ":64", ".", "experiments", "x" * 5000, "a\0b", "x:" * 50, "nowhere/cpu.py"])
 def test_what_is_no_file_is_refused(text) -> None:
     with pytest.raises(UsageError, match="no such file"):

@@ -56,14 +56,10 @@ def test_cheap_steps_are_of_the_same_world() -> None:
         assert np.abs(found - truth).max() < 20 * h**2
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [("--parts=states,worlds", "choose from states, pictures, world"), ("--repeats=0", "--repeats=0 must be at least")],
-)
-def test_bad_input_is_one_line(given, said, capsys) -> None:
-    assert dynamics.main([given]) == 2
+def test_an_unknown_part_is_one_line(capsys) -> None:
+    assert dynamics.main(["--parts=states,worlds"]) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert "choose from states, pictures, world" in error and error.count("\n") == 1
 
 
 def test_a_missing_peer_names_the_extra(monkeypatch, capsys) -> None:

@@ -72,7 +72,7 @@ def test_the_spring_is_still_in_the_weights():
 )
 def test_its_arrays_are_those_of_the_system_today(name):
     opened = open_workdir(RUNS / name)
-    check_fits(opened, build_system(opened.config).init, name)
+    check_fits(opened, build_system(opened.config), name)
 
 
 def test_the_pendulums_error_is_what_its_config_promises():

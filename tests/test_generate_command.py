@@ -50,7 +50,7 @@ def test_the_set_is_what_the_system_would_make(home, capsys):
     assert written["samples"] == {"train": 70, "validation": 5, "test": 0}
     _, config = load_config("toy")
     config.horizon = 3
-    source = build_system(config).sample_source
+    (source,) = build_system(config).sample_sources
     with open_set("oscillator/latest", verify=True) as stored:
         assert stored.require(source) is stored
         for name, array in stored.read("train", [69, 3, 64]).items():

@@ -78,6 +78,12 @@ def test_naming_is_counted_as_it_is_said():
     text = study.format_tables(films)
     assert "intervals hold 2/3 = 66.7 %" in text
     assert "named where the expected lead is 5 or more 1/2" in text and "wrongly named 1/3" in text
+    open_ = film("free flight with drag", "free flight", ("free flight", "free flight with drag"))
+    films += [open_, film("pendulum", "free flight", ("free flight",))]
+    said = "wrongly named 2/5 = 40.0 %; another form named, the true one not ruled out 1/5 = 20.0 %"
+    faults = [{**each, "part": "imperfections", "fault": "noise", "strength": 8.0} for each in films]
+    assert said in study.format_tables(films)
+    assert f"noise 8: intervals hold 2/3 = 66.7 %; no form named 1/5 = 20.0 %; {said}" in study.format_tables(faults)
     assert "none of these: 1/2" in study.format_tables(
         [film("spiral", v, part="outside") for v in ("none of these", "pendulum")]
     )

@@ -34,7 +34,7 @@ def test_a_step_has_per_cent_and_the_time_that_its_rate_leaves(clock):
 def test_in_a_pipe_each_step_has_its_line_and_a_long_one_one_more_every_ten_seconds(clock, monkeypatch):
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
-    tell = _recording_progress.Progress()
+    tell = _recording_progress.StepProgress()
     for count in range(1, 41):
         tell("following", count, 40)
         clock[0] += 0.5
@@ -52,7 +52,7 @@ def test_on_a_terminal_a_step_ends_at_its_hundred_per_cent(clock, monkeypatch):
     written = io.StringIO()
     monkeypatch.setattr(written, "isatty", lambda: True)
     monkeypatch.setattr("sys.stderr", written)
-    tell = _recording_progress.Progress()
+    tell = _recording_progress.StepProgress()
     for count in range(1, 4):
         tell("following", count, 3)
         clock[0] += 0.01

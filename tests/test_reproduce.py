@@ -136,6 +136,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     found = json.loads(file.read_text())
     left = sum(sum(reasons.values()) for reasons in found["not_reproducible_here"].values())
     assert found["candidates"] + left == found["stated"] == len(STATED)
-    for wrong in ("--only=no_such_file", "--machine=Z", "--sample=-1", "--json=no/such/folder/x.json"):
+    for wrong in ("--only=no_such_file", "--machine=Z", "--sample=-1"):
         assert command.main([wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1

@@ -103,11 +103,6 @@ def test_differences_are_a_modules_and_find_the_worst(tmp_path):
     assert found["gradient_diff"] == pytest.approx(0.5) and found["parameter_diff"] == 0.25
 
 
-def test_a_batch_that_devices_cannot_share_is_refused(capsys):
-    assert scaling.main(["--devices=1,3"]) == 2
-    assert "batch=8 cannot be shared by 3" in capsys.readouterr().err
-
-
 def test_the_bound_is_the_slower_of_arithmetic_and_memory():
     from o2t_jax.commands.configs import a100
 

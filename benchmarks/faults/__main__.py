@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import check_json
+from benchmarks.common import Parser, json_file
 from benchmarks.faults import chains, forked, kills
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
@@ -105,7 +105,7 @@ def made(folder: Path) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit code 1 where anything was lost."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description="What is lost by faults")
+    parser = Parser("faults", "What is lost by faults")
     parser.add_argument("--n", type=int, default=300, help="kills in all")
     parser.add_argument("--corruptions", type=int, default=1000, help="damaged files in all")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {', '.join(PARTS)}")
@@ -115,14 +115,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the moments and places")
     parser.add_argument("--out", help="folder that is kept; a temporary one if left out")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--json", metavar="FILE", type=json_file, help="write the figures to FILE")
     arguments = parser.parse_args(argv)
     for given, known in ((arguments.only, PARTS), (arguments.systems, kills.TRAININGS)):
         if unknown := set(given.split(",")) - set(known):
             parser.error(f"{', '.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
     begun = time.monotonic()
     try:
-        check_json(arguments.json)
         with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
             folder = made(Path(arguments.out or temporary))
             found = measure(arguments, folder, lambda text: print(text, file=sys.stderr, flush=True))

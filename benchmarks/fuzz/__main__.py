@@ -8,35 +8,28 @@ numpy's in one read, of a sample.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import check_json
+from benchmarks.common import Parser, above_zero, at_least_1, json_file
 from benchmarks.fuzz.parsers import parsers
 from benchmarks.fuzz.trials import fuzz
-from o2t_jax.commands import _cli
-from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.json_file import write_json
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit code 1 where anything failed."""
     names = list(parsers(Path()))
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description="Every parser under random damage")
-    parser.add_argument("--n", type=int, default=1000, help="inputs of each parser")
+    parser = Parser("fuzz", "Every parser under random damage")
+    parser.add_argument("--n", type=at_least_1, default=1000, help="inputs of each parser")
     parser.add_argument("--first", type=int, default=0, help="the first input's seed")
-    parser.add_argument("--seconds", type=float, default=1e6, help="of each parser, at most")
+    parser.add_argument("--seconds", type=above_zero, default=1e6, help="of each parser, at most")
     parser.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--json", metavar="FILE", type=json_file, help="write the figures to FILE")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.only.split(",")) - set(names):
         parser.error(f"{', '.join(sorted(unknown))} is unknown: choose from {', '.join(names)}")
-    try:
-        check_json(arguments.json)
-    except UsageError as error:
-        return _cli.fail(str(error))
     found: dict[str, Any] = {}
     for name in arguments.only.split(","):
         row = found[name] = fuzz(name, arguments.first, arguments.n, arguments.seconds)

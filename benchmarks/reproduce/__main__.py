@@ -12,14 +12,13 @@ Exit code 1 where a row is outside or its command fails.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks import table
-from benchmarks.common import check_json
+from benchmarks.common import Parser, json_file
 from benchmarks.reproduce import sample
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
@@ -30,20 +29,15 @@ COLUMNS = {"file": "", "what": "", "stated": "", "measured": "", "allowed": "", 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.reproduce",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("reproduce", __doc__)
     parser.add_argument("--sample", type=int, default=5, help="rows that are measured again")
     parser.add_argument("--seed", type=int, default=0, help="of the choice")
     parser.add_argument("--only", default="", help="files of results/benchmarks, without .json")
     parser.add_argument("--budget", type=float, default=1e6, help="minutes")
     parser.add_argument("--machine", default="", help="name of this machine in machines.json")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--json", metavar="FILE", type=json_file, help="write the figures to FILE")
     arguments = parser.parse_args(argv)
     try:
-        check_json(arguments.json)
         if arguments.sample < 0:
             raise UsageError(f"--sample={arguments.sample} must not be negative")
         rows = sample.stated_rows(table.RESULTS, arguments.only)

@@ -10,7 +10,7 @@ from o2t_jax.training import progress
 PLAIN_SECONDS = 10.0  # between two lines of one step in a file or a pipe
 
 
-class Progress:
+class StepProgress:
     """A `Tell`: one line for each step, which counts on a terminal; elsewhere a line at its start and every 10 s."""
 
     def __init__(self) -> None:
@@ -45,4 +45,4 @@ def told(what: str, count: int, total: int, eta: progress.Eta) -> str:
     return f"{what} {count}/{total} · {100 * count // total} %{later}"
 
 
-__all__ = ["Progress", "told"]
+__all__ = ["StepProgress", "told"]

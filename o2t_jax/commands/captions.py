@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from o2t_jax.commands import _cli
+from o2t_jax.commands._parsers import open_parser, parser_of
 from o2t_jax.errors import UsageError
 
 if TYPE_CHECKING:
     from o2t_jax.data.scene.captions import Caption
 
-PARSERS = ("rules", "t5", "learned")
+PARSERS = {"rules": "nouns", "t5": "t5", "learned": "parser_workdir"}  # each with the flag that only it reads
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,8 +88,9 @@ def _score(given: list[str], values: flags.FlagValues) -> tuple[str, dict[str, A
     from o2t_jax.data.scene.captions import read_captions
     from o2t_jax.evaluation.scene.triples import f1, is_relation, set_match
 
+    parser = parser_of(values, PARSERS)
     some = read_captions(Path(given[0]))
-    found = _graphs(some, values)
+    found = _graphs(some, parser, values)
     truth = [caption.graph for caption in some]
     numbers = {
         "set_match": set_match(found, truth),
@@ -96,16 +98,15 @@ def _score(given: list[str], values: flags.FlagValues) -> tuple[str, dict[str, A
         "f1": f1(found, truth),
     }
     text = ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())
-    return f"{values.parser}, {len(some)} captions: {text}", {"parser": values.parser, "captions": len(some), **numbers}
+    return f"{parser}, {len(some)} captions: {text}", {"parser": parser, "captions": len(some), **numbers}
 
 
-def _graphs(some: list[Caption], values: flags.FlagValues) -> list[Any]:
-    if values.parser == "t5":
+def _graphs(some: list[Caption], parser: str, values: flags.FlagValues) -> list[Any]:
+    if parser == "t5":
         from o2t_jax.systems.scene_local import t5_parser
 
         return t5_parser(values.t5 or "")([" ".join(caption.words) for caption in some])
-    if values.parser == "learned":
-        from o2t_jax.commands._parsers import open_parser
+    if parser == "learned":
         from o2t_jax.data.scene.captions import from_sequence
 
         system, params = open_parser(values.parser_workdir, of_captions=True)
@@ -145,7 +146,7 @@ ACTS = {"retrieve": (1, _retrieve), "find": (2, _find), "score": (1, _score), "g
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("encoder", None, "folder of a MiniLM sentence encoder", flag_values=values)
-    flags.DEFINE_enum("parser", "rules", PARSERS, "what reads the captions", flag_values=values)
+    flags.DEFINE_enum("parser", "rules", list(PARSERS), "what reads the captions", flag_values=values)
     flags.DEFINE_string("t5", None, "t5: the network's folder", flag_values=values)
     flags.DEFINE_string("parser_workdir", None, "learned: the training's folder", flag_values=values)
     flags.DEFINE_string("nouns", None, "rules: CSV of captions whose things are known", flag_values=values)

@@ -47,7 +47,7 @@ def evaluate(arguments: _cli.Arguments) -> int:
     set_compilation_cache(opened.config.compilation_cache)
     _cpu.start_devices(arguments.cpu_tuning, values.device)
     system = build_system(opened.config)
-    check_fits(opened, system.init, str(workdir))
+    check_fits(opened, system, str(workdir))
     if change:
         config = opened.config.copy_and_resolve_references()
         for name, text in change:

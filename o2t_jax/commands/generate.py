@@ -1,7 +1,8 @@
 """Writes a system's samples as a set: python -m experiments.generate --config=FILE [--config.FIELD=VALUE] [--out=DIR]
 
 The set is a folder, datasets/NAME/YYYYMMDD-HHMMSS without --out, that appears when all is written. It holds ArrayRecord
-files per split, metadata.json and SHA256SUMS; docs/data.md says how to read it and what is checked when.
+files per split, metadata.json and SHA256SUMS; docs/data.md says how to read it and what is checked when. A config of
+several sets (system video) writes them one after the other: with --out, DIR/NAME each.
 --train, --validation and --test are the numbers of samples. Ctrl-C stops and leaves nothing.
 
     python -m experiments.generate --check=DIR
@@ -14,10 +15,10 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
@@ -41,34 +42,62 @@ def generate(arguments: _cli.Arguments) -> int:
     """Writes a set, or checks one."""
     if arguments.flags.check:
         return _check(arguments)
-    from o2t_jax.data.records import check_counts, check_free, set_bytes, write_set
     from o2t_jax.evaluation.writers.console import report
-    from o2t_jax.training import disk
-    from o2t_jax.training.progress import Progress
     from o2t_jax.training.provenance import versions
-    from o2t_jax.training.resources import gb
-    from o2t_jax.training.signals import caught
 
     values, config = arguments.flags, arguments.config
     assert config is not None
-    source = _source(arguments)
-    given = {split: values[split].value for split in SPLITS}
-    counts = dict(source.splits) | {split: count for split, count in given.items() if count is not None}
-    check_counts(source, counts)
-    folder = Path(values.out) if values.out else _folder_of_now(source.name)
-    check_free(folder)
-    size, free = set_bytes(source.spec, counts), disk.free_bytes(folder)
-    if size > free:
-        raise UsageError(
-            f"{folder}: its disk has {gb(free)} free, and the set needs {gb(size)}: make room, ask for fewer samples, "
-            "or choose another --out"
-        )
+    sets = _planned(_sources(arguments), values)
     about = {
         "command": _cli.command_line("generate", arguments.argv),
         "config": config.to_dict(),
         "versions": versions(),
     }
-    progress, begun = Progress(), time.monotonic()
+    written = [_written(each, about) for each in sets]
+    lines, found = zip(*written, strict=True)
+    report("\n".join(lines), found[0] if len(found) == 1 else {"sets": list(found)}, values.json)
+    return 0
+
+
+class _Set(NamedTuple):
+    source: SampleSource
+    counts: dict[str, int]
+    folder: Path
+
+
+def _planned(sources: Sequence[SampleSource], values: flags.FlagValues) -> list[_Set]:
+    """Each set with its numbers and its folder. Raises: UsageError where one cannot be written."""
+    from o2t_jax.data.records import check_counts, check_free, set_bytes
+    from o2t_jax.training import disk
+    from o2t_jax.training.resources import gb
+
+    given = {split: values[split].value for split in SPLITS if values[split].value is not None}
+    sets = []
+    for source in sources:
+        out = values.out and (Path(values.out) if len(sources) == 1 else Path(values.out) / source.name)
+        each = _Set(source, dict(source.splits) | given, out or _folder_of_now(source.name))
+        check_counts(source, each.counts)
+        check_free(each.folder)
+        sets.append(each)
+    size, free = sum(set_bytes(each.source.spec, each.counts) for each in sets), disk.free_bytes(sets[0].folder)
+    if size > free:
+        what = "the set needs" if len(sets) == 1 else f"the {len(sets)} sets need"
+        raise UsageError(
+            f"{sets[0].folder}: its disk has {gb(free)} free, and {what} {gb(size)}: make room, ask for fewer samples, "
+            "or choose another --out"
+        )
+    return sets
+
+
+def _written(wanted: _Set, about: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What is said of a set that is written, as a text and in JSON. Raises: UsageError for a full disk."""
+    from o2t_jax.data.records import write_set
+    from o2t_jax.training import disk
+    from o2t_jax.training.progress import Progress
+    from o2t_jax.training.resources import gb
+    from o2t_jax.training.signals import caught
+
+    (source, counts, folder), progress, begun = wanted, Progress(), time.monotonic()
     try:
         with caught(_interrupt):
             write_set(folder, source, counts, about=about, progress=_reporter(progress))
@@ -81,8 +110,7 @@ def generate(arguments: _cli.Arguments) -> int:
     written = sum(path.stat().st_size for path in folder.iterdir())
     numbers = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     text = f"{folder}: {numbers}, {gb(written)} in {time.monotonic() - begun:.1f} s"
-    report(text, {"path": str(folder), "samples": counts, "bytes": written}, values.json)
-    return 0
+    return text, {"path": str(folder), "samples": counts, "bytes": written}
 
 
 def _check(arguments: _cli.Arguments) -> int:
@@ -92,13 +120,14 @@ def _check(arguments: _cli.Arguments) -> int:
     values = arguments.flags
     with open_set(values.check, verify=True) as stored:
         if _cli.config_overrides(list(arguments.argv)):
-            stored.require(_source(arguments))
+            sources = _sources(arguments)
+            stored.require(next((source for source in sources if source.name == stored.metadata["name"]), sources[0]))
         numbers = ", ".join(f"{name} {count:,}" for name, count in stored.splits.items())
         report(f"{stored.path} is intact: {numbers}", {"path": str(stored.path), **stored.metadata}, values.json)
     return 0
 
 
-def _source(arguments: _cli.Arguments) -> SampleSource:
+def _sources(arguments: _cli.Arguments) -> Sequence[SampleSource]:
     """The samples that the config's system offers to store; from here on JAX is needed."""
     from o2t_jax.systems.base import build_system
     from o2t_jax.training import resources
@@ -107,13 +136,13 @@ def _source(arguments: _cli.Arguments) -> SampleSource:
     assert config is not None
     resources.set_compilation_cache(config.compilation_cache)
     _cpu.start_devices(arguments.cpu_tuning, config.device)
-    source = build_system(config).sample_source
-    if source is None:
+    sources = build_system(config).sample_sources
+    if not sources:
         raise UsageError(
             f"system {config.system!r} makes its samples as it trains and stores none: give the config of one that "
             "does, such as --config=experiments/configs/toy.py"
         )
-    return source
+    return sources
 
 
 def _folder_of_now(name: str) -> Path:

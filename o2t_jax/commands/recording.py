@@ -21,7 +21,7 @@ from absl import flags
 
 from o2t_jax.commands import _cli
 from o2t_jax.commands._recording_flags import check, define, film_of, wanted_of
-from o2t_jax.commands._recording_progress import Progress
+from o2t_jax.commands._recording_progress import StepProgress
 from o2t_jax.errors import UsageError
 
 
@@ -101,7 +101,7 @@ def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[s
 
     wanted = wanted_of(values)
     wanted.check()
-    progress = Progress()
+    progress = StepProgress()
     begin = time.monotonic()
     film, seen, wanted, space, entry = _seen(values, wanted, progress)
     told, found = None, []
@@ -128,7 +128,7 @@ def measured(values: flags.FlagValues, out: Path, argv: Sequence[str]) -> dict[s
     return result
 
 
-def _seen(values: flags.FlagValues, wanted: Any, progress: Progress) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+def _seen(values: flags.FlagValues, wanted: Any, progress: StepProgress) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
     """Film (None without one), what was seen, what is wanted now, places in space (or None), and further entries."""
     from o2t_jax.commands import _recordings
     from o2t_jax.data.recordings.track_files import read_tracks

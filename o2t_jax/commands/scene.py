@@ -4,8 +4,8 @@
 
 writes to DIR: scene.json (what was understood, where it stands, seconds by step), layout.png, motion.npz and motion.bvh
 of each person, simulation.npz, film.mp4. --objects=FILE.json adds things. Words that are not known are named, and the
-rest is made. The simulation needs the extra [motion]; --nosimulate does without. --parser=learned reads the sentence by
-a training of scene/parser (--parser_workdir=DIR).
+rest is made. The simulation needs the extra [motion]; --nosimulate does without. --parser_workdir=DIR has the sentence
+read by a training of scene/parser (--parser=learned).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from o2t_jax.commands import _cli
+from o2t_jax.commands._parsers import open_parser, parser_of
 from o2t_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,9 +85,8 @@ def _understood(values: flags.FlagValues) -> tuple[Any, Any]:
     from o2t_jax.systems import scene
 
     kinds = load_kinds(values.objects)
-    if values.parser == "rules":
+    if parser_of(values, {"learned": "parser_workdir"}) == "rules":
         return scene.understand(values.sentence, kinds), kinds
-    from o2t_jax.commands._parsers import open_parser
     from o2t_jax.systems.scene_reading import read_sentence
 
     return read_sentence(*open_parser(values.parser_workdir), values.sentence, kinds), kinds
@@ -186,7 +186,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("seed", 0, "of the planner's starts and the motions' manner", flag_values=values)
     flags.DEFINE_string("objects", None, "JSON file of further things", flag_values=values)
     flags.DEFINE_enum("parser", "rules", ("rules", "learned"), "what reads the sentence", flag_values=values)
-    flags.DEFINE_string("parser_workdir", None, "learned: the folder of a training of scene/parser", flag_values=values)
+    flags.DEFINE_string("parser_workdir", None, "folder of a training of scene/parser, which reads", flag_values=values)
     flags.DEFINE_string("enhance", None, "folder of an image-to-image pipeline for the film (M8)", flag_values=values)
     flags.DEFINE_float(
         "assist", 800.0, "N, most force on a person's hips beside the joints' torques", flag_values=values

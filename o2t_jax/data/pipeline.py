@@ -21,7 +21,7 @@ from o2t_jax.data.workers import Workers
 from o2t_jax.errors import UsageError
 from o2t_jax.types import PyTree
 
-Progress = Callable[[int, int, float], None]
+FillProgress = Callable[[int, int, float], None]
 _PROGRESS_EVERY_S = 0.25
 
 
@@ -49,7 +49,7 @@ class Pipeline(Iterator[PyTree]):
         strata: Strata | None = None,
         counters: Sequence[str] = (),
         prefetch: int = 1,
-        progress: Progress | None = None,
+        progress: FillProgress | None = None,
         position: Mapping[str, Any] | None = None,
         children: InChildren | None = None,
     ) -> None:
@@ -162,4 +162,4 @@ def _shut_down(batches: Workers, buffer: Buffer) -> None:
     batches.close()
 
 
-__all__ = ["Pipeline", "Progress"]
+__all__ = ["FillProgress", "Pipeline"]

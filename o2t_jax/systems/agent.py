@@ -64,7 +64,7 @@ class Agent(Video):
         )
         self.evaluators = {"tasks": AgentTests(self).tasks}
         self.periods = {}
-        self.sample_source = None
+        self.sample_sources = ()
         size = config.size
         self.sample_spec = {
             "pictures": jax.ShapeDtypeStruct((self.length, size, size), jnp.uint8),

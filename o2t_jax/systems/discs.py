@@ -53,7 +53,8 @@ class Discs(System):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.world = DiscWorld(**config.env.to_dict())
-        self.sample_source = self.scenes = DiscScenes(self.world, config.frames, config.seed)
+        self.scenes = DiscScenes(self.world, config.frames, config.seed)
+        self.sample_sources = (self.scenes,)
         self.model = make_model(config)
         self.tx = optimiser(config)
         tests = DiscTests(self)

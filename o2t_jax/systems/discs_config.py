@@ -8,6 +8,7 @@ from o2t_jax.limits import BELOW_ONE, COUNT, NOT_NEGATIVE, Limits
 from o2t_jax.systems import base_config
 
 MODELS = ("classic", "lstm", "modern", "no_pairwise", "relative")
+PAIRS = ("two", "joint")
 OPTIMISERS = ("adamw", "rmsprop")
 PRECISIONS = ("float32", "bfloat16")
 WORLD = Group(
@@ -51,7 +52,7 @@ MODEL = Group(
             "pair",
             "two",
             "classic: pair layer, two maps as in the paper or one joint as re-implemented",
-            ("two", "joint"),
+            PAIRS,
         ),
         Field("relative", False, "classic, lstm, modern, no_pairwise: inputs relative to the focus"),
         Field("walls", False, "classic, lstm, modern, no_pairwise: walls seen as objects"),

@@ -64,7 +64,7 @@ class Dynamics(System):
         sequences = SimulatedSequences(self.env, config.steps, self.dts, config.seed)
         self.windows = Windows(sequences, config.window + config.horizon, config.n_seqs, config.noise)
         self.source = SequenceSource(self.windows.data)
-        self.sample_source = self.source
+        self.sample_sources = (self.source,)
         if not config.dataset:
             self.make_batch = self._make_batch
         self.core = self.core_for(max(self.dts))

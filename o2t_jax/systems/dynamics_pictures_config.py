@@ -125,7 +125,9 @@ def groups(world: str) -> tuple[Group, ...]:
 
 
 def default(world: str = "oscillator", predictor: str = "spatial_hamiltonian") -> Config:
-    """All fields at their defaults, for this world and predictor."""
+    """All fields at their defaults, for this world and predictor. Raises: UsageError for a name that is not known."""
+    if predictor not in PREDICTORS:
+        raise unknown_choice("predictor", predictor, PREDICTORS)
     config = config_of(groups(world))
     put(config, "predictor", predictor)
     return config

@@ -62,7 +62,7 @@ class Motion(System):
             self.evaluators["text"] = tests.text
         self.periods = {name: steps for name in self.evaluators if name != "validation"}
         if self.data.source is not None:
-            self.sample_source = self.data.source
+            self.sample_sources = (self.data.source,)
         clip = jax.ShapeDtypeStruct((self.length, len(OURS), 3), jnp.float32)
         self.sample_spec = {
             "positions": clip,

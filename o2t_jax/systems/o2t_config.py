@@ -125,10 +125,15 @@ CAMERAS = Group(
 FILM = Group(
     "How a picture is filmed (render_backend=opencv, or a module)",
     (
-        Field("film.noise", 0.0, "the sensor's noise, standard deviation in grey levels", within=NOT_NEGATIVE),
-        Field("film.exposure", 0.0, "how long the shutter is open, s", within=NOT_NEGATIVE),
-        Field("film.bits", 0.0, "rate of H.264, bit for each pixel of a frame; 0: not compressed", within=NOT_NEGATIVE),
-        Field("film.fps", 30.0, "frames/s of the film that a compressed picture is a frame of", within=POSITIVE),
+        Field("film.noise", 0.0, "the sensor's noise, standard deviation in grey levels", within=Limits(0, 255)),
+        Field("film.exposure", 0.0, "how long the shutter is open, s; at most 1 / film.fps", within=NOT_NEGATIVE),
+        Field("film.bits", 0.0, "rate of H.264, bit a pixel of a frame; 0: not compressed", within=Limits(0, 24)),
+        Field(
+            "film.fps",
+            30.0,
+            "frames/s of the film that a picture is a frame of",
+            within=Limits(0, 1000, above=True),
+        ),
         Field("film.frames", 8, "frames of that film, which every picture has for itself", within=at_least(4)),
     ),
 )
@@ -319,6 +324,11 @@ def validate(config: Config) -> None:
 
 def _validate_film(config: Config) -> None:
     film = config.film
+    if film.exposure * film.fps > 1 + 1e-9:
+        raise UsageError(
+            f"film.exposure={film.exposure:g} s is longer than a frame of film.fps={film.fps:g} frames/s "
+            f"({1 / film.fps:.3g} s): set --config.film.exposure, or fewer --config.film.fps"
+        )
     rate = film.bits * film.fps * config.render_size**2
     if 0 < rate < LEAST_BITS:
         raise UsageError(

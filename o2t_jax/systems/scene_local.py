@@ -1,7 +1,7 @@
 """Pretrained networks from folders of the user's, for inference only: what has no version of ours here.
 
 Each needs an extra package and a local folder, refuses in a line without them, and never downloads. M1: a T5 that
-writes scene graphs. M3: a text-to-mesh pipeline. M8: an image-to-image pipeline over the film's pictures.
+writes scene graphs. M8: an image-to-image pipeline over the film's pictures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from o2t_jax.data.scene.captions import Triple, read_graph
 from o2t_jax.errors import UsageError
@@ -44,20 +44,6 @@ def t5_parser(folder: str | Path, prefix: str = PREFIX, batch: int = 32) -> Call
     return parse
 
 
-def mesh_maker(folder: str | Path) -> Callable[[str], tuple[Float[np.ndarray, "n 3"], np.ndarray]]:
-    """M3: words -> a mesh (vertices, faces), by a local folder of a `diffusers` text-to-mesh pipeline such as Shap-E.
-
-    Scenes do not use meshes: their things are spheres, capsules and boxes. Raises: UsageError as `t5_parser`.
-    """
-    pipeline = _pipeline(folder, "DiffusionPipeline", "a text-to-mesh pipeline such as Shap-E")
-
-    def make(words: str) -> tuple[np.ndarray, np.ndarray]:
-        mesh = pipeline(words, output_type="mesh").images[0]
-        return np.asarray(mesh.verts, np.float32), np.asarray(mesh.faces)
-
-    return make
-
-
 def enhancer(
     folder: str | Path, strength: float = 0.3
 ) -> Callable[[UInt8[np.ndarray, "t h w 3"], str], UInt8[np.ndarray, "t h w 3"]]:
@@ -65,7 +51,8 @@ def enhancer(
     Stable Diffusion. Pictures do not know of each other: they may flicker. Raises: UsageError as `t5_parser`."""
     if not 0.0 < strength <= 1.0:
         raise UsageError(f"strength={strength:g} must be above 0 and at most 1")
-    pipeline = _pipeline(folder, "AutoPipelineForImage2Image", "an image-to-image pipeline")
+    path = _folder(folder, "model_index.json", "an image-to-image pipeline")
+    pipeline = _loaded(_package("diffusers", "text").AutoPipelineForImage2Image, path)
 
     def enhance(frames: np.ndarray, words: str) -> np.ndarray:
         from PIL import Image
@@ -75,11 +62,6 @@ def enhancer(
         return np.stack([np.asarray(picture.convert("RGB").resize(size), np.uint8) for picture in made])
 
     return enhance
-
-
-def _pipeline(folder: str | Path, kind: str, what: str) -> Any:
-    path = _folder(folder, "model_index.json", what)
-    return _loaded(getattr(_package("diffusers", "text"), kind), path)
 
 
 def _loaded(kind: Any, path: Path) -> Any:
@@ -105,4 +87,4 @@ def _package(name: str, extra: str) -> Any:
         raise UsageError(f'the package {name} is not installed: pip install "o2t_jax[{extra}]"') from None
 
 
-__all__ = ["PREFIX", "enhancer", "mesh_maker", "t5_parser"]
+__all__ = ["PREFIX", "enhancer", "t5_parser"]

@@ -76,6 +76,12 @@ class SceneParser(System):
         for split in ("train", "validation", "test"):
             self.data.split(split)
 
+    def digests(self) -> Mapping[str, str]:
+        """See `System`: of the captions whose words the network numbers."""
+        if isinstance(self.data, GrammarData):
+            return {}
+        return {f"{self.config.captions}/train.csv": self.data.digest}
+
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Pairs drawn evenly; each batch is a function of seed and step alone."""
         pairs = self.data.train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,6 +97,12 @@ class CaptionData:
     def vocabulary(self) -> Vocabulary:
         """That of the training captions."""
         return captions.vocabulary_of(self.split("train"), self.config.least, self.config.least_read)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the training captions and their graphs, from which the vocabulary is made."""
+        said = [(caption.words, captions.graph_text(caption.graph)) for caption in self.split("train")]
+        return hashlib.sha256("".join(f"{' '.join(own)}\t{graph}\n" for own, graph in said).encode()).hexdigest()
 
     @functools.cached_property
     def train(self) -> dict[str, np.ndarray]:

@@ -51,7 +51,7 @@ class Toy(System):
         # Its parameters are the same in every sequence: `ranges={}`.
         self.env = get_environment("oscillator", ranges={}, **config.env.to_dict())
         self.data = SimulatedSequences(self.env, config.horizon, (config.dt,), config.seed)
-        self.sample_source = SequenceSource(self.data)
+        self.sample_sources = (SequenceSource(self.data),)
         self.core = make_core(config.core, self.env.layout, widths=(config.width, config.width))
         self.tx = optax.adam(optax.cosine_decay_schedule(config.lr, config.train_steps))
         self.evaluators = {"test": self.test}

@@ -68,8 +68,7 @@ class Video(System):
         self.periods = {
             name: config.train_steps for name in ("test", "codes", "probes", "laws") if name in self.evaluators
         }
-        if len(self.data.names) == 1:
-            (self.sample_source,) = self.data.sources.values()
+        self.sample_sources = tuple(self.data.sources.values())
         size = config.size
         self.sample_spec = {
             "pictures": jax.ShapeDtypeStruct((self.length, size, size), jnp.uint8),

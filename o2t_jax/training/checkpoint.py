@@ -34,11 +34,12 @@ from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import disk, manifest
 from o2t_jax.training import workdir as folders
+from o2t_jax.training.contract import System
 from o2t_jax.training.graft import graft
 from o2t_jax.training.plain_path import plain_path
 from o2t_jax.training.state import TrainState
 from o2t_jax.training.workdir import saved_steps
-from o2t_jax.types import Array, PyTree
+from o2t_jax.types import PyTree
 
 SCHEMA = 2
 DELETING = "deleting"
@@ -101,10 +102,22 @@ def _while_it_trains(workdir: str | Path, step: int | str | None, read: Callable
                 raise
 
 
-def check_fits(opened: Opened, init: Callable[[Array], tuple[PyTree, PyTree]], what: str) -> None:
-    """Raises UsageError where a saved run's arrays are not those that `init(key) -> (params, extra)` makes today."""
+def check_digests(meta: Mapping[str, Any], system: System, what: str) -> None:
+    """Raises UsageError where a saved run's parameters had another meaning than today (`System.digests`)."""
+    saved, today = meta.get("digests", {}), system.digests()  # runs of earlier versions have none
+    for name in saved.keys() & today.keys():
+        if saved[name] != today[name]:
+            raise UsageError(
+                f"{what} was trained with another {name}, without which its parameters mean nothing: bring that file "
+                "back as it was, or train anew in another --workdir"
+            )
+
+
+def check_fits(opened: Opened, system: System, what: str) -> None:
+    """Raises UsageError where a saved run's arrays, or what they mean, are not those of `system` today."""
+    check_digests(opened.meta, system, what)
     keys = jnp.asarray(opened.state.key)
-    params, extra = jax.eval_shape(init if keys.ndim == 1 else jax.vmap(init), keys)
+    params, extra = jax.eval_shape(system.init if keys.ndim == 1 else jax.vmap(system.init), keys)
     graft(opened.state.params, params, f"params of {what}")
     graft(opened.state.extra, extra, f"extra of {what}")
 

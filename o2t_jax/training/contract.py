@@ -155,7 +155,7 @@ class System(abc.ABC):
     # `(seed, step) -> the global batch of that step`, pure and in JAX, both arguments int32 []. Systems that have it
     # can train several seeds in one program (`config.seeds`).
     make_batch: Callable[[Array, Array], Batch] | None = None
-    sample_source: SampleSource | None = None  # what `experiments.generate` writes as a set; None: nothing to store
+    sample_sources: Sequence[SampleSource] = ()  # what `experiments.generate` writes, each as a set of its own
 
     @abc.abstractmethod
     def init(self, key: Array) -> tuple[PyTree, PyTree]:
@@ -203,6 +203,13 @@ class System(abc.ABC):
         Called before compilation, which may take minutes, and before a workdir is claimed.
         """
         return None
+
+    def digests(self) -> Mapping[str, str]:
+        """What files give the parameters their meaning, such as the words that a network numbers: name -> its digest.
+
+        Kept with every checkpoint. Where one differs today, the parameters are refused (`checkpoint`).
+        """
+        return {}
 
     def activation_bytes(self, batch: int) -> int:
         """Bytes of device memory that one step over `batch` samples needs in addition to state and gradients.

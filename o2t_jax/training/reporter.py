@@ -125,6 +125,7 @@ class Reporter:
                 "devices": self._plan.devices,
             },
             "window": window.get_state(),
+            "digests": dict(self._system.digests()),
         }
         best = self._system.best
         evaluated, scalars = self._evaluated.get(best.name.partition("/")[0], (-1, {}))

@@ -37,6 +37,7 @@ class Start:
         meta = checkpoint.read_meta(folder)
         if meta["system"] != system.name:
             raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
+        checkpoint.check_digests(meta, system, str(workdir))
         return cls(initial, meta["step"], folder, meta, damaged)
 
     @property

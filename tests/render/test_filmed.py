@@ -105,7 +105,7 @@ def test_the_filmed_config_is_the_cpu_config_seen_by_a_camera():
     assert isinstance(renderer, Filmed) and renderer.config == FULL
     filmed.film, filmed.motion_threshold = plain.film, plain.motion_threshold
     assert filmed.to_dict() == plain.to_dict()
-    with pytest.raises(UsageError, match="variant 'film' is unknown"):
+    with pytest.raises(UsageError, match="variant='film' is unknown: did you mean 'filmed'"):
         load_config("cpu:film")
 
 
@@ -114,7 +114,10 @@ def test_the_filmed_config_is_the_cpu_config_seen_by_a_camera():
     [
         ({"film.noise": -1.0}, r"film\.noise=-1"),
         ({"film.bits": 0.001}, r"film\.bits=0\.001 is .* at least 1000 bit/s"),
+        ({"film.bits": 25.0}, r"film\.bits=25 must be 0 to 24"),
         ({"film.frames": 3}, r"film\.frames=3"),
+        ({"film.fps": 2000.0}, r"film\.fps=2000 must be above 0 and at most 1000"),
+        ({"film.exposure": 0.05}, r"film\.exposure=0\.05 s is longer than a frame of film\.fps=30 .*\(0\.0333 s\)"),
         ({"film.noise": 4.0, "render_backend": "device"}, r"film\.noise=4: render_backend=device"),
     ],
 )
@@ -122,6 +125,13 @@ def test_wrong_films_are_one_line(fields, message):
     config = small_config()
     config.update_from_flattened_dict(fields)
     with pytest.raises(UsageError, match=message):
+        build(config)
+
+
+def test_a_shutter_may_be_open_for_a_whole_frame():
+    for fps in (1000.0, 30.0, 7.0, 3.0):
+        config = small_config()
+        config.film.exposure, config.film.fps = 1 / fps, fps
         build(config)
 
 

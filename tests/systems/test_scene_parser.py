@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from o2t_jax.commands import captions, evaluate, train
 from o2t_jax.commands._config import load_config
 from o2t_jax.data.scene.captions import graph_text
 from o2t_jax.data.scene.coding import encode
@@ -83,7 +84,11 @@ def test_captions_that_are_too_few_or_too_long_are_refused(tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def captioned(tmp_path_factory) -> SceneParser:
     """A system on eight captions in three files."""
-    folder = tmp_path_factory.mktemp("captions")
+    return parser(captions=str(write_captions(tmp_path_factory.mktemp("captions"))), length=8, out_length=12)
+
+
+def write_captions(folder: Path) -> Path:
+    """Six captions in each of three files."""
     for split in ("train", "dev", "test"):
         with (folder / f"{split}.csv").open("w", newline="") as file:
             rows = csv.writer(file)
@@ -92,7 +97,28 @@ def captioned(tmp_path_factory) -> SceneParser:
                 rows.writerow((f"{thing} sitting on {thing}", graph_text([(thing, "sit on", thing)])))
             rows.writerow(("a box on a hat", "( box , on , hat )"))
             rows.writerow(("a cat . " + "on and " * 40, "( cat , on , cat )"))  # too long to learn from
-    return parser(captions=str(folder), length=8, out_length=12)
+    return folder
+
+
+def test_a_run_of_captions_that_have_changed_is_refused_in_a_line(tmp_path: Path, capsys) -> None:
+    """A network of as many words, which it would take for others."""
+    folder = write_captions(tmp_path)
+    workdir = tmp_path / "run"
+    command = ["--config=scene/parser:smoke", f"--config.captions={folder}", f"--workdir={workdir}"]
+    command += ["--config.length=8", "--config.out_length=12", "--config.least=1", "--config.device=cpu"]
+    assert train.main(command) == 0
+    before = (folder / "train.csv").read_text()
+    score = ["score", str(folder / "test.csv"), "--parser=learned", f"--parser_workdir={workdir}"]
+    assert captions.main(score) == 0
+    capsys.readouterr()
+    (folder / "train.csv").write_text(before.replace("hat", "pig"))
+    for main, given in ((train.main, command), (evaluate.main, [f"--workdir={workdir}"]), (captions.main, score)):
+        assert main(given) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and f"{workdir} was trained with another {folder}/train.csv" in error
+        assert "bring that file back as it was" in error
+    (folder / "train.csv").write_text(before)
+    assert captions.main(score) == 0
 
 
 def test_the_captions_test_has_both_parsers_and_a_row_that_says_nothing(captioned: SceneParser) -> None:
@@ -142,7 +168,6 @@ def test_what_is_unknown_is_left_out_with_all_that_it_does() -> None:
     ("make", "needed"),
     [
         (scene_local.t5_parser, "config.json"),
-        (scene_local.mesh_maker, "model_index.json"),
         (scene_local.enhancer, "model_index.json"),
     ],
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from o2t_jax.commands import generate
 from o2t_jax.commands._config import load_config
 from o2t_jax.data.records import write_set
+from o2t_jax.data.stored import open_set
 from o2t_jax.data.video.clips import SIZES
 from o2t_jax.errors import UsageError
 from o2t_jax.models.video.vision import SIDE
@@ -65,19 +70,28 @@ def test_names_and_sizes_are_those_of_the_parts() -> None:
     assert video_config.SIZES == SIZES and video_config.SIDE == SIDE
 
 
-def test_only_a_single_set_can_be_stored() -> None:
+def test_each_set_of_a_mix_can_be_stored_by_one_command(tmp_path, capsys) -> None:
     _, config = load_config("video/cpu:smoke")
-    assert build_system(config).sample_source is None
-    config.sets = "pendulum"
-    source = build_system(config).sample_source
-    assert source is not None and source.name == "pendulum" and source.spec["pictures"].shape == (8, 32, 32)
+    sources = build_system(config).sample_sources
+    assert [source.name for source in sources] == ["pendulum", "projectile"]
+    assert all(source.spec["pictures"].shape == (8, 32, 32) for source in sources)
+    few = ["--config=video/cpu:smoke", "--train=3", "--validation=0", "--test=1"]
+    assert generate.main([*few, f"--out={tmp_path / 'sets'}", f"--json={tmp_path / 'said.json'}"]) == 0
+    written = json.loads((tmp_path / "said.json").read_text())["sets"]
+    assert [Path(each["path"]).name for each in written] == ["pendulum", "projectile"]
+    for source, each in zip(sources, written, strict=True):
+        with open_set(each["path"], verify=True) as stored:
+            assert stored.require(source) is stored and dict(stored.splits) == {"train": 3, "validation": 0, "test": 1}
+    assert generate.main([f"--check={tmp_path / 'sets' / 'projectile'}", "--config=video/cpu:smoke"]) == 0
+    assert generate.main([*few, f"--out={tmp_path / 'sets'}"]) == 2
+    assert "pendulum: there is something already" in capsys.readouterr().err
 
 
 def test_a_stored_set_trains_as_the_one_that_is_made(tmp_path) -> None:
     _, config = load_config("video/cpu:smoke")
     config.update({"sets": "pendulum", "clips": 6})
     system = build_system(config)
-    write_set(tmp_path / "set", system.sample_source, {"train": 6, "test": 1})  # pyright: ignore[reportArgumentType]
+    write_set(tmp_path / "set", system.sample_sources[0], {"train": 6, "test": 1})
     made = system.data.pool()  # pyright: ignore[reportAttributeAccessIssue]
     config.dataset = str(tmp_path / "set")
     again = build_system(config)

@@ -9,14 +9,13 @@ The variant `cpu.py:filmed` sees the same world by a real camera: noise of 4 gre
 0.25 bit a pixel (2 Mbit/s at 512 px and 30 frames/s). Other cameras: --config.film.noise, .exposure, .bits.
 """
 
-from o2t_jax.errors import UsageError
+from o2t_jax.config import check_variant
 from o2t_jax.systems import o2t_config
 
 
 def get_config(variant=""):
     """`variant`: filmed, or nothing."""
-    if variant not in ("", "filmed"):
-        raise UsageError(f"variant {variant!r} is unknown: it must be filmed, or left out")
+    check_variant(variant, ("", "filmed"))
     config = o2t_config.default()
     config.train_steps = 150
     config.lr = 1e-3

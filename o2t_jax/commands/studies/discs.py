@@ -14,16 +14,13 @@ Each run is a process with one JSON in DIR; finished ones are skipped. `--config
 from __future__ import annotations
 
 import functools
-import math
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from o2t_jax.commands import _cli, sweep
 from o2t_jax.commands._trainings import stoppable
 from o2t_jax.commands.studies._trained import define, finish_all, planned
-from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/discs/cpu.py"
 MASSES = "experiments/configs/discs/masses.py"
@@ -78,21 +75,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
-    return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, summary)
+    return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, column)
 
 
-def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
-    """Numbers of a finished run, and its tables of the final tests as lists of rows; empty otherwise."""
-    if record["status"] != "finished":
-        return {}
-    found = folders.read_json(workdir / "results.json")
-    numbers = {"minutes": round(record.get("minutes", math.nan), 1)}
-    for name, entry in found.items():
-        group, _, short = name.partition("/")
-        if group in ("test", "general", "law", "mass") and "value" in entry:
-            numbers[short] = entry["value"]
-    tables = {name: found[name]["rows"] for name in ("general/worlds", "law/impulse", "mass/masses") if name in found}
-    return {**numbers, **tables}
+def column(name: str, table: bool) -> str | None:
+    """See `_trained.Column`: what the tests found, and the tables of the final ones."""
+    group, _, short = name.partition("/")
+    if table:
+        return name if name in ("general/worlds", "law/impulse", "mass/masses") else None
+    return short if group in ("test", "general", "law", "mass") else None
 
 
 if __name__ == "__main__":

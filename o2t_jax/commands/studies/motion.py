@@ -14,18 +14,14 @@ With `--clips` the same on recorded clips. Each run is a process with one JSON i
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 from absl import flags
 
 from o2t_jax.commands import _cli, sweep
 from o2t_jax.commands._trainings import stoppable
 from o2t_jax.commands.studies._trained import define, finish_all, planned
-from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/motion/cpu.py"
 TABLES: dict[str, tuple[str, ...]] = {
@@ -55,22 +51,15 @@ def main(argv: list[str] | None = None) -> int:
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
     values = arguments.flags
-    return finish_all(plan(values.only, values.seeds, values.clips), arguments, summary)
+    return finish_all(plan(values.only, values.seeds, values.clips), arguments, column)
 
 
-def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
-    """Numbers of a finished run, and its tables as lists of rows; empty otherwise."""
-    if record["status"] != "finished":
-        return {}
-    found = folders.read_json(workdir / "results.json")
-    numbers: dict[str, Any] = {"minutes": round(record.get("minutes", math.nan), 1)}
-    for name, entry in found.items():
-        group, _, short = name.partition("/")
-        if group in ("test", "text") and "value" in entry:
-            numbers[short if group == "test" else name] = entry["value"]
-        elif group in ("test", "text") and "rows" in entry:
-            numbers[name] = entry["rows"]
-    return numbers
+def column(name: str, table: bool) -> str | None:
+    """See `_trained.Column`: what both tests found."""
+    group, _, short = name.partition("/")
+    if group not in ("test", "text"):
+        return None
+    return short if group == "test" and not table else name
 
 
 def _define(values: flags.FlagValues) -> None:

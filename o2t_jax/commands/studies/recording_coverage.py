@@ -144,17 +144,23 @@ def _held(films: list[dict[str, Any]]) -> list[bool]:
     return [entry["holds"] for each in films for entry in each["intervals"]]
 
 
-def _laws(films: list[dict[str, Any]]) -> list[str]:
+def _otherwise(films: list[dict[str, Any]]) -> str:
+    """Of how many films another form is named than the true one: ruled out, or not."""
     from o2t_jax.commands.studies._rendered_recordings import is_named, is_right, is_wrong
+
+    wrong = [is_wrong(each) for each in films]
+    open_ = [is_named(each) and not is_right(each) and not is_wrong(each) for each in films]
+    return f"wrongly named {_share(wrong)}; another form named, the true one not ruled out {_share(open_)}"
+
+
+def _laws(films: list[dict[str, Any]]) -> list[str]:
+    from o2t_jax.commands.studies._rendered_recordings import is_right
 
     lines = []
     for law in [*dict.fromkeys(each["law"] for each in films), "all"]:
         some = [each for each in films if law in ("all", each["law"])]
         clear = [is_right(each) for each in some if each.get("expected_lead", -np.inf) >= LEAD]
-        wrong = [is_wrong(each) for each in some]
-        open_ = [is_named(each) and not is_right(each) and not is_wrong(each) for each in some]
-        named = f"; named where the expected lead is {LEAD:g} or more {_share(clear)}; wrongly named {_share(wrong)}"
-        named += f"; a simpler form named, the true one not ruled out {_share(open_)}"
+        named = f"; named where the expected lead is {LEAD:g} or more {_share(clear)}; {_otherwise(some)}"
         lines.append(f"{law}: intervals hold {_share(_held(some))}" + (named if some[0]["part"] == "coverage" else ""))
         if law != "all":
             names = dict.fromkeys(entry["quantity"] for each in some for entry in each["intervals"])
@@ -178,16 +184,15 @@ def _laws(films: list[dict[str, Any]]) -> list[str]:
 
 
 def _faults(films: list[dict[str, Any]]) -> list[str]:
-    from o2t_jax.commands.studies._rendered_recordings import is_named, is_right
+    from o2t_jax.commands.studies._rendered_recordings import is_named
 
     lines = []
     for fault in dict.fromkeys(each["fault"] for each in films):
         some = [each for each in films if each["fault"] == fault]
         flagged = [not is_named(each) for each in some]
-        wrong = [is_named(each) and not is_right(each) for each in some]
         lines.append(
             f"{fault} {some[0]['strength']:g}: intervals hold {_share(_held(some))}; no form named {_share(flagged)}; "
-            f"wrongly named {_share(wrong)}"
+            f"{_otherwise(some)}"
         )
     return lines
 

@@ -11,16 +11,12 @@ Each run is a process with one JSON in DIR; finished ones are skipped. `--config
 from __future__ import annotations
 
 import functools
-import math
 import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 from o2t_jax.commands import _cli, sweep
 from o2t_jax.commands._trainings import stoppable
 from o2t_jax.commands.studies._trained import define, finish_all, planned
-from o2t_jax.training import workdir as folders
 
 CPU = "experiments/configs/video/cpu.py"
 TABLES = ("headline", "quantisers")
@@ -37,14 +33,9 @@ def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
             yield "quantisers", planned(f"{quantiser}-seed0", f"{CPU}:{quantiser}", {})
 
 
-def summary(record: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
-    """Numbers of a finished run, and its tables as lists of rows; empty otherwise."""
-    if record["status"] != "finished":
-        return {}
-    found = folders.read_json(workdir / "results.json")
-    numbers = {"minutes": round(record.get("minutes", math.nan), 1)}
-    numbers |= {name: entry["value"] for name, entry in found.items() if "value" in entry}
-    return {**numbers, **{name: found[name]["rows"] for name in KEPT if name in found}}
+def column(name: str, table: bool) -> str | None:
+    """See `_trained.Column`: all numbers, and some tables."""
+    return name if not table or name in KEPT else None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def study(arguments: _cli.Arguments) -> int:
     """Trains the unfinished runs, then writes and prints the tables."""
-    return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, summary)
+    return finish_all(plan(arguments.flags.only, arguments.flags.seeds), arguments, column)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ Command: python -m experiments.train --config=experiments/configs/discs/classic.
          the re-implementation's one pair map in place of the paper's two: classic.py:joint
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import discs_config
 
 
 def get_config(variant="two"):
     """`variant`: two or joint, the pair layer."""
+    check_variant(variant, discs_config.PAIRS)
     config = discs_config.default("classic")
     config.update(
         {

@@ -6,6 +6,7 @@ Time:    7 minutes on two busy cores
 Expect:  test/mse_ratio below 0.001, test/collision_mse_ratio below 0.001, test/cosine_share above 0.95
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import discs_config
 
 SMOKE = {
@@ -23,6 +24,7 @@ SMOKE = {
 
 def get_config(variant="relative"):
     """`variant`: relative, classic, modern, no_pairwise, lstm, or smoke."""
+    check_variant(variant, (*discs_config.MODELS, "smoke"))
     config = discs_config.default("relative" if variant == "smoke" else variant)
     if config.model != "relative":
         config.update({"neighbourhood": 3.5, "lr": 2e-3, "clip": 1.0})

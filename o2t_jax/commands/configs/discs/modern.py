@@ -4,11 +4,13 @@ Command: python -m experiments.train --config=experiments/configs/discs/modern.p
          in bfloat16: modern.py:bfloat16
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import discs_config
 
 
 def get_config(variant="float32"):
     """`variant`: float32 or bfloat16, the network's arithmetic."""
+    check_variant(variant, discs_config.PRECISIONS)
     config = discs_config.default("modern")
     config.update(
         {

@@ -9,6 +9,7 @@ Expect:  frequency within 1 % of 2.00 rad/s; test/worst_ratio 0.06 to 0.2, test/
          test/valid_time above 7 s of 8
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import dynamics_pictures_config
 
 # Two training steps on pictures of 16 px: whether everything runs.
@@ -50,7 +51,9 @@ SIZES = {
 
 def get_config(variant="spatial_newtonian"):
     """`variant`: PREDICTOR, WORLD-PREDICTOR such as pendulum-spatial_jump, or smoke."""
-    world, _, predictor = ("", "", "") if variant == "smoke" else variant.rpartition("-")
-    config = dynamics_pictures_config.default(world or "oscillator", predictor or "spatial_newtonian")
+    world, _, predictor = variant.rpartition("-")
+    check_variant(predictor, (*dynamics_pictures_config.PREDICTORS, *(() if world else ("smoke",))))
+    predictor = "spatial_newtonian" if predictor == "smoke" else predictor
+    config = dynamics_pictures_config.default(world or "oscillator", predictor)
     config.update(SMOKE if variant == "smoke" else SIZES)
     return config

@@ -1,6 +1,7 @@
 """World `spring`, learned from its noisy states.
 
-The variant is the model: jump, lstm, first_order_ode, newtonian, velocity or port_hamiltonian.
+The variant is the model: jump, lstm, first_order_ode, velocity or port_hamiltonian; the state has momenta, so that
+newtonian, which needs velocities, is refused.
 
 Command: python -m experiments.train --config=experiments/configs/dynamics/spring.py:MODEL
          five seeds in one program: --config.seeds=5

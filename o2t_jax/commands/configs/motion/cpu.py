@@ -5,6 +5,7 @@ Command: python -m experiments.train --config=experiments/configs/motion/cpu.py
          recorded clips: add --config.clips=PATH
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import motion_config
 
 # Two training steps on a few clips: whether everything runs.
@@ -44,6 +45,7 @@ def get_config(variant="gated"):
     """`variant`: gated (learned gate), ungated (physics state concatenated), zero and one (gate held there), shuffled
     (physics state of another clip), free (no penalties), motion (no physics layer), text (words alone too), stochastic
     (numbers drawn for a clip), or smoke."""
+    check_variant(variant, VARIANTS)
     config = motion_config.default()
     config.update(VARIANTS[variant])
     return config

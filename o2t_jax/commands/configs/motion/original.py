@@ -4,6 +4,7 @@ Command: python -m experiments.train --config=experiments/configs/motion/origina
          text to motion: original.py:text; 200 frames: add --config.horizon=192
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import motion_config
 
 SIZES = {
@@ -23,6 +24,7 @@ SIZES = {
 
 def get_config(variant="physics"):
     """`variant`: physics, or text (Motion SSM, from words alone too)."""
+    check_variant(variant, ("physics", "text"))
     config = motion_config.default()
     config.update(SIZES)
     if variant == "text":

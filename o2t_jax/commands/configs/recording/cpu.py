@@ -7,6 +7,7 @@ Time:    8 minutes on two cores that 20 others use
 Expect:  g within 1 % of 9.81 m/s², test/mse below all rows that learn nothing
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import recording_config
 
 SMOKE = {
@@ -23,6 +24,7 @@ SMOKE = {
 
 def get_config(variant=""):
     """`variant`: smoke, or nothing."""
+    check_variant(variant, ("", "smoke"))
     config = recording_config.default()
     if variant == "smoke":
         config.update(SMOKE)

@@ -4,6 +4,7 @@ Command: python -m experiments.train --config=experiments/configs/scene/parser.p
          real captions: --config=experiments/configs/scene/parser.py:captions --config.captions=FOLDER
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import scene_parser_config
 
 # Two training steps on a few sentences: whether everything runs.
@@ -33,6 +34,7 @@ VARIANTS = {"made": {}, "captions": CAPTIONS, "smoke": SMOKE}
 
 def get_config(variant="made"):
     """`variant`: made (sentences of the grammar), captions (of the folder --config.captions=FOLDER), or smoke."""
+    check_variant(variant, VARIANTS)
     config = scene_parser_config.default()
     config.update(VARIANTS[variant])
     return config

@@ -5,7 +5,7 @@ Command: python -m experiments.agent --config=experiments/configs/video/agent.py
          --config.init_parts=encoder,decoder,dynamics,reward_head,continue_head,codebook          the actor alone
 """
 
-from o2t_jax.errors import UsageError
+from o2t_jax.config import check_variant
 from o2t_jax.systems import agent_config, video_config
 
 # A step or two of each part: whether everything runs.
@@ -21,10 +21,7 @@ SMOKE = video_config.SMALLEST | {
 
 def get_config(variant=""):
     """`variant`: cartpole, smoke, cartpole_smoke, or nothing: the task `pusher`."""
-    if variant not in ("", "cartpole", "smoke", "cartpole_smoke"):
-        raise UsageError(
-            f"variant {variant!r} is unknown: it must be cartpole, smoke or cartpole_smoke, or left out (the pusher)"
-        )
+    check_variant(variant, ("", "cartpole", "smoke", "cartpole_smoke"))
     config = agent_config.default()
     if variant.startswith("cartpole"):
         config.update(agent_config.CARTPOLE)

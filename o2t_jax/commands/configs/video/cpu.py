@@ -6,6 +6,7 @@ Command: python -m experiments.train --config=experiments/configs/video/cpu.py
 Time:    21 minutes on two cores that other programs also used
 """
 
+from o2t_jax.config import check_variant
 from o2t_jax.systems import video_config
 
 # Ten frames seen: in fewer a clip's own constant does not show against the size of a code. Frames from their own codes
@@ -19,6 +20,7 @@ SMOKE = video_config.SMALLEST | {"sets": "pendulum:2,projectile", "eval_every": 
 
 def get_config(variant="ema"):
     """`variant`: ema, fsq, none, or smoke."""
+    check_variant(variant, (*video_config.QUANTISERS, "smoke"))
     config = video_config.default()
     if variant == "smoke":
         config.update(SMOKE)

@@ -1,0 +1,40 @@
+"""Studies whose rows are trainings: which results of a run are columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from o2t_jax.commands.studies import discs, motion, video
+from o2t_jax.commands.studies._trained import Column, columns_of
+
+RESULTS = {
+    "validation/ratio": {"value": 1.0},
+    "test/error": {"value": 2.0},
+    "law/share": {"value": 3.0},
+    "text/error": {"value": 4.0},
+    "test/rows": {"rows": [{"row": "a"}]},
+    "law/impulse": {"rows": [{"row": "b"}]},
+    "test/sets": {"rows": [{"row": "c"}]},
+    "test/film": {"file": "x.mp4"},
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "kept"),
+    [
+        (discs.column, {"error": 2.0, "share": 3.0, "law/impulse": [{"row": "b"}]}),
+        (motion.column, {"error": 2.0, "text/error": 4.0, "test/rows": [{"row": "a"}], "test/sets": [{"row": "c"}]}),
+        (
+            video.column,
+            {name: RESULTS[name]["value"] for name in list(RESULTS)[:4]} | {"test/sets": [{"row": "c"}]},
+        ),
+    ],
+)
+def test_a_run_keeps_the_results_that_its_study_names(column: Column, kept: dict, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    found = columns_of({"status": "finished", "minutes": 1.26}, tmp_path, column)
+    assert found == {"minutes": 1.3, **kept}
+    assert columns_of({"status": "failed"}, tmp_path, column) == {}

@@ -71,7 +71,8 @@ def _planned(sources: Sequence[SampleSource], values: flags.FlagValues) -> list[
     from o2t_jax.training import disk
     from o2t_jax.training.resources import gb
 
-    given = {split: values[split].value for split in SPLITS if values[split].value is not None}
+    asked = {split: values[split].value for split in SPLITS}
+    given = {split: count for split, count in asked.items() if count is not None}
     sets = []
     for source in sources:
         out = values.out and (Path(values.out) if len(sources) == 1 else Path(values.out) / source.name)

@@ -46,6 +46,10 @@ class Moments(NamedTuple):
     mean: jax.Array
     log_scale: jax.Array
 
+    def at(self, dice: Array) -> jax.Array:
+        """Its values [B, Z] for draws `dice` of a standard Gaussian."""
+        return self.mean + jnp.exp(self.log_scale) * dice
+
 
 class Predicted(NamedTuple):
     """`positions` [B, T, J, 3] m, the given frames among them; `gate` [B, T, width], None without a physics layer."""
@@ -96,6 +100,18 @@ class MotionModel(nn.Module):
         return Predicted(jnp.concatenate([start, found[:, sizes.given :]], axis=1), gate)
 
 
+class Prior(nn.Module):
+    """What is drawn for a sentence: a Gaussian that is learned (Sohn et al. 2015)."""
+
+    width: int
+    latent: int
+
+    @nn.compact
+    def __call__(self, words: Int[Array, "batch words"]) -> Moments:
+        x = TextEncoder(self.width, "bag", name="text")(words)
+        return _moments(Dense(2 * self.latent, name="moments")(nn.silu(x)))
+
+
 class Posterior(nn.Module):
     """What is drawn for a clip, from the whole clip and its words: for training alone (Kingma & Welling 2014)."""
 
@@ -110,8 +126,12 @@ class Posterior(nn.Module):
         x = nn.silu(Dense(self.width, name="frame")(numbers_of(clip)) + place)
         x = jnp.sum(weight * x, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
         x = x + TextEncoder(self.width, "bag", name="text")(words)
-        mean, log_scale = jnp.split(MLP((self.width, 2 * self.latent), name="moments")(x), 2, axis=-1)
-        return Moments(mean, jnp.clip(log_scale, -6.0, 2.0))
+        return _moments(MLP((self.width, 2 * self.latent), name="moments")(x))
 
 
-__all__ = ["MODELS", "Moments", "MotionModel", "MotionSizes", "Posterior", "Predicted"]
+def _moments(numbers: jax.Array) -> Moments:
+    mean, log_scale = jnp.split(numbers, 2, axis=-1)
+    return Moments(mean, jnp.clip(log_scale, -6.0, 2.0))
+
+
+__all__ = ["MODELS", "Moments", "MotionModel", "MotionSizes", "Posterior", "Predicted", "Prior"]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from o2t_jax.models.layers import MLP, Dense, zeros
@@ -20,10 +21,13 @@ from o2t_jax.models.motion.gate import PhysicsLayer
 from o2t_jax.models.motion.poses import moved, numbers_of
 from o2t_jax.models.motion.ssm import MambaStack, SSMSizes
 from o2t_jax.models.motion.text import TextEncoder
+from o2t_jax.physics.motion.contacts import RATE
 from o2t_jax.physics.motion.state import physics_state
 from o2t_jax.types import Array
 
 MODELS = ("motion", "physics")
+CODES = 16  # numbers of a frame that a posterior reads
+FASTEST = 4.0  # Hz of a wave of time that a latent gives a share
 Clip = Float[jax.Array, "batch frames joints 3"]
 
 
@@ -87,7 +91,8 @@ class MotionModel(nn.Module):
         x = MLP((width, width), name="projector")(jnp.concatenate([numbers_of(clip), flag], axis=-1))
         x = x + place + TextEncoder(width, sizes.text, name="text")(words)[:, None]
         if sizes.latent:
-            x = x + Dense(width, name="latent")(latent)[:, None]
+            # A phase mixes waves of time, whose shares the latent sets: a sum of the two could not shift a wave.
+            x = x + Dense(width, name="latent")(latent)[:, None] * _waves(frames, width)
         x = MambaStack(sizes.ssm, name="ssm")(x, train)
         gate = None
         if sizes.model == "physics":
@@ -98,6 +103,14 @@ class MotionModel(nn.Module):
         found = moved(base, change, sizes.given - 1)
         start = jnp.where(known[..., None] > 0, given, found[:, : sizes.given])
         return Predicted(jnp.concatenate([start, found[:, sizes.given :]], axis=1), gate)
+
+
+def _waves(frames: int, width: int) -> np.ndarray:
+    """Cosines and sines of time [T, width], in turn, of 0 to `FASTEST` Hz."""
+    number = np.arange(width)
+    rates = FASTEST * (number // 2) / max((width - 1) // 2, 1)
+    turns = rates * np.arange(frames)[:, None] / RATE - 0.25 * (number % 2)
+    return np.cos(2.0 * np.pi * turns).astype(np.float32)
 
 
 class Prior(nn.Module):
@@ -120,12 +133,10 @@ class Posterior(nn.Module):
 
     @nn.compact
     def __call__(self, clip: Clip, mask: Float[Array, "batch frames"], words: Int[Array, "batch words"]) -> Moments:
-        weight = jnp.asarray(mask)[..., None]
-        frames = clip.shape[1]
-        place = self.param("place", nn.initializers.normal(0.2), (frames, self.width), jnp.float32)
-        x = nn.silu(Dense(self.width, name="frame")(numbers_of(clip)) + place)
-        x = jnp.sum(weight * x, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
-        x = x + TextEncoder(self.width, "bag", name="text")(words)
+        # Each frame has weights of its own: a mean over frames would lose when something happens.
+        x = jnp.asarray(mask)[..., None] * MLP((self.width, CODES), name="frame")(numbers_of(clip))
+        x = Dense(self.width, name="frames")(x.reshape(len(x), -1))
+        x = nn.silu(x + TextEncoder(self.width, "bag", name="text")(words))
         return _moments(MLP((self.width, 2 * self.latent), name="moments")(x))
 
 

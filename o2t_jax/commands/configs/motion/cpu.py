@@ -35,7 +35,7 @@ VARIANTS = {
     "shuffled": {"shuffled": True},
     "free": {"lambda_physics": 0.0},
     "text": TEXT,
-    "stochastic": {**TEXT, "latent": 16, "divergence": 3e-3},
+    "stochastic": {**TEXT, "prefix_dropout": 0.9, "latent": 16, "divergence": 3e-3},
     "smoke": SMOKE,
 }
 

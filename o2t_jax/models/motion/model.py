@@ -92,7 +92,7 @@ class MotionModel(nn.Module):
         x = x + place + TextEncoder(width, sizes.text, name="text")(words)[:, None]
         if sizes.latent:
             # A phase mixes waves of time, whose shares the latent sets: a sum of the two could not shift a wave.
-            x = x + Dense(width, name="latent")(latent)[:, None] * _waves(frames, width)
+            x = x + Dense(width, name="latent")(latent)[:, None] * waves(frames, width)
         x = MambaStack(sizes.ssm, name="ssm")(x, train)
         gate = None
         if sizes.model == "physics":
@@ -105,7 +105,7 @@ class MotionModel(nn.Module):
         return Predicted(jnp.concatenate([start, found[:, sizes.given :]], axis=1), gate)
 
 
-def _waves(frames: int, width: int) -> np.ndarray:
+def waves(frames: int, width: int) -> np.ndarray:
     """Cosines and sines of time [T, width], in turn, of 0 to `FASTEST` Hz."""
     number = np.arange(width)
     rates = FASTEST * (number // 2) / max((width - 1) // 2, 1)
@@ -145,4 +145,4 @@ def _moments(numbers: jax.Array) -> Moments:
     return Moments(mean, jnp.clip(log_scale, -6.0, 2.0))
 
 
-__all__ = ["MODELS", "Moments", "MotionModel", "MotionSizes", "Posterior", "Predicted", "Prior"]
+__all__ = ["MODELS", "Moments", "MotionModel", "MotionSizes", "Posterior", "Predicted", "Prior", "waves"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.models.motion.gate import GATES, PhysicsLayer
-from o2t_jax.models.motion.model import Moments, MotionModel, MotionSizes, Posterior, Prior
+from o2t_jax.models.motion.model import Moments, MotionModel, MotionSizes, Posterior, Prior, waves
 from o2t_jax.models.motion.objective import Weights, divergence, penalties
 from o2t_jax.models.motion.poses import moved, numbers_of, with_bones
 from o2t_jax.models.motion.ssm import SSMSizes
@@ -200,6 +200,14 @@ def test_the_divergence_of_two_gaussians_is_the_mean_of_the_logarithm_of_their_r
     ratio = jnp.mean(jnp.sum(log_density(one) - log_density(other), axis=-1))
     np.testing.assert_allclose(divergence(one, other)[0], ratio, rtol=0.02)
     assert float(divergence(one, one)[0]) == 0.0
+
+
+def test_shares_of_waves_of_time_make_a_wave_of_any_phase() -> None:
+    basis = waves(64, 16)
+    for phase in (0.3, 1.1, 2.5):
+        asked = np.cos(2.0 * np.pi * (4.0 * 2 / 7) * np.arange(64) / 20.0 + phase)  # the third of 8 rates, 20 frames/s
+        shares = np.linalg.lstsq(basis[:, 4:6], asked, rcond=None)[0]
+        np.testing.assert_allclose(basis[:, 4:6] @ shares, asked, atol=1e-4)
 
 
 def test_what_is_expected_of_words_is_of_these_words() -> None:

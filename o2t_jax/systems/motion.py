@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from o2t_jax.config import Config, from_flat
-from o2t_jax.models.motion.model import MotionModel, MotionSizes, Posterior, Predicted
+from o2t_jax.models.motion.model import Moments, MotionModel, MotionSizes, Posterior, Predicted, Prior
 from o2t_jax.models.motion.objective import Weights, divergence, errors, penalties
 from o2t_jax.models.motion.ssm import SSMSizes
 from o2t_jax.models.motion.text import WORDS
@@ -23,6 +23,7 @@ from o2t_jax.systems import base_config, motion_config
 from o2t_jax.systems.base import BatchesByStep, Best, DataRequest, System
 from o2t_jax.systems.motion_data import MotionData, standing
 from o2t_jax.systems.motion_tests import MotionTests
+from o2t_jax.systems.motion_words import WordTests
 from o2t_jax.types import Array, Batch, BatchIterator, PyTree
 
 
@@ -50,7 +51,7 @@ class Motion(System):
         self.length = config.given + config.horizon
         ssm = from_flat(SSMSizes, config)
         self.model = MotionModel(from_flat(MotionSizes, config, ssm=ssm))
-        self.posterior = Posterior(config.width, config.latent) if config.latent else None
+        self.prior, self.posterior = (part(config.width, config.latent) for part in (Prior, Posterior))
         self.weights = from_flat(Weights, config)
         steps = config.train_steps
         rate = optax.warmup_cosine_decay_schedule(0.0, config.lr, max(int(config.warm_up * steps), 1), steps)
@@ -59,7 +60,7 @@ class Motion(System):
         tests = MotionTests(self)
         self.evaluators = {"validation": tests.validation, "test": tests.test}
         if config.prefix_dropout:
-            self.evaluators["text"] = tests.text
+            self.evaluators["text"] = WordTests(self).text
         self.periods = {name: steps for name in self.evaluators if name != "validation"}
         if self.data.source is not None:
             self.sample_sources = (self.data.source,)
@@ -104,9 +105,10 @@ class Motion(System):
         of_model, of_posterior = jax.random.split(jnp.asarray(key))
         one = {name: jnp.zeros((1, *x.shape), x.dtype) for name, x in self.sample_spec.items()}
         params = {"model": self.model.init(of_model, *self._seen(one, self.nothing(1)))["params"]}
-        if self.posterior is not None:
+        if self.config.latent:
             made = self.posterior.init(of_posterior, one["positions"], one["mask"], one["words"])
             params["posterior"] = made["params"]
+            params["prior"] = self.prior.init(jax.random.fold_in(of_posterior, 1), one["words"])["params"]
         return params, {}
 
     def loss(self, params: PyTree, extra: PyTree, batch: Batch, keys: Array, step: Array) -> Any:
@@ -120,11 +122,10 @@ class Motion(System):
         noisy = truth[:, : config.given] + config.noise * jax.vmap(lambda key: jax.random.normal(key, shape))(of_noise)
         base = jnp.where(known[:, None, None, None] > 0, batch["base"], standing())
         latent, parts = self.nothing(len(truth)), {}
-        if self.posterior is not None:
-            moments: Any = self.posterior.apply({"params": params["posterior"]}, truth, mask, words)
-            dice = jax.vmap(lambda key: jax.random.normal(key, (config.latent,)))(of_latent)
-            latent = moments.mean + jnp.exp(moments.log_scale) * dice
-            parts["divergence"] = config.divergence * divergence(moments)
+        if config.latent:
+            moments = self._moments(params, batch)
+            latent = moments.at(jax.vmap(lambda key: jax.random.normal(key, (config.latent,)))(of_latent))
+            parts["divergence"] = config.divergence * divergence(moments, self.expected(params, words))
         found = self._apply(
             params, noisy, known, base, words, latent, batch.get("donor"), train=True, rngs={"dropout": keys[0]}
         )
@@ -146,15 +147,34 @@ class Motion(System):
         mask[:, self.config.given :] = True
         return {"positions": mask}
 
-    def drawn(self, params: PyTree, batch: Batch, latent: Array) -> Predicted:
-        """The clips of these numbers `latent` [B, Z], with the first frames seen."""
-        return self._apply(params, *self._seen(batch, latent))
+    def drawn(self, params: PyTree, batch: Batch, dice: Array) -> Predicted:
+        """The clips of these draws `dice` [B, Z], with the first frames seen."""
+        return self._apply(params, *self._seen(batch, self.of_words(params, batch["words"], dice)))
 
     def said(self, params: PyTree, words: Array, latent: Array) -> jax.Array:
-        """Clips [B, T, J, 3] m from words [B, W] (`models.motion.text.word_numbers`) alone."""
+        """Clips [B, T, J, 3] m from words [B, W] (`models.motion.text.word_numbers`) alone; `latent` [B, Z]: see
+        `of_words` and `of_clips`."""
         base = jnp.broadcast_to(jnp.asarray(standing()), (len(words), self.length, len(OURS), 3))
         nothing = base[:, : self.config.given]
         return self._apply(params, nothing, jnp.zeros(len(words)), base, words, latent).positions
+
+    def of_words(self, params: PyTree, words: Array, dice: Array) -> jax.Array:
+        """The latent [B, Z] that draws `dice` [B, Z] of standard Gaussians make of words; zeros make the middle."""
+        if not self.config.latent:
+            return jnp.asarray(dice)
+        return self.expected(params, words).at(dice)
+
+    def of_clips(self, params: PyTree, batch: Batch, dice: Array) -> jax.Array:
+        """As `of_words`, of whole clips and their words."""
+        return self._moments(params, batch).at(dice)
+
+    def expected(self, params: PyTree, words: Array) -> Moments:
+        """Of the latent of a clip of these words."""
+        return self.prior.apply({"params": params["prior"]}, words)  # pyright: ignore[reportReturnType]
+
+    def _moments(self, params: PyTree, batch: Batch) -> Moments:
+        given = (batch[name] for name in ("positions", "mask", "words"))
+        return self.posterior.apply({"params": params["posterior"]}, *given)  # pyright: ignore[reportReturnType]
 
     def nothing(self, count: int) -> jax.Array:
         """The middle of what is drawn, [count, Z]."""

@@ -52,7 +52,12 @@ TRAINING = Group(
     (
         Field("pose", 10.0, "weight of squared errors of places from the hips", within=NOT_NEGATIVE),
         Field("velocity", 0.2, "weight of squared errors of velocities", within=NOT_NEGATIVE),
-        Field("divergence", 1e-3, "weight of what is drawn from a standard Gaussian", within=NOT_NEGATIVE),
+        Field(
+            "divergence",
+            1e-3,
+            "weight of the latent's divergence from what words allow",
+            within=NOT_NEGATIVE,
+        ),
         Field("lambda_physics", 1.0, "weight of all physical penalties together", within=NOT_NEGATIVE),
         Field("skate", 0.05, "of feet that move on the ground", within=NOT_NEGATIVE),
         Field("penetration", 0.5, "of feet below it", within=NOT_NEGATIVE),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from o2t_jax.evaluation.batches import in_batches
-from o2t_jax.evaluation.motion import classes, rows
+from o2t_jax.evaluation.motion import rows
 from o2t_jax.evaluation.motion.errors import by_clip, millimetres, squared, travelled
 from o2t_jax.physics.motion.footlock import lock_feet
 from o2t_jax.physics.motion.measures import measures
@@ -79,41 +79,6 @@ class MotionTests:
             yield "gate", Scalar(float(np.mean(gate)))
             yield "gate_spread", Scalar(float(np.std(gate)))
 
-    def text(self, state: TrainState) -> Iterator[tuple[str, Result]]:
-        """From words alone: whether a classifier of true clips finds the asked class; the error."""
-        data, given = self.system.data, self.config.given
-        train, test = data.windows("train"), data.windows("test")
-        judge = classes.fit(train.positions, train.mask, train.label, len(data.classes))
-        words = data.split("test").words
-        rng = np.random.default_rng(0)
-        draws = rng.normal(size=(self.config.draws, len(words), self.config.latent)).astype(np.float32)
-        draws = draws if self.config.latent else draws[:1]
-        said = np.stack(
-            [self._over(lambda i, z=z: self._said(state.params, words[i], z[i]), len(words)) for z in draws]
-        )
-        usual = np.stack([classes.usual_mask(train.mask, train.label, i) for i in range(len(data.classes))])
-        mask = usual[test.label]
-        right = np.stack([judge.classify(clips, mask) == test.label for clips in said])
-        moving = np.array(data.moving())[test.label]
-        yield "asked", Scalar(float(np.mean(right)))
-        yield "asked_moving", Scalar(float(np.mean(right[:, moving])) if np.any(moving) else 0.0)
-        yield "ceiling", Scalar(float(np.mean(judge.classify(test.positions, test.mask) == test.label)))
-        by_class = [
-            {"class": name, "clips": int(np.sum(test.label == i)), "asked": float(np.mean(right[:, test.label == i]))}
-            for i, name in enumerate(data.classes)
-            if np.any(test.label == i)
-        ]
-        yield "classes", Table({"class": Column(), "clips": Column("", "d"), "asked": Column("", ".2f")}, by_class)
-        errors = np.stack([self._error(clips[:, given:], "test") for clips in said])
-        known = self.errors("test")
-        row = {name: float(np.mean(known[name])) for name in ("mean clip of class", "mean clip of class and style")}
-        yield "mse", Score(float(np.mean(errors)), "m²", baselines=row, better="lower")
-        if self.config.latent:
-            others = classes.random_of_class(train.label, test.label, self.config.draws)
-            clips = np.stack([self._error(train.positions[i][:, given:], "test") for i in others])
-            best = {"clips of the class": float(np.mean(np.min(clips, axis=0)))}
-            yield "best_of_draws", Score(float(np.mean(np.min(errors, axis=0))), "m²", baselines=best, better="lower")
-
     def groups(self) -> list[tuple[str, np.ndarray]]:
         """(name, test clips bool [N]): all, those of classes that travel, that stay, and gaits' events."""
         moving = np.array(self.system.data.moving())[self._label]
@@ -180,10 +145,6 @@ class MotionTests:
     @functools.cached_property
     def _predict(self) -> Any:
         return jax.jit(lambda params, batch: self.system.predict(params, {}, batch))
-
-    @functools.cached_property
-    def _said(self) -> Any:
-        return jax.jit(self.system.said)
 
     @functools.cached_property
     def _gates(self) -> Any:

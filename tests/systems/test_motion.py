@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from o2t_jax.systems import motion_config
 from o2t_jax.systems.base import build_system
 from o2t_jax.systems.motion import Motion
 from o2t_jax.systems.motion_data import standing
+from o2t_jax.systems.motion_words import CONTINUED, FOUND, MODEL, REDRAWN, TRUTH, found_by_words
 from o2t_jax.training.state import Initial
 
 
@@ -93,6 +95,56 @@ def test_words_alone_make_a_clip(small) -> None:
     clips = np.asarray(jax.jit(system.said)(params, words, system.nothing(2)))
     assert clips.shape == (2, 16, 21, 3) and np.all(np.isfinite(clips))
     np.testing.assert_array_equal(clips[0], clips[1])
+
+
+def test_words_alone_never_see_frames() -> None:
+    """With all prefixes dropped the loss has no gradient by what the model is given, only by what it is compared to:
+    another clip of other first frames is predicted alike."""
+    system = made(prefix_dropout=1.0, latent=0, lambda_physics=0.0)
+    params = Initial(system.init, system.tx, (0,)).make().params
+    params = jax.tree.map(lambda x: x + 0.01, params)  # the last map is zero at first
+    batch = {name: jnp.asarray(x) for name, x in system.batch("train", np.arange(2)).items()}
+    keys = jax.random.split(jax.random.key(0), 2)
+    slope = jax.jit(jax.grad(lambda base: system.loss(params, {}, {**batch, "base": base}, keys, jnp.int32(0))[0]))
+    assert not np.any(slope(batch["base"]))
+    batch["mask"] = batch["mask"].at[:, : system.config.given].set(0.0)
+    of_truth = jax.jit(
+        jax.grad(lambda clip: system.loss(params, {}, {**batch, "positions": clip}, keys, jnp.int32(0))[0])
+    )(batch["positions"])
+    given = system.config.given
+    assert not np.any(of_truth[:, : given - 1]) and np.any(of_truth[:, given:])
+
+
+def test_what_is_drawn_for_words_follows_what_they_allow(small) -> None:
+    system, params = small
+    words = np.stack([word_numbers(system.data.sentence(label, 0)) for label in (0, 0, 1)])
+    dice = np.array([[1.0, -1.0], [0.0, 0.0], [0.0, 0.0]])
+    latent, moments = system.of_words(params, words, dice), system.expected(params, words)
+    np.testing.assert_allclose(latent[1:], moments.mean[1:])
+    np.testing.assert_allclose(latent[0] - latent[1], dice[0] * np.exp(moments.log_scale[0]), rtol=1e-5)
+    assert np.any(latent[1] != latent[2])
+
+
+def test_words_find_training_clips_of_their_class_and_style() -> None:
+    system = made()
+    found = found_by_words(system.data, "test", np.random.default_rng(0))
+    train, test = system.data.windows("train"), system.data.windows("test")
+    same = (train.label[found] == test.label) & (train.style[found] == test.style)
+    cells = set(zip(train.label.tolist(), train.style.tolist(), strict=True))
+    known = [cell in cells for cell in zip(test.label.tolist(), test.style.tolist(), strict=True)]
+    assert np.array_equal(same, known) and np.any(known)
+    # Where no clip has both, one of the two words is found.
+    assert np.all((train.label[found] == test.label) | (train.style[found] == test.style))
+
+
+def test_shares_of_what_is_heard_stand_beside_those_of_true_clips(small) -> None:
+    system, params = small
+    found = dict(system.evaluators["text"](SimpleNamespace(params=params)))
+    rows = {row["row"]: row for row in found["rows"].rows}
+    assert next(iter(rows)) == MODEL and {REDRAWN, CONTINUED, FOUND, TRUTH} <= set(rows)
+    assert found["asked"].value == rows[MODEL]["asked"] and found["ceiling"].value == rows[TRUTH]["asked"]
+    assert all(0.0 <= row[name] <= 1.0 for row in rows.values() for name in ("asked", "asked_moving", "asked_style"))
+    assert found["best_of_draws"].value <= found["mse"].value
 
 
 def test_shuffled_physics_is_that_of_another_clip() -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from o2t_jax.models.layers import MLP, Dense, zeros
@@ -20,10 +21,13 @@ from o2t_jax.models.motion.gate import PhysicsLayer
 from o2t_jax.models.motion.poses import moved, numbers_of
 from o2t_jax.models.motion.ssm import MambaStack, SSMSizes
 from o2t_jax.models.motion.text import TextEncoder
+from o2t_jax.physics.motion.contacts import RATE
 from o2t_jax.physics.motion.state import physics_state
 from o2t_jax.types import Array
 
 MODELS = ("motion", "physics")
+CODES = 16  # numbers of a frame that a posterior reads
+FASTEST = 4.0  # Hz of a wave of time that a latent gives a share
 Clip = Float[jax.Array, "batch frames joints 3"]
 
 
@@ -45,6 +49,10 @@ class Moments(NamedTuple):
 
     mean: jax.Array
     log_scale: jax.Array
+
+    def at(self, dice: Array) -> jax.Array:
+        """Its values [B, Z] for draws `dice` of a standard Gaussian."""
+        return self.mean + jnp.exp(self.log_scale) * dice
 
 
 class Predicted(NamedTuple):
@@ -83,7 +91,8 @@ class MotionModel(nn.Module):
         x = MLP((width, width), name="projector")(jnp.concatenate([numbers_of(clip), flag], axis=-1))
         x = x + place + TextEncoder(width, sizes.text, name="text")(words)[:, None]
         if sizes.latent:
-            x = x + Dense(width, name="latent")(latent)[:, None]
+            # A phase mixes waves of time, whose shares the latent sets: a sum of the two could not shift a wave.
+            x = x + Dense(width, name="latent")(latent)[:, None] * waves(frames, width)
         x = MambaStack(sizes.ssm, name="ssm")(x, train)
         gate = None
         if sizes.model == "physics":
@@ -96,6 +105,26 @@ class MotionModel(nn.Module):
         return Predicted(jnp.concatenate([start, found[:, sizes.given :]], axis=1), gate)
 
 
+def waves(frames: int, width: int) -> np.ndarray:
+    """Cosines and sines of time [T, width], in turn, of 0 to `FASTEST` Hz."""
+    number = np.arange(width)
+    rates = FASTEST * (number // 2) / max((width - 1) // 2, 1)
+    turns = rates * np.arange(frames)[:, None] / RATE - 0.25 * (number % 2)
+    return np.cos(2.0 * np.pi * turns).astype(np.float32)
+
+
+class Prior(nn.Module):
+    """What is drawn for a sentence: a Gaussian that is learned (Sohn et al. 2015)."""
+
+    width: int
+    latent: int
+
+    @nn.compact
+    def __call__(self, words: Int[Array, "batch words"]) -> Moments:
+        x = TextEncoder(self.width, "bag", name="text")(words)
+        return _moments(Dense(2 * self.latent, name="moments")(nn.silu(x)))
+
+
 class Posterior(nn.Module):
     """What is drawn for a clip, from the whole clip and its words: for training alone (Kingma & Welling 2014)."""
 
@@ -104,14 +133,16 @@ class Posterior(nn.Module):
 
     @nn.compact
     def __call__(self, clip: Clip, mask: Float[Array, "batch frames"], words: Int[Array, "batch words"]) -> Moments:
-        weight = jnp.asarray(mask)[..., None]
-        frames = clip.shape[1]
-        place = self.param("place", nn.initializers.normal(0.2), (frames, self.width), jnp.float32)
-        x = nn.silu(Dense(self.width, name="frame")(numbers_of(clip)) + place)
-        x = jnp.sum(weight * x, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
-        x = x + TextEncoder(self.width, "bag", name="text")(words)
-        mean, log_scale = jnp.split(MLP((self.width, 2 * self.latent), name="moments")(x), 2, axis=-1)
-        return Moments(mean, jnp.clip(log_scale, -6.0, 2.0))
+        # Each frame has weights of its own: a mean over frames would lose when something happens.
+        x = jnp.asarray(mask)[..., None] * MLP((self.width, CODES), name="frame")(numbers_of(clip))
+        x = Dense(self.width, name="frames")(x.reshape(len(x), -1))
+        x = nn.silu(x + TextEncoder(self.width, "bag", name="text")(words))
+        return _moments(MLP((self.width, 2 * self.latent), name="moments")(x))
 
 
-__all__ = ["MODELS", "Moments", "MotionModel", "MotionSizes", "Posterior", "Predicted"]
+def _moments(numbers: jax.Array) -> Moments:
+    mean, log_scale = jnp.split(numbers, 2, axis=-1)
+    return Moments(mean, jnp.clip(log_scale, -6.0, 2.0))
+
+
+__all__ = ["MODELS", "Moments", "MotionModel", "MotionSizes", "Posterior", "Predicted", "Prior", "waves"]

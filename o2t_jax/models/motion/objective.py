@@ -21,8 +21,8 @@ UNITS = {"skate": 1.0, "penetration": 100.0, "float": 10.0, "jerk": 1e-3}
 @dataclasses.dataclass(frozen=True)
 class Weights:
     """`pose`, of squared errors of places from the hips, m²; `velocity`, of joints' velocities, m²/s²; `divergence`, of
-    what is drawn from a standard Gaussian; `lambda_physics`, of all penalties; `skate`, `penetration`, `floating`,
-    `jerk`, of each, in `UNITS`."""
+    a clip's latent from what its words allow, nats; `lambda_physics`, of all penalties; `skate`, `penetration`,
+    `floating`, `jerk`, of each, in `UNITS`."""
 
     pose: float
     velocity: float
@@ -58,10 +58,12 @@ def penalties(weights: Weights, found: Clip) -> dict[str, jax.Array]:
     return {name: weights.lambda_physics * own[name] * UNITS[name] * jnp.asarray(x) for name, x in measured.items()}
 
 
-def divergence(moments: Moments) -> jax.Array:
-    """Kullback-Leibler divergence [B] from the standard Gaussian, nats."""
-    mean, log_scale = moments
-    return 0.5 * jnp.sum(jnp.square(mean) + jnp.exp(2.0 * log_scale) - 1.0 - 2.0 * log_scale, axis=-1)
+def divergence(found: Moments, prior: Moments) -> jax.Array:
+    """Kullback-Leibler divergence [B] of one Gaussian from another, nats."""
+    mean, log_scale = found
+    far = jnp.square(mean - prior.mean) * jnp.exp(-2.0 * prior.log_scale)
+    ratio = 2.0 * (log_scale - prior.log_scale)
+    return 0.5 * jnp.sum(far + jnp.exp(ratio) - 1.0 - ratio, axis=-1)
 
 
 __all__ = ["UNITS", "Weights", "divergence", "errors", "penalties"]

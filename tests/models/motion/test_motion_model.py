@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from o2t_jax.models.motion.gate import GATES, PhysicsLayer
-from o2t_jax.models.motion.model import MotionModel, MotionSizes, Posterior
+from o2t_jax.models.motion.model import Moments, MotionModel, MotionSizes, Posterior, Prior, waves
 from o2t_jax.models.motion.objective import Weights, divergence, penalties
 from o2t_jax.models.motion.poses import moved, numbers_of, with_bones
 from o2t_jax.models.motion.ssm import SSMSizes
@@ -187,5 +187,33 @@ def test_a_posterior_sees_no_frame_that_is_not_there() -> None:
     apply = jax.jit(network.apply)
     for a, b in zip(apply(params, clip, mask, words), apply(params, other, mask, words), strict=True):
         np.testing.assert_array_equal(a, b)
-    zero = jax.tree.map(jnp.zeros_like, network.apply(params, clip, mask, words))
-    assert float(divergence(zero)[0]) == 0.0
+
+
+def test_the_divergence_of_two_gaussians_is_the_mean_of_the_logarithm_of_their_ratio() -> None:
+    one = Moments(jnp.array([[0.5, -1.0]]), jnp.array([[-0.5, 0.2]]))
+    other = Moments(jnp.array([[0.0, 1.0]]), jnp.array([[0.3, 0.1]]))
+    drawn = one.mean + jnp.exp(one.log_scale) * RNG.normal(size=(200_000, 2))
+
+    def log_density(of: Moments) -> jax.Array:
+        return -of.log_scale - 0.5 * jnp.square((drawn - of.mean) * jnp.exp(-of.log_scale))
+
+    ratio = jnp.mean(jnp.sum(log_density(one) - log_density(other), axis=-1))
+    np.testing.assert_allclose(divergence(one, other)[0], ratio, rtol=0.02)
+    assert float(divergence(one, one)[0]) == 0.0
+
+
+def test_shares_of_waves_of_time_make_a_wave_of_any_phase() -> None:
+    basis = waves(64, 16)
+    for phase in (0.3, 1.1, 2.5):
+        asked = np.cos(2.0 * np.pi * (4.0 * 2 / 7) * np.arange(64) / 20.0 + phase)  # the third of 8 rates, 20 frames/s
+        shares = np.linalg.lstsq(basis[:, 4:6], asked, rcond=None)[0]
+        np.testing.assert_allclose(basis[:, 4:6] @ shares, asked, atol=1e-4)
+
+
+def test_what_is_expected_of_words_is_of_these_words() -> None:
+    network = Prior(8, 2)
+    words = np.stack([word_numbers(text) for text in ("walk", "run", "walk")])
+    params: Any = network.init(jax.random.key(0), words)
+    for values in jax.jit(network.apply)(params, words):
+        np.testing.assert_array_equal(values[0], values[2])
+        assert np.all(np.abs(values[0] - values[1]) > 1e-4)

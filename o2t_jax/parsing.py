@@ -52,13 +52,13 @@ def json_of(text: str | bytes) -> Any:
 def unzipped(archive: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
     """One file of a zip, whatever size its header tells. Raises: `UNPACKING_ERRORS`; ValueError over `most` bytes."""
     with archive.open(name) as file:
-        return _read(file, most, name)
+        return read_at_most(file, most, name)
 
 
 def gunzipped(data: bytes, most: int = MOST_UNPACKED) -> bytes:
     """As `unzipped`, of a .gz file's bytes."""
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        return _read(file, most, "the .gz file")
+        return read_at_most(file, most, "the .gz file")
 
 
 def unxzipped(data: bytes, most: int = MOST_UNPACKED) -> bytes:
@@ -85,7 +85,8 @@ def inside(folder: Path, name: str) -> bool:
         return False
 
 
-def _read(file: io.BufferedIOBase | IO[bytes], most: int, name: str) -> bytes:
+def read_at_most(file: io.BufferedIOBase | IO[bytes], most: int, name: str) -> bytes:
+    """The rest of an open file, whatever size its header tells. Raises: ValueError over `most` bytes."""
     # In pieces: readers take the memory that they are asked for, however short the file is.
     parts = bytearray()
     while len(parts) <= most and (part := file.read(min(_PIECE, most + 1 - len(parts)))):
@@ -107,6 +108,7 @@ __all__ = [
     "inside",
     "json_of",
     "plain_name",
+    "read_at_most",
     "unxzipped",
     "unzipped",
 ]

@@ -18,6 +18,7 @@ from benchmarks.fuzz.mutations import mutated
 from benchmarks.fuzz.parsers import parsers
 
 HANGS = 60.0  # s without an answer
+STARTS = 600.0  # s until the first one: a busy machine imports for minutes
 BATCH = 50  # inputs between two messages
 SAMPLED = 20  # one input in so many is measured
 MOST_KEPT = 20  # failures
@@ -39,6 +40,7 @@ def child(channel: Connection, name: str, folder: Path, first: int, last: int, s
         except Exception as error:
             channel.send(("failed", first, f"{file}, the valid file, is not read: {type(error).__name__}: {error}"))
             return
+    channel.send(("at", first, {}, 0))
     began = time.monotonic()
     counts, peak = {"accepted": 0, "refused": 0}, 0
     for seed in range(first, last):
@@ -80,14 +82,15 @@ def fuzz(name: str, first: int, count: int, seconds: float) -> dict[str, Any]:
             process = context.Process(target=child, args=(theirs, name, Path(folder), at, last, seconds))
             process.start()
             theirs.close()
-            last_seen, done = at, False
+            last_seen, done, patience = at, False, STARTS
             counts: dict[str, int] = {}
             message: Any
             while not done:
                 try:
-                    message = ours.recv() if ours.poll(HANGS) else None
+                    message = ours.recv() if ours.poll(patience) else None
                 except EOFError:
                     message = None
+                patience = HANGS
                 if message is None:  # it crashed, or hangs: somewhere in this batch
                     process.kill()
                     process.join()

@@ -131,7 +131,7 @@ def kept_result(folder: Path, clip: Clip) -> dict[str, Any]:
     result = read_json(folder / RESULT)
     try:
         rows_of(clip, result, result["seconds"].get("all", 0.0))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"{folder / RESULT} is damaged ({error!r}): delete the folder to measure it again") from None
     return result
 

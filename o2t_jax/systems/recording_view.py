@@ -41,7 +41,7 @@ class RecordingView:
             self.law, self._law_facts = str(result["law"]), _facts_of(result)
             if self.times.ndim != 1 or not np.isfinite(self.times).all() or not plain_name(file):
                 raise ValueError("the film's name or times")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{folder / RESULT} is damaged ({error!r}): measure the film again") from None
         self.frames = [picture for _, picture in Film(folder / file).colours()]
         self.tracks = read_tracks(folder / TRACK)

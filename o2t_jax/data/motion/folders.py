@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from o2t_jax.data.motion.retarget import Pose, retarget
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import plain_name
 from o2t_jax.physics.motion.contacts import RATE
 from o2t_jax.physics.motion.layout import decode, joint_count
 
@@ -63,7 +64,7 @@ class MotionFolder:
         if not file.is_file():
             raise UsageError(f"{file} is missing: it names the clips of the split {split}, one a line")
         named = [line.strip() for line in file.read_text(errors="replace").splitlines() if line.strip()]
-        bad = next((name for name in named if Path(name).name != name), None)
+        bad = next((name for name in named if not plain_name(f"{name}.npy")), None)
         if bad is not None:
             raise UsageError(f"{file} names {bad[:60]!r}, which is no clip's name")
         found = [name for name in named if (self.path / "new_joint_vecs" / f"{name}.npy").is_file()]

@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 
 
 class Parser(NamedTuple):
-    """`seeds`, names of files with their content; `read`, of a path; `slow`, whether few are tried in tests; `needs`, a
-    package that not everybody has."""
+    """`seeds`, names of files with their content; `read`, of a path; `slow`, whether few are tried in tests."""
 
     seeds: Mapping[str, bytes]
     read: Callable[[Path], Any]
     slow: bool = False
-    needs: str = ""
 
 
 def beside(place: Path, name: str, read: Callable[[], Any]) -> Callable[[Path], Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from benchmarks.fuzz import motions, recordings, scenes, stores
 from benchmarks.fuzz.parser import Parser
 
+NEEDS = {"old_sheets": "xlrd", "kernel": "jplephem"}  # parsers of packages that are in extra `bench` only
+
 
 def parsers(folder: Path) -> dict[str, Callable[[], Parser]]:
     """Name -> what makes the parser, whose imports only its own process needs. `folder` holds files that are needed."""
@@ -54,4 +56,4 @@ def parsers(folder: Path) -> dict[str, Callable[[], Parser]]:
     }
 
 
-__all__ = ["parsers"]
+__all__ = ["NEEDS", "parsers"]

@@ -157,7 +157,7 @@ def old_sheets() -> Parser:
     """An .xls inside: a compound file with a stream of BIFF8 records."""
     from o2t_jax.data.recorded.sheets import read_sheets
 
-    return Parser({"b.xls": compound(biff())}, read_sheets, needs="xlrd")
+    return Parser({"b.xls": compound(biff())}, read_sheets)
 
 
 def biff() -> bytes:
@@ -207,7 +207,7 @@ def kernel(folder: Path) -> Parser:
         return load(folder, first=FIRST, days=8)
 
     segments = [(target, daf_numbers(target)) for target in range(1, len(NAMES) + 2)]
-    return Parser({"de421.bsp": daf(segments)}, read, needs="jplephem")
+    return Parser({"de421.bsp": daf(segments)}, read)
 
 
 def daf_numbers(target: int) -> np.ndarray:

@@ -71,9 +71,18 @@ def child(channel: Connection, name: str, folder: Path, first: int, last: int, s
     channel.send(("done", seed, counts, peak))
 
 
+def _context() -> Any:
+    """How processes begin: where the system can, as forks of one that has imported what takes seconds."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "jax", "cv2", "o2t_jax.physics.motion.skeleton"])
+    return context
+
+
 def fuzz(name: str, first: int, count: int, seconds: float) -> dict[str, Any]:
     """The counts of one parser, over at most `seconds` s."""
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     found: dict[str, Any] = {"n": 0, "accepted": 0, "refused": 0, "failed": 0, "peak_mib": 0.0, "failures": []}
     began, at, last = time.monotonic(), first, first + count
     while at < last and time.monotonic() - began < seconds:

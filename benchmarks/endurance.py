@@ -49,7 +49,7 @@ LOGS = ("metrics.jsonl", "sessions.jsonl", "tensorboard", "log")
 LIMIT = 1.0  # %
 PERIOD_S = 10.0
 PEAK_PERIOD_S = 0.25
-SMOKE = (*COMMAND, "--config=smoke", "--config.train_steps=1000000")
+ENDLESS = "--config.train_steps=1000000"
 COLUMNS = {"what": "", "begin": ".4g", "end": ".4g", "unit": "", "growth_%": ".2f", "low": ".2f", "high": ".2f"}
 
 
@@ -192,11 +192,11 @@ def watched(
     return samples
 
 
-class TrainSmoke:
-    """Config `smoke` in this process, after which JAX forgets its programs if `clear`."""
+class TrainInside:
+    """A config in this process, after which JAX forgets its programs if `clear`."""
 
-    def __init__(self, clear: bool):
-        self.clear = clear
+    def __init__(self, config: str, clear: bool):
+        self.config, self.clear = config, clear
 
     def __call__(self, workdir: Path) -> int:
         import jax
@@ -204,7 +204,7 @@ class TrainSmoke:
         from o2t_jax.commands import train
 
         with contextlib.redirect_stdout(sys.stderr):
-            code = train.main(["--config=smoke", f"--workdir={workdir}"])
+            code = train.main([f"--config={self.config}", f"--workdir={workdir}"])
         if self.clear:
             jax.clear_caches()
         gc.collect()
@@ -240,6 +240,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--warm_up", type=float, default=10.0, help="minutes whose samples do not count")
     parser.add_argument("--case", choices=("smoke", "smoke_inside", "cpu"), default="smoke")
     parser.add_argument("--steps", type=int, default=10_000, help="of case cpu")
+    parser.add_argument("--config", default="smoke", help="another one for the cases of smoke")
     parser.add_argument("--round", type=int, default=6, help="steps of a round of case smoke")
     parser.add_argument("--clear", action="store_true", help="case smoke_inside: no compiled program stays")
     parser.add_argument("--json", default=None, metavar="FILE")
@@ -270,9 +271,12 @@ def run(arguments: argparse.Namespace) -> int:
         (folder / "temporary").mkdir()
         tempfile.tempdir = None
         if arguments.case == "smoke":
-            samples = restarts(folder, arguments.minutes, SMOKE, arguments.round, told)
+            command = (*COMMAND, f"--config={arguments.config}", ENDLESS)
+            samples = restarts(folder, arguments.minutes, command, arguments.round, told)
         elif arguments.case == "smoke_inside":
-            samples = rounds(folder, arguments.minutes, TrainSmoke(arguments.clear), told, arrays_of_jax)
+            samples = rounds(
+                folder, arguments.minutes, TrainInside(arguments.config, arguments.clear), told, arrays_of_jax
+            )
         else:
             samples = watched(folder, arguments.minutes, TrainCpu(arguments.steps), told)
     rows = rows_of(samples, 60 * arguments.warm_up)

@@ -6,10 +6,15 @@ import gzip
 import io
 import json
 import lzma
+import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 DEEPEST = 100  # levels of a JSON text: readers recurse, and Python allows about 1,000 calls
@@ -27,6 +32,15 @@ UNPACKING_ERRORS = (
     zipfile.BadZipFile,
     lzma.LZMAError,
     zlib.error,
+)
+_NPY_ERRORS = (
+    KeyError,  # a version that is not known
+    SyntaxError,
+    TypeError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+    tokenize.TokenError,
 )
 
 
@@ -70,6 +84,19 @@ def unxzipped(data: bytes, most: int = MOST_UNPACKED) -> bytes:
     return found
 
 
+def npy_of(data: bytes) -> np.ndarray:
+    """The array of a .npy file, whose header takes no more memory than the file has bytes. Raises: ValueError."""
+    file = io.BytesIO(data)
+    try:
+        read = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0}[npy.read_magic(file)[0]]
+        shape, by_columns, dtype = read(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+            raise ValueError("an array of objects, or not all of it")
+        return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if by_columns else "C")
+    except _NPY_ERRORS as error:
+        raise ValueError(f"no .npy header: {type(error).__name__}") from None
+
+
 def plain_name(name: Any) -> bool:
     """Whether `name` is a file's name that lies in a folder itself: no path, no parent, no drive."""
     if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\:\0"):
@@ -107,6 +134,7 @@ __all__ = [
     "gunzipped",
     "inside",
     "json_of",
+    "npy_of",
     "plain_name",
     "read_at_most",
     "unxzipped",

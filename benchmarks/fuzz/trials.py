@@ -19,7 +19,8 @@ from benchmarks.fuzz.parsers import parsers
 
 HANGS = 60.0  # s without an answer
 STARTS = 600.0  # s until the first one: a busy machine imports for minutes
-BATCH = 50  # inputs between two messages
+BATCH = 50  # inputs between two messages, if they take less time than
+SLOW = 5.0  # s
 SAMPLED = 20  # one input in so many is measured
 MOST_KEPT = 20  # failures
 
@@ -41,16 +42,17 @@ def child(channel: Connection, name: str, folder: Path, first: int, last: int, s
             channel.send(("failed", first, f"{file}, the valid file, is not read: {type(error).__name__}: {error}"))
             return
     channel.send(("at", first, {}, 0))
-    began = time.monotonic()
+    began = told = time.monotonic()
     counts, peak = {"accepted": 0, "refused": 0}, 0
     for seed in range(first, last):
         rng = random.Random(f"{name} {seed}")
         file, data = rng.choice(seeds)
         path = scratch / file
         path.write_bytes(mutated(data, rng))
-        if seed % BATCH == 0:
+        if seed % BATCH == 0 or time.monotonic() - told > SLOW:
             channel.send(("at", seed, counts, peak))
-            if time.monotonic() - began > seconds:
+            told = time.monotonic()
+            if told - began > seconds:
                 break
         if seed % SAMPLED == 0:
             tracemalloc.start()

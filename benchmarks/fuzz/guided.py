@@ -7,6 +7,7 @@ what is known of it. atheris is in no extra: `pip install atheris` (Linux).
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import re
@@ -51,8 +52,7 @@ def fuzz(name: str, count: int, seconds: float) -> dict[str, Any]:
 
 def main(argv: list[str]) -> None:
     """A parser's name, then libFuzzer's flags. Does not return."""
-    import atheris  # pyright: ignore[reportMissingImports]
-
+    atheris: Any = importlib.import_module("atheris")
     warnings.simplefilter("ignore")
     folder = Path(tempfile.mkdtemp(prefix="guided-"))
     with atheris.instrument_imports(include=["o2t_jax"], enable_loader_override=False):

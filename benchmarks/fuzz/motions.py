@@ -83,7 +83,7 @@ def bvh_archive() -> Parser:
 
     seeds = {}
     for ending, mode in (("tar", "w:"), ("tar.xz", "w:xz")):
-        with tarfile.open(fileobj=(file := io.BytesIO()), mode=mode) as archive:  # pyright: ignore[reportArgumentType]
+        with tarfile.open(fileobj=(file := io.BytesIO()), mode=mode) as archive:  # pyright: ignore[reportCallIssue, reportArgumentType]
             for number in range(2):
                 entry = tarfile.TarInfo(f"clips/set_walk_proud_{number}.bvh")
                 entry.size = len(bvh_bytes())

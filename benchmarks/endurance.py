@@ -1,6 +1,10 @@
-"""Does anything grow in a long run? `python -m benchmarks.endurance --minutes=60 --case=smoke|cpu [--json=FILE]`.
+"""Does anything grow in a long run? `python -m benchmarks.endurance --minutes=60 --case=... [--json=FILE]`.
 
-smoke  config `smoke` from its start to its end over and over, in one process, looked at after each round
+smoke  config `smoke` without an end in one workdir: each round is the same command in a process of its own, which
+       resumes and is ended by SIGTERM when it has saved 6 steps more (--round). A sample: the peaks of a round, and the
+       bytes on disk after it
+smoke_inside  config `smoke` from its start to its end over and over, in one process, looked at after each round;
+       with --clear, JAX forgets its compiled programs after each
 cpu    one training of config `cpu` (10,000 steps; --steps), looked at every ten seconds from outside
 
 Resident memory (all of it, and `own`: not mapped from files, with what is swapped out), open handles and threads of the
@@ -13,9 +17,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import multiprocessing
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,14 +34,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import theilslopes
 
-from benchmarks.common import Parser, finish, run_checked
+from benchmarks.common import Parser, at_least_1, finish, run_checked
+from o2t_jax.commands._trainings import COMMAND
 from o2t_jax.errors import UsageError
+from o2t_jax.process import user_environment
+from o2t_jax.training.workdir import saved_steps
 
 # `own`: without what is mapped from files and with what is swapped out, so that the kernel's reclaiming does not show.
 SEEN = {"rss": "MB", "own": "MB", "handles": "", "threads": "", "disk": "MB"}
+# Seen by some cases only: the compiled programs that a user's folder keeps; the arrays that JAX holds.
+MORE = {"cache": "MB", "arrays": ""}
 LOGS = ("metrics.jsonl", "sessions.jsonl", "tensorboard", "log")
 LIMIT = 1.0  # %
 PERIOD_S = 10.0
+PEAK_PERIOD_S = 0.25
+ENDLESS = "--config.train_steps=1000000"
 COLUMNS = {"what": "", "begin": ".4g", "end": ".4g", "unit": "", "growth_%": ".2f", "low": ".2f", "high": ".2f"}
 
 
@@ -104,12 +118,19 @@ def rows_of(samples: Sequence[Mapping[str, float]], warm_up_s: float) -> list[di
     seconds = [sample["seconds"] for sample in late]
     return [
         {"what": name, "unit": unit, "samples": len(late)} | growth(seconds, [sample[name] for sample in late])
-        for name, unit in SEEN.items()
+        for name, unit in (SEEN | MORE).items()
+        if all(name in sample for sample in samples)
     ]
 
 
-def rounds(folder: Path, minutes: float, train: Callable[[Path], int], told: Callable[[str], None]) -> list[dict]:
-    """Trains in a new folder, looks, deletes it, again and again in this process."""
+def rounds(
+    folder: Path,
+    minutes: float,
+    train: Callable[[Path], int],
+    told: Callable[[str], None],
+    more: Callable[[], Mapping[str, float]] = dict,
+) -> list[dict]:
+    """Trains in a new folder, looks, deletes it, again and again in this process. `more()` is seen as well."""
     begun, samples = time.monotonic(), []
     while (seconds := time.monotonic() - begun) < 60 * minutes:
         code = train(folder / "run")
@@ -117,7 +138,34 @@ def rounds(folder: Path, minutes: float, train: Callable[[Path], int], told: Cal
             raise RuntimeError(f"round {len(samples) + 1}: exit code {code}")
         shutil.rmtree(folder / "run")
         seconds = time.monotonic() - begun
-        samples.append({"seconds": seconds} | look(os.getpid(), folder))
+        samples.append({"seconds": seconds} | look(os.getpid(), folder) | dict(more()))
+        told(f"{seconds:.0f} s, round {len(samples)}: {samples[-1]}")
+    return samples
+
+
+def restarts(
+    folder: Path, minutes: float, command: Sequence[str], steps: int, told: Callable[[str], None]
+) -> list[dict]:
+    """The same command again and again in one workdir, each time until it has saved `steps` steps more."""
+    begun, samples, workdir = time.monotonic(), [], folder / "run"
+    (folder / "cache").mkdir()
+    arguments = [*command, f"--config.compilation_cache={folder / 'cache'}", f"--workdir={workdir}"]
+    while time.monotonic() - begun < 60 * minutes:
+        last = max(saved_steps(workdir), default=0)
+        peaks = dict.fromkeys(SEEN, 0.0)
+        with (folder / "log").open("a") as log:
+            process = subprocess.Popen(arguments, stdout=log, stderr=log, env=user_environment())
+        while process.poll() is None:
+            peaks = {name: max(peaks[name], seen) for name, seen in look(process.pid, workdir).items()}
+            if max(saved_steps(workdir), default=0) >= last + steps:
+                process.terminate()
+                process.wait(600)
+            time.sleep(PEAK_PERIOD_S)
+        if process.returncode != 128 + signal.SIGTERM:
+            said = (folder / "log").read_text()[-500:]
+            raise RuntimeError(f"round {len(samples) + 1}: exit code {process.returncode}: {said}")
+        seconds, cache = time.monotonic() - begun, disk_of(folder / "cache") / 1e6
+        samples.append(peaks | {"seconds": seconds, "disk": disk_of(folder) / 1e6 - cache, "cache": cache})
         told(f"{seconds:.0f} s, round {len(samples)}: {samples[-1]}")
     return samples
 
@@ -143,11 +191,30 @@ def watched(
     return samples
 
 
-def train_smoke(workdir: Path) -> int:
-    from o2t_jax.commands import train
+class TrainInside:
+    """A config in this process, after which JAX forgets its programs if `clear`."""
 
-    with contextlib.redirect_stdout(sys.stderr):
-        return train.main(["--config=smoke", f"--workdir={workdir}"])
+    def __init__(self, config: str, clear: bool):
+        self.config, self.clear = config, clear
+
+    def __call__(self, workdir: Path) -> int:
+        import jax
+
+        from o2t_jax.commands import train
+
+        with contextlib.redirect_stdout(sys.stderr):
+            code = train.main([f"--config={self.config}", f"--workdir={workdir}"])
+        if self.clear:
+            jax.clear_caches()
+        gc.collect()
+        return code
+
+
+def arrays_of_jax() -> dict[str, float]:
+    """How many arrays JAX holds."""
+    import jax
+
+    return {"arrays": len(jax.live_arrays())}
 
 
 class TrainCpu:
@@ -168,8 +235,11 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser("endurance", __doc__, measures=True)
     parser.add_argument("--minutes", type=float, default=60.0, help="in all")
     parser.add_argument("--warm_up", type=float, default=10.0, help="minutes whose samples do not count")
-    parser.add_argument("--case", choices=("smoke", "cpu"), default="smoke")
-    parser.add_argument("--steps", type=int, default=10_000, help="of case cpu")
+    parser.add_argument("--case", choices=("smoke", "smoke_inside", "cpu"), default="smoke")
+    parser.add_argument("--steps", type=at_least_1, default=10_000, help="of case cpu")
+    parser.add_argument("--config", default="smoke", help="another one for the cases of smoke")
+    parser.add_argument("--round", type=at_least_1, default=6, help="steps of a round of case smoke")
+    parser.add_argument("--clear", action="store_true", help="case smoke_inside: no compiled program stays")
     return parser.parse_args(argv)
 
 
@@ -179,8 +249,6 @@ def check(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"--minutes={arguments.minutes:g} must be above --warm_up={arguments.warm_up:g}, which is >= 0"
         )
-    if arguments.steps < 1:
-        raise UsageError(f"--steps={arguments.steps} must be at least 1")
     if not Path("/proc/self/status").exists():
         raise UsageError("/proc is missing: this command needs Linux")
 
@@ -197,7 +265,12 @@ def run(arguments: argparse.Namespace) -> int:
         (folder / "temporary").mkdir()
         tempfile.tempdir = None
         if arguments.case == "smoke":
-            samples = rounds(folder, arguments.minutes, train_smoke, told)
+            command = (*COMMAND, f"--config={arguments.config}", ENDLESS)
+            samples = restarts(folder, arguments.minutes, command, arguments.round, told)
+        elif arguments.case == "smoke_inside":
+            samples = rounds(
+                folder, arguments.minutes, TrainInside(arguments.config, arguments.clear), told, arrays_of_jax
+            )
         else:
             samples = watched(folder, arguments.minutes, TrainCpu(arguments.steps), told)
     rows = rows_of(samples, 60 * arguments.warm_up)

@@ -149,6 +149,12 @@ def format_goal(row: Row) -> str:
     return f"{GOALS[kind]}{shown} {row.unit}".strip() + (": reached" if row.reached() else ": **missed**")
 
 
+def letters(number: int) -> str:
+    """a, b, ... z, aa, ab, ... for 0, 1, ..."""
+    more, last = divmod(number, 26)
+    return (letters(more - 1) if more else "") + chr(ord("a") + last)
+
+
 def format_question(question: Question) -> str:
     """Heading, text, table and the commands that its last column names by letter."""
     rows = question.rows
@@ -163,13 +169,13 @@ def format_question(question: Question) -> str:
             format_figure(row.spread, row.unit),
             *(format_figure(row.also.get(name)) for name in also),
             format_goal(row),
-            chr(ord("a") + commands.index(row.command)),
+            letters(commands.index(row.command)),
             row.commit,
             row.date,
             row.machine,
         ]
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    shown = [f"- {chr(ord('a') + i)}: `{command}`" for i, command in enumerate(commands)]
+    shown = [f"- {letters(i)}: `{command}`" for i, command in enumerate(commands)]
     return "\n".join([f"## {question.title}", "", question.text, "", *lines, "", *shown])
 
 

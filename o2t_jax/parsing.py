@@ -6,10 +6,15 @@ import gzip
 import io
 import json
 import lzma
+import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 DEEPEST = 100  # levels of a JSON text: readers recurse, and Python allows about 1,000 calls
@@ -27,6 +32,15 @@ UNPACKING_ERRORS = (
     zipfile.BadZipFile,
     lzma.LZMAError,
     zlib.error,
+)
+_NPY_ERRORS = (
+    KeyError,  # a version that is not known
+    SyntaxError,
+    TypeError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+    tokenize.TokenError,
 )
 
 
@@ -52,13 +66,13 @@ def json_of(text: str | bytes) -> Any:
 def unzipped(archive: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
     """One file of a zip, whatever size its header tells. Raises: `UNPACKING_ERRORS`; ValueError over `most` bytes."""
     with archive.open(name) as file:
-        return _read(file, most, name)
+        return read_at_most(file, most, name)
 
 
 def gunzipped(data: bytes, most: int = MOST_UNPACKED) -> bytes:
     """As `unzipped`, of a .gz file's bytes."""
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        return _read(file, most, "the .gz file")
+        return read_at_most(file, most, "the .gz file")
 
 
 def unxzipped(data: bytes, most: int = MOST_UNPACKED) -> bytes:
@@ -68,6 +82,19 @@ def unxzipped(data: bytes, most: int = MOST_UNPACKED) -> bytes:
     if not decoder.eof:
         raise EOFError("the .xz file is cut off")
     return found
+
+
+def npy_of(data: bytes) -> np.ndarray:
+    """The array of a .npy file, whose header takes no more memory than the file has bytes. Raises: ValueError."""
+    file = io.BytesIO(data)
+    try:
+        read = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0}[npy.read_magic(file)[0]]
+        shape, by_columns, dtype = read(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+            raise ValueError("an array of objects, or not all of it")
+        return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if by_columns else "C")
+    except _NPY_ERRORS as error:
+        raise ValueError(f"no .npy header: {type(error).__name__}") from None
 
 
 def plain_name(name: Any) -> bool:
@@ -85,7 +112,8 @@ def inside(folder: Path, name: str) -> bool:
         return False
 
 
-def _read(file: io.BufferedIOBase | IO[bytes], most: int, name: str) -> bytes:
+def read_at_most(file: io.BufferedIOBase | IO[bytes], most: int, name: str) -> bytes:
+    """The rest of an open file, whatever size its header tells. Raises: ValueError over `most` bytes."""
     # In pieces: readers take the memory that they are asked for, however short the file is.
     parts = bytearray()
     while len(parts) <= most and (part := file.read(min(_PIECE, most + 1 - len(parts)))):
@@ -106,7 +134,9 @@ __all__ = [
     "gunzipped",
     "inside",
     "json_of",
+    "npy_of",
     "plain_name",
+    "read_at_most",
     "unxzipped",
     "unzipped",
 ]

@@ -148,3 +148,8 @@ def test_a_file_that_is_no_question_is_refused(tmp_path, capsys, text):
     assert "1_question.json" in capsys.readouterr().err
     shutil.rmtree(results)
     assert run(results, tmp_path / "page.md") == 2
+
+
+def test_commands_have_letters_beyond_z():
+    known = {0: "a", 25: "z", 26: "aa", 51: "az", 52: "ba", 701: "zz", 702: "aaa"}
+    assert {number: table.letters(number) for number in known} == known

@@ -97,3 +97,26 @@ def test_bad_input_is_one_line(capsys, flags, says):
     assert endurance.main(flags) == 2
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1
+
+
+@LINUX
+def test_a_restarted_command_goes_on_and_its_peaks_are_seen(tmp_path):
+    """A program in place of a training: it takes 60 MB for a moment, saves a step more, and waits for SIGTERM."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        "root = pathlib.Path(sys.argv[-1].partition('=')[2]) / 'checkpoints'\n"
+        "taken = b'1' * 60_000_000\n"
+        "time.sleep(1.0)\n"
+        "del taken\n"
+        "(root / str(len(list(root.glob('*'))) + 1)).mkdir(parents=True)\n"
+        "time.sleep(600)\n"
+    )
+    command, told = [sys.executable, str(program)], []
+    samples = endurance.restarts(tmp_path, 0.05, command, 1, told.append)
+    assert len(samples) == len(told) == len(list((tmp_path / "run" / "checkpoints").iterdir())) > 0
+    assert all(sample["own"] > 60 and sample["cache"] == 0 for sample in samples)
+    (tmp_path / "cache").rmdir()
+    with pytest.raises(RuntimeError, match="round 1: exit code 1"):
+        endurance.restarts(tmp_path, 0.05, [sys.executable, "-c", "raise SystemExit(1)"], 1, told.append)

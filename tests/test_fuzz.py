@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fuzz.mutations import KINDS, mutated
-from benchmarks.fuzz.parsers import parsers
+from benchmarks.fuzz.parsers import NEEDS, parsers
 from benchmarks.fuzz.trials import fuzz
+from benchmarks.reproduce.recipes import LATER_PARSERS, PARSERS
 from o2t_jax.errors import UsageError
 
 
 @pytest.mark.parametrize("name", parsers(Path()))
 def test_a_parser_reads_its_file_and_refuses_what_is_changed(name, tmp_path):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     parser = parsers(tmp_path)[name]()
     (tmp_path / "scratch").mkdir()
     refused = 0
@@ -31,6 +34,10 @@ def test_a_parser_reads_its_file_and_refuses_what_is_changed(name, tmp_path):
                 assert seed >= 0, "the file itself must be read"
                 refused += 1
     assert refused or name in ("metrics", "sessions")  # damaged lines are left out
+
+
+def test_every_parser_has_a_row_and_a_recipe():
+    assert PARSERS.keys() | LATER_PARSERS.keys() == parsers(Path()).keys() and not PARSERS.keys() & LATER_PARSERS.keys()
 
 
 def test_changes_are_the_same_for_a_seed_and_change_something():

@@ -4,6 +4,8 @@ kills        trainings of several systems, killed at random moments and started 
              same bytes as untouched ones (`kills_lost`: those of a chain in which anything differs or is left behind)
 corruptions  files of checkpoints, sets of samples and kept pictures are damaged: `corruptions_silent` came back as
              something else without a word
+devices      a run saved on 1, 2 or 4 devices (simulated) goes on on 1, 2 and 4: equal values on each of them, and the
+             next 100 losses as of the run that nothing stopped (--device_systems)
 faults       one fault of each kind, once: one line, the last good state kept, no hang (`--only=faults`)
 
 A training of seconds is imported once and forked for each start. With --out=DIR the same command again goes on where
@@ -13,7 +15,6 @@ the last one ended: finished chains of kills and corruptions are kept in DIR. Ru
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -22,37 +23,26 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Parser, json_file
-from benchmarks.faults import chains, forked, kills
+from benchmarks.faults import chains, devices, forked, kills
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 
-_REFUSED = 2  # exit code
-PARTS = ("kills", "corruptions", "faults")
+PARTS = ("kills", "corruptions", "devices", "faults")
 COLUMNS = {
     "kills": {"system": "", "kills": "d", "kills_lost": "d", "most_repeated": "d", "seconds": ".0f"},
     "corruptions": {"what": "", "damage": "", "corruptions": "d", "detected": "d", "harmless": "d", "silent": "d"},
+    "devices": {
+        "system": "",
+        "saved_on": "d",
+        "goes_on_on": "d",
+        "equal": "",
+        "losses": "d",
+        "absolute": ".1e",
+        "relative": ".1e",
+        "passed": "",
+    },
     "faults": {"fault": "", "passed": "", "seconds": ".1f", "line": ""},
 }
-
-
-def in_a_fork(work: Callable[[], Any], folder: Path) -> Any:
-    """The result (JSON) of `work` in a fork, so that this process never starts JAX. Raises: UsageError as `work`."""
-
-    def run() -> int:
-        try:
-            (folder / "found.json").write_text(json.dumps(work()))
-        except UsageError as error:
-            print(error)
-            return _REFUSED
-        return 0
-
-    fork = forked.Fork(run, folder / "fork.log")
-    if code := fork.wait(seconds=1e5):
-        said = (folder / "fork.log").read_text()
-        if code == _REFUSED:
-            raise UsageError(said.strip().rpartition("\n")[2])
-        raise RuntimeError(said[-4000:])
-    return json.loads((folder / "found.json").read_text())
 
 
 def damage_all(workdirs: dict[str, Path], count: int, seed: int, folder: Path, deadline: float) -> list[dict[str, Any]]:
@@ -71,14 +61,19 @@ def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], N
     """All parts that are asked for: the rows of each, and the totals."""
     only = arguments.only.split(",")
     cache = f"--config.compilation_cache={folder / 'cache'}"
-    systems = [] if only == ["faults"] else arguments.systems.split(",")
-    trainings = {name: (*kills.TRAININGS[name], "--config.writers=jsonl", cache) for name in systems}
+    systems = [] if set(only) <= {"faults", "devices"} else arguments.systems.split(",")
+    several = arguments.device_systems.split(",") if "devices" in only else []
+    trainings = {
+        name: (*kills.TRAININGS[name], "--config.writers=jsonl", cache) for name in dict.fromkeys([*systems, *several])
+    }
     forked.warm(trainings, folder)
     found: dict[str, Any] = {}
     deadline = time.monotonic() + 60 * arguments.minutes
     if "corruptions" in only:
         workdirs = {name: folder / name for name in systems}
-        rows = in_a_fork(lambda: damage_all(workdirs, arguments.corruptions, arguments.seed, folder, deadline), folder)
+        rows = forked.result_of(
+            lambda: damage_all(workdirs, arguments.corruptions, arguments.seed, folder, deadline), folder
+        )
         totals = {key: sum(row.get(key, 0) for row in rows) for key in ("corruptions", "silent", "traceback")}
         found |= {"corruptions": totals["corruptions"], "corruptions_silent": totals["silent"]}
         found |= {"corruptions_tracebacks": totals["traceback"], "corruption_rows": rows}
@@ -86,6 +81,11 @@ def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], N
     if "kills" in only:
         rows = chains.measure(trainings, arguments.n, folder, arguments.seed, told, deadline)
         found |= {key: sum(row[key] for row in rows) for key in ("kills", "kills_lost")} | {"kill_rows": rows}
+    if "devices" in only:
+        asked = {name: trainings[name] for name in several}
+        counts = [int(count) for count in arguments.device_counts.split(",")]
+        rows = devices.measure(asked, folder, told, counts, arguments.device_steps)
+        found |= {"devices_failed": sum(not row["passed"] for row in rows), "device_rows": rows}
     if "faults" in only:
         from benchmarks.faults import table
 
@@ -110,6 +110,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corruptions", type=int, default=1000, help="damaged files in all")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {', '.join(PARTS)}")
     parser.add_argument("--systems", default=",".join(kills.TRAININGS), help="trainings that are killed and damaged")
+    parser.add_argument("--device_systems", default="line,toy,dynamics", help="trainings of devices")
+    parser.add_argument("--device_counts", default=",".join(map(str, devices.COUNTS)), help="numbers of devices")
+    parser.add_argument("--device_steps", type=int, default=devices.STEPS, help="losses that are compared")
     parser.add_argument(
         "--minutes", type=float, default=1e6, help="nothing new of kills and corruptions after this time"
     )
@@ -117,7 +120,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", help="folder that is kept; a temporary one if left out")
     parser.add_argument("--json", metavar="FILE", type=json_file, help="write the figures to FILE")
     arguments = parser.parse_args(argv)
-    for given, known in ((arguments.only, PARTS), (arguments.systems, kills.TRAININGS)):
+    named = (arguments.systems, arguments.device_systems)
+    for given, known in ((arguments.only, PARTS), *((names, kills.TRAININGS) for names in named)):
         if unknown := set(given.split(",")) - set(known):
             parser.error(f"{', '.join(sorted(unknown))} is unknown: choose from {', '.join(known)}")
     begun = time.monotonic()
@@ -136,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     found["seconds"] = time.monotonic() - begun
     if arguments.json:
         write_json(found, arguments.json)
-    lost = ("kills_lost", "corruptions_silent", "corruptions_tracebacks", "faults_failed")
+    lost = ("kills_lost", "corruptions_silent", "corruptions_tracebacks", "devices_failed", "faults_failed")
     return int(any(found.get(name, 0) for name in lost))
 
 

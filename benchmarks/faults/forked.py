@@ -18,9 +18,13 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from o2t_jax.errors import UsageError
 
 MARK = "O2T_JAX_FAULTS"  # a variable by which processes that a training started are found again
 _LONGEST_S = 600.0
+_REFUSED = 2  # exit code
 
 
 class Board:
@@ -113,6 +117,26 @@ def _train_and_list(arguments: Sequence[str], file: Path) -> int:
     if not code:
         file.write_text(json.dumps(sorted(sys.modules)))
     return code
+
+
+def result_of(work: Callable[[], Any], folder: Path) -> Any:
+    """The result (JSON) of `work` in a fork, so that this process never starts JAX. Raises: UsageError as `work`."""
+
+    def run() -> int:
+        try:
+            (folder / "found.json").write_text(json.dumps(work()))
+        except UsageError as error:
+            print(error)
+            return _REFUSED
+        return 0
+
+    fork = Fork(run, folder / "fork.log")
+    if code := fork.wait(seconds=1e5):
+        said = (folder / "fork.log").read_text()
+        if code == _REFUSED:
+            raise UsageError(said.strip().rpartition("\n")[2])
+        raise RuntimeError(said[-4000:])
+    return json.loads((folder / "found.json").read_text())
 
 
 def check_fork_is_safe() -> None:

@@ -18,7 +18,9 @@ from benchmarks.fuzz.mutations import mutated
 from benchmarks.fuzz.parsers import parsers
 
 HANGS = 60.0  # s without an answer
-BATCH = 50  # inputs between two messages
+STARTS = 600.0  # s until the first one: a busy machine imports for minutes
+BATCH = 50  # inputs between two messages, if they take less time than
+SLOW = 5.0  # s
 SAMPLED = 20  # one input in so many is measured
 MOST_KEPT = 20  # failures
 
@@ -39,16 +41,18 @@ def child(channel: Connection, name: str, folder: Path, first: int, last: int, s
         except Exception as error:
             channel.send(("failed", first, f"{file}, the valid file, is not read: {type(error).__name__}: {error}"))
             return
-    began = time.monotonic()
+    channel.send(("at", first, {}, 0))
+    began = told = time.monotonic()
     counts, peak = {"accepted": 0, "refused": 0}, 0
     for seed in range(first, last):
         rng = random.Random(f"{name} {seed}")
         file, data = rng.choice(seeds)
         path = scratch / file
         path.write_bytes(mutated(data, rng))
-        if seed % BATCH == 0:
+        if seed % BATCH == 0 or time.monotonic() - told > SLOW:
             channel.send(("at", seed, counts, peak))
-            if time.monotonic() - began > seconds:
+            told = time.monotonic()
+            if told - began > seconds:
                 break
         if seed % SAMPLED == 0:
             tracemalloc.start()
@@ -69,9 +73,18 @@ def child(channel: Connection, name: str, folder: Path, first: int, last: int, s
     channel.send(("done", seed, counts, peak))
 
 
+def _context() -> Any:
+    """How processes begin: where the system can, as forks of one that has imported what takes seconds."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "jax", "cv2", "o2t_jax.physics.motion.skeleton"])
+    return context
+
+
 def fuzz(name: str, first: int, count: int, seconds: float) -> dict[str, Any]:
     """The counts of one parser, over at most `seconds` s."""
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     found: dict[str, Any] = {"n": 0, "accepted": 0, "refused": 0, "failed": 0, "peak_mib": 0.0, "failures": []}
     began, at, last = time.monotonic(), first, first + count
     while at < last and time.monotonic() - began < seconds:
@@ -80,14 +93,15 @@ def fuzz(name: str, first: int, count: int, seconds: float) -> dict[str, Any]:
             process = context.Process(target=child, args=(theirs, name, Path(folder), at, last, seconds))
             process.start()
             theirs.close()
-            last_seen, done = at, False
+            last_seen, done, patience = at, False, STARTS
             counts: dict[str, int] = {}
             message: Any
             while not done:
                 try:
-                    message = ours.recv() if ours.poll(HANGS) else None
+                    message = ours.recv() if ours.poll(patience) else None
                 except EOFError:
                     message = None
+                patience = HANGS
                 if message is None:  # it crashed, or hangs: somewhere in this batch
                     process.kill()
                     process.join()

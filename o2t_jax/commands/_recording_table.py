@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from o2t_jax.data.recorded.pictures import SUFFIXES
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.json_file import write_json, write_whole
+from o2t_jax.training.workdir import RESULT, read_json
 
 FILMS = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".zip"}
 START = 10.0  # where published fits begin
@@ -119,11 +119,21 @@ def run_table(
 
 
 def _result(clip: Clip, root: Path, folder: Path, base: Sequence[str], one: Callable) -> dict[str, Any]:
-    if (folder / "result.json").exists():
-        return json.loads((folder / "result.json").read_text())
+    if (folder / RESULT).exists():
+        return kept_result(folder, clip)
     path = root / clip.file
     kind = "track" if path.suffix.lower() == ".csv" else "video"
     return one([*base, *clip.known, f"--{kind}={path}"], folder)
+
+
+def kept_result(folder: Path, clip: Clip) -> dict[str, Any]:
+    """What an earlier call has left in a clip's folder. Raises: UsageError where it is damaged."""
+    result = read_json(folder / RESULT)
+    try:
+        rows_of(clip, result, result["seconds"].get("all", 0.0))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UsageError(f"{folder / RESULT} is damaged ({error!r}): delete the folder to measure it again") from None
+    return result
 
 
 def rows_of(clip: Clip, result: dict[str, Any], seconds: float) -> list[dict[str, Any]]:

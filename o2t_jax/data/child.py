@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from o2t_jax.errors import UsageError
+
 _ALIGN = 64  # bytes
 
 Spec = Mapping[str, tuple[tuple[int, ...], np.dtype]]
@@ -64,7 +66,11 @@ def _answer(make: Any, wanted: list[tuple[int, int, int]], slots: list[dict[str,
         for slot, index, step in wanted:
             sample = make(index, step)
             for name, array in slots[slot].items():
-                array[...] = sample[name]
+                made = np.asarray(sample[name])
+                if (made.shape, made.dtype) != (array.shape, array.dtype):  # numpy would repeat what is too small
+                    kinds = f"{made.dtype}{list(made.shape)}, the first sample's {array.dtype}{list(array.shape)}"
+                    raise UsageError(f"sample {index}: {name} is {kinds}: all samples must be alike")
+                array[...] = made
     except Exception as error:
         return _portable(error)
     return None

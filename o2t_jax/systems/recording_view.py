@@ -15,6 +15,7 @@ from o2t_jax.data.recorded.film import Film
 from o2t_jax.data.recordings.track_files import read_tracks
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.recordings.quantities import told_entry
+from o2t_jax.parsing import plain_name
 from o2t_jax.systems.view import Chart, Shown, Slider, Values
 from o2t_jax.training.workdir import CONFIG, RESULT, read_json
 
@@ -38,7 +39,9 @@ class RecordingView:
         try:
             file, self.times = str(result["overlay"]["file"]), np.asarray(result["overlay"]["times"], np.float64)
             self.law, self._law_facts = str(result["law"]), _facts_of(result)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if self.times.ndim != 1 or not np.isfinite(self.times).all() or not plain_name(file):
+                raise ValueError("the film's name or times")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{folder / RESULT} is damaged ({error!r}): measure the film again") from None
         self.frames = [picture for _, picture in Film(folder / file).colours()]
         self.tracks = read_tracks(folder / TRACK)

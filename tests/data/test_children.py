@@ -61,6 +61,12 @@ def test_a_child_gives_the_same_sample_its_own_errors_and_a_killed_one_is_replac
     assert pids and all(gone(pid) for pid in pids)
 
 
+def test_a_sample_of_another_shape_is_refused_and_not_repeated_until_it_fits(children):
+    ready(children)
+    with pytest.raises(UsageError, match=r"sample 14: x is float64\[1, 5\], the first sample's float64\[3, 5\]"):
+        children([(14, 7)])
+
+
 def test_each_thread_has_a_child_and_the_order_stays(children):
     workers = Workers(
         lambda index: Draws()(index, 0),

@@ -273,7 +273,8 @@ def test_a_recording_without_its_film_is_one_line(folder):
     folders.write_json(folder / "result.json", {name: x for name, x in result.items() if name != "overlay"})
     with pytest.raises(UsageError, match="measure it again"):
         RecordingView(folder)
-    wrong = ({"overlay": {"file": "x"}}, {"parameters": {"g": {}}}, {"scale": 1})
+    outside = {**result["overlay"], "file": f"../{folder.name}/{result['overlay']['file']}"}
+    wrong = ({"overlay": outside}, {"overlay": {"file": "x"}}, {"parameters": {"g": {}}}, {"scale": 1})
     for damaged in ([], *(result | each for each in wrong)):
         folders.write_json(folder / "result.json", damaged)
         with pytest.raises(UsageError, match=r"result\.json is damaged"):

@@ -103,13 +103,15 @@ def _skeleton(text: str, source: str) -> tuple[list[_Bone], tuple[str, ...]]:
                 elif key == "name":
                     now.name = words[1]
                 elif key == "direction":
-                    now.direction = np.array([float(word) for word in words[1:4]])
+                    now.direction = _three(words)
                 elif key == "length":
                     now.length = float(words[1])
+                    if not np.isfinite(now.length):
+                        raise ValueError(f"a length of {words[1]}")
                 elif key == "axis":
                     if len(words) > 4 and words[4].upper() != "XYZ":
                         raise UsageError(f"{source}: bone {now.name} has the axis order {words[4]}: XYZ is read")
-                    now.axis = _matrices(np.array([float(word) for word in words[1:4]]))
+                    now.axis = _matrices(_three(words))
                 elif key == "dof":
                     now.dofs = tuple(word.lower() for word in words[1:])
                     if not set(now.dofs) <= set(_DOFS):
@@ -134,6 +136,14 @@ def _skeleton(text: str, source: str) -> tuple[list[_Bone], tuple[str, ...]]:
     if not chain or sorted(order) != sorted(ROOT_ORDER):
         raise UsageError(f"{source} is no whole ASF file (no hierarchy, or a root order that is not {ROOT_ORDER})")
     return [bones[name] for name in chain], order
+
+
+def _three(words: list[str]) -> np.ndarray:
+    """The numbers after a line's key."""
+    numbers = np.array([float(word) for word in words[1:4]])
+    if numbers.shape != (3,) or not np.isfinite(numbers).all():
+        raise ValueError(f"{' '.join(words[:4])} must have three numbers")
+    return numbers
 
 
 def _frames(text: str, source: str) -> list[dict[str, list[float]]]:

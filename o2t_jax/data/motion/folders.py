@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from o2t_jax.data.motion.retarget import Pose, retarget
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import MOST_UNPACKED, npy_of, plain_name
 from o2t_jax.physics.motion.contacts import RATE
 from o2t_jax.physics.motion.layout import decode, joint_count
 
@@ -63,7 +64,7 @@ class MotionFolder:
         if not file.is_file():
             raise UsageError(f"{file} is missing: it names the clips of the split {split}, one a line")
         named = [line.strip() for line in file.read_text(errors="replace").splitlines() if line.strip()]
-        bad = next((name for name in named if Path(name).name != name), None)
+        bad = next((name for name in named if not plain_name(f"{name}.npy")), None)
         if bad is not None:
             raise UsageError(f"{file} names {bad[:60]!r}, which is no clip's name")
         found = [name for name in named if (self.path / "new_joint_vecs" / f"{name}.npy").is_file()]
@@ -75,13 +76,15 @@ class MotionFolder:
         """A clip's features, float32. Raises: UsageError for a damaged file, another layout, or NaN."""
         path = self.path / "new_joint_vecs" / f"{name}.npy"
         try:
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # a header alone cannot take memory
-        except (OSError, ValueError, EOFError) as error:
+            if path.stat().st_size > MOST_UNPACKED:
+                raise ValueError(f"more than {MOST_UNPACKED >> 20} MiB: is it one clip?")
+            found = npy_of(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise UsageError(f"{path} is no whole .npy file ({error})") from None
-        if mapped.ndim != 2 or not 1 <= len(mapped) <= MOST_FRAMES or mapped.dtype.kind != "f":
-            raise UsageError(f"{path} is {mapped.dtype}{list(mapped.shape)}: features are float [frames, 12 J - 1]")
-        joint_count(mapped.shape[1])
-        features = np.array(mapped, np.float32)
+        if found.ndim != 2 or not 1 <= len(found) <= MOST_FRAMES or found.dtype.kind != "f":
+            raise UsageError(f"{path} is {found.dtype}{list(found.shape)}: features are float [frames, 12 J - 1]")
+        joint_count(found.shape[1])
+        features = np.array(found, np.float32)
         if not np.isfinite(features).all():
             frame = int(np.flatnonzero(~np.isfinite(features).all(1))[0])
             raise UsageError(f"{path}: frame {frame} holds NaN or infinity: leave the clip out of the lists")

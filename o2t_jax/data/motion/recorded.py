@@ -20,6 +20,7 @@ from jaxtyping import Float
 from o2t_jax.data.motion.bvh import MOST_BYTES, parse_bvh
 from o2t_jax.data.motion.retarget import retarget
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import UNPACKING_ERRORS, read_at_most
 from o2t_jax.physics.motion.contacts import RATE
 from o2t_jax.physics.motion.layout import canonical, encode, parts
 from o2t_jax.physics.motion.skeleton import OURS
@@ -105,10 +106,14 @@ def bvh_files(source: Path) -> Iterator[tuple[str, str]]:
                     raise UsageError(f"{source}: {member.name} is too large, or there are too many clips to read")
                 file = archive.extractfile(member)
                 assert file is not None
-                texts[PurePosixPath(member.name).stem] = file.read(MOST_BYTES).decode("utf-8", errors="replace")
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
+                texts[PurePosixPath(member.name).stem] = read_at_most(file, MOST_BYTES, member.name).decode(
+                    "utf-8", errors="replace"
+                )
+    except UsageError:
+        raise
+    except MemoryError:  # tarfile takes what a header of a header asks for
+        raise UsageError(f"{source} is no whole archive (a header asks for all memory)") from None
+    except (tarfile.TarError, *UNPACKING_ERRORS) as error:
         raise UsageError(f"{source} is no whole archive ({error or 'it ends early'})") from None
     if not texts:
         raise UsageError(f"{source} holds no .bvh file")

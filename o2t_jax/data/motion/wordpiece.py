@@ -14,6 +14,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.parsing import json_of
 
 BEGIN, END, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
+_MOST_PIECES = 2**24
 MOST_LETTERS = 100  # longer words are unknown
 
 
@@ -38,7 +39,9 @@ class WordPiece:
             else:
                 model = json_of(whole.read_text("utf-8"))["model"]
                 kind, found = model["type"], {str(piece): int(i) for piece, i in dict(model["vocab"]).items()}
-        except (OSError, ValueError, KeyError, TypeError):
+            if not all(0 <= number < _MOST_PIECES for number in found.values()):
+                raise ValueError("a number that is none of a piece")
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             raise UsageError(f"{folder} has no vocab.txt and no tokenizer.json that holds pieces of words") from None
         if kind != "WordPiece":
             raise UsageError(f"{whole} is a {kind} tokenizer; a WordPiece one is needed")

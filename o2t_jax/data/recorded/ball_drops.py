@@ -25,7 +25,7 @@ def load(folder: str | Path) -> Recording:
     file.
     """
     place = source_folder(folder, SOURCE)
-    balls = _balls(place / "balls.txt")
+    balls = read_balls(place / "balls.txt")
     tracks = []
     for sheet, rows in read_sheets(place / "Ball_drops_data.xls").items():
         numbers = [row[:4] for row in rows if len(row) >= 4 and all(isinstance(cell, float) for cell in row[:4])]
@@ -60,7 +60,7 @@ def _key(name: str) -> str:
     return plain
 
 
-def _balls(path: Path) -> dict[str, dict[str, float]]:
+def read_balls(path: Path) -> dict[str, dict[str, float]]:
     """Mass (kg) and radius (m) by kind; a kind whose figures are not numbers has none."""
     found = {}
     for line in read_text(path).splitlines()[1:]:
@@ -77,4 +77,4 @@ def _balls(path: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-__all__ = ["load"]
+__all__ = ["load", "read_balls"]

@@ -6,6 +6,7 @@ folder `planets`. An ephemeris is a fit to observations, not the observations th
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from o2t_jax.physics.environment import Layout
 NAMES = ("mercury", "venus", "earth", "mars", "jupiter", "saturn", "uranus", "neptune", "pluto")
 SUN = 10
 DAY = 86400.0
+_SIZES = (2, 6)  # numbers of a planet's entry: doubles, and integers at 8 and 12 in the head
+_RECORD = 1024  # bytes of a kernel's record
 FIRST, DAYS = 2415021.0, 54786  # 1900-01-01 to 2049-12-31, Julian days (TDB)
 GM_SUN = Known(1.32712440018e20, "m^3/s^2", "IAU/JPL, heliocentric gravitational constant")
 
@@ -34,10 +37,11 @@ def load(folder: str | Path = "", *, first: float = FIRST, days: int = DAYS, ste
         raise UsageError('planets need jplephem: pip install "o2t_jax[bench]"') from None
     path = _kernel(folder)
     times = first + step * np.arange(int(days / step) + 1)
+    _check_head(path)
     try:
         kernel = SPK.open(str(path))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a whole SPK kernel ({error}): copy it again") from error
+    except Exception as error:  # damaged files fail in many ways
+        raise UsageError(f"{path} is not a whole SPK kernel ({type(error).__name__}): copy it again") from error
     try:
         sun = kernel[0, SUN].compute_and_differentiate(times)
         tracks = []
@@ -47,6 +51,8 @@ def load(folder: str | Path = "", *, first: float = FIRST, days: int = DAYS, ste
             tracks.append(Track(name, (times - first) * DAY, state))
     except (KeyError, ValueError) as error:
         raise UsageError(f"{path} lacks a planet or a time of {times[0]:g} to {times[-1]:g}: {error}") from error
+    except Exception as error:
+        raise UsageError(f"{path} is a damaged SPK kernel ({type(error).__name__}): copy it again") from error
     finally:
         kernel.close()
     return Recording(
@@ -63,6 +69,26 @@ def load(folder: str | Path = "", *, first: float = FIRST, days: int = DAYS, ste
         ),
         licence="public domain (JPL); package skyfield-data MIT",
     )
+
+
+def _check_head(path: Path) -> None:
+    """Raises UsageError for a head with other sizes than a kernel's, of which jplephem makes texts of gigabytes, and a
+    list of planets that is broken or a circle, which it follows for ever."""
+    with path.open("rb") as file:
+        head = file.read(_RECORD)
+        count = max(path.stat().st_size // _RECORD, 1)
+        seen: set[int] = set()
+        try:
+            order = next(sign for sign in "<>" if (struct.unpack_from(sign + "2i", head, 8) == _SIZES))
+            (record,) = struct.unpack_from(order + "i", head, 76)
+            while record:
+                if record in seen or not 1 < record <= count:
+                    raise ValueError("a circle")
+                seen.add(record)
+                file.seek((record - 1) * _RECORD)
+                record = int(struct.unpack(order + "d", file.read(8))[0])
+        except (StopIteration, struct.error, ValueError, OverflowError):
+            raise UsageError(f"{path} is not a whole SPK kernel (its list of planets): copy it again") from None
 
 
 def _kernel(folder: str | Path) -> Path:

@@ -80,7 +80,8 @@ def _compound(content: bytes) -> dict[str, list[list[Cell]]]:
         import xlrd  # pyright: ignore[reportMissingModuleSource, reportMissingImports]
     except ImportError:
         raise UsageError('reading an .xls file needs xlrd: pip install "o2t_jax[bench]"') from None
-    book = xlrd.open_workbook(file_contents=content)
+    # It prints a line for each thing that it finds odd.
+    book = xlrd.open_workbook(file_contents=content, logfile=io.StringIO())
     return {
         sheet.name: [[None if cell == "" else cell for cell in sheet.row_values(row)] for row in range(sheet.nrows)]
         for sheet in book.sheets()

@@ -36,7 +36,7 @@ def read_genome(folder: Path) -> Iterator[Region]:
                 caption = _caption(region, said)
                 if caption.words and caption.graph:
                     yield Region(int(image["image_id"]), int(region["region_id"]), caption)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise UsageError(f"{folder / GRAPHS}: a region has another form ({error!r}): see docs/scene.md") from None
 
 

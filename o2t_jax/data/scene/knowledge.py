@@ -9,6 +9,7 @@ from pathlib import Path
 
 from o2t_jax.data.scene.words import COLOURS, MASS_FACTORS, PERSONS, SIZE_FACTORS
 from o2t_jax.errors import UsageError
+from o2t_jax.parsing import json_of
 from o2t_jax.physics.scene.kinds import Kind, Part, kind_from
 
 PERSON = "person"
@@ -58,7 +59,7 @@ def _with_colour(kind: Kind, attributes: Sequence[str]) -> Kind:
 
 def _entries(path: Path) -> list[object]:
     try:
-        entries = json.loads(path.read_text())
+        entries = json_of(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}): give a JSON file of objects") from None
     except ValueError as error:

@@ -6,10 +6,7 @@ Source of the set: Srivastava, Mansimov & Salakhutdinov, 2015.
 
 from __future__ import annotations
 
-import io
-import math
 import struct
-import tokenize
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +15,10 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.lib.format as npy
 from jax.scipy.ndimage import map_coordinates
 
 from o2t_jax.errors import UsageError
-from o2t_jax.parsing import UNPACKING_ERRORS, gunzipped, unzipped
+from o2t_jax.parsing import UNPACKING_ERRORS, gunzipped, npy_of, unzipped
 from o2t_jax.physics.video.base import SIDE, Motion, uniform, varied
 from o2t_jax.types import Array
 
@@ -103,7 +99,7 @@ def load_digits(path: str = "") -> np.ndarray:
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
-                arrays = [_npy(unzipped(archive, name)) for name in archive.namelist() if name.endswith(".npy")]
+                arrays = [npy_of(unzipped(archive, name)) for name in archive.namelist() if name.endswith(".npy")]
         else:
             arrays = [_idx(file)]
     except (*UNPACKING_ERRORS, struct.error) as error:
@@ -123,19 +119,6 @@ def _idx(file: Path) -> np.ndarray:
     if magic != _IDX_PICTURES or len(data) - 16 != count * height * width:
         raise ValueError("no IDX file of pictures, or not all of it")
     return np.frombuffer(data, np.uint8, offset=16).reshape(count, height, width)
-
-
-def _npy(data: bytes) -> np.ndarray:
-    """An array of a .npy file; its header takes no more memory than the file has bytes."""
-    file = io.BytesIO(data)
-    try:
-        read = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0}[npy.read_magic(file)[0]]
-        shape, by_columns, dtype = read(file)
-        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-            raise ValueError("an array of objects, or not all of it")
-        return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if by_columns else "C")
-    except (SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError) as error:
-        raise ValueError(f"no .npy header: {type(error).__name__}") from None
 
 
 def _of_scikit_learn() -> np.ndarray:

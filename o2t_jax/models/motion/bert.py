@@ -7,6 +7,7 @@ files that are read, so that weights need no table of names.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.types import Array
 
 _NEVER = -1e9
+_MOST, _MOST_LAYERS = 2**24, 1000  # of any size, and of the layers, which are traced one by one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +54,11 @@ class BertSizes:
             raise UsageError(f"{where} is no config.json of BERT ({error})") from None
         counts = {name: value for name, value in vars(found).items() if name != "layer_norm_eps"}
         for name, value in counts.items():
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f"{where}: {name}={value!r} must be at least 1")
+            most = _MOST_LAYERS if name == "num_hidden_layers" else _MOST
+            if not isinstance(value, int) or not 1 <= value <= most:
+                raise UsageError(f"{where}: {name}={value!r} must be a whole number from 1 to {most}")
+        if not isinstance(found.layer_norm_eps, float) or not 0.0 <= found.layer_norm_eps < 1.0:
+            raise UsageError(f"{where}: layer_norm_eps={found.layer_norm_eps!r} must be a number from 0 to 1")
         if found.hidden_size % found.num_attention_heads:
             raise UsageError(f"{where}: hidden_size is no multiple of num_attention_heads={found.num_attention_heads}")
         return found
@@ -98,10 +103,8 @@ class SentenceEncoder(nn.Module):
 def params_of(tensors: Mapping[str, np.ndarray], sizes: BertSizes, where: str) -> dict[str, dict[str, np.ndarray]]:
     """The encoder's parameters from a file's tensors. Raises: UsageError where one is missing or has another shape."""
     plain = {name.removeprefix("bert."): x for name, x in tensors.items()}
-    one = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    shapes: Any = jax.eval_shape(lambda n, t: SentenceEncoder(sizes).init(jax.random.key(0), n, t), one, one)["params"]
     params: dict[str, dict[str, np.ndarray]] = {}
-    for layer, parts in shapes.items():
+    for layer, parts in _shapes(sizes).items():
         for part, shape in parts.items():
             name = f"{layer}.{'bias' if part == 'bias' else 'weight'}"
             if name not in plain:
@@ -111,6 +114,12 @@ def params_of(tensors: Mapping[str, np.ndarray], sizes: BertSizes, where: str) -
                 raise UsageError(f"{where}: {name} has shape {x.shape}, but config.json says {shape.shape}")
             params.setdefault(layer, {})[part] = np.asarray(x, np.float32)
     return params
+
+
+@functools.lru_cache(maxsize=8)
+def _shapes(sizes: BertSizes) -> Any:
+    one = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    return jax.eval_shape(lambda n, t: SentenceEncoder(sizes).init(jax.random.key(0), n, t), one, one)["params"]
 
 
 __all__ = ["BertSizes", "SentenceEncoder", "params_of"]

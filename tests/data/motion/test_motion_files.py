@@ -230,6 +230,9 @@ def test_asf_and_amc_made_by_hand(tmp_path):
         read_amc(tmp_path / "a.asf", tmp_path / "b.amc")
     with pytest.raises(UsageError, match="is no file"):
         read_amc(tmp_path / "none.asf", tmp_path / "a.amc")
+    (tmp_path / "b.asf").write_text(ASF.replace("direction 1 0 0", "direction 1 0"))
+    with pytest.raises(UsageError, match="must have three numbers"):
+        read_amc(tmp_path / "b.asf", tmp_path / "a.amc")
     (tmp_path / "b.asf").write_text(ASF.replace("    root arm\n", ""))
     with pytest.raises(UsageError, match="before its parent"):
         read_amc(tmp_path / "b.asf", tmp_path / "a.amc")
@@ -259,9 +262,10 @@ def test_a_humanml3d_folder(tmp_path, clip):
     np.save(tmp_path / "new_joint_vecs" / "000004.npy", vectors[:, :168])
     with pytest.raises(UsageError, match="12 J - 1"):
         folder.features("000004")
-    (tmp_path / "train.txt").write_text("../000001\n")
-    with pytest.raises(UsageError, match="no clip's name"):
-        folder.names("train")
+    for name in ("../000001", "1" * 400):
+        (tmp_path / "train.txt").write_text(f"{name}\n")
+        with pytest.raises(UsageError, match="no clip's name"):
+            folder.names("train")
 
 
 def test_a_written_chain_has_the_files_tree():

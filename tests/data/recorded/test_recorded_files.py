@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.fuzz.recordings import daf, daf_numbers
 from o2t_jax.data.recorded import RECORDINGS, load
 from o2t_jax.errors import UsageError
 from tests import recorded_files as files
@@ -93,6 +94,18 @@ def test_a_damaged_kernel_is_refused(tmp_path):
     (tmp_path / "planets" / "de421.bsp").write_bytes(b"not a kernel" * 200)
     with pytest.raises(UsageError, match="is not a whole SPK kernel"):
         load("planets", tmp_path)
+
+
+def test_a_kernel_whose_list_is_a_circle_or_of_other_sizes_is_refused(tmp_path):
+    pytest.importorskip("jplephem")
+    good = daf([(target, daf_numbers(target)) for target in range(1, 11)])
+    (tmp_path / "planets").mkdir()
+    circle = good[:1024] + np.float64(2).tobytes() + good[1032:]
+    sizes = good[:12] + b"\xff\xff\xff\x7f" + good[16:]
+    for data in (circle, sizes):
+        (tmp_path / "planets" / "de421.bsp").write_bytes(data)
+        with pytest.raises(UsageError, match="its list of planets"):
+            load("planets", tmp_path)
 
 
 def _spoil(path, change):

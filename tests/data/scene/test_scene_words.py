@@ -119,6 +119,8 @@ def test_a_user_adds_a_thing(tmp_path):
     ("text", "part"),
     [
         ("{", "JSON"),
+        ("[" * 5000, "JSON"),
+        (f'[{{"name": "x", "mass": 1, "parts": [{{"shape": "sphere", "size": [{10**400}]}}]}}]', "1 numbers above 0"),
         ('{"name": "x"}', "list"),
         ('[{"mass": 1}]', "no name"),
         ('[{"name": "x", "mass": -1, "parts": []}]', "mass"),

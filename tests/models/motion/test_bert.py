@@ -175,6 +175,8 @@ def test_a_folder_of_something_else_is_one_line(folder: Path, tmp_path: Path) ->
         ({"num_hidden_layers": 3}, "has no encoder.layer.2"),
         ({"num_attention_heads": 3}, "no multiple of num_attention_heads=3"),
         ({"hidden_size": "8"}, "hidden_size='8' must be"),
+        ({"layer_norm_eps": 10**20}, "layer_norm_eps=100000000000000000000 must be"),
+        ({"num_hidden_layers": 2**31}, "num_hidden_layers=2147483648 must be a whole number from 1 to 1000"),
     ):
         (tmp_path / "config.json").write_text(json.dumps(config | change))
         (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())

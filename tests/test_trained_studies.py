@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from o2t_jax.commands.studies import discs, motion, video
+from o2t_jax.commands.studies import discs, dynamics_pictures, motion, video
 from o2t_jax.commands.studies._trained import Column, columns_of
 
 RESULTS = {
@@ -38,3 +39,22 @@ def test_a_run_keeps_the_results_that_its_study_names(column: Column, kept: dict
     found = columns_of({"status": "finished", "minutes": 1.26}, tmp_path, column)
     assert found == {"minutes": 1.3, **kept}
     assert columns_of({"status": "failed"}, tmp_path, column) == {}
+
+
+@pytest.mark.parametrize(
+    ("main", "field"),
+    [
+        (discs.main, "walls=False"),
+        (dynamics_pictures.main, "mode=detached"),
+        (motion.main, "skate=0.1"),
+        (video.main, "dream_frames=4"),
+    ],
+)
+def test_a_studys_fields_are_those_of_its_own_configs(
+    main: Callable[[list[str]], int], field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --config they were held against O2T's."""
+    assert main([f"--config.{field}"]) == 2
+    assert "--out is missing" in capsys.readouterr().err
+    assert main([f"--config.no_{field}"]) == 2
+    assert "no field" in capsys.readouterr().err

@@ -47,6 +47,7 @@ def run(
     doc: str,
     define: Callable[[flags.FlagValues], None],
     with_config: bool = True,
+    config: str = DEFAULT_CONFIG,
 ) -> int:
     """Parses flags, calls `main(arguments)` and returns the process' exit code.
 
@@ -56,9 +57,10 @@ def run(
         doc: the entry point's docstring, shown by --help.
         define: declares the entry point's own flags, with `flag_values=values`.
         with_config: whether `--config=FILE` and `--config.field=value` are accepted.
+        config: whose fields are meant where no `--config=FILE` is given.
     """
     with lasting_streams() as lost:
-        code = _run(main, list(sys.argv[1:] if argv is None else argv), doc, define, with_config)
+        code = _run(main, list(sys.argv[1:] if argv is None else argv), doc, define, config if with_config else None)
         sys.stdout.flush()
         return fail(f"a part of the output is lost ({lost[0]})", 1) if lost and not code else code
 
@@ -89,16 +91,16 @@ def _run(
     argv: list[str],
     doc: str,
     define: Callable[[flags.FlagValues], None],
-    with_config: bool,
+    config: str | None,
 ) -> int:
     try:
         values = flags.FlagValues()
         define(values)
-        if not with_config:
+        if config is None:
             flags.DEFINE_enum("cpu_tuning", "on", _cpu.CHOICES, "settings for a CPU's speed", flag_values=values)
         wants_help = any(item in ("--help", "-help", "-h", "--helpfull", "--helpshort") for item in argv)
         typed = [item for item in argv if item.startswith("--config")] if wants_help else argv
-        arguments, rest = _parse(values, typed, with_config)
+        arguments, rest = _parse(values, typed, config)
         if wants_help:
             print(as_typed_here(_help(doc, arguments)))
             return 0
@@ -161,13 +163,13 @@ def config_overrides(argv: list[str]) -> list[str]:
     return [item for item in _joined(argv) if item.lstrip("-").startswith(("config=", "config."))]
 
 
-def _parse(values: flags.FlagValues, argv: list[str], with_config: bool) -> tuple[Arguments, list[str]]:
-    """The parsed arguments, and those that belong to no flag."""
+def _parse(values: flags.FlagValues, argv: list[str], config: str | None) -> tuple[Arguments, list[str]]:
+    """The parsed arguments, and those that belong to no flag. Args: `config`, the default's name; None: takes none."""
     loaded, typed = None, tuple(argv)
-    if with_config:
+    if config is not None:
         argv = _joined(argv)
         paths = [item.partition("=")[2] for item in argv if item.lstrip("-").startswith("config=")]
-        loaded = load(paths[-1] if paths else DEFAULT_CONFIG)
+        loaded = load(paths[-1] if paths else config)
         argv = [_checked_field(item, loaded) for item in argv if not item.lstrip("-").startswith("config=")]
     try:
         if loaded is None:

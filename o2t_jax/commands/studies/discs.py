@@ -70,7 +70,9 @@ def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES))
+    return _cli.run(
+        stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES), config=CPU
+    )
 
 
 def study(arguments: _cli.Arguments) -> int:

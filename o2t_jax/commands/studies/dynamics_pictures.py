@@ -30,7 +30,7 @@ SHOWN = (1, 2, 5, 10)  # horizons, steps
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(stoppable(compare), argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(compare), argv, doc=__doc__ or "", define=_define, config=CONFIG)
 
 
 def compare(arguments: _cli.Arguments) -> int:

@@ -45,7 +45,7 @@ def plan(only: str, seeds: int, clips: str) -> Iterator[tuple[str, sweep.Run]]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=_define)
+    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=_define, config=CPU)
 
 
 def study(arguments: _cli.Arguments) -> int:

@@ -40,7 +40,9 @@ def column(name: str, table: bool) -> str | None:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run(stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES))
+    return _cli.run(
+        stoppable(study), argv, doc=__doc__ or "", define=functools.partial(define, tables=TABLES), config=CPU
+    )
 
 
 def study(arguments: _cli.Arguments) -> int:

@@ -71,9 +71,12 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def json_file(text: str) -> str:
-    """A flag's file, whose folder must exist: what cannot be written is refused before anything is measured."""
-    if text != "-" and not Path(text).parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: the folder {Path(text).parent} does not exist; make it first")
+    """A flag's file in a folder that can be written to: what cannot be is refused before anything is measured."""
+    path = Path(text)
+    if text != "-" and not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: the folder {path.parent} does not exist; make it first")
+    if text != "-" and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"{text}: it is a folder, or cannot be written; give another file")
     return text
 
 

@@ -90,13 +90,10 @@ def test_rounds_leave_nothing_and_a_failure_is_no_round(tmp_path):
         endurance.rounds(tmp_path, 0.001, lambda workdir: 2, lambda text: None)
 
 
-@pytest.mark.parametrize(
-    ("flags", "says"), [(["--minutes=5"], "must be above --warm_up=10"), (["--steps=0"], "--steps=0")]
-)
-def test_bad_input_is_one_line(capsys, flags, says):
-    assert endurance.main(flags) == 2
+def test_bad_input_is_one_line(capsys):
+    assert endurance.main(["--minutes=5"]) == 2
     said = capsys.readouterr().err
-    assert says in said and said.count("\n") == 1
+    assert "must be above --warm_up=10" in said and said.count("\n") == 1
 
 
 @LINUX

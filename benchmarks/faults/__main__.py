@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Parser, json_file
+from benchmarks.common import Parser, at_least_1, each_at_least_1, json_file
 from benchmarks.faults import chains, devices, forked, kills
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
@@ -83,8 +83,7 @@ def measure(arguments: argparse.Namespace, folder: Path, told: Callable[[str], N
         found |= {key: sum(row[key] for row in rows) for key in ("kills", "kills_lost")} | {"kill_rows": rows}
     if "devices" in only:
         asked = {name: trainings[name] for name in several}
-        counts = [int(count) for count in arguments.device_counts.split(",")]
-        rows = devices.measure(asked, folder, told, counts, arguments.device_steps)
+        rows = devices.measure(asked, folder, told, arguments.device_counts, arguments.device_steps)
         found |= {"devices_failed": sum(not row["passed"] for row in rows), "device_rows": rows}
     if "faults" in only:
         from benchmarks.faults import table
@@ -106,13 +105,14 @@ def made(folder: Path) -> Path:
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit code 1 where anything was lost."""
     parser = Parser("faults", "What is lost by faults")
-    parser.add_argument("--n", type=int, default=300, help="kills in all")
-    parser.add_argument("--corruptions", type=int, default=1000, help="damaged files in all")
+    parser.add_argument("--n", type=at_least_1, default=300, help="kills in all")
+    parser.add_argument("--corruptions", type=at_least_1, default=1000, help="damaged files in all")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {', '.join(PARTS)}")
     parser.add_argument("--systems", default=",".join(kills.TRAININGS), help="trainings that are killed and damaged")
     parser.add_argument("--device_systems", default="line,toy,dynamics", help="trainings of devices")
-    parser.add_argument("--device_counts", default=",".join(map(str, devices.COUNTS)), help="numbers of devices")
-    parser.add_argument("--device_steps", type=int, default=devices.STEPS, help="losses that are compared")
+    counts = ",".join(map(str, devices.COUNTS))
+    parser.add_argument("--device_counts", type=each_at_least_1, default=counts, help="numbers of devices")
+    parser.add_argument("--device_steps", type=at_least_1, default=devices.STEPS, help="losses that are compared")
     parser.add_argument(
         "--minutes", type=float, default=1e6, help="nothing new of kills and corruptions after this time"
     )

@@ -3,7 +3,8 @@
 The set is a folder, datasets/NAME/YYYYMMDD-HHMMSS without --out, that appears when all is written. It holds ArrayRecord
 files per split, metadata.json and SHA256SUMS; docs/data.md says how to read it and what is checked when. A config of
 several sets (system video) writes them one after the other: with --out, DIR/NAME each.
---train, --validation and --test are the numbers of samples. Ctrl-C stops and leaves nothing.
+--train, --validation and --test are the numbers of samples. Ctrl-C stops and leaves nothing of the set that is being
+written; of several sets the finished ones stay, and --config.sets= names those that are missing.
 
     python -m experiments.generate --check=DIR
 

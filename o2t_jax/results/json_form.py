@@ -47,10 +47,13 @@ def _decoded(kind: type[Scalar | Curve | Table], value: Mapping[str, Any]) -> Sc
             {name: _decode_cell(cell) for name, cell in zip(names, row, strict=True)} for row in fields["rows"]
         ]
         return kind(**fields)
-    fields = {name: _decode(item, optional=name in ("low", "high")) for name, item in fields.items()}
+    for field in dataclasses.fields(kind):
+        if field.name in fields and field.type not in _TEXTS:  # a unit may be named "inf"
+            fields[field.name] = _decode(fields[field.name], optional=field.name in ("low", "high"))
     return kind(**fields)
 
 
+_TEXTS = ("str", "Better")  # types of fields that are no numbers
 _INFINITIES = {"inf": math.inf, "-inf": -math.inf}
 
 

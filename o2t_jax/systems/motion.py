@@ -35,7 +35,7 @@ def build(config: Config) -> System:
 
 
 class Motion(System):
-    """See `o2t_jax.training.contract.System`. Parameters: model, and posterior where numbers are drawn for a clip."""
+    """See `o2t_jax.training.contract.System`. Parameters: model; prior and posterior where a latent is drawn."""
 
     name = "motion"
     sample_spec: Mapping[str, jax.ShapeDtypeStruct]

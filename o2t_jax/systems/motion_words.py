@@ -6,7 +6,7 @@ The words are a caption of a class and a style. Retrieval draws of the training 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -54,7 +54,7 @@ class WordTests:
             **{name: clips[None] for name, clips in means.items()},
             TRUTH: test.positions[None],
         }
-        right = self._heard(made)
+        right = self._heard(made, {TRUTH: test.mask, FOUND: train.mask[found]})
         moving = np.array(data.moving())[test.label]
         heard = [{"row": name, **_shares(asked, styled, moving, test.clip)} for name, (asked, styled) in right.items()]
         for name in ("asked", "asked_moving", "asked_style"):
@@ -101,10 +101,13 @@ class WordTests:
 
         return self._over(some, len(found))
 
-    def _heard(self, made: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def _heard(
+        self, made: dict[str, np.ndarray], known: Mapping[str, np.ndarray]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Row -> whether the asked class, and style, is heard in clips [draws, N, ...]: bool [draws, N] each.
 
-        True clips end where they end; others are heard for as long as their class's usually last.
+        True clips end where they end (`known`); others are heard for as long as their class's usually last. The judges
+        are fitted to training clips, of which the row `FOUND` is: its shares are of clips that they have seen.
         """
         data = self.system.data
         train, test = data.windows("train"), data.windows("test")
@@ -115,18 +118,21 @@ class WordTests:
         ]
         found = {}
         for name, draws in made.items():
-            mask = test.mask if name == TRUTH else np.stack(usual)[test.label]
+            mask = known.get(name, np.stack(usual)[test.label])
             hear = [np.stack([judge.classify(x, mask) == asked for x in draws]) for judge, asked in judges]
             found[name] = (hear[0], hear[1])
         return found
 
     def _by_class(self, asked: dict[str, np.ndarray]) -> Table:
-        """The share of each class's clips in which it is heard, by row."""
+        """The share of each class's clips in which it is heard, by row; windows of a clip count as one."""
         test, names = self.system.data.windows("test"), self.system.data.classes
         table = []
         for i in np.unique(test.label):
             own = test.label == i
-            heard = {row: float(np.mean(right[:, own])) for row, right in asked.items()}
+            heard = {
+                row: float(np.mean(by_clip(np.mean(right, axis=0)[own], test.clip[own])))
+                for row, right in asked.items()
+            }
             table.append({"class": names[i], "clips": len(np.unique(test.clip[own])), **heard})
         columns = {"class": Column(), "clips": Column("", "d"), **dict.fromkeys(asked, Column("", ".2f"))}
         return Table(columns, table)

@@ -39,6 +39,9 @@ class ToySystem:
     def init(self, key):
         return PARAMS, {}
 
+    def digests(self):
+        return {}
+
     def predict(self, state, batch):
         return batch["pictures"][:, TARGET] / 255.0 * (state.params["phys"]["g0"] / 10.0)
 

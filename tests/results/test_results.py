@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -64,6 +64,7 @@ def tables(draw):
 
 
 @given(st.one_of(scalars(), curves(), tables()))
+@example(Scalar(0.0, "inf"))
 def test_json_gives_back_every_field(result):
     text = json.dumps(results.to_json(result), allow_nan=False)
     again = results.from_json(json.loads(text))

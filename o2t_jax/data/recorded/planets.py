@@ -74,11 +74,11 @@ def load(folder: str | Path = "", *, first: float = FIRST, days: int = DAYS, ste
 def _check_head(path: Path) -> None:
     """Raises UsageError for a head with other sizes than a kernel's, of which jplephem makes texts of gigabytes, and a
     list of planets that is broken or a circle, which it follows for ever."""
-    with path.open("rb") as file:
-        head = file.read(_RECORD)
-        count = max(path.stat().st_size // _RECORD, 1)
-        seen: set[int] = set()
-        try:
+    seen: set[int] = set()
+    try:
+        with path.open("rb") as file:
+            head = file.read(_RECORD)
+            count = max(path.stat().st_size // _RECORD, 1)
             order = next(sign for sign in "<>" if (struct.unpack_from(sign + "2i", head, 8) == _SIZES))
             (record,) = struct.unpack_from(order + "i", head, 76)
             while record:
@@ -87,8 +87,10 @@ def _check_head(path: Path) -> None:
                 seen.add(record)
                 file.seek((record - 1) * _RECORD)
                 record = int(struct.unpack(order + "d", file.read(8))[0])
-        except (StopIteration, struct.error, ValueError, OverflowError):
-            raise UsageError(f"{path} is not a whole SPK kernel (its list of planets): copy it again") from None
+    except (StopIteration, struct.error, ValueError, OverflowError):
+        raise UsageError(f"{path} is not a whole SPK kernel (its list of planets): copy it again") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): copy it again, or give another folder") from None
 
 
 def _kernel(folder: str | Path) -> Path:

@@ -55,10 +55,11 @@ class BertSizes:
         counts = {name: value for name, value in vars(found).items() if name != "layer_norm_eps"}
         for name, value in counts.items():
             most = _MOST_LAYERS if name == "num_hidden_layers" else _MOST
-            if not isinstance(value, int) or not 1 <= value <= most:
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise UsageError(f"{where}: {name}={value!r} must be a whole number from 1 to {most}")
-        if not isinstance(found.layer_norm_eps, float) or not 0.0 <= found.layer_norm_eps < 1.0:
-            raise UsageError(f"{where}: layer_norm_eps={found.layer_norm_eps!r} must be a number from 0 to 1")
+        small = found.layer_norm_eps
+        if isinstance(small, bool) or not isinstance(small, int | float) or not 0.0 <= small < 1.0:
+            raise UsageError(f"{where}: layer_norm_eps={small!r} must be a number of at least 0 and below 1")
         if found.hidden_size % found.num_attention_heads:
             raise UsageError(f"{where}: hidden_size is no multiple of num_attention_heads={found.num_attention_heads}")
         return found

@@ -5,7 +5,7 @@ Command: python -m experiments.train --config=experiments/configs/dynamics/pictu
          two phases: add --config.mode=detached --config.train_predictor=False --config.predictor_weight=0, then
          --config.mode=detached --config.init_from=DIR --config.train_encoder=False --config.train_decoder=False
 Time:    about 4 minutes of one core's processor time (spatial_hamiltonian: 6)
-Expect:  frequency within 1 % of 2.00 rad/s; test/worst_ratio 0.06 to 0.2, test/found 100 %,
+Expect:  frequency within 1 % of 2.00 rad/s; test/worst_ratio 0.05 to 0.13 of spatial predictors, test/found 100 %,
          test/valid_time above 7 s of 8
 """
 

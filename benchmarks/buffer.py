@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, above_zero, at_least_1
+from benchmarks.common import FlagParser, above_zero, at_least_1
 from o2t_jax.data.pipeline import Pipeline
 from o2t_jax.data.ring import BufferConfig, Ring
 
@@ -104,7 +104,7 @@ def measure_waiting(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = Parser("buffer", "Times the replay buffer.")
+    parser = FlagParser("buffer", "Times the replay buffer.")
     parser.add_json()
     parser.add_argument("--seconds", type=above_zero, default=2.0, help="seconds to measure each rate")
     parser.add_argument("--pool", type=at_least_1, default=128, help="samples of 512 px in the ring, 3.9 MB each")

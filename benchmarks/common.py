@@ -17,7 +17,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.console import format_table, report
 
 
-class Parser(argparse.ArgumentParser):
+class FlagParser(argparse.ArgumentParser):
     """A benchmark's arguments. What is wrong with them is one line, with exit code 2, as it is for commands.
 
     Args: `name`, the module in `benchmarks`; `about`, shown by --help as it is written; `measures`: whether the
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def at_least_1(text: str) -> int:
-    """A flag's whole number of at least 1. Raises: ArgumentTypeError, as all of these, which a `Parser` says."""
+    """A flag's whole number of at least 1. Raises: ArgumentTypeError, as all of these, which a `FlagParser` says."""
     if not text.strip().isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
     return int(text)

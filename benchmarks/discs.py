@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import discs_peer
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
+from benchmarks.common import FlagParser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, rows_of, timed
 
 COLUMNS = {
@@ -89,7 +89,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = Parser("discs", __doc__, measures=True)
+    parser = FlagParser("discs", __doc__, measures=True)
     parser.add_argument("--repeats", type=at_least_1, default=9, help="turns of each side")
     parser.add_argument("--batch", type=at_least_1, default=1024, help="scenes of a call of ours")
     parser.add_argument("--frames", type=at_least_1, default=60)

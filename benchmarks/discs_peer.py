@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, above_zero, check_parts, finish, run_checked
+from benchmarks.common import FlagParser, above_zero, check_parts, finish, run_checked
 from benchmarks.dynamics import COLUMNS as SHARED
 from benchmarks.dynamics import Turn, peers, rows_of
 from benchmarks.peers.dynamics_worker import DISC_PEERS
@@ -252,7 +252,7 @@ def measure_peer(seconds: float, parts: tuple[str, ...] = tuple(PARTS), threads:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = Parser("discs_peer", __doc__, measures=True)
+    parser = FlagParser("discs_peer", __doc__, measures=True)
     parser.add_argument("--seconds", type=above_zero, default=30.0, help="of turns, for each part")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peer_threads", type=int, default=0, help="PyTorch's threads; 0: one a core")

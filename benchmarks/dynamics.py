@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
+from benchmarks.common import FlagParser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.peers.dynamics_worker import PICTURE_PEERS, VECTOR_PEERS, VIDEO_PEERS, serve
 from o2t_jax.commands import _cpu
 from o2t_jax.errors import UsageError
@@ -184,7 +184,7 @@ def tell(rows: list[dict[str, Any]], part: str) -> None:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = Parser("dynamics", __doc__, measures=True)
+    parser = FlagParser("dynamics", __doc__, measures=True)
     parser.add_argument("--repeats", type=at_least_1, default=15, help="turns of each side")
     parser.add_argument("--steps", type=at_least_1, default=12, help="steps of a turn that count")
     parser.add_argument("--batch", type=at_least_1, default=1024, help="states of the world")

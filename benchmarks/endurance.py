@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import theilslopes
 
-from benchmarks.common import Parser, at_least_1, finish, run_checked
+from benchmarks.common import FlagParser, at_least_1, finish, run_checked
 from o2t_jax.commands._trainings import COMMAND
 from o2t_jax.errors import UsageError
 from o2t_jax.process import user_environment
@@ -236,7 +236,7 @@ class TrainCpu:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = Parser("endurance", __doc__, measures=True)
+    parser = FlagParser("endurance", __doc__, measures=True)
     parser.add_argument("--minutes", type=float, default=60.0, help="in all")
     parser.add_argument("--warm_up", type=float, default=10.0, help="minutes whose samples do not count")
     parser.add_argument("--case", choices=("smoke", "smoke_inside", "cpu"), default="smoke")

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
+from benchmarks.common import FlagParser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, rows_of, timed
 from o2t_jax.errors import UsageError
 
@@ -137,7 +137,7 @@ def measure_peer(repeats: int) -> list[dict[str, Any]]:
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = Parser("motion", __doc__, measures=True)
+    parser = FlagParser("motion", __doc__, measures=True)
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peer", action="store_true", help="a training step beside PyTorch's instead")
     parser.add_argument("--repeats", type=at_least_1, default=5)

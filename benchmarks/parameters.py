@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from benchmarks.common import Parser, at_least_1, each_at_least_1, finish
+from benchmarks.common import FlagParser, at_least_1, each_at_least_1, finish
 from o2t_jax.commands import _config
 from o2t_jax.systems.o2t import build
 from o2t_jax.training.state import tree_size
@@ -29,7 +29,7 @@ def count(base: int, size: int, gauge: str) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = Parser("parameters", __doc__)
+    parser = FlagParser("parameters", __doc__)
     parser.add_argument("--bases", type=each_at_least_1, default="8,16,32,64", help="base widths, separated by commas")
     parser.add_argument("--size", type=at_least_1, default=512, help="size of the pictures, px")
     parser.add_argument("--gauge", choices=("camera", "free"), default="camera")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, finish, run_checked
+from benchmarks.common import FlagParser, finish, run_checked
 from o2t_jax.data.recordings.motions import Motion, damped_spring, free_flight
 from o2t_jax.data.recordings.rendered import Stage, make_stage
 from o2t_jax.errors import UsageError
@@ -112,7 +112,7 @@ def measure(counts: list[int], out: Path) -> list[dict[str, Any]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = Parser("recording", "Limits of a recording", measures=True)
+    parser = FlagParser("recording", "Limits of a recording", measures=True)
     parser.add_argument("--frames", default="40,1800", help="frames of the films, with commas between")
     parser.add_argument("--out", default=tempfile.gettempdir(), help="folder for the films, which are removed")
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Parser, above_zero, finish
+from benchmarks.common import FlagParser, above_zero, finish
 from o2t_jax.data.records import record_dtype, write_set
 from o2t_jax.data.stored import Entry, StoredSet, open_set
 from o2t_jax.data.stored_batches import StoredBatches
@@ -123,7 +123,7 @@ def measure(gigabytes: float, out: Path) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = Parser("records", "Memory of a stored set's reader")
+    parser = FlagParser("records", "Memory of a stored set's reader")
     parser.add_argument("--gigabytes", type=above_zero, default=2.0, help="size of the set")
     parser.add_argument("--out", default=tempfile.gettempdir(), help="folder for the set, which is removed at the end")
     parser.add_json()

@@ -30,7 +30,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from benchmarks.common import Parser, above_zero, at_least_1, finish  # noqa: E402
+from benchmarks.common import FlagParser, above_zero, at_least_1, finish  # noqa: E402
 from o2t_jax.physics.gravity import law_for  # noqa: E402
 from o2t_jax.render.opencv.renderer import SceneRenderer  # noqa: E402
 from o2t_jax.render.scenes import get_scene  # noqa: E402
@@ -168,7 +168,7 @@ def _ready() -> bool:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = Parser("render", "Times the renderers.")
+    parser = FlagParser("render", "Times the renderers.")
     parser.add_json()
     parser.add_argument("--seconds", type=above_zero, default=2.0, help="processor time for each row")
     parser.add_argument("--repeats", type=at_least_1, default=5)

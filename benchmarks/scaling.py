@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.common import Parser, at_least_1, each_at_least_1, finish
+from benchmarks.common import FlagParser, at_least_1, each_at_least_1, finish
 from o2t_jax.commands import _cli, _cpu
 from o2t_jax.commands._config import load_config
 
@@ -257,7 +257,7 @@ def native(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = Parser("scaling", __doc__)
+    parser = FlagParser("scaling", __doc__)
     numbers = "numbers of simulated devices; the first is the reference"
     parser.add_argument("--devices", type=each_at_least_1, default="1,2,4,8", help=numbers)
     parser.add_argument("--processes", type=int, choices=(1, 2), default=2, help="2: add a row of two processes")

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Parser
+from benchmarks.common import FlagParser
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
 
@@ -207,7 +207,7 @@ def check(page: Path, text: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = Parser("table", __doc__)
+    parser = FlagParser("table", __doc__)
     parser.add_argument("--check", action="store_true", help="only compare; exit code 2 if they differ")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of JSON files")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page to write or to check")

@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.common import Parser, at_least_1, finish
+from benchmarks.common import FlagParser, at_least_1, finish
 from o2t_jax.commands import _cli, _cpu
 from o2t_jax.commands.configs import cpu, seed
 from o2t_jax.models import ops
@@ -216,7 +216,7 @@ def versus(names: list[str], table: dict[str, Any], arguments: argparse.Namespac
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = Parser("train_step", __doc__, measures=True)
+    parser = FlagParser("train_step", __doc__, measures=True)
     parser.add_argument("--repeats", type=at_least_1, default=5)
     parser.add_argument("--rows", default="")
     parser.add_argument("--peer", action="store_true")

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.common import Parser, above_zero, finish
+from benchmarks.common import FlagParser, above_zero, finish
 from o2t_jax.commands import _cpu
 from o2t_jax.commands._cli import fail
 
@@ -135,7 +135,7 @@ def compare(ours: Side, other: Side, rows: list[str], seconds: float) -> list[di
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = Parser("versus", __doc__)
+    parser = FlagParser("versus", __doc__)
     parser.add_argument("--other", required=True, help="another checkout's folder, or 'plain'")
     parser.add_argument("--rows", default="seed64,seed512", help="rows of benchmarks.train_step, with commas between")
     parser.add_argument("--seconds", type=above_zero, default=240.0, help="time for the turns, compilation not counted")

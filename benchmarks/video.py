@@ -27,7 +27,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.common import Parser, at_least_1, check_parts, finish, run_checked, versions
+from benchmarks.common import FlagParser, at_least_1, check_parts, finish, run_checked, versions
 from benchmarks.dynamics import interleave, measure, rows_of, tell, timed
 from benchmarks.peers.dynamics_worker import VIDEO_PEERS
 from o2t_jax.errors import UsageError
@@ -87,7 +87,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = Parser("video", __doc__, measures=True)
+    parser = FlagParser("video", __doc__, measures=True)
     parser.add_argument("--repeats", type=at_least_1, default=5, help="turns of each side")
     parser.add_argument("--steps", type=at_least_1, default=4, help="steps of a turn that count")
     parser.add_argument("--parts", default=",".join(PARTS))

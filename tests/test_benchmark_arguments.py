@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent / "benchmarks"
 COMMANDS = sorted(
     path.relative_to(ROOT.parent).with_suffix("").as_posix().replace("/", ".")
     for path in ROOT.rglob("*.py")
-    if " = Parser(" in path.read_text()
+    if " = FlagParser(" in path.read_text()
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from o2t_jax.commands.studies import discs, dynamics_pictures, motion, video
-from o2t_jax.commands.studies._trained import Column, columns_of
+from o2t_jax.commands.studies._trained import KeptAs, columns_of
 
 RESULTS = {
     "validation/ratio": {"value": 1.0},
@@ -34,7 +34,7 @@ RESULTS = {
         ),
     ],
 )
-def test_a_run_keeps_the_results_that_its_study_names(column: Column, kept: dict, tmp_path: Path) -> None:
+def test_a_run_keeps_the_results_that_its_study_names(column: KeptAs, kept: dict, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
     found = columns_of({"status": "finished", "minutes": 1.26}, tmp_path, column)
     assert found == {"minutes": 1.3, **kept}

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Parser, at_least_1, each_at_least_1, json_file
+from benchmarks.common import FlagParser, at_least_1, each_at_least_1, json_file
 from benchmarks.faults import chains, devices, forked, kills
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
@@ -104,7 +104,7 @@ def made(folder: Path) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit code 1 where anything was lost."""
-    parser = Parser("faults", "What is lost by faults")
+    parser = FlagParser("faults", "What is lost by faults")
     parser.add_argument("--n", type=at_least_1, default=300, help="kills in all")
     parser.add_argument("--corruptions", type=at_least_1, default=1000, help="damaged files in all")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {', '.join(PARTS)}")

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Parser, above_zero, at_least_1, json_file
+from benchmarks.common import FlagParser, above_zero, at_least_1, json_file
 from benchmarks.fuzz import guided
 from benchmarks.fuzz.parsers import NEEDS, parsers
 from benchmarks.fuzz.trials import fuzz
@@ -25,7 +25,7 @@ from o2t_jax.evaluation.writers.json_file import write_json
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit code 1 where anything failed."""
     names = list(parsers(Path()))
-    parser = Parser("fuzz", "Every parser under random damage")
+    parser = FlagParser("fuzz", "Every parser under random damage")
     parser.add_argument("--n", type=at_least_1, default=1000, help="inputs of each parser")
     parser.add_argument("--first", type=int, default=0, help="the first input's seed")
     parser.add_argument("--seconds", type=above_zero, default=1e6, help="of each parser, at most")

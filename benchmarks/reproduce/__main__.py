@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import table
-from benchmarks.common import Parser, json_file
+from benchmarks.common import FlagParser, json_file
 from benchmarks.reproduce import sample
 from o2t_jax.commands import _cli
 from o2t_jax.errors import UsageError
@@ -29,7 +29,7 @@ COLUMNS = {"file": "", "what": "", "stated": "", "measured": "", "allowed": "", 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = Parser("reproduce", __doc__)
+    parser = FlagParser("reproduce", __doc__)
     parser.add_argument("--sample", type=int, default=5, help="rows that are measured again")
     parser.add_argument("--seed", type=int, default=0, help="of the choice")
     parser.add_argument("--only", default="", help="files of results/benchmarks, without .json")

@@ -13,7 +13,7 @@ import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.render.effects.camera import Camera
-from o2t_jax.render.sensor import Before, picture_key, posed
+from o2t_jax.render.sensor import Wrapping, picture_key, posed
 from o2t_jax.types import Renderer
 
 AFTER = 2  # frames of a film after the picture, which an encoder may look at
@@ -43,7 +43,7 @@ class FilmConfig:
         return self.noise > 0 or self.exposure > 0 or self.bits > 0
 
 
-class Filmed(Before):
+class Filmed(Wrapping):
     """`renderer` seen by a camera.
 
     A compressed picture is a frame of its own film of `config.frames` frames, encoded and decoded in memory: the one

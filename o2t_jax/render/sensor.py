@@ -38,7 +38,7 @@ def posed(
     return zip(moments, np.broadcast_to(angles, (count, 2)), np.broadcast_to(positions, (count, 3)), strict=True)
 
 
-class Before:
+class Wrapping:
     """What stands before a `renderer`, whose attributes it has beside its own: truth, check, close, ..."""
 
     renderer: Renderer
@@ -49,7 +49,7 @@ class Before:
         return getattr(self.renderer, name)
 
 
-class Sensor(Before):
+class Sensor(Wrapping):
     """Applies all `effects` in order to each picture of `renderer`.
 
     An effect returns a new array of the same shape and type: pictures may be shared, or be read-only.
@@ -80,4 +80,4 @@ class Sensor(Before):
         return taken
 
 
-__all__ = ["Before", "Effect", "Sensor", "picture_key", "picture_rng", "posed"]
+__all__ = ["Effect", "Sensor", "Wrapping", "picture_key", "picture_rng", "posed"]

@@ -80,7 +80,7 @@ class SceneParser(System):
         """See `System`: of the captions whose words the network numbers."""
         if isinstance(self.data, GrammarData):
             return {}
-        return {f"{self.config.captions}/train.csv": self.data.digest}
+        return {"train.csv": self.data.digest}
 
     def train_iterator(self, request: DataRequest) -> BatchIterator:
         """Pairs drawn evenly; each batch is a function of seed and step alone."""

@@ -109,7 +109,7 @@ def check_digests(meta: Mapping[str, Any], system: System, what: str) -> None:
         if saved[name] != today[name]:
             raise UsageError(
                 f"{what} was trained with another {name}, without which its parameters mean nothing: bring that file "
-                "back as it was, or train anew in another --workdir"
+                "back as it was, or train from new weights in another --workdir"
             )
 
 

@@ -72,7 +72,7 @@ def run(
         progress.line(f"complete: {_result_line(system, workdir)}")
         return 0
     system.check()
-    make_state = start.state_maker(config)
+    make_state = start.state_maker(system, config)
     with contextlib.ExitStack() as stack:
         if parallel.is_writer:
             this.check_room()

@@ -50,7 +50,7 @@ class Start:
         """The one that the run began with; None at step 0."""
         return Plan(**self.meta["plan"]) if self.folder else None
 
-    def state_maker(self, config: Config) -> Callable[[], TrainState]:
+    def state_maker(self, system: System, config: Config) -> Callable[[], TrainState]:
         """Returns a function that makes the initial state.
 
         The state is restored (numpy), or made by the system, optionally with another run's weights. An unusable
@@ -62,6 +62,7 @@ class Start:
         if not config.init_from:
             return self.initial.make
         source = open_source(config.init_from)
+        checkpoint.check_digests(source.meta, system, f"init_from={config.init_from}")
         check_parts([self.shapes.params, self.shapes.extra], config.init_parts, "init_parts")
         _with_weights_of(self.shapes, source, config)
         return lambda: _with_weights_of(self.initial.make(), source, config)

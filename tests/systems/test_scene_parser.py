@@ -112,10 +112,14 @@ def test_a_run_of_captions_that_have_changed_is_refused_in_a_line(tmp_path: Path
     assert captions.main(score) == 0
     capsys.readouterr()
     (folder / "train.csv").write_text(before.replace("hat", "pig"))
-    for main, given in ((train.main, command), (evaluate.main, [f"--workdir={workdir}"]), (captions.main, score)):
+    further = [*command[:2], *command[3:], f"--config.init_from={workdir}", f"--workdir={tmp_path / 'further'}"]
+    for main, given in (
+        *((train.main, command), (train.main, further)),
+        *((evaluate.main, [f"--workdir={workdir}"]), (captions.main, score)),
+    ):
         assert main(given) == 2
         error = capsys.readouterr().err
-        assert error.count("\n") == 1 and f"{workdir} was trained with another {folder}/train.csv" in error
+        assert error.count("\n") == 1 and f"{workdir} was trained with another train.csv" in error
         assert "bring that file back as it was" in error
     (folder / "train.csv").write_text(before)
     assert captions.main(score) == 0

@@ -12,7 +12,7 @@ from absl import flags
 from o2t_jax.commands import _cli, sweep
 from o2t_jax.training import workdir as folders
 
-Column = Callable[[str, bool], str | None]
+KeptAs = Callable[[str, bool], str | None]
 """(name of a result, "<evaluator>/<name>"; whether it is a table) -> the column it is kept as; None: left out."""
 
 
@@ -29,7 +29,7 @@ def define(values: flags.FlagValues, tables: Iterable[str]) -> None:
     flags.DEFINE_integer("seeds", 3, "seeds of the headline run", lower_bound=1, flag_values=values)
 
 
-def finish_all(plan: Iterable[tuple[str, sweep.Run]], arguments: _cli.Arguments, column: Column) -> int:
+def finish_all(plan: Iterable[tuple[str, sweep.Run]], arguments: _cli.Arguments, column: KeptAs) -> int:
     """Trains the unfinished runs of (table, run), writes table[-ONLY].json, prints it; returns the exit code.
 
     Args: `arguments`, with the flags `out` and `only`; its `--config.FIELD=VALUE` apply to all runs. `column`,
@@ -50,7 +50,7 @@ def finish_all(plan: Iterable[tuple[str, sweep.Run]], arguments: _cli.Arguments,
     return int(any(row["status"] != "finished" for row in rows))
 
 
-def columns_of(record: Mapping[str, Any], workdir: Path, column: Column) -> dict[str, Any]:
+def columns_of(record: Mapping[str, Any], workdir: Path, column: KeptAs) -> dict[str, Any]:
     """Minutes, numbers and tables of a finished run; empty otherwise."""
     if record["status"] != "finished":
         return {}

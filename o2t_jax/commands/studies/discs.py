@@ -81,7 +81,7 @@ def study(arguments: _cli.Arguments) -> int:
 
 
 def column(name: str, table: bool) -> str | None:
-    """See `_trained.Column`: what the tests found, and the tables of the final ones."""
+    """See `_trained.KeptAs`: what the tests found, and the tables of the final ones."""
     group, _, short = name.partition("/")
     if table:
         return name if name in ("general/worlds", "law/impulse", "mass/masses") else None

@@ -55,7 +55,7 @@ def study(arguments: _cli.Arguments) -> int:
 
 
 def column(name: str, table: bool) -> str | None:
-    """See `_trained.Column`: what both tests found."""
+    """See `_trained.KeptAs`: what both tests found."""
     group, _, short = name.partition("/")
     if group not in ("test", "text"):
         return None

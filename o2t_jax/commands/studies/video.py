@@ -34,7 +34,7 @@ def plan(only: str, seeds: int) -> Iterator[tuple[str, sweep.Run]]:
 
 
 def column(name: str, table: bool) -> str | None:
-    """See `_trained.Column`: all numbers, and some tables."""
+    """See `_trained.KeptAs`: all numbers, and some tables."""
     return name if not table or name in KEPT else None
 
 

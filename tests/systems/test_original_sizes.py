@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -76,3 +77,9 @@ def test_the_documents_motion_network_has_its_sizes_at_200_frames() -> None:
     assert len(layers) == 5
     for layer in layers:
         assert layer["log_rate"].shape == (32, 1) and layer["in"]["kernel"].shape == (256, 2 * 512)
+
+
+def test_the_motion_networks_have_as_many_parameters_as_their_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "motion.md").read_text()
+    for name in ("motion/original", "motion/original:text"):
+        assert f"{tree_size(check_step(name).params):,}" in page

@@ -1,6 +1,6 @@
 """Changes that coverage steers, by atheris (libFuzzer): `python -m benchmarks.fuzz --guided` runs this for a parser.
 
-Inputs that reach new lines of the library are kept and changed further. libFuzzer ends the process, and its output is
+Inputs that reach new edges of the library are kept and changed further. libFuzzer ends the process, and its output is
 what is known of it. atheris is in no extra: `pip install atheris` (Linux).
 """
 
@@ -22,7 +22,7 @@ from benchmarks.fuzz.parsers import parsers
 from o2t_jax.errors import UsageError
 
 _FLAGS = ("-print_final_stats=1", "-seed=1", "-len_control=0", "-rss_limit_mb=8192")
-_STATS = {"n": r"stat::number_of_executed_units: (\d+)", "lines": r"cov: (\d+)"}
+_STATS = {"n": r"stat::number_of_executed_units: (\d+)", "edges": r"cov: (\d+)"}
 
 
 def check_atheris() -> None:
@@ -32,7 +32,7 @@ def check_atheris() -> None:
 
 
 def fuzz(name: str, count: int, seconds: float) -> dict[str, Any]:
-    """`n` inputs tried, `lines`: edges of the library's code reached, `failed` (0 or 1: it stops there), `failures`."""
+    """`n` inputs tried, `edges` of the library's code reached, `failed` (0 or 1: it stops there), `failures`."""
     command = [sys.executable, "-m", "benchmarks.fuzz.guided", name]
     longest = max(int(min(seconds, 1e6)), 1)
     command += [f"-runs={count}", f"-max_total_time={longest}", *_FLAGS]

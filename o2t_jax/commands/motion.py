@@ -3,9 +3,11 @@
     python -m experiments.motion score FILE.bvh [--json=FILE]     # eight checks, each with frames to look at
     python -m experiments.motion preview FILE.bvh --out=FILE.gif  # a stick figure, from the side (.gif or .mp4)
     python -m experiments.motion convert FILE.bvh --out=FILE.bvh  # brought to our 21 joints at 20 frames/s
+    python -m experiments.motion compare --evaluator=DIR          # made motions and texts in your evaluator's numbers
 
 Any person whose joints have usual names can be read; lengths are scaled to our skeleton's legs. --ground is the floor's
-height in metres after that, 0 or taken from the lowest feet without it. docs/motion_data.md says what the checks are.
+height in metres after that, 0 or taken from the lowest feet without it. docs/motion_data.md says what the checks are;
+DIR: docs/motion.md, "In an evaluator's numbers".
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from o2t_jax.data.motion.retarget import Pose
     from o2t_jax.evaluation.motion.linter import Report
 
-ACTS = ("score", "preview", "convert")
+ACTS = ("score", "preview", "convert", "compare")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +46,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_motion(act: str, file: str, values: flags.FlagValues) -> int:
-    """One act on one file."""
+    """One act on one file, or on a folder of embeddings."""
+    if act == "compare":
+        _compare(values)
+        return 0
     if not act or not file:
         raise UsageError(f"give one of {', '.join(ACTS)}, then a motion's file, such as: score walk.bvh")
     if act == "score":
@@ -83,6 +88,22 @@ def _score(file: str, values: flags.FlagValues) -> None:
     pose = _read(file, keep_rate=True)
     found = lint(pose.positions, pose.rate, values.ground, file)
     report(summary(found), {"source": file, **found.as_dict()}, values.json)
+
+
+def _compare(values: flags.FlagValues) -> None:
+    if not values.evaluator:
+        raise UsageError("--evaluator is missing: give the folder with texts.npy, true.npy and others of made motions")
+    from o2t_jax.data.motion.embeddings import TEXTS, TRUE, read_embeddings
+    from o2t_jax.evaluation.motion.embedding_scores import POOL, scores_of
+    from o2t_jax.evaluation.writers.console import format_table, report
+
+    found = read_embeddings(Path(values.evaluator))
+    texts, true = found.pop(TEXTS), found.pop(TRUE)
+    if len(texts) < POOL:
+        raise UsageError(f"--evaluator={values.evaluator}: {len(texts)} texts, at least {POOL} are needed")
+    rows = [{"motions": name, **scores_of(texts, own, true)} for name, own in {TRUE: true, **found}.items()]
+    shown = {name: "" if name == "motions" else ".4f" for name in rows[0]}
+    report(format_table(rows, shown), {"evaluator": values.evaluator, "rows": rows}, values.json)
 
 
 def summary(found: Report) -> str:
@@ -135,6 +156,7 @@ def stick_figure(positions: np.ndarray, size: int = 320) -> np.ndarray:
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "file to write: .bvh of convert, .gif or .mp4 of preview", flag_values=values)
     flags.DEFINE_string("json", None, "file for the findings; - is standard output", flag_values=values)
+    flags.DEFINE_string("evaluator", None, "folder of embeddings, of compare", flag_values=values)
     flags.DEFINE_float("ground", None, "height of the floor, m; 0, or from the lowest feet", flag_values=values)
 
 

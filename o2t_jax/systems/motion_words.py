@@ -15,6 +15,7 @@ import numpy as np
 from o2t_jax.data.motion.captions import Captioned
 from o2t_jax.evaluation.batches import in_batches
 from o2t_jax.evaluation.motion import classes, rows
+from o2t_jax.evaluation.motion.embedding_scores import POOL, scores_of
 from o2t_jax.evaluation.motion.errors import by_clip, squared
 from o2t_jax.results import Column, Result, Scalar, Score, Table
 from o2t_jax.systems.base import TrainState
@@ -54,7 +55,8 @@ class WordTests:
             **{name: clips[None] for name, clips in means.items()},
             TRUTH: test.positions[None],
         }
-        right = self._heard(made, {TRUTH: test.mask, FOUND: train.mask[found]})
+        embedded = self._embedded(made, {TRUTH: test.mask, FOUND: train.mask[found]})
+        right = {name: self._right(numbers) for name, numbers in embedded.items()}
         moving = np.array(data.moving())[test.label]
         heard = [{"row": name, **_shares(asked, styled, moving, test.clip)} for name, (asked, styled) in right.items()]
         for name in ("asked", "asked_moving", "asked_style"):
@@ -63,6 +65,7 @@ class WordTests:
         share = Column("", ".3f")
         yield "rows", Table({"row": Column(), "asked": share, "asked_moving": share, "asked_style": share}, heard)
         yield "classes", self._by_class({name: asked for name, (asked, _) in right.items()})
+        yield "embedding", self._compared(embedded)
         errors = np.stack([self._error(clips) for clips in said])
         idle = {name: float(np.mean(self._error(clips))) for name, clips in means.items()}
         yield "mse", Score(float(np.mean(errors)), "m²", baselines=idle, better="lower")
@@ -101,27 +104,44 @@ class WordTests:
 
         return self._over(some, len(found))
 
-    def _heard(
-        self, made: dict[str, np.ndarray], known: Mapping[str, np.ndarray]
-    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Row -> whether the asked class, and style, is heard in clips [draws, N, ...]: bool [draws, N] each.
+    def _embedded(self, made: dict[str, np.ndarray], known: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Row -> what the judges of class and style give to clips [draws, N, ...]: numbers [draws, N, C + S].
 
         True clips end where they end (`known`); others are heard for as long as their class's usually last. The judges
         are fitted to training clips, of which the row `FOUND` is: its shares are of clips that they have seen.
         """
         data = self.system.data
         train, test = data.windows("train"), data.windows("test")
-        usual = [classes.usual_mask(train.mask, train.label, i) for i in range(len(data.classes))]
+        usual = np.stack([classes.usual_mask(train.mask, train.label, i) for i in range(len(data.classes))])
         judges = [
-            (classes.fit(train.positions, train.mask, train.label, len(data.classes)), test.label),
-            (classes.fit(train.positions, train.mask, train.style, len(data.styles)), test.style),
+            classes.fit(train.positions, train.mask, train.label, len(data.classes)),
+            classes.fit(train.positions, train.mask, train.style, len(data.styles)),
         ]
-        found = {}
-        for name, draws in made.items():
-            mask = known.get(name, np.stack(usual)[test.label])
-            hear = [np.stack([judge.classify(x, mask) == asked for x in draws]) for judge, asked in judges]
-            found[name] = (hear[0], hear[1])
-        return found
+
+        def heard(clips: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            return np.concatenate([judge.scores(clips, mask) for judge in judges], axis=-1)
+
+        return {
+            name: np.stack([heard(clips, known.get(name, usual[test.label])) for clips in draws])
+            for name, draws in made.items()
+        }
+
+    def _compared(self, embedded: dict[str, np.ndarray]) -> Table:
+        """R-precision, distance from the text, Fréchet distance from true clips, of one draw, in the judges' numbers.
+
+        No other library's evaluator: only rows of this table compare with each other.
+        """
+        data, test = self.system.data, self.system.data.windows("test")
+        texts = np.concatenate([np.eye(len(data.classes))[test.label], np.eye(len(data.styles))[test.style]], axis=-1)
+        true, pool = embedded[TRUTH][0], min(POOL, len(texts))
+        table = [{"row": name, **scores_of(texts, own, true, pool)} for name, (own, *_) in embedded.items()]
+        return Table({name: Column("", "" if name == "row" else ".3f") for name in table[0]}, table)
+
+    def _right(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the asked class, and style, is heard: bool [draws, N] each, of the judges' numbers."""
+        data, test = self.system.data, self.system.data.windows("test")
+        of_class, of_style = np.split(numbers, [len(data.classes)], axis=-1)
+        return np.argmax(of_class, axis=-1) == test.label, np.argmax(of_style, axis=-1) == test.style
 
     def _by_class(self, asked: dict[str, np.ndarray]) -> Table:
         """The share of each class's clips in which it is heard, by row; windows of a clip count as one."""

@@ -145,6 +145,11 @@ def test_shares_of_what_is_heard_stand_beside_those_of_true_clips(small) -> None
     assert found["asked"].value == rows[MODEL]["asked"] and found["ceiling"].value == rows[TRUTH]["asked"]
     assert all(0.0 <= row[name] <= 1.0 for row in rows.values() for name in ("asked", "asked_moving", "asked_style"))
     assert found["best_of_draws"].value <= found["mse"].value
+    compared = {row["row"]: row for row in found["embedding"].rows}
+    assert set(compared) == set(rows) and compared[TRUTH]["frechet"] == pytest.approx(0.0, abs=1e-6)
+    for row in compared.values():
+        assert 0.0 <= row["r_precision_1"] <= row["r_precision_2"] <= row["r_precision_3"] <= 1.0
+        assert row["matched_distance"] > 0.0 and row["frechet"] >= 0.0
 
 
 def test_shuffled_physics_is_that_of_another_clip() -> None:

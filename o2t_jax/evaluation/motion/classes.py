@@ -27,7 +27,11 @@ class Classifier:
 
     def classify(self, clips: Clips, mask: Mask) -> Int[np.ndarray, " clips"]:
         """The class of each clip."""
-        return np.argmax(_with_one((summaries(clips, mask) - self.mean) / self.scale) @ self.weights, axis=1)
+        return np.argmax(self.scores(clips, mask), axis=1)
+
+    def scores(self, clips: Clips, mask: Mask) -> Float[np.ndarray, "clips classes"]:
+        """Near 1 for the class of a clip, near 0 for others."""
+        return _with_one((summaries(clips, mask) - self.mean) / self.scale) @ self.weights
 
 
 def fit(clips: Clips, mask: Mask, label: Int[np.ndarray, " clips"], count: int) -> Classifier:

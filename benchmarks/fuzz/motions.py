@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.parser import Parser, one_changed
+from benchmarks.fuzz.parser import Parser, alone, one_changed
 
 FRAMES = 6
 ASF = """:version 1.10
@@ -156,16 +156,12 @@ def wordpiece(folder: Path) -> Parser:
 
     model = {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {piece: i for i, piece in enumerate(PIECES)}}
     place = folder / "pieces"
-    place.mkdir(exist_ok=True)
 
-    def read(path: Path) -> Any:
-        for old in place.iterdir():
-            old.unlink()
-        path.replace(place / path.name)
+    def read() -> Any:
         return WordPiece.from_folder(place).batch(["A person walks.", "na\u00efve walkers"], 8)
 
     seeds = {"vocab.txt": "\n".join(PIECES).encode(), "tokenizer.json": json.dumps({"model": model}).encode()}
-    return Parser(seeds, read)
+    return Parser(seeds, alone(place, read))
 
 
 def encoder(folder: Path) -> Parser:

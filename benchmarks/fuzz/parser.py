@@ -25,6 +25,19 @@ def beside(place: Path, name: str, read: Callable[[], Any]) -> Callable[[Path], 
     return moved
 
 
+def alone(place: Path, read: Callable[[], Any]) -> Callable[[Path], Any]:
+    """A reader of a file that is the only one in `place`, under its own name."""
+    place.mkdir(exist_ok=True)
+
+    def moved(path: Path) -> Any:
+        for old in place.iterdir():
+            old.unlink()
+        path.replace(place / path.name)
+        return read()
+
+    return moved
+
+
 def one_changed(place: Path, seeds: Mapping[str, bytes], read: Callable[[], Any]) -> Callable[[Path], Any]:
     """A reader of several files in `place`, of which one is changed: the others are whole. ! in a name is a folder."""
     for name, data in seeds.items():
@@ -42,4 +55,4 @@ def one_changed(place: Path, seeds: Mapping[str, bytes], read: Callable[[], Any]
     return moved
 
 
-__all__ = ["Parser", "beside", "one_changed"]
+__all__ = ["Parser", "alone", "beside", "one_changed"]

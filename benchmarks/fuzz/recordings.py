@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.parser import Parser, beside
+from benchmarks.fuzz.parser import Parser, alone, beside
 
 K = [[500.0, 0, 32], [0, 500.0, 24], [0, 0, 1]]
 TIMES = np.arange(16) / 30
@@ -130,15 +130,8 @@ def picture(folder: Path) -> Parser:
     from o2t_jax.data.recorded.pictures import pictures as read
 
     place = folder / "pictures"
-    place.mkdir(exist_ok=True)
-
-    def moved(path: Path) -> Any:
-        for old in place.iterdir():
-            old.unlink()
-        path.replace(place / path.name)
-        return list(read(place))
-
-    return Parser({f"a.{suffix}": data for suffix, data in encoded().items()}, moved)
+    seeds = {f"a.{suffix}": data for suffix, data in encoded().items()}
+    return Parser(seeds, alone(place, lambda: list(read(place))))
 
 
 def encoded() -> dict[str, bytes]:

@@ -51,6 +51,8 @@ def test_a_wrong_folder_is_one_line(folder: Path, spoil, says: str, capsys) -> N
     assert says in error and error.count("\n") == 1
 
 
-def test_a_missing_folder_is_one_line(capsys) -> None:
+def test_a_missing_folder_is_one_line(folder: Path, capsys) -> None:
     assert motion.main(["compare"]) == 2
     assert "--evaluator is missing" in capsys.readouterr().err
+    assert motion.main(["compare", f"--evaluator={folder}", "--json=nowhere/x.json"]) == 2
+    assert "the folder nowhere does not exist; make it first" in capsys.readouterr().err

@@ -72,6 +72,12 @@ def out_folder(values: flags.FlagValues, what: str) -> Path:
     return Path(values.out)
 
 
+def check_folder(flag: str, target: str | Path | None) -> None:
+    """Before minutes of work, not after. Raises: UsageError for a file to write whose folder does not exist."""
+    if target and str(target) != "-" and not Path(target).parent.is_dir():
+        raise UsageError(f"--{flag}={target}: the folder {Path(target).parent} does not exist; make it first")
+
+
 def out_file(text: str | None, endings: Sequence[str]) -> Path:
     """The file to write. Raises: UsageError for a missing or unknown ending, or a folder that does not exist."""
     if not text:
@@ -79,8 +85,7 @@ def out_file(text: str | None, endings: Sequence[str]) -> Path:
     out = Path(text)
     if out.suffix not in endings:
         raise UsageError(f"--out={out}: the ending {out.suffix!r} is unknown; give one of {', '.join(endings)}")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out={out}: the folder {out.parent} does not exist; make it first")
+    check_folder("out", out)
     if out.is_dir():
         raise UsageError(f"--out={out} is a folder; give a file")
     return out

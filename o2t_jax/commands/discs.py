@@ -143,9 +143,7 @@ def _roi(given: list[str]) -> tuple[int, int, int, int] | None:
 def _check_folders(values: flags.FlagValues) -> None:
     """Before minutes of work, not after. Raises: UsageError."""
     for name in ("out", "json", "plot"):
-        target = getattr(values, name)
-        if target and target != "-" and not Path(target).parent.is_dir():
-            raise UsageError(f"--{name}={target}: the folder {Path(target).parent} does not exist; make it first")
+        _cli.check_folder(name, getattr(values, name))
 
 
 def _define(values: flags.FlagValues) -> None:

@@ -80,8 +80,7 @@ def _read(file: str, keep_rate: bool) -> Pose:
 
 
 def _score(file: str, values: flags.FlagValues) -> None:
-    if values.json and values.json != "-" and not Path(values.json).parent.is_dir():
-        raise UsageError(f"--json={values.json}: the folder {Path(values.json).parent} does not exist; make it first")
+    _cli.check_folder("json", values.json)
     from o2t_jax.evaluation.motion.linter import lint
     from o2t_jax.evaluation.writers.console import report
 
@@ -93,6 +92,7 @@ def _score(file: str, values: flags.FlagValues) -> None:
 def _compare(values: flags.FlagValues) -> None:
     if not values.evaluator:
         raise UsageError("--evaluator is missing: give the folder with texts.npy, true.npy and others of made motions")
+    _cli.check_folder("json", values.json)
     from o2t_jax.data.motion.embeddings import TEXTS, TRUE, read_embeddings
     from o2t_jax.evaluation.motion.embedding_scores import POOL, scores_of
     from o2t_jax.evaluation.writers.console import format_table, report

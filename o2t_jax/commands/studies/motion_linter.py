@@ -33,8 +33,7 @@ def study(arguments: _cli.Arguments) -> int:
     values = arguments.flags
     if not values.root:
         raise UsageError("--root is missing: give a folder or .tar.xz of BVH clips called set_action_style_number.bvh")
-    if values.json and values.json != "-" and not Path(values.json).parent.is_dir():
-        raise UsageError(f"--json={values.json}: the folder {Path(values.json).parent} does not exist; make it first")
+    _cli.check_folder("json", values.json)
     from o2t_jax.data.motion.recorded import read_clips, share_of
     from o2t_jax.evaluation.writers.console import report
 

@@ -158,6 +158,22 @@ def test_several_runs_share_a_page(run, tmp_path):
     assert {"law/g09.7-", "spring/k2 N/m-", "test/loss0.5-", "agent/steps123 steps-"} <= set(lines)
 
 
+def test_runs_of_several_systems_are_told_apart(run, tmp_path):
+    """One row a run, with what picks its best step; a table of all numbers only for those of one system."""
+    twin, other = shutil.copytree(run, tmp_path / "twin"), tmp_path / "other"
+    other.mkdir()
+    folders.write_json(other / "config.json", {"system": "discs", "train_steps": 9})
+    text = Checked(made(run, f"--workdir={twin}", f"--workdir={other}")).text
+    side = text[text.index("Side by side") : text.index("Read-outs")]
+    assert f"{run}toy6 of 6, completetest/loss0.51 (mean frame)" in side
+    assert f"{other}discs0 of 9, not complete---" in side
+    assert side.count("law/g09.79.7\n") == 1 and "law/g09.79.7-" not in side
+
+
+def test_the_sum_of_the_parameters_is_no_finding(text):
+    assert "sha256" not in text
+
+
 def test_a_page_can_be_read_with_a_keyboard_and_a_screen_reader(run, tmp_path):
     """Every drawing, picture and film has words of its own; every link leads to a heading of the page."""
     other = shutil.copytree(run, tmp_path / "other")

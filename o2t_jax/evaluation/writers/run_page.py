@@ -22,7 +22,7 @@ from o2t_jax.results import Curve, Scalar, Score, ScoreTable, Table
 
 OPEN_ROWS = 40  # longer tables are folded
 _MOST_LINES = 8
-_LONGEST = 24  # characters of a read-out's text; sums of parameters are longer
+_SUM = "_sha256"  # of the parameters that were read: tells which, and is no finding
 _LAW_HISTORY = ("train/g0", "law/g0_weight", "law/g0")
 
 
@@ -32,7 +32,7 @@ def report(runs: Sequence[RunRecord], command: str = "") -> str:
     body = [page.heading(1, title)]
     if len(runs) > 1:
         anchors = {run.folder.as_posix(): f"run{number}" for number, run in enumerate(runs)}
-        body += [page.links(anchors), page.heading(2, "Side by side"), comparison(runs)]
+        body += [page.links(anchors), page.heading(2, "Side by side"), *comparison(runs)]
     for number, run in enumerate(runs):
         body += run_section(run, f"run{number}", with_heading=len(runs) > 1)
     if command:
@@ -40,10 +40,36 @@ def report(runs: Sequence[RunRecord], command: str = "") -> str:
     return page.page(f"o2t_jax: {title}", body)
 
 
-def comparison(runs: Sequence[RunRecord]) -> str:
-    """`compared` as a table of the page."""
-    columns, rows = compared(runs)
-    return page.table({name: bool(name) for name in columns}, rows)
+def comparison(runs: Sequence[RunRecord]) -> Iterator[str]:
+    """`compared` as a table of the page; of several systems, what each run was chosen by, and then one for each."""
+    systems: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        systems.setdefault(str(run.config.get("system", "?")), []).append(run)
+    if len(systems) > 1:
+        columns = {"run": False, "system": False, "steps": False, "best step by": False, "measured": True}
+        columns |= {"best row that learns nothing": False}
+        yield page.table(columns, [[run.folder.as_posix(), *_headline(run)] for run in runs])
+    for system, alike in systems.items():
+        if len(systems) > 1 and len(alike) > 1:
+            yield page.heading(3, system)
+        if len(systems) == 1 or len(alike) > 1:
+            names, rows = compared(alike)
+            yield page.table({name: bool(name) for name in names}, rows)
+
+
+def _headline(run: RunRecord) -> list[str]:
+    """System, steps, and the number that picks the best step with the best of its baselines."""
+    name = str((run.result or {}).get("best_metric", "-"))
+    score = numeric_results(run).get(name)
+    measured = _number(score.value, score.unit) if isinstance(score, Scalar) else "-"
+    other, value = score.best_baseline() if isinstance(score, Score) and score.baselines else ("", 0.0)
+    return [
+        str(run.config.get("system", "?")),
+        _progress(run),
+        name,
+        measured,
+        f"{_number(value)} ({other})" if other else "-",
+    ]
 
 
 def compared(runs: Sequence[RunRecord]) -> tuple[list[str], list[list[str]]]:
@@ -139,6 +165,8 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
     """Name, value, interval, truth of each number and text; {"value", "low", "high", "unit", "truth"} is one number."""
     found = []
     for key, value in readout.items():
+        if key.endswith(_SUM):
+            continue
         parts = value if isinstance(value, Mapping) and "value" in value else {"value": value}
         if isinstance(value, Mapping) and "value" not in value:
             found += [(f"{key}/{name}", *texts) for name, *texts in _readout_numbers(value, truth)]
@@ -147,7 +175,6 @@ def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> li
             low, high, true = parts.get("low"), parts.get("high"), parts.get("truth", truth.get(key))
             interval = "" if low is None or high is None else f"[{_number(low)}, {_number(high)}]"
             text = "undetermined" if parts["value"] is None else _number(parts["value"], unit)
-            text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
             found.append((key, text, interval, "" if true is None else _number(true, unit)))
     return found
 

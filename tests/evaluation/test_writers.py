@@ -13,7 +13,7 @@ from o2t_jax import media, results
 from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t import prediction
 from o2t_jax.evaluation.writers import console, csv_file, curves, json_file, pictures
-from o2t_jax.evaluation.writers.folder import ResultsFolder, read_index
+from o2t_jax.evaluation.writers.folder import MOST_STEPS, ResultsFolder, read_index
 from o2t_jax.results import Column, Curve, Film, Picture, Scalar, Score, ScoreCurve, ScoreTable, Table
 
 ROW = {"mode": "FUTURE", "n": "3-5", "method": "O2T", "samples": 12, "mse": 0.001234, "l1": 0.01, "psnr": 29.09}
@@ -200,6 +200,33 @@ def test_a_later_evaluation_takes_the_place_of_its_own_results_only(tmp_path):
     index = read_index(tmp_path)
     assert set(index) == {*RESULTS, "agent/return"}
     assert (index["test/loss"]["step"], index["test/loss"]["value"], index["test/table"]["step"]) == (9, 0.25, 7)
+
+
+def test_a_long_run_keeps_pictures_spread_over_its_training(tmp_path):
+    """A run may evaluate without an end; what it leaves on the disk has one."""
+    small = np.zeros((2, 2, 3), np.uint8)
+    other = tmp_path / "pictures" / "test_a_of_mine_0000001.png"
+    for step in range(10, 2010, 10):
+        files = ResultsFolder(tmp_path).write(step, {"test/a": Picture(small), "test/a/b": Picture(small)})
+        assert files["test/a"].is_file() and files["test/a/b"].is_file()
+        other.write_bytes(b"")
+    kept = {name: sorted(int(p.stem[-7:]) for p in other.parent.glob(f"{name}_0*")) for name in ("test_a", "test_a_b")}
+    assert kept["test_a"] == kept["test_a_b"] and len(kept["test_a"]) == MOST_STEPS and other.is_file()
+    gaps = np.diff(kept["test_a"])
+    assert kept["test_a"][0] == 10 and kept["test_a"][-1] == 2000 and gaps.max() <= 250, "an even one is 133"
+
+
+def test_a_run_that_goes_back_keeps_the_picture_it_has_just_drawn(tmp_path):
+    small = Picture(np.zeros((2, 2, 3), np.uint8))
+    for step in (*range(100, 3100, 100), 1050):
+        path = ResultsFolder(tmp_path).write(step, {"a": small})["a"]
+        assert path.is_file() and len(list(path.parent.iterdir())) <= MOST_STEPS
+
+
+def test_in_a_folder_of_the_users_choice_nothing_is_removed(tmp_path):
+    for step in range(MOST_STEPS + 3):
+        ResultsFolder(tmp_path, flat=True).write(step, {"a": Picture(np.zeros((2, 2, 3), np.uint8))})
+    assert len(list(tmp_path.glob("a_*.png"))) == MOST_STEPS + 3
 
 
 def test_without_an_encoder_the_film_is_a_gif(tmp_path, monkeypatch):

@@ -7,14 +7,15 @@ tables/<name>.json     {"step", "rows"}; tables/<name>.csv
 curves/<name>.png, curves/<name>.csv
 
 In file names, all characters but letters, digits, dot, plus and minus become underscores. Tables and curves are those
-of the last evaluation; a run that continues overwrites them.
+of the last evaluation; a run that continues overwrites them. Of each picture and film a run keeps `MOST_STEPS` steps,
+spread over the training, so that a long one does not fill the disk (TensorBoard's files keep all).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ from o2t_jax.parsing import json_of
 from o2t_jax.results import Curve, Film, Picture, Result, Scalar, Table
 
 INDEX = "results.json"
+MOST_STEPS = 16  # of one picture or film, kept in a run's folder
 FILM_SIDE = 128  # px; smaller films are enlarged, since 4:2:0 would lose half of their colours
 
 
@@ -91,6 +93,7 @@ class ResultsFolder:
         if isinstance(result, Picture):
             path = self._folder("pictures") / f"{stem}_{step:07d}.png"
             write_whole(path, media.png(result.pixels))
+            self._thin_out(path)
             self._show(step, name, result.pixels)
             return {"kind": "picture", "caption": result.caption}, path
         assert isinstance(result, Film)
@@ -98,9 +101,20 @@ class ResultsFolder:
         data, kind = media.film(frames, result.fps)
         path = self._folder("films") / f"{stem}_{step:07d}.{kind}"
         write_whole(path, data)
+        self._thin_out(path)
         if self._screen is not None:
             self._screen.write_videos(step, {name: frames})
         return {"kind": "film", "caption": result.caption, "fps": result.fps}, path
+
+    def _thin_out(self, newest: Path) -> None:
+        """Removes steps of one picture or film until `MOST_STEPS` are left; never `newest`."""
+        if self._flat:  # one evaluation, in a folder of the user's choice
+            return
+        stem, _, step = newest.stem.rpartition("_")
+        pattern = re.compile(rf"{re.escape(stem)}_(\d{{7,}})\{newest.suffix}")
+        files = {int(found[1]): path for path in newest.parent.iterdir() if (found := pattern.fullmatch(path.name))}
+        while len(files) > MOST_STEPS:
+            files.pop(most_crowded(files, int(step))).unlink(missing_ok=True)
 
     def _show(self, step: int, name: str, pixels: np.ndarray) -> None:
         if self._screen is not None:
@@ -113,6 +127,16 @@ class ResultsFolder:
         except OSError as error:
             raise UsageError(f"{path} cannot be created ({error.strerror}): give another folder") from error
         return path
+
+
+def most_crowded(steps: Iterable[int], kept: int) -> int:
+    """The step whose neighbours are nearest to each other, the earliest of several; not the first, last or `kept`.
+
+    What is left is the most even. `steps` are four or more.
+    """
+    ordered = sorted(steps)
+    gaps = {step: after - before for before, step, after in zip(ordered, ordered[1:], ordered[2:], strict=False)}
+    return min(gaps.keys() - {kept}, key=lambda step: (gaps[step], step))
 
 
 def read_index(root: Path) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
 
     for name, columns in COLUMNS.items():
         if rows := found.get(f"{name.removesuffix('s')}_rows"):
-            print(format_table([{key: row.get(key, 0) for key in columns} for row in rows], columns), "\n")
+            print(format_table([{key: row.get(key) for key in columns} for row in rows], columns), "\n")
     found["seconds"] = time.monotonic() - begun
     if arguments.json:
         write_json(found, arguments.json)

@@ -29,25 +29,44 @@ def measure(
     counts: Sequence[int] = COUNTS,
     steps: int = STEPS,
 ) -> list[dict[str, Any]]:
-    """One row for each training, number of devices that saved and number that goes on. `trainings` are warm."""
+    """One row for each training, number of devices that saved and number that goes on. `trainings` are warm.
+
+    A training that fails is a row that has not passed, with its error: the others are still tried.
+    """
     rows = []
     for name, arguments in trainings.items():
         for saving in counts:
             whole = work / f"devices-{name}-{saving}"
-            _train(arguments, steps, whole, saving)
+            failed = _tried(lambda: _train(arguments, steps, whole, saving))  # noqa: B023 - called at once
             for going_on in counts:
                 folder = work / f"{whole.name}-{going_on}"
-                _back(whole, folder)
-                _train(arguments, steps, folder, going_on)
-                found = forked.result_of(functools.partial(_compared, whole, folder), work)
+                found = failed or _tried(lambda: _gone_on(arguments, steps, whole, folder, going_on))  # noqa: B023
                 rows.append({"system": name, "saved_on": saving, "goes_on_on": going_on} | found)
                 told(f"devices: {rows[-1]}")
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
     return rows
 
 
-def _train(arguments: Sequence[str], steps: int, workdir: Path, count: int) -> None:
-    """A whole training, or the rest of one, in a fork with so many devices. Raises: RuntimeError where it fails."""
+def _tried(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns, or a row of its failure."""
+    try:
+        return work()
+    except RuntimeError as error:
+        return {"passed": False, "error": str(error)}
+
+
+def _gone_on(arguments: Sequence[str], steps: int, whole: Path, folder: Path, count: int) -> dict[str, Any]:
+    """The run `whole` from its step `SAVED` on, on so many devices, compared with what it did itself."""
+    _back(whole, folder)
+    _train(arguments, steps, folder, count)
+    return forked.result_of(functools.partial(_compared, whole, folder), whole.parent)
+
+
+def _train(arguments: Sequence[str], steps: int, workdir: Path, count: int) -> dict[str, Any]:
+    """A whole training, or the rest of one, in a fork with so many devices. Returns {}.
+
+    Raises: RuntimeError where it fails.
+    """
     keep = (f"--config.checkpoint_every={SAVED}", f"--config.keep_checkpoints={steps}", "--config.log_every=1")
     asked = [*arguments, f"--config.train_steps={SAVED + steps}", f"--config.eval_every={SAVED + steps}", *keep]
     workdir.mkdir(parents=True, exist_ok=True)
@@ -61,6 +80,7 @@ def _train(arguments: Sequence[str], steps: int, workdir: Path, count: int) -> N
 
     if code := forked.Fork(work, workdir / "log").wait():
         raise RuntimeError(f"exit code {code} on {count} devices: {(workdir / 'log').read_text()[-500:]}")
+    return {}
 
 
 def _tell_what_is_restored(file: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.faults import devices
 from benchmarks.faults.devices import digests_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,25 @@ def test_digests_tell_bytes_shapes_and_types_and_no_names():
     assert digests_of(tree) == digests_of([np.ones((1, 2)), np.zeros(2, np.float32)])
     others = (np.zeros(2, np.int32), np.zeros((1, 2), np.float32), np.array([0.0, -0.0], np.float32))
     assert all(digests_of({**tree, "a": other}) != digests_of(tree) for other in others)
+
+
+def test_a_training_that_fails_is_a_row_and_the_others_are_tried(tmp_path, monkeypatch):
+    def train(arguments, steps, workdir, count):
+        if count == 2:
+            raise RuntimeError(f"{workdir.name}: out of memory")
+        return {}
+
+    monkeypatch.setattr(devices, "_train", train)
+    monkeypatch.setattr(devices, "_back", lambda whole, folder: None)
+    monkeypatch.setattr(devices.forked, "result_of", lambda work, folder: {"passed": True})
+    rows = devices.measure({"line": ()}, tmp_path, lambda text: None, (1, 2))
+    assert [(row["saved_on"], row["goes_on_on"], row["passed"]) for row in rows] == [
+        (1, 1, True),
+        (1, 2, False),
+        (2, 1, False),
+        (2, 2, False),
+    ]
+    assert rows[1]["error"] == "devices-line-1-2: out of memory" and "devices-line-2:" in rows[2]["error"]
 
 
 @pytest.mark.slow

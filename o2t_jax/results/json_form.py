@@ -49,7 +49,7 @@ def _decoded(kind: type[Scalar | Curve | Table], value: Mapping[str, Any]) -> Sc
         return kind(**fields)
     for field in dataclasses.fields(kind):
         if field.name in fields and field.type not in _TEXTS:  # a unit may be named "inf"
-            fields[field.name] = _decode(fields[field.name], optional=field.name in ("low", "high"))
+            fields[field.name] = _decode(fields[field.name], optional=field.name in ("low", "high", "truth"))
     return kind(**fields)
 
 

@@ -137,6 +137,7 @@ class Curve(ByValue):
 
     Attributes:
         x: finite, increasing.
+        truth: what y should be [N], where a simulation knows it.
         x_label, y_label: labels of the axes, without units.
 
     Raises: ValueError where lengths differ, x does not increase, or y is outside its band.
@@ -150,9 +151,10 @@ class Curve(ByValue):
     y_label: str = "y"
     x_unit: str = ""
     y_unit: str = ""
+    truth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("x", "y", "low", "high"):
+        for name in ("x", "y", "low", "high", "truth"):
             values = getattr(self, name)
             if name in ("x", "y") or values is not None:
                 object.__setattr__(self, name, checks.numbers(name, values, None if name == "x" else self.x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,16 +20,15 @@ from o2t_jax.data.o2t.sample import held_out_samples, spec_for
 from o2t_jax.data.o2t.sample_pipeline import sample_pipeline
 from o2t_jax.data.ring import BufferConfig
 from o2t_jax.evaluation.o2t.heldout import Balls, HeldOut, collect
-from o2t_jax.evaluation.o2t.law import read_out
 from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
 from o2t_jax.geometry.para import DIS, TARGET, VIEW
-from o2t_jax.models.o2t import phys_layer as phys
 from o2t_jax.models.o2t.loss import initial_extra, make_loss, to_float, visit
 from o2t_jax.models.o2t.optimiser import make_optimiser, schedule
 from o2t_jax.physics.forces import NONE, force_truth
 from o2t_jax.physics.gravity import truth_of
 from o2t_jax.render.scenes import SCENES
-from o2t_jax.systems import base_config, o2t_config, o2t_on_device, o2t_preview
+from o2t_jax.results import Result
+from o2t_jax.systems import base_config, o2t_config, o2t_law, o2t_on_device, o2t_preview
 from o2t_jax.systems.base import DataRequest, Plan, System, TrainState
 from o2t_jax.systems.o2t_force import headline_of, law_with_force, read_force
 from o2t_jax.systems.o2t_parts import (
@@ -84,6 +83,8 @@ class O2TSystem(System):
         self.sample_spec = {name: jax.ShapeDtypeStruct(*array) for name, array in spec.items()}
         # Rendering the held-out set takes seconds that a short command need not spend.
         self.evaluators = {"test": lambda state: self._prediction_evaluator(state)}
+        if config.gauge == "camera":
+            self.evaluators["law"] = self._law_evaluator
 
     @functools.cached_property
     def source(self) -> PairSource | FlightSource:
@@ -252,18 +253,11 @@ class O2TSystem(System):
 
     def read_law(self, state: TrainState) -> dict[str, Any]:
         """The read-out of `o2t_jax.evaluation.o2t.law.read_out`, from the weights alone."""
-        layer = state.params["layer"]
-        visited = np.asarray(state.extra["visited"])
-        g0, alpha = float(layer["g0"]), np.asarray(layer["alpha"])
+        return o2t_law.read_law(self.config.gauge, state)
 
-        def curve(z: np.ndarray) -> np.ndarray:
-            if self.config.gauge == "free":  # its gravity is no function of a height in metres
-                return np.full(np.shape(z), g0)
-            law = phys.LawParams(layer["g0"], layer["alpha"], layer["gravity_mlp"])
-            return np.asarray(phys.learned_gravity(law, jnp.asarray(z, jnp.float32), jnp.asarray(visited)))
-
-        visits = (phys.bin_centres(), visited) if visited.sum() > 0 else None
-        return read_out(curve, phys.visited_range(visited), g0, alpha, int(state.step), state.params, visits=visits)
+    def _law_evaluator(self, state: TrainState) -> Iterator[tuple[str, Result]]:
+        """g over the heights met, beside the scene's own where it is known."""
+        yield "g_of_z", o2t_law.law_curve(self.config.gauge, state, self.truth())
 
     def read_force(self, state: TrainState) -> dict[str, Any]:
         """`o2t_force.read_force` of the learned force."""

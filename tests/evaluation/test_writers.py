@@ -132,6 +132,14 @@ def test_a_curve_as_csv_has_its_band_and_baselines():
     assert lines == ["horizon [s],error_px,low,high,still", "1.0,0.5,0.25,1.0,1.0", "2.0,,,,2.0", "4.0,2.0,1.0,inf,4.0"]
 
 
+def test_a_curve_shows_its_truth_where_it_is_known():
+    known = Curve([0, 1], [9.7, 9.8], truth=[9.81, 9.81])
+    assert csv_file.curve_csv(known) == "x,y,truth\n0.0,9.7,9.81\n1.0,9.8,9.81\n"
+    svg = curves.svg_of(curves.figure_of(known), "a")
+    assert ">truth<" in svg and ">measured<" in svg
+    assert ">measured<" not in curves.svg_of(curves.figure_of(Curve([0, 1], [9.7, 9.8])), "a"), "one line needs no name"
+
+
 def test_a_curve_as_picture_shows_its_lines():
     colour = np.array([int(curves.MEASURED[i : i + 2], 16) for i in (1, 3, 5)])
     plain = curves.pixels_of(curves.figure_of(Curve([0, 1], [0, 1])))

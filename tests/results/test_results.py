@@ -44,6 +44,8 @@ def curves(draw):
     else:
         y = draw(ys)
     if draw(st.booleans()):
+        labels["truth"] = draw(ys)
+    if draw(st.booleans()):
         return Curve(x, y, **labels)
     baselines = draw(st.dictionaries(names, ys, min_size=1, max_size=3))
     return ScoreCurve(x, y, **labels, baselines=baselines, better=draw(better))
@@ -82,7 +84,12 @@ def test_equality_is_of_values(one, other):
 def test_a_changed_field_is_another_result():
     curve = Curve([0, 1], [math.nan, 2])
     assert curve == Curve([0, 1], [math.nan, 2])
-    for change in ({"y": [1.0, 2.0]}, {"x_unit": "s"}, {"low": [math.nan, 1], "high": [math.nan, 2]}):
+    for change in (
+        {"y": [1.0, 2.0]},
+        {"x_unit": "s"},
+        {"low": [math.nan, 1], "high": [math.nan, 2]},
+        {"truth": [1, 2]},
+    ):
         assert curve != dataclasses.replace(curve, **change)
 
 
@@ -135,6 +142,7 @@ def table(*methods, by=(), **fields):
         (lambda: Curve([0, math.nan], [1, 2]), "finite"),
         (lambda: Curve([0], [1], low=[2], high=[3]), "low=2.0 <= value=1.0"),
         (lambda: Curve([0], [1], high=[3]), "both low and high"),
+        (lambda: Curve([0], [1], truth=[1, 2]), "truth has 2 numbers, x has 1"),
         (lambda: ScoreCurve([0], [1], baselines={"still": [1, 2]}, better="lower"), "baseline 'still' has 2"),
         (lambda: Table({"n": "steps"}, []), "column 'n' is a str"),
         (lambda: Table({}, []), "columns is empty"),

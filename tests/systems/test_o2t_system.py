@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import o2t_jax
 from o2t_jax.commands import train
 from o2t_jax.commands._config import load_config
 from o2t_jax.data.o2t.curriculum import ModeMix
@@ -202,6 +203,18 @@ def test_a_scene_with_contacts_has_no_force() -> None:
     with pytest.raises(UsageError, match=r"scene 'room' has contacts.* choose scene ballistic or fall") as refusal:
         build(config).check()
     assert "\n" not in str(refusal.value)
+
+
+def test_g_over_the_heights_met_is_a_result_beside_the_truth():
+    """What TensorBoard and the run's folder show is the curve of the read-out; training reads no truth."""
+    run = o2t_jax.load(ROOT / "examples" / "runs" / "cpu")
+    found = dict(run.system.evaluators["law"](run.state))
+    curve, table = found["g_of_z"], np.array(run.readouts["law"]["g_of_z"])
+    np.testing.assert_allclose(np.stack([curve.x, curve.y], axis=-1), table, rtol=1e-5)
+    assert curve.truth is not None and np.allclose(curve.truth, 9.81) and np.abs(curve.y - curve.truth).max() < 0.1
+    free = small_config()
+    free.gauge = "free"
+    assert "law" not in build(free).evaluators, "there it is no function of a height"
 
 
 def test_a_run_that_sees_no_ball_says_so():

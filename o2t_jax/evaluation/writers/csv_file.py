@@ -17,13 +17,15 @@ def table_csv(table: Table) -> str:
 
 
 def curve_csv(curve: Curve) -> str:
-    """x, y, the band if there is one, and a column per baseline; axes with their units."""
+    """x, y, the band and the truth if there are any, and a column per baseline; axes with their units."""
     columns = {
         heading(curve.x_label, Column(curve.x_unit)): curve.x,
         heading(curve.y_label, Column(curve.y_unit)): curve.y,
     }
     if curve.low is not None and curve.high is not None:
         columns |= {"low": curve.low, "high": curve.high}
+    if curve.truth is not None:
+        columns["truth"] = curve.truth
     if isinstance(curve, ScoreCurve):
         columns |= curve.baselines
     return _lines(list(columns), zip(*(values.tolist() for values in columns.values()), strict=True))

@@ -35,7 +35,7 @@ def new_axes(width: float = 6.4, height: float = 3.4, columns: int = 1) -> tuple
 
 
 def figure_of(curve: Curve) -> Figure:
-    """The curve with its band, its baselines dashed, labels with units, a legend if there is more than one line."""
+    """The curve with its band, baselines and truth dashed, labels with units, a legend for more than one line."""
     figure, (axes,) = new_axes()
     few = len(curve.x) <= _MARKED
     if curve.low is not None and curve.high is not None:
@@ -46,6 +46,9 @@ def figure_of(curve: Curve) -> Figure:
         for i, (name, y) in enumerate(curve.baselines.items()):
             colour = COLOURS[1:][i % (len(COLOURS) - 1)]
             axes.plot(curve.x, y, color=colour, ls="--", lw=1.3, marker="." if few else None, label=name)
+    if curve.truth is not None:
+        axes.plot(curve.x, curve.truth, color=INK, ls="--", lw=1.2, marker="." if few else None, label="truth")
+    if len(axes.lines) > 1:
         axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel(heading(curve.x_label, Column(curve.x_unit)))
     better = f", {curve.better} is better" if isinstance(curve, ScoreCurve) else ""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from o2t_jax import results
-from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.o2t.law import LAW_KEYS
 from o2t_jax.evaluation.o2t.plots import history_of, law_figure
 from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.console import format_cell, heading, shown_columns
 from o2t_jax.evaluation.writers.curves import COLOURS, figure_of, new_axes, svg_of
+from o2t_jax.evaluation.writers.run_comparison import comparison
+from o2t_jax.evaluation.writers.run_numbers import (
+    means_over_seeds,
+    numeric_results,
+    progress_of,
+    readout_numbers,
+    text_of,
+)
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Curve, Scalar, Score, ScoreTable, Table
 
 OPEN_ROWS = 40  # longer tables are folded
 _MOST_LINES = 8
-_SUM = "_sha256"  # of the parameters that were read: tells which, and is no finding
 _LAW_HISTORY = ("train/g0", "law/g0_weight", "law/g0")
 
 
@@ -38,55 +41,6 @@ def report(runs: Sequence[RunRecord], command: str = "") -> str:
     if command:
         body += [page.heading(2, "This page"), page.paragraph("made by"), page.code(command)]
     return page.page(f"o2t_jax: {title}", body)
-
-
-def comparison(runs: Sequence[RunRecord]) -> Iterator[str]:
-    """`compared` as a table of the page; of several systems, what each run was chosen by, and then one for each."""
-    systems: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        systems.setdefault(str(run.config.get("system", "?")), []).append(run)
-    if len(systems) > 1:
-        columns = {"run": False, "system": False, "steps": False, "best step by": False, "measured": True}
-        columns |= {"best row that learns nothing": False}
-        yield page.table(columns, [[run.folder.as_posix(), *_headline(run)] for run in runs])
-    for system, alike in systems.items():
-        if len(systems) > 1 and len(alike) > 1:
-            yield page.heading(3, system)
-        if len(systems) == 1 or len(alike) > 1:
-            names, rows = compared(alike)
-            yield page.table({name: bool(name) for name in names}, rows)
-
-
-def _headline(run: RunRecord) -> list[str]:
-    """System, steps, and the number that picks the best step with the best of its baselines."""
-    name = str((run.result or {}).get("best_metric", "-"))
-    score = numeric_results(run).get(name)
-    measured = _number(score.value, score.unit) if isinstance(score, Scalar) else "-"
-    other, value = score.best_baseline() if isinstance(score, Score) and score.baselines else ("", 0.0)
-    return [
-        str(run.config.get("system", "?")),
-        _progress(run),
-        name,
-        measured,
-        f"{_number(value)} ({other})" if other else "-",
-    ]
-
-
-def compared(runs: Sequence[RunRecord]) -> tuple[list[str], list[list[str]]]:
-    """Columns (the first without a name, then one per run) and a row per number: read-outs, and the scalars that
-    belong to no group."""
-    numbers: list[dict[str, str]] = []
-    for run in runs:
-        found = {"system": str(run.config.get("system", "")), "step": _progress(run)}
-        for name, readout in run.readouts.items():
-            found |= {f"{name}/{key}": text for key, text, *_ in _readout_numbers(_over_seeds(run, readout), run.truth)}
-        for name, result in numeric_results(run).items():
-            if isinstance(result, Scalar) and name.count("/") < 2:
-                found[name] = _number(result.value, result.unit)
-        numbers.append(found)
-    names = list(dict.fromkeys(name for found in numbers for name in found))
-    rows = [[name, *(found.get(name, "-") for found in numbers)] for name in names]
-    return ["", *(run.folder.as_posix() for run in runs)], rows
 
 
 def run_section(run: RunRecord, anchor: str, *, with_heading: bool) -> Iterator[str]:
@@ -116,7 +70,11 @@ def run_section(run: RunRecord, anchor: str, *, with_heading: bool) -> Iterator[
 
 
 def _facts(run: RunRecord) -> dict[str, object]:
-    facts: dict[str, object] = {"folder": run.folder, "system": run.config.get("system", "?"), "steps": _progress(run)}
+    facts: dict[str, object] = {
+        "folder": run.folder,
+        "system": run.config.get("system", "?"),
+        "steps": progress_of(run),
+    }
     if run.result:
         best, name = run.result.get("best_step"), run.result.get("best_metric")
         facts |= {"best checkpoint": f"step {best}, by {name}"} if best is not None else {}
@@ -125,16 +83,11 @@ def _facts(run: RunRecord) -> dict[str, object]:
         ("train/data_wait_seconds", "waited for data, between the last two log lines"),
     ):
         values = run.series(name)[1]
-        facts |= {text: _number(float(values[-1]), "s")} if len(values) else {}
+        facts |= {text: text_of(float(values[-1]), "s")} if len(values) else {}
     pace = run.series("train/samples_per_second")[1]
     if np.any(np.isfinite(pace)):
-        facts["samples/s, median over log lines"] = _number(float(np.nanmedian(pace)))
+        facts["samples/s, median over log lines"] = text_of(float(np.nanmedian(pace)))
     return facts
-
-
-def _progress(run: RunRecord) -> str:
-    state = "complete" if run.result else "not complete"
-    return f"{run.step} of {run.config.get('train_steps', '?')}, {state}"
 
 
 def _session(session: Mapping[str, Any]) -> dict[str, object]:
@@ -148,7 +101,7 @@ def _session(session: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _readout(run: RunRecord, name: str, readout: Mapping[str, Any], anchor: str) -> Iterator[str]:
-    numbers = _readout_numbers(_over_seeds(run, readout), run.truth)
+    numbers = readout_numbers(means_over_seeds(run, readout), run.truth)
     if numbers:
         rows = [[f"{name}/{key}", *texts] for key, *texts in numbers]
         yield page.table({"read-out": False, "value": True, "interval, or range over seeds": True, "truth": True}, rows)
@@ -161,35 +114,6 @@ def _readout(run: RunRecord, name: str, readout: Mapping[str, Any], anchor: str)
             yield page.drawing(svg_of(figure_of(curve), f"{anchor}/{name}/{key}"), f"{name}/{key}")
 
 
-def _readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Name, value, interval, truth of each number and text; {"value", "low", "high", "unit", "truth"} is one number."""
-    found = []
-    for key, value in readout.items():
-        if key.endswith(_SUM):
-            continue
-        parts = value if isinstance(value, Mapping) and "value" in value else {"value": value}
-        if isinstance(value, Mapping) and "value" not in value:
-            found += [(f"{key}/{name}", *texts) for name, *texts in _readout_numbers(value, truth)]
-        elif isinstance(parts["value"], int | float | str | None):
-            unit = str(parts.get("unit") or "")
-            low, high, true = parts.get("low"), parts.get("high"), parts.get("truth", truth.get(key))
-            interval = "" if low is None or high is None else f"[{_number(low)}, {_number(high)}]"
-            text = "undetermined" if parts["value"] is None else _number(parts["value"], unit)
-            found.append((key, text, interval, "" if true is None else _number(true, unit)))
-    return found
-
-
-def _over_seeds(run: RunRecord, readout: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A read-out with each number of several seeds as their mean and range. A single seed's lists are no numbers."""
-    if run.config.get("seeds", 1) == 1:
-        return readout
-    merged = dict(readout)
-    for key, values in readout.items():
-        if numbers := results.known_of_seeds(values):
-            merged[key] = {"value": statistics.fmean(numbers), "low": min(numbers), "high": max(numbers)}
-    return merged
-
-
 def _pairs(name: str, value: Any) -> Curve | None:
     """[[x, y], ...] as a curve; None if the value is not one."""
     try:
@@ -197,19 +121,6 @@ def _pairs(name: str, value: Any) -> Curve | None:
         return Curve(array[:, 0], array[:, 1], y_label=name) if array.ndim == 2 and array.shape[1] == 2 else None
     except (TypeError, ValueError):
         return None
-
-
-def numeric_results(run: RunRecord) -> dict[str, Scalar | Curve | Table]:
-    """The run's last results that are numbers, by name. Raises: UsageError where one is damaged."""
-    found = {}
-    for name, entry in run.index.items():
-        if entry.get("kind") in ("picture", "film"):
-            continue
-        try:
-            found[name] = results.from_json(entry)
-        except ValueError as error:
-            raise UsageError(f"{run.folder}: {name!r} of its results is damaged ({error}): evaluate again") from error
-    return found
 
 
 def _results(run: RunRecord, anchor: str) -> Iterator[str]:
@@ -221,7 +132,7 @@ def _results(run: RunRecord, anchor: str) -> Iterator[str]:
         yield _score_table({name: score for name, score in scores.items() if name.partition("/")[0] == group})
     plain = {name: r for name, r in numeric.items() if isinstance(r, Scalar) and not isinstance(r, Score)}
     if plain:
-        rows = [[name, " ".join(filter(None, [_number(r.value, r.unit), _interval(r)]))] for name, r in plain.items()]
+        rows = [[name, " ".join(filter(None, [text_of(r.value, r.unit), _interval(r)]))] for name, r in plain.items()]
         yield page.table({"result": False, "measured": True}, rows)
     for name, result in numeric.items():
         if isinstance(result, Curve):
@@ -241,9 +152,9 @@ def _score_table(scores: Mapping[str, Score]) -> str:
     names = list(dict.fromkeys(name for score in scores.values() for name in score.baselines))
     rows = []
     for name, score in scores.items():
-        others = [_number(score.baselines[row]) if row in score.baselines else "-" for row in names]
+        others = [text_of(score.baselines[row]) if row in score.baselines else "-" for row in names]
         verdict = _verdict(score)
-        measured = " ".join(filter(None, [_number(score.value, score.unit), _interval(score)]))
+        measured = " ".join(filter(None, [text_of(score.value, score.unit), _interval(score)]))
         rows.append([name, measured, f"{score.better} is better", verdict, *others])
     columns = {"result": False, "measured": True, "": False, "against the baselines": False}
     return page.table(columns | {f"baseline: {name}": True for name in names}, rows)
@@ -258,7 +169,7 @@ def _verdict(score: Score) -> str:
 
 
 def _interval(result: Scalar) -> str:
-    return "" if result.low is None or result.high is None else f"[{_number(result.low)}, {_number(result.high)}]"
+    return "" if result.low is None or result.high is None else f"[{text_of(result.low)}, {text_of(result.high)}]"
 
 
 def _table(table: Table) -> str:
@@ -295,8 +206,8 @@ def _training(run: RunRecord, anchor: str) -> Iterator[str]:
     for name in names:
         values = run.series(name)[1]
         known = values[np.isfinite(values)]
-        spread = [_number(float(x)) for x in (known.min(), known.max())] if len(known) else ["-", "-"]
-        rows.append([name, str(len(values)), _number(float(values[0])), *spread, _number(float(values[-1]))])
+        spread = [text_of(float(x)) for x in (known.min(), known.max())] if len(known) else ["-", "-"]
+        rows.append([name, str(len(values)), text_of(float(values[0])), *spread, text_of(float(values[-1]))])
     columns = {"logged": False} | dict.fromkeys(("times", "first", "least", "largest", "last"), True)
     yield page.folded(f"all {len(rows)} logged numbers", page.table(columns, rows))
 
@@ -321,10 +232,3 @@ def _history(run: RunRecord, names: Sequence[str], salt: str) -> str:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
     return svg_of(figure, salt)
-
-
-def _number(value: Any, unit: str = "") -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    text = str(value) if isinstance(value, int) else "-" if math.isnan(value) else f"{value:.5g}"
-    return f"{text} {unit}" if unit else text

@@ -13,7 +13,8 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.csv_file import table_csv
 from o2t_jax.evaluation.writers.json_file import write_whole
 from o2t_jax.evaluation.writers.latex import table_latex
-from o2t_jax.evaluation.writers.run_page import compared, numeric_results
+from o2t_jax.evaluation.writers.run_comparison import compared
+from o2t_jax.evaluation.writers.run_numbers import numeric_results
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Column, Score, ScoreTable, Table
 

@@ -40,7 +40,7 @@ def train(arguments: _cli.Arguments) -> int:
     _cpu.start_devices(arguments.cpu_tuning, config.device, *cluster)
     devices = parallel.make_parallel(config.parallel)
     progress = Progress(enabled=devices.is_writer)
-    return run(
+    code = run(
         build_system(config),
         config,
         workdir,
@@ -49,6 +49,8 @@ def train(arguments: _cli.Arguments) -> int:
         results=ResultsFolder,
         command=_cli.command_line("train", arguments.argv),
     )
+    resources.give_memory_back()
+    return code
 
 
 def _define(values: flags.FlagValues) -> None:

@@ -1,6 +1,7 @@
 """Plans: whatever fits is kept, the global batch never changes, what cannot fit is refused by name."""
 
 import pathlib
+import platform
 import subprocess
 import sys
 import time
@@ -155,3 +156,32 @@ def test_a_user_without_a_home_goes_without_the_cache(monkeypatch):
     assert told == {"jax_enable_compilation_cache": False}
     with pytest.raises(UsageError, match="=~/x: this user has no home directory: give a path or 'off'"):
         resources.set_compilation_cache("~/x")
+
+
+FREES = """
+import pathlib
+import platform
+from o2t_jax.training.resources import give_memory_back
+
+def resident():
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))  # kB
+
+parts = [b"1" * 100_000 for _ in range(2000)]
+last = parts[-1]  # lies above the freed ones, so that the heap does not shrink by itself
+del parts
+before = resident()
+give_memory_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator of others gives back by itself")
+def test_freed_memory_is_given_back():
+    done = subprocess.run([sys.executable, "-c", FREES], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100_000, "kB of 200,000 that were freed"
+
+
+def test_without_glibc_nothing_happens(monkeypatch):
+    monkeypatch.setattr(resources.ctypes, "CDLL", lambda name: object())
+    resources.give_memory_back()

@@ -138,6 +138,7 @@ class Reporter:
             held_out=scalars.get(best.name) if evaluated == step else None,
             mode=best.mode,
         )
+        resources.give_memory_back()
 
     def _read_out(self, host: TrainState) -> dict[str, Any]:
         """Every read-out; with several seeds the numbers are lists [S]."""

@@ -42,8 +42,11 @@ def free_memory(limit_gb: float = 0.0) -> Memory:
 
 
 def give_memory_back() -> None:
-    """Gives the system what glibc's allocator keeps after it was freed: some 650 MB after a training of `smoke`, and
-    about 10 MB more after each further one in the same process. Elsewhere nothing happens."""
+    """Gives the system what glibc's allocator keeps after it was freed. Elsewhere nothing happens.
+
+    After a training of `smoke` it is some 650 MB, of a process that may be a notebook and live on; in a long training
+    what evaluations and saves leave in pieces adds up.
+    """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # no C library to be found, or another one
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -30,7 +30,7 @@ from o2t_jax.parsing import json_of
 from o2t_jax.results import Curve, Film, Picture, Result, Scalar, Table
 
 INDEX = "results.json"
-MOST_STEPS = 16  # of one picture or film, kept in a run's folder
+MOST_STEPS = 10  # of one picture or film, kept in a run's folder
 FILM_SIDE = 128  # px; smaller films are enlarged, since 4:2:0 would lose half of their colours
 
 

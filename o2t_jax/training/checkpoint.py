@@ -74,7 +74,7 @@ def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
             params=read_tree(folder, "params"),
             opt_state=None,
             extra=read_tree(folder, "extra"),
-            key=np.array(meta["key"], np.uint32),
+            key=_key(meta),
         )
         return Opened(folders.config_from_json(_read_json(folder, "config")), meta["step"], state, meta)
 
@@ -135,7 +135,7 @@ def restore_state(folder: Path, like: TrainState) -> TrainState:
             f"--workdir and start from its weights with --config.init_from={folder.parent.parent}"
         )
     parts = {name: _restore_part(folder, like, name) for name in _TREES}
-    return TrainState(step=_steps(meta), key=np.array(meta["key"], np.uint32), **parts)
+    return TrainState(step=_steps(meta), key=_key(meta), **parts)
 
 
 def _restore_part(folder: Path, like: TrainState, name: str) -> PyTree:
@@ -176,13 +176,21 @@ def best_step(workdir: str | Path) -> int | None:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Verifies a checkpoint and reads its metadata."""
+    """Verifies a checkpoint and reads its metadata: "schema", "step" and "key" are those of this version."""
     manifest.verify_manifest(folder)
     meta = _read_json(folder, "meta")
-    if meta.get("schema") != SCHEMA:
-        raise UsageError(f"{folder} has checkpoint schema {meta.get('schema')}, this version reads {SCHEMA}")
-    if meta["step"] != int(folder.name):
-        raise manifest.damaged(folder, f"is damaged: it holds step {meta['step']}")
+    schema = meta.get("schema") if isinstance(meta, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"{folder} has checkpoint schema {schema}, this version reads {SCHEMA}")
+    if meta.get("step") != int(folder.name):
+        raise manifest.damaged(folder, f"is damaged: it holds step {meta.get('step')}")
+    try:
+        _key(meta)
+    except ValueError:
+        raise manifest.damaged(folder, f"is damaged: its key of random numbers is {meta.get('key')!s:.60}") from None
+    for name in ("data", "digests", "plan", "window"):
+        if not isinstance(meta.get(name, {}), dict | None):
+            raise manifest.damaged(folder, f"is damaged: {name!r} of its metadata is {meta[name]!s:.60}")
     return meta
 
 
@@ -317,6 +325,16 @@ def _steps(meta: Mapping[str, Any]) -> np.ndarray:
     return np.full(np.shape(meta["key"])[:-1], meta["step"], np.int32)
 
 
+def _key(meta: Mapping[str, Any]) -> np.ndarray:
+    """The key of random numbers: uint32 [2], or [S, 2] for S seeds. Raises: ValueError for anything else."""
+    key = np.array(meta.get("key"))
+    if key.dtype.kind not in "iu" or key.ndim not in (1, 2) or key.shape[-1] != 2 or not key.size:
+        raise ValueError("a key is pairs of integers")
+    if key.min() < 0 or key.max() >= 2**32:
+        raise ValueError("a key's integers have 32 bits")
+    return key.astype(np.uint32)
+
+
 _TREES = ("params", "opt_state", "extra")
 
 
@@ -348,7 +366,7 @@ def _read(folder: Path, item: str, handler: Callable[..., ocp.CheckpointHandler]
             ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as reader,
         ):
             return reader.restore(plain / item)
-    except (FileNotFoundError, ValueError, KeyError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{folder / item} is not a checkpoint of this library ({reason})") from error
 

@@ -35,8 +35,8 @@ class Start:
         if folder is None:
             return cls(initial)
         meta = checkpoint.read_meta(folder)
-        if meta["system"] != system.name:
-            raise UsageError(f"{workdir} was trained as system {meta['system']!r}, not {system.name!r}")
+        if (name := meta.get("system")) != system.name:
+            raise UsageError(f"{workdir} was trained as system {name!r}, not {system.name!r}")
         checkpoint.check_digests(meta, system, str(workdir))
         return cls(initial, meta["step"], folder, meta, damaged)
 

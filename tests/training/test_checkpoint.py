@@ -1,6 +1,7 @@
 """Checkpoints: bit-equal round trips, what is kept, and no damaged byte goes unnoticed."""
 
 import contextlib
+import json
 import os
 import pathlib
 
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, graft, plain_path, start
+from o2t_jax.training.manifest import write_manifest
 from o2t_jax.training.parts import check_parts
 from o2t_jax.training.state import TrainState, of_seed
 
@@ -134,6 +136,39 @@ def test_a_flipped_bit_is_an_error_that_names_the_step_and_the_cure(copy, item):
     with pytest.raises(UsageError, match=r"step 50 is damaged: .*delete the folder .*50 to resume from step 40"):
         checkpoint.open_workdir(copy)
     assert checkpoint.open_workdir(copy, 40).step == 40
+
+
+@pytest.mark.parametrize(
+    ("item", "change", "words"),
+    [
+        ("meta", {"key": [0, 2**64]}, "key of random numbers"),
+        ("meta", {"key": [0, -1]}, "key of random numbers"),
+        ("meta", {"key": [0.5, 1.0]}, "key of random numbers"),
+        ("meta", {"key": [1, [2, 3]]}, "key of random numbers"),
+        ("meta", {"key": None}, "key of random numbers"),
+        ("meta", {"step": float("inf")}, "holds step inf"),
+        ("meta", {"plan": [1, 2]}, "'plan' of its metadata"),
+        ("meta", None, "schema None"),
+        ("config", None, "config"),
+    ],
+)
+def test_somebody_elses_metadata_with_right_sums_is_one_line(copy, item, change, words):
+    """Found by fuzzing, like the nests below."""
+    folder = copy / "checkpoints" / "50"
+    path = folder / item / "metadata"
+    path.write_text("[]" if change is None else json.dumps(json.loads(path.read_text()) | change))
+    write_manifest(folder)
+    with pytest.raises(UsageError, match=words):
+        checkpoint.open_workdir(copy)
+
+
+@pytest.mark.parametrize("file", ["config/metadata", "params/_METADATA"])
+def test_a_nest_without_an_end_is_one_line(copy, file):
+    folder = copy / "checkpoints" / "50"
+    (folder / file).write_text("[" * 100_000)
+    write_manifest(folder)
+    with pytest.raises(UsageError, match="is not a checkpoint of this library"):
+        checkpoint.open_workdir(copy)
 
 
 def test_missing_files_and_manifests_are_errors(copy):

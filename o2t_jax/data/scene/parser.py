@@ -15,6 +15,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.physics.scene.description import Action, Description, Entity, Relation
 
 MOST_THINGS = 6
+MOST_WORDS = 300  # with punctuation; a phrase is tried from each word on, so that thousands took seconds
 _Group = tuple[int, ...]  # entities; empty where the noun is unknown
 
 
@@ -26,9 +27,12 @@ def tokens_of(sentence: str) -> list[str]:
 def parse(sentence: str, nouns: Iterable[str]) -> Description:
     """What `sentence` says. `nouns`: the things that are known, besides persons.
 
-    Raises: UsageError for an empty sentence, one without a known noun, and a number of things above 6.
+    Raises: UsageError for an empty sentence, one of more than 300 words, one without a known noun, and a number of
+    things above 6.
     """
     tokens = tokens_of(sentence)
+    if len(tokens) > MOST_WORDS:
+        raise UsageError(f"the sentence has {len(tokens)} words: give at most {MOST_WORDS}")
     if not any(token.isalnum() for token in tokens):
         raise UsageError('the sentence is empty: give one such as "a red ball falls next to a person who walks"')
     description = _Reader(tokens, frozenset(nouns) | words.PERSONS).read()

@@ -14,6 +14,8 @@ from o2t_jax.physics.gravity import gravity_of
 from o2t_jax.results import Curve
 from o2t_jax.systems.base import TrainState
 
+_BLOCK = 512  # heights: those up to HEIGHT_MAX. JAX would compile and keep programs for every number of them
+
 
 def gravity_in(gauge: str, state: TrainState) -> Callable[[np.ndarray], np.ndarray]:
     """The learned g: heights z [M] m -> [M] m/s^2. In the free gauge it is no function of a height."""
@@ -21,7 +23,12 @@ def gravity_in(gauge: str, state: TrainState) -> Callable[[np.ndarray], np.ndarr
     if gauge == "free":
         return lambda z: np.full(np.shape(z), float(layer["g0"]))
     law = phys.LawParams(layer["g0"], layer["alpha"], layer["gravity_mlp"])
-    return lambda z: np.asarray(phys.learned_gravity(law, jnp.asarray(z, jnp.float32), visited))
+
+    def curve(z: np.ndarray) -> np.ndarray:
+        padded = np.pad(np.asarray(z, np.float32), (0, -len(z) % _BLOCK), mode="edge")
+        return np.asarray(phys.learned_gravity(law, jnp.asarray(padded), visited))[: len(z)]
+
+    return curve
 
 
 def read_law(gauge: str, state: TrainState) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from o2t_jax.data.o2t.curriculum import ModeMix
 from o2t_jax.errors import UsageError
 from o2t_jax.geometry.para import DIS
 from o2t_jax.models.o2t import phys_layer as phys
+from o2t_jax.systems import o2t_law
 from o2t_jax.systems.o2t import O2TSystem, build
 from o2t_jax.training.state import Initial
 from o2t_jax.training.step import make_gradients
@@ -215,6 +216,25 @@ def test_g_over_the_heights_met_is_a_result_beside_the_truth():
     free = small_config()
     free.gauge = "free"
     assert "law" not in build(free).evaluators, "there it is no function of a height"
+
+
+def test_the_law_is_read_by_one_program_however_many_heights_were_met(monkeypatch):
+    """A long training meets ever other ranges of heights; each length once cost ten programs, which JAX keeps."""
+    state, lengths = o2t_jax.load(ROOT / "examples" / "runs" / "cpu").state, set()
+    curve, learned = o2t_law.gravity_in("camera", state), phys.learned_gravity
+
+    def seen(law, z, visited):
+        lengths.add(len(z))
+        return learned(law, z, visited)
+
+    monkeypatch.setattr(phys, "learned_gravity", seen)
+    layer = state.params["layer"]
+    law = phys.LawParams(layer["g0"], layer["alpha"], layer["gravity_mlp"])
+    for count in (1, 46, 200, 401):
+        z = np.linspace(1.0, 6.0, count)
+        expected = learned(law, jnp.asarray(z, jnp.float32), jnp.asarray(state.extra["visited"]))
+        np.testing.assert_allclose(curve(z), expected, rtol=1e-5)
+    assert len(lengths) == 1
 
 
 def test_a_run_that_sees_no_ball_says_so():

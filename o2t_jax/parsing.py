@@ -105,10 +105,12 @@ def plain_name(name: Any) -> bool:
 
 
 def inside(folder: Path, name: str) -> bool:
-    """Whether the relative path `name` stays in `folder`, links included."""
+    """Whether the relative path `name` stays in `folder`, links included, and is one that a file may have."""
     try:
-        return (folder / name).resolve().is_relative_to(folder.resolve())
-    except (ValueError, OSError):  # a zero byte, a loop of links
+        path = folder / name
+        path.is_file()
+        return path.resolve().is_relative_to(folder.resolve())
+    except (ValueError, OSError):  # a zero byte, a loop of links, a name of thousands of characters
         return False
 
 

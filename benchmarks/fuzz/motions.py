@@ -118,6 +118,18 @@ def motion_features(folder: Path) -> Parser:
     return Parser({"a.npy": file.getvalue(), "b.npy": other.getvalue()}, read)
 
 
+def embeddings(folder: Path) -> Parser:
+    """Of somebody's own evaluator: three arrays that belong together."""
+    from o2t_jax.data.motion.embeddings import read_embeddings
+
+    seeds = {}
+    for number, name in enumerate(("texts", "true", "ours")):
+        np.save(file := io.BytesIO(), np.random.default_rng(number).normal(size=(5, 4)).astype(np.float32))
+        seeds[f"{name}.npy"] = file.getvalue()
+    place = folder / "embeddings"
+    return Parser(seeds, one_changed(place, seeds, lambda: read_embeddings(place)))
+
+
 def motion_texts(folder: Path) -> Parser:
     """A clip's captions, and the list of a split."""
     from o2t_jax.data.motion.folders import MotionFolder
@@ -210,6 +222,7 @@ __all__ = [
     "amc",
     "bvh",
     "bvh_archive",
+    "embeddings",
     "encoder",
     "motion_captions",
     "motion_features",

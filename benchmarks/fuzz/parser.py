@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 
 class Parser(NamedTuple):
-    """`seeds`, names of files with their content; `read`, of a path; `slow`, whether few are tried in tests."""
+    """`seeds`, names of files with their content; `read`, of a path; `slow`, whether few are tried in tests; `threads`,
+    whether it has threads, which tracemalloc may crash when it stops (CPython issue 128679)."""
 
     seeds: Mapping[str, bytes]
     read: Callable[[Path], Any]
     slow: bool = False
+    threads: bool = False
 
 
 def beside(place: Path, name: str, read: Callable[[], Any]) -> Callable[[Path], Any]:

@@ -45,6 +45,7 @@ def parsers(folder: Path) -> dict[str, Callable[[], Parser]]:
         "motion_features": lambda: motions.motion_features(folder),
         "motion_texts": lambda: motions.motion_texts(folder),
         "motion_captions": motions.motion_captions,
+        "embeddings": lambda: motions.embeddings(folder),
         "wordpiece": lambda: motions.wordpiece(folder),
         "encoder": lambda: motions.encoder(folder),
         "safetensors": motions.safetensors,

@@ -217,7 +217,7 @@ def checkpoint(folder: Path) -> Parser:
         write_manifest(place)
         return checkpoints.open_workdir(folder / "run"), checkpoints.restore_state(place, state)
 
-    return Parser(seeds, one_changed(place, seeds, read), slow=True)
+    return Parser(seeds, one_changed(place, seeds, read), slow=True, threads=True)
 
 
 def recording_result(folder: Path) -> Parser:

@@ -54,7 +54,7 @@ def child(channel: Connection, name: str, folder: Path, first: int, last: int, s
             told = time.monotonic()
             if told - began > seconds:
                 break
-        if seed % SAMPLED == 0:
+        if seed % SAMPLED == 0 and not parser.threads:
             tracemalloc.start()
         try:
             parser.read(path)

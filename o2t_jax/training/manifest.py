@@ -37,7 +37,7 @@ def verify_manifest(folder: Path, item: str = "") -> None:
             continue
         path = folder / name
         if not inside(folder, name):
-            raise damaged(folder, f"names the file {name!r}, which is outside of it")
+            raise damaged(folder, f"names the file {name[:60]!r}, which is outside of it or no name")
         if not path.is_file():
             raise damaged(folder, f"lacks the file {name}")
         if _digest(path) != digest:

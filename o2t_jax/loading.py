@@ -29,7 +29,7 @@ class Run:
         self._meta = opened.meta
         several = opened.config.get("seeds", 1) > 1
         self.state: TrainState = of_seed(opened.state, seed) if several else opened.state
-        self.readouts: dict[str, Any] = opened.meta["readouts"]
+        self.readouts: dict[str, Any] = opened.meta.get("readouts", {})
         if several:
             self.readouts = {
                 name: readout and {key: values[seed] for key, values in readout.items()}

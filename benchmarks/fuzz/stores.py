@@ -194,6 +194,16 @@ def kept_pictures(folder: Path) -> Parser:
     return Parser({"a.pic": cache.path(key).read_bytes()}, read)
 
 
+# As a training saves it.
+META = {
+    "system": "toy",
+    "data": {"next_step": 7},
+    "plan": {"pool_size": 0, "micro_batch": 4, "micro_batches": 1, "devices": 1},
+    "window": {"loss": [1.5, 3.0]},
+    "digests": {"pieces": "ab"},
+}
+
+
 def checkpoint(folder: Path) -> Parser:
     """A file of a checkpoint, its sums made right: what Orbax and TensorStore read from somebody who means harm."""
     import jax
@@ -201,21 +211,27 @@ def checkpoint(folder: Path) -> Parser:
     import optax
 
     from o2t_jax.training import checkpoint as checkpoints
+    from o2t_jax.training.checkpoint_meta import required
+    from o2t_jax.training.contract import Plan
     from o2t_jax.training.manifest import write_manifest
+    from o2t_jax.training.metrics import Averages
     from o2t_jax.training.state import TrainState
 
     params = {"layer": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.zeros(3, np.float32)}}
     state = TrainState.create(params=params, tx=optax.adam(1e-3), key=jax.random.PRNGKey(0), extra={"mean": np.ones(2)})
     state = jax.tree.map(np.asarray, state)
     with checkpoints.Checkpoints(folder / "run", 1) as store:
-        store.save(7, state, config=ml_collections.ConfigDict({"seed": 0}), meta={}, readouts={"law": {"g0": 1.0}})
+        config = ml_collections.ConfigDict({"seed": 0})
+        store.save(7, state, config=config, meta=META, readouts={"law": {"g0": 1.0}}, held_out=0.5)
     place = checkpoints.find_step(folder / "run")
     files = [path for path in place.rglob("*/*") if path.is_file()]
     seeds = {str(path.relative_to(place)).replace("/", "!"): path.read_bytes() for path in files}
 
     def read() -> Any:
         write_manifest(place)
-        return checkpoints.open_workdir(folder / "run"), checkpoints.restore_state(place, state)
+        opened = checkpoints.open_workdir(folder / "run", "best")
+        required(opened.meta, place, *META)
+        return Plan(**opened.meta["plan"]), Averages(opened.meta["window"]), checkpoints.restore_state(place, state)
 
     return Parser(seeds, one_changed(place, seeds, read), slow=True, threads=True)
 

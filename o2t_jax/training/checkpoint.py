@@ -34,6 +34,7 @@ from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import disk, manifest
 from o2t_jax.training import workdir as folders
+from o2t_jax.training.checkpoint_meta import HELD_OUT, SCHEMA, checked_meta, cost_of, key_of, steps_of
 from o2t_jax.training.contract import System
 from o2t_jax.training.graft import graft
 from o2t_jax.training.plain_path import plain_path
@@ -41,10 +42,8 @@ from o2t_jax.training.state import TrainState
 from o2t_jax.training.workdir import saved_steps
 from o2t_jax.types import PyTree
 
-SCHEMA = 2
 DELETING = "deleting"
 T = TypeVar("T")
-HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
 
 
 class Opened(NamedTuple):
@@ -70,11 +69,11 @@ def open_workdir(workdir: str | Path, step: int | str | None = None) -> Opened:
     def read(folder: Path) -> Opened:
         meta = read_meta(folder)
         state = TrainState(
-            step=_steps(meta),
+            step=steps_of(meta),
             params=read_tree(folder, "params"),
             opt_state=None,
             extra=read_tree(folder, "extra"),
-            key=_key(meta),
+            key=key_of(meta),
         )
         return Opened(folders.config_from_json(_read_json(folder, "config")), meta["step"], state, meta)
 
@@ -135,7 +134,7 @@ def restore_state(folder: Path, like: TrainState) -> TrainState:
             f"--workdir and start from its weights with --config.init_from={folder.parent.parent}"
         )
     parts = {name: _restore_part(folder, like, name) for name in _TREES}
-    return TrainState(step=_steps(meta), key=_key(meta), **parts)
+    return TrainState(step=steps_of(meta), key=key_of(meta), **parts)
 
 
 def _restore_part(folder: Path, like: TrainState, name: str) -> PyTree:
@@ -167,7 +166,7 @@ def best_step(workdir: str | Path) -> int | None:
         try:
             if manifest.has_item(folder, "metrics"):
                 manifest.verify_manifest(folder, "metrics")
-                measured[step] = _cost(_read_json(folder, "metrics"))
+                measured[step] = _cost_in(folder)
         except UsageError:
             if folder.exists():
                 raise
@@ -175,23 +174,26 @@ def best_step(workdir: str | Path) -> int | None:
     return min(measured, key=measured.__getitem__) if measured else None
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
-    """Verifies a checkpoint and reads its metadata: "schema", "step" and "key" are those of this version."""
-    manifest.verify_manifest(folder)
-    meta = _read_json(folder, "meta")
-    schema = meta.get("schema") if isinstance(meta, dict) else None
-    if schema != SCHEMA:
-        raise UsageError(f"{folder} has checkpoint schema {schema}, this version reads {SCHEMA}")
-    if meta.get("step") != int(folder.name):
-        raise manifest.damaged(folder, f"is damaged: it holds step {meta.get('step')}")
+def _cost_or_infinity(metrics: Any) -> float:
+    """For Orbax, which reads the numbers of all kept steps: somebody else's are the worst."""
     try:
-        _key(meta)
+        return cost_of(metrics)
     except ValueError:
-        raise manifest.damaged(folder, f"is damaged: its key of random numbers is {meta.get('key')!s:.60}") from None
-    for name in ("data", "digests", "plan", "window"):
-        if not isinstance(meta.get(name, {}), dict | None):
-            raise manifest.damaged(folder, f"is damaged: {name!r} of its metadata is {meta[name]!s:.60}")
-    return meta
+        return float("inf")
+
+
+def _cost_in(folder: Path) -> float:
+    metrics = _read_json(folder, "metrics")
+    try:
+        return cost_of(metrics)
+    except ValueError as error:
+        raise manifest.damaged(folder, f"is damaged: {error}") from None
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Verifies a checkpoint and reads its metadata, checked."""
+    manifest.verify_manifest(folder)
+    return checked_meta(_read_json(folder, "meta"), folder)
 
 
 class Checkpoints:
@@ -214,13 +216,13 @@ class Checkpoints:
         self._closing = contextlib.ExitStack()
         policies = [
             keep.LatestN(keep_latest),
-            keep.BestN(get_metric_fn=_cost, reverse=True, n=1, keep_checkpoints_without_metrics=False),
+            keep.BestN(get_metric_fn=_cost_or_infinity, reverse=True, n=1, keep_checkpoints_without_metrics=False),
         ]
         self._manager = ocp.CheckpointManager(
             self._closing.enter_context(plain_path(self._root)),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep.AnyPreservationPolicy(policies),
-                best_fn=_cost,
+                best_fn=_cost_or_infinity,
                 best_mode="min",
                 todelete_subdir=DELETING,  # deleted where it is, a killed process would leave a half of it
                 create=False,
@@ -320,21 +322,6 @@ class Checkpoints:
         raise RuntimeError(f"the checkpoint of step {self._saving} is not where Orbax keeps unfinished ones")
 
 
-def _steps(meta: Mapping[str, Any]) -> np.ndarray:
-    """The state's step: int32 [], or [S] for S seeds, whose keys are [S, 2]."""
-    return np.full(np.shape(meta["key"])[:-1], meta["step"], np.int32)
-
-
-def _key(meta: Mapping[str, Any]) -> np.ndarray:
-    """The key of random numbers: uint32 [2], or [S, 2] for S seeds. Raises: ValueError for anything else."""
-    key = np.array(meta.get("key"))
-    if key.dtype.kind not in "iu" or key.ndim not in (1, 2) or key.shape[-1] != 2 or not key.size:
-        raise ValueError("a key is pairs of integers")
-    if key.min() < 0 or key.max() >= 2**32:
-        raise ValueError("a key's integers have 32 bits")
-    return key.astype(np.uint32)
-
-
 _TREES = ("params", "opt_state", "extra")
 
 
@@ -360,15 +347,15 @@ def _read_json(folder: Path, item: str) -> Any:
 def _read(folder: Path, item: str, handler: Callable[..., ocp.CheckpointHandler]) -> Any:
     """Reads one item in this process alone, without waiting for other processes."""
     options = _alone("read")
-    try:
-        with (
-            plain_path(folder) as plain,
-            ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as reader,
-        ):
+    with (
+        plain_path(folder) as plain,
+        ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as reader,
+    ):
+        try:
             return reader.restore(plain / item)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"{folder / item} is not a checkpoint of this library ({reason})") from error
+        except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"{folder / item} is not a checkpoint of this library ({reason})") from error
 
 
 def _alone(what: str) -> ocp.options.MultiprocessingOptions:
@@ -378,12 +365,6 @@ def _alone(what: str) -> ocp.options.MultiprocessingOptions:
     return ocp.options.MultiprocessingOptions(
         primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"{what}{index}"
     )
-
-
-def _cost(metrics: Mapping[str, Any]) -> float:
-    """The number that is smallest for the best checkpoint."""
-    value = metrics.get(HELD_OUT, np.inf)
-    return -value if metrics.get("mode") == "max" else value
 
 
 def _is_number(value: Any) -> bool:

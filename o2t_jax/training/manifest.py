@@ -39,7 +39,7 @@ def verify_manifest(folder: Path, item: str = "") -> None:
         if not inside(folder, name):
             raise damaged(folder, f"names the file {name[:60]!r}, which is outside of it or no name")
         if not path.is_file():
-            raise damaged(folder, f"lacks the file {name}")
+            raise damaged(folder, f"lacks the file {name!r}" if not name.isprintable() else f"lacks the file {name}")
         if _digest(path) != digest:
             raise damaged(folder, f"is damaged: {name} does not match its SHA-256")
 

@@ -10,6 +10,7 @@ from typing import Any
 from o2t_jax.config import Config
 from o2t_jax.errors import UsageError
 from o2t_jax.training import checkpoint, recovery
+from o2t_jax.training.checkpoint_meta import required
 from o2t_jax.training.contract import Plan, System
 from o2t_jax.training.graft import graft_parts
 from o2t_jax.training.parts import check_parts
@@ -37,6 +38,7 @@ class Start:
         meta = checkpoint.read_meta(folder)
         if (name := meta.get("system")) != system.name:
             raise UsageError(f"{workdir} was trained as system {name!r}, not {system.name!r}")
+        required(meta, folder, "plan", "data")
         checkpoint.check_digests(meta, system, str(workdir))
         return cls(initial, meta["step"], folder, meta, damaged)
 

@@ -147,7 +147,14 @@ def test_a_flipped_bit_is_an_error_that_names_the_step_and_the_cure(copy, item):
         ("meta", {"key": [1, [2, 3]]}, "key of random numbers"),
         ("meta", {"key": None}, "key of random numbers"),
         ("meta", {"step": float("inf")}, "holds step inf"),
+        ("meta", {"step": 50.0}, "holds step 50.0"),
+        ("meta", {"step": "a\nb" * 1000}, r"holds step 'a\\nb"),
         ("meta", {"plan": [1, 2]}, "'plan' of its metadata"),
+        ("meta", {"plan": {"pool_size": 1}}, "'plan' of its metadata"),
+        ("meta", {"digests": None}, "'digests' of its metadata"),
+        ("meta", {"readouts": [1]}, "'readouts' of its metadata"),
+        ("meta", {"window": {"loss": 3}}, "'window' of its metadata"),
+        ("meta", {"system": 7}, "'system' of its metadata"),
         ("meta", None, "schema None"),
         ("config", None, "config"),
     ],
@@ -158,8 +165,20 @@ def test_somebody_elses_metadata_with_right_sums_is_one_line(copy, item, change,
     path = folder / item / "metadata"
     path.write_text("[]" if change is None else json.dumps(json.loads(path.read_text()) | change))
     write_manifest(folder)
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as error:
         checkpoint.open_workdir(copy)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("metrics", [[1], {"held_out": "x"}, {"held_out": None}])
+def test_somebody_elses_held_out_number_is_one_line(copy, metrics):
+    folder = copy / "checkpoints" / "20"
+    (folder / "metrics" / "metrics").write_text(json.dumps(metrics))
+    write_manifest(folder)
+    with pytest.raises(UsageError, match="held-out number"):
+        checkpoint.best_step(copy)
+    with checkpoint.Checkpoints(copy, 2) as store:  # a run that goes on writes as before
+        assert store.save(60, make_state(60), config=CONFIG, meta=META, held_out=1.0)
 
 
 @pytest.mark.parametrize("file", ["config/metadata", "params/_METADATA"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults import forked
+from o2t_jax.errors import UsageError
 
 COUNTS = (1, 2, 4)
 SAVED = 6  # the step of the checkpoint
@@ -51,7 +52,7 @@ def _tried(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` returns, or a row of its failure."""
     try:
         return work()
-    except RuntimeError as error:
+    except (RuntimeError, OSError, UsageError) as error:  # a hang is a TimeoutError, which is an OSError
         return {"passed": False, "error": str(error)}
 
 

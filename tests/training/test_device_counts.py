@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.faults import devices
 from benchmarks.faults.devices import digests_of
+from o2t_jax.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,10 +25,11 @@ def test_digests_tell_bytes_shapes_and_types_and_no_names():
     assert all(digests_of({**tree, "a": other}) != digests_of(tree) for other in others)
 
 
-def test_a_training_that_fails_is_a_row_and_the_others_are_tried(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, TimeoutError, UsageError])
+def test_a_training_that_fails_is_a_row_and_the_others_are_tried(tmp_path, monkeypatch, kind):
     def train(arguments, steps, workdir, count):
         if count == 2:
-            raise RuntimeError(f"{workdir.name}: out of memory")
+            raise kind(f"{workdir.name}: out of memory")
         return {}
 
     monkeypatch.setattr(devices, "_train", train)

@@ -102,6 +102,7 @@ class Reporter:
                 self.writer.write_scalars(step, numbers)
         if self.results:
             self.results.write(step, found)
+        resources.give_memory_back()
 
     def on_save(self, step: int, state: TrainState, position: Mapping[str, Any], window: Averages) -> None:
         host = self._parallel.to_host(state)
@@ -138,7 +139,6 @@ class Reporter:
             held_out=scalars.get(best.name) if evaluated == step else None,
             mode=best.mode,
         )
-        resources.give_memory_back()
 
     def _read_out(self, host: TrainState) -> dict[str, Any]:
         """Every read-out; with several seeds the numbers are lists [S]."""

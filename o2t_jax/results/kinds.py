@@ -180,6 +180,8 @@ class ScoreCurve(Curve, _Judged):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_judged()
+        if self.truth is not None and "truth" in self.baselines:
+            raise ValueError("a baseline is named 'truth' beside the truth: give it another name")
         checked = {
             checks.text("baseline", n, 1): checks.numbers(f"baseline {n!r}", y, self.x)
             for n, y in self.baselines.items()

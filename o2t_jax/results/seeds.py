@@ -33,7 +33,7 @@ def over_seeds(results: Sequence[Sequence[tuple[str, Result]]]) -> Iterator[tupl
 
     Scalars and curves over the same x: mean, with its interval or band. Tables whose rows differ only in numbers:
     means, with a column "<column> ±" after each column that differs. Other tables: all rows, with a column "seed".
-    Pictures and films: the first seed's.
+    Pictures, films and curves over different x: the first seed's, and named so.
 
     Raises: ValueError where the seeds did not yield the same names.
     """
@@ -50,6 +50,8 @@ def _merged(results: Sequence[Any]) -> Result:
         return _scalar(results)
     if isinstance(first, Curve) and all(np.array_equal(first.x, other.x) for other in results):
         return _curve(results)
+    if isinstance(first, Curve):
+        return dataclasses.replace(first, y_label=f"{first.y_label} (seed 0)")
     if isinstance(first, Table):
         return _table(results)
     if isinstance(first, Picture | Film):

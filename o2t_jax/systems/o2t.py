@@ -256,8 +256,9 @@ class O2TSystem(System):
         return o2t_law.read_law(self.config.gauge, state)
 
     def _law_evaluator(self, state: TrainState) -> Iterator[tuple[str, Result]]:
-        """g over the heights met, beside the scene's own where it is known."""
-        yield "g_of_z", o2t_law.law_curve(self.config.gauge, state, self.truth())
+        """g over the heights met, beside the scene's own where it is known; nothing before a ball was seen."""
+        if np.sum(state.extra["visited"]) > 0:
+            yield "g_of_z", o2t_law.law_curve(self.config.gauge, state, self.truth())
 
     def read_force(self, state: TrainState) -> dict[str, Any]:
         """`o2t_force.read_force` of the learned force."""

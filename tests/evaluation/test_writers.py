@@ -231,6 +231,13 @@ def test_a_run_that_goes_back_keeps_the_picture_it_has_just_drawn(tmp_path):
         assert path.is_file() and len(list(path.parent.iterdir())) <= MOST_STEPS
 
 
+def test_films_are_kept_like_pictures(tmp_path):
+    film = Film(np.zeros((2, 8, 8, 3), np.uint8), 10)
+    for step in range(MOST_STEPS + 3):
+        path = ResultsFolder(tmp_path).write(step, {"a": film})["a"]
+    assert path.is_file() and len(list(path.parent.iterdir())) == MOST_STEPS
+
+
 def test_in_a_folder_of_the_users_choice_nothing_is_removed(tmp_path):
     for step in range(MOST_STEPS + 3):
         ResultsFolder(tmp_path, flat=True).write(step, {"a": Picture(np.zeros((2, 2, 3), np.uint8))})

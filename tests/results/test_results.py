@@ -144,6 +144,10 @@ def table(*methods, by=(), **fields):
         (lambda: Curve([0], [1], high=[3]), "both low and high"),
         (lambda: Curve([0], [1], truth=[1, 2]), "truth has 2 numbers, x has 1"),
         (lambda: ScoreCurve([0], [1], baselines={"still": [1, 2]}, better="lower"), "baseline 'still' has 2"),
+        (
+            lambda: ScoreCurve([0], [1], truth=[1], baselines={"truth": [1]}, better="lower"),
+            "a baseline is named 'truth'",
+        ),
         (lambda: Table({"n": "steps"}, []), "column 'n' is a str"),
         (lambda: Table({}, []), "columns is empty"),
         (lambda: Table({"n": Column()}, [{"n": 1}, {"m": 2}]), "row 1 and columns differ by 'm', 'n'"),

@@ -213,6 +213,8 @@ def test_g_over_the_heights_met_is_a_result_beside_the_truth():
     curve, table = found["g_of_z"], np.array(run.readouts["law"]["g_of_z"])
     np.testing.assert_allclose(np.stack([curve.x, curve.y], axis=-1), table, rtol=1e-5)
     assert curve.truth is not None and np.allclose(curve.truth, 9.81) and np.abs(curve.y - curve.truth).max() < 0.1
+    unseen = run.state.replace(extra={"visited": np.zeros_like(run.state.extra["visited"])})
+    assert not dict(run.system.evaluators["law"](unseen)), "no height was met"
     free = small_config()
     free.gauge = "free"
     assert "law" not in build(free).evaluators, "there it is no function of a height"

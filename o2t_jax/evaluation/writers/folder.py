@@ -8,7 +8,7 @@ curves/<name>.png, curves/<name>.csv
 
 In file names, all characters but letters, digits, dot, plus and minus become underscores. Tables and curves are those
 of the last evaluation; a run that continues overwrites them. Of each picture and film a run keeps `MOST_STEPS` steps,
-spread over the training, so that a long one does not fill the disk (TensorBoard's files keep all).
+spread over the training, so that a long one does not fill the disk; TensorBoard's files, if any, keep all.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ResultsFolder:
 
     def _thin_out(self, newest: Path) -> None:
         """Removes steps of one picture or film until `MOST_STEPS` are left; never `newest`."""
-        if self._flat:  # one evaluation, in a folder of the user's choice
+        if self._flat:  # single evaluations, which were asked for one by one
             return
         stem, _, step = newest.stem.rpartition("_")
         pattern = re.compile(rf"{re.escape(stem)}_(\d{{7,}})\{newest.suffix}")
@@ -132,7 +132,7 @@ class ResultsFolder:
 def most_crowded(steps: Iterable[int], kept: int) -> int:
     """The step whose neighbours are nearest to each other, the earliest of several; not the first, last or `kept`.
 
-    What is left is the most even. `steps` are four or more.
+    What is left is close to even. `steps` are four or more.
     """
     ordered = sorted(steps)
     gaps = {step: after - before for before, step, after in zip(ordered, ordered[1:], ordered[2:], strict=False)}

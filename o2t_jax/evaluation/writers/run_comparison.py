@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.run_numbers import (
-    means_over_seeds,
     numeric_results,
     progress_of,
     readout_numbers,
@@ -22,7 +21,7 @@ def comparison(runs: Sequence[RunRecord]) -> Iterator[str]:
     for run in runs:
         systems.setdefault(str(run.config.get("system", "?")), []).append(run)
     if len(systems) > 1:
-        columns = {"run": False, "system": False, "steps": False, "best step by": False, "measured": True}
+        columns = {"run": False, "system": False, "steps": False, "best step by": False, "at the last step": True}
         columns |= {"best row that learns nothing": False}
         yield page.table(columns, [[run.folder.as_posix(), *_headline(run)] for run in runs])
     for system, alike in systems.items():
@@ -40,9 +39,7 @@ def compared(runs: Sequence[RunRecord]) -> tuple[list[str], list[list[str]]]:
     for run in runs:
         found = {"system": str(run.config.get("system", "")), "step": progress_of(run)}
         for name, readout in run.readouts.items():
-            found |= {
-                f"{name}/{key}": text for key, text, *_ in readout_numbers(means_over_seeds(run, readout), run.truth)
-            }
+            found |= {f"{name}/{key}": text for key, text, *_ in readout_numbers(run, readout)}
         for name, result in numeric_results(run).items():
             if isinstance(result, Scalar) and name.count("/") < 2:
                 found[name] = text_of(result.value, result.unit)

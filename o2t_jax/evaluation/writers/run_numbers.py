@@ -12,6 +12,7 @@ from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Curve, Scalar, Table
 
+_LONGEST = 40  # characters of a text
 _SUM = "_sha256"  # of the parameters that were read: tells which, and is no finding
 
 
@@ -21,25 +22,31 @@ def progress_of(run: RunRecord) -> str:
     return f"{run.step} of {run.config.get('train_steps', '?')}, {state}"
 
 
-def readout_numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Name, value, interval, truth of each number and text; {"value", "low", "high", "unit", "truth"} is one number."""
+def readout_numbers(run: RunRecord, readout: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name, value, interval, truth of each number and text of one of the run's read-outs; over seeds their mean."""
+    return _numbers(_means_over_seeds(run, readout), run.truth)
+
+
+def _numbers(readout: Mapping[str, Any], truth: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """See `readout_numbers`; {"value", "low", "high", "unit", "truth"} is one number."""
     found = []
     for key, value in readout.items():
         if key.endswith(_SUM):
             continue
         parts = value if isinstance(value, Mapping) and "value" in value else {"value": value}
         if isinstance(value, Mapping) and "value" not in value:
-            found += [(f"{key}/{name}", *texts) for name, *texts in readout_numbers(value, truth)]
+            found += [(f"{key}/{name}", *texts) for name, *texts in _numbers(value, truth)]
         elif isinstance(parts["value"], int | float | str | None):
             unit = str(parts.get("unit") or "")
             low, high, true = parts.get("low"), parts.get("high"), parts.get("truth", truth.get(key))
             interval = "" if low is None or high is None else f"[{text_of(low)}, {text_of(high)}]"
             text = "undetermined" if parts["value"] is None else text_of(parts["value"], unit)
+            text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
             found.append((key, text, interval, "" if true is None else text_of(true, unit)))
     return found
 
 
-def means_over_seeds(run: RunRecord, readout: Mapping[str, Any]) -> Mapping[str, Any]:
+def _means_over_seeds(run: RunRecord, readout: Mapping[str, Any]) -> Mapping[str, Any]:
     """A read-out with each number of several seeds as their mean and range. A single seed's lists are no numbers."""
     if run.config.get("seeds", 1) == 1:
         return readout
@@ -71,4 +78,4 @@ def text_of(value: Any, unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
-__all__ = ["means_over_seeds", "numeric_results", "progress_of", "readout_numbers", "text_of"]
+__all__ = ["numeric_results", "progress_of", "readout_numbers", "text_of"]

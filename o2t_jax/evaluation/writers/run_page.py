@@ -15,7 +15,6 @@ from o2t_jax.evaluation.writers.console import format_cell, heading, shown_colum
 from o2t_jax.evaluation.writers.curves import COLOURS, figure_of, new_axes, svg_of
 from o2t_jax.evaluation.writers.run_comparison import comparison
 from o2t_jax.evaluation.writers.run_numbers import (
-    means_over_seeds,
     numeric_results,
     progress_of,
     readout_numbers,
@@ -101,7 +100,7 @@ def _session(session: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _readout(run: RunRecord, name: str, readout: Mapping[str, Any], anchor: str) -> Iterator[str]:
-    numbers = readout_numbers(means_over_seeds(run, readout), run.truth)
+    numbers = readout_numbers(run, readout)
     if numbers:
         rows = [[f"{name}/{key}", *texts] for key, *texts in numbers]
         yield page.table({"read-out": False, "value": True, "interval, or range over seeds": True, "truth": True}, rows)
@@ -134,8 +133,9 @@ def _results(run: RunRecord, anchor: str) -> Iterator[str]:
     if plain:
         rows = [[name, " ".join(filter(None, [text_of(r.value, r.unit), _interval(r)]))] for name, r in plain.items()]
         yield page.table({"result": False, "measured": True}, rows)
+    drawn = {f"{name}/g_of_z" for name, readout in run.readouts.items() if set(LAW_KEYS) <= set(readout)}
     for name, result in numeric.items():
-        if isinstance(result, Curve):
+        if isinstance(result, Curve) and name not in drawn:  # the law's figure has it, with its fit
             yield page.drawing(svg_of(figure_of(result), f"{anchor}/{name}"), name)
     for name, entry in run.index.items():
         if entry.get("kind") in ("picture", "film"):

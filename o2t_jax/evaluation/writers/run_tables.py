@@ -66,7 +66,7 @@ def score_table(scores: Mapping[str, Score]) -> ScoreTable | None:
 
 
 def comparison_table(runs: Sequence[RunRecord]) -> Table:
-    """The table that a page of several runs begins with: a row per number, a column per run."""
+    """All numbers of all runs: a row per number, a column per run."""
     columns, rows = compared(runs)
     names = ["quantity", *columns[1:]]
     return Table({name: Column() for name in names}, [dict(zip(names, row, strict=True)) for row in rows])

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import math
+import os
 import tokenize
 import zipfile
 import zlib
@@ -107,10 +108,10 @@ def plain_name(name: Any) -> bool:
 def inside(folder: Path, name: str) -> bool:
     """Whether the relative path `name` stays in `folder`, links included, and is one that a file may have."""
     try:
-        path = folder / name
-        path.is_file()
-        return path.resolve().is_relative_to(folder.resolve())
-    except (ValueError, OSError):  # a zero byte, a loop of links, a name of thousands of characters
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(name).parts):
+            return False  # looking for it raises what others take for a fault of the disk
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (ValueError, OSError):  # a zero byte, half a character, a loop of links
         return False
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 class Parser(NamedTuple):
     """`seeds`, names of files with their content; `read`, of a path; `slow`, whether few are tried in tests; `threads`,
-    whether it has threads, which tracemalloc may crash when it stops (CPython issue 128679)."""
+    whether it has threads, beside which tracemalloc may crash when it stops (CPython issue 128679)."""
 
     seeds: Mapping[str, bytes]
     read: Callable[[Path], Any]

@@ -32,7 +32,7 @@ def parse(sentence: str, nouns: Iterable[str]) -> Description:
     """
     tokens = tokens_of(sentence)
     if len(tokens) > MOST_WORDS:
-        raise UsageError(f"the sentence has {len(tokens)} words: give at most {MOST_WORDS}")
+        raise UsageError(f"the sentence has {len(tokens)} words and signs: give at most {MOST_WORDS}")
     if not any(token.isalnum() for token in tokens):
         raise UsageError('the sentence is empty: give one such as "a red ball falls next to a person who walks"')
     description = _Reader(tokens, frozenset(nouns) | words.PERSONS).read()

@@ -138,5 +138,5 @@ def test_a_wrong_file_of_things_is_one_line(tmp_path, text: str, part: str):
 
 def test_a_sentence_of_thousands_of_words_is_refused_at_once():
     """Its time grew with the square of its words: 2 s for 25 kB (found by fuzzing)."""
-    with pytest.raises(UsageError, match="10003 words: give at most 300"):
+    with pytest.raises(UsageError, match="10003 words and signs: give at most 300"):
         parse("a red ball " + "a ball " * 5000, NOUNS)

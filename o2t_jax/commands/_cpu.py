@@ -29,8 +29,8 @@ from o2t_jax.process import set_variable
 
 CHOICES = ("on", "off")
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
-# Large arrays come from the heap, which does not shrink when they are freed. Only the main thread's heap can hold
-# them, so `start_devices` makes a CPU compute in that thread.
+# Large arrays come from the heap, which does not shrink when they are freed (only `resources.give_memory_back` shrinks
+# it). Only the main thread's heap can hold them, so `start_devices` makes a CPU compute in that thread.
 KEPT = ("glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1000000000000")
 _TUNABLES = "GLIBC_TUNABLES"
 _PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -45,8 +45,8 @@ def give_memory_back() -> None:
     """Gives the system what glibc's allocator keeps after it was freed. Elsewhere nothing happens.
 
     A training calls it at its end, since its process may be a notebook and live on, and after each evaluation, whose
-    pieces are no use to a step. The step's own memory goes too and comes back with the next step, at the cost of about
-    that step's time; a save, which may come often, does not call it.
+    pieces are no use to a step. The step's own memory goes too, and the next step takes it anew (what that costs:
+    docs/notes/cpu_performance.md, "What paid: memory"); so a save, which may come often, does not call it.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # no C library to be found, or another one
         ctypes.CDLL(None).malloc_trim(0)

@@ -163,7 +163,11 @@ def test_runs_of_several_systems_are_told_apart(run, tmp_path):
     twin, other = shutil.copytree(run, tmp_path / "twin"), tmp_path / "other"
     other.mkdir()
     folders.write_json(other / "config.json", {"system": "discs", "train_steps": 9})
-    text = Checked(made(run, f"--workdir={twin}", f"--workdir={other}")).text
+    text = Checked(made(run, f"--workdir={twin}", f"--workdir={other}", f"--tables={tmp_path / 'tables'}")).text
+    root = tmp_path / "tables"
+    assert {path.name for path in root.glob("*.csv")} == {"comparison.csv", "comparison_toy.csv"}
+    assert "law/g0,9.7,9.7" in (root / "comparison_toy.csv").read_text()
+    assert f"{other},discs," in (root / "comparison.csv").read_text()
     side = text[text.index("Side by side") : text.index("Read-outs")]
     assert f"{run}toy6 of 6, completetest/loss0.51 (mean frame)" in side
     assert f"{other}discs0 of 9, not complete---" in side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.run_numbers import (
@@ -15,29 +16,39 @@ from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Scalar, Score
 
 
+class Compared(NamedTuple):
+    """A table of runs: its `title`, empty for the first; heading -> whether it holds numbers; texts of the cells."""
+
+    title: str
+    columns: dict[str, bool]
+    rows: list[list[str]]
+
+
 def comparison(runs: Sequence[RunRecord]) -> Iterator[str]:
-    """`compared` as a table of the page; of several systems, what each run was chosen by, and then one for each."""
+    """`compared` as tables of the page."""
+    for each in compared(runs):
+        if each.title:
+            yield page.heading(3, each.title)
+        yield page.table(each.columns, each.rows)
+
+
+def compared(runs: Sequence[RunRecord]) -> list[Compared]:
+    """All numbers of runs of one system; of several, a row a run first, and then the numbers of each system that has
+    more than one run."""
     systems: dict[str, list[RunRecord]] = {}
     for run in runs:
-        systems.setdefault(str(run.config.get("system", "?")), []).append(run)
-    if len(systems) > 1:
-        columns = {"run": False, "system": False, "steps": False, "best step by": False, "at the last step": True}
-        columns |= {"best row that learns nothing": False}
-        yield page.table(columns, [[run.folder.as_posix(), *_headline(run)] for run in runs])
-    for system, alike in systems.items():
-        if len(systems) > 1 and len(alike) > 1:
-            yield page.heading(3, system)
-        if len(systems) == 1 or len(alike) > 1:
-            names, rows = compared(alike)
-            yield page.table({name: bool(name) for name in names}, rows)
+        systems.setdefault(_system(run), []).append(run)
+    if len(systems) == 1:
+        return [_numbers("", runs)]
+    several = {system: alike for system, alike in systems.items() if len(alike) > 1}
+    return [_headlines(runs), *(_numbers(system, alike) for system, alike in several.items())]
 
 
-def compared(runs: Sequence[RunRecord]) -> tuple[list[str], list[list[str]]]:
-    """Columns (the first without a name, then one per run) and a row per number: read-outs, and the scalars that
-    belong to no group."""
+def _numbers(title: str, runs: Sequence[RunRecord]) -> Compared:
+    """A column a run, a row a number: read-outs, and the scalars that belong to no group."""
     numbers: list[dict[str, str]] = []
     for run in runs:
-        found = {"system": str(run.config.get("system", "")), "step": progress_of(run)}
+        found = {"system": _system(run), "step": progress_of(run)}
         for name, readout in run.readouts.items():
             found |= {f"{name}/{key}": text for key, text, *_ in readout_numbers(run, readout)}
         for name, result in numeric_results(run).items():
@@ -46,22 +57,27 @@ def compared(runs: Sequence[RunRecord]) -> tuple[list[str], list[list[str]]]:
         numbers.append(found)
     names = list(dict.fromkeys(name for found in numbers for name in found))
     rows = [[name, *(found.get(name, "-") for found in numbers)] for name in names]
-    return ["", *(run.folder.as_posix() for run in runs)], rows
+    return Compared(title, {"quantity": False, **{run.folder.as_posix(): True for run in runs}}, rows)
 
 
-def _headline(run: RunRecord) -> list[str]:
-    """System, steps, and the number that picks the best step with the best of its baselines."""
-    name = str((run.result or {}).get("best_metric", "-"))
-    score = numeric_results(run).get(name)
-    measured = text_of(score.value, score.unit) if isinstance(score, Scalar) else "-"
-    other, value = score.best_baseline() if isinstance(score, Score) and score.baselines else ("", 0.0)
-    return [
-        str(run.config.get("system", "?")),
-        progress_of(run),
-        name,
-        measured,
-        f"{text_of(value)} ({other})" if other else "-",
-    ]
+def _headlines(runs: Sequence[RunRecord]) -> Compared:
+    """A row a run: the number that picks its best step, as it was at the last, with the best of its baselines."""
+    rows = []
+    for run in runs:
+        name = str((run.result or {}).get("best_metric", "-"))
+        score = numeric_results(run).get(name)
+        measured = text_of(score.value, score.unit) if isinstance(score, Scalar) else "-"
+        other = "-"
+        if isinstance(score, Score):
+            baseline, value = score.best_baseline()
+            other = f"{text_of(value, score.unit)} ({baseline})"
+        rows.append([run.folder.as_posix(), _system(run), progress_of(run), name, measured, other])
+    texts = dict.fromkeys(("run", "system", "steps", "best step by"), False)
+    return Compared("", texts | {"at the last step": True, "best row that learns nothing": False}, rows)
 
 
-__all__ = ["compared", "comparison"]
+def _system(run: RunRecord) -> str:
+    return str(run.config.get("system", "?"))
+
+
+__all__ = ["Compared", "compared", "comparison"]

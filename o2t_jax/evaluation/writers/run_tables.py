@@ -37,7 +37,7 @@ def write_tables(runs: Mapping[str, RunRecord], root: Path) -> list[Path]:
     """
     files = []
     if len(runs) > 1:
-        files += _write(root, {"comparison": comparison_table(list(runs.values()))})
+        files += _write(root, comparison_tables(list(runs.values())))
     for name, run in runs.items():
         files += _write(root / name, tables_of(run))
     return files
@@ -65,11 +65,13 @@ def score_table(scores: Mapping[str, Score]) -> ScoreTable | None:
     return ScoreTable(_SCORES, rows, baselines=baselines, better="lower", method=OWN, by=["result"])
 
 
-def comparison_table(runs: Sequence[RunRecord]) -> Table:
-    """All numbers of all runs: a row per number, a column per run."""
-    columns, rows = compared(runs)
-    names = ["quantity", *columns[1:]]
-    return Table({name: Column() for name in names}, [dict(zip(names, row, strict=True)) for row in rows])
+def comparison_tables(runs: Sequence[RunRecord]) -> dict[str, Table]:
+    """The tables that a page of several runs begins with: `comparison`, and `comparison_SYSTEM` of several systems."""
+    tables = {}
+    for each in compared(runs):
+        rows = [dict(zip(each.columns, row, strict=True)) for row in each.rows]
+        tables["_".join(filter(None, ("comparison", each.title)))] = Table(dict.fromkeys(each.columns, Column()), rows)
+    return tables
 
 
 def _write(folder: Path, tables: Mapping[str, Table]) -> list[Path]:
@@ -86,4 +88,4 @@ def _write(folder: Path, tables: Mapping[str, Table]) -> list[Path]:
     return files
 
 
-__all__ = ["comparison_table", "score_table", "tables_of", "write_tables"]
+__all__ = ["comparison_tables", "score_table", "tables_of", "write_tables"]

@@ -65,7 +65,7 @@ def steps_of(meta: Mapping[str, Any]) -> np.ndarray:
 def cost_of(metrics: Mapping[str, Any]) -> float:
     """The number that is smallest for the best checkpoint. Raises: ValueError where `metrics` holds none."""
     value = metrics.get(HELD_OUT, np.inf) if isinstance(metrics, Mapping) else None
-    if not isinstance(value, int | float):
+    if not _is_float(value):
         raise ValueError(f"its held-out number is {_brief(value)}")
     return -value if metrics.get("mode") == "max" else value
 
@@ -74,6 +74,11 @@ def _brief(value: Any) -> str:
     """A foreign value in one short line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _is_float(value: Any) -> bool:
+    """A number that a float can hold; an integer of JSON may have hundreds of digits."""
+    return isinstance(value, int | float) and (isinstance(value, float) or abs(value) < 2**1000)
 
 
 def _is_dict(value: Any) -> bool:
@@ -86,7 +91,7 @@ def _is_plan(value: Any) -> bool:
 
 def _is_window(value: Any) -> bool:
     def is_pair(pair: Any) -> bool:
-        return isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, int | float) for x in pair)
+        return isinstance(pair, list) and len(pair) == 2 and all(map(_is_float, pair))
 
     return value is None or (isinstance(value, dict) and all(map(is_pair, value.values())))
 

@@ -154,6 +154,7 @@ def test_a_flipped_bit_is_an_error_that_names_the_step_and_the_cure(copy, item):
         ("meta", {"digests": None}, "'digests' of its metadata"),
         ("meta", {"readouts": [1]}, "'readouts' of its metadata"),
         ("meta", {"window": {"loss": 3}}, "'window' of its metadata"),
+        ("meta", {"window": {"loss": [10**400, 1]}}, "'window' of its metadata"),
         ("meta", {"system": 7}, "'system' of its metadata"),
         ("meta", None, "schema None"),
         ("config", None, "config"),

@@ -65,7 +65,7 @@ def steps_of(meta: Mapping[str, Any]) -> np.ndarray:
 def cost_of(metrics: Mapping[str, Any]) -> float:
     """The number that is smallest for the best checkpoint. Raises: ValueError where `metrics` holds none."""
     value = metrics.get(HELD_OUT, np.inf) if isinstance(metrics, Mapping) else None
-    if not _is_float(value):
+    if not isinstance(value, int | float) or not _is_float(value):
         raise ValueError(f"its held-out number is {_brief(value)}")
     return -value if metrics.get("mode") == "max" else value
 

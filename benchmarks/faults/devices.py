@@ -38,10 +38,10 @@ def measure(
     for name, arguments in trainings.items():
         for saving in counts:
             whole = work / f"devices-{name}-{saving}"
-            failed = _tried(lambda: _train(arguments, steps, whole, saving))  # noqa: B023 - called at once
+            failed = _tried(functools.partial(_train, arguments, steps, whole, saving))
             for going_on in counts:
                 folder = work / f"{whole.name}-{going_on}"
-                found = failed or _tried(lambda: _gone_on(arguments, steps, whole, folder, going_on))  # noqa: B023
+                found = failed or _tried(functools.partial(_gone_on, arguments, steps, whole, folder, going_on))
                 rows.append({"system": name, "saved_on": saving, "goes_on_on": going_on} | found)
                 told(f"devices: {rows[-1]}")
                 shutil.rmtree(folder, ignore_errors=True)

@@ -48,10 +48,9 @@ def _merged(results: Sequence[Any]) -> Result:
     first = results[0]
     if isinstance(first, Scalar):
         return _scalar(results)
-    if isinstance(first, Curve) and all(np.array_equal(first.x, other.x) for other in results):
-        return _curve(results)
     if isinstance(first, Curve):
-        return dataclasses.replace(first, y_label=f"{first.y_label} (seed 0)")
+        alike = all(np.array_equal(first.x, other.x) for other in results)
+        return _curve(results) if alike else dataclasses.replace(first, y_label=f"{first.y_label} (seed 0)")
     if isinstance(first, Table):
         return _table(results)
     if isinstance(first, Picture | Film):

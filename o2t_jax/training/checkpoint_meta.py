@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from o2t_jax.errors import UsageError
 from o2t_jax.training import manifest
+from o2t_jax.training.contract import Plan
 
 SCHEMA = 2
 HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
-_PLAN = ("pool_size", "micro_batch", "micro_batches", "devices")
+_PLAN = {field.name for field in dataclasses.fields(Plan) if field.default is dataclasses.MISSING}  # what is saved
 
 
 def checked_meta(meta: Any, folder: Path) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def steps_of(meta: Mapping[str, Any]) -> np.ndarray:
 def cost_of(metrics: Mapping[str, Any]) -> float:
     """The number that is smallest for the best checkpoint. Raises: ValueError where `metrics` holds none."""
     value = metrics.get(HELD_OUT, np.inf) if isinstance(metrics, Mapping) else None
-    if not isinstance(value, int | float) or not _is_float(value):
+    if not _is_float(value):
         raise ValueError(f"its held-out number is {_brief(value)}")
     return -value if metrics.get("mode") == "max" else value
 
@@ -76,9 +78,9 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _is_float(value: Any) -> bool:
+def _is_float(value: Any) -> TypeGuard[float]:
     """A number that a float can hold; an integer of JSON may have hundreds of digits."""
-    return isinstance(value, int | float) and (isinstance(value, float) or abs(value) < 2**1000)
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1000)
 
 
 def _is_dict(value: Any) -> bool:
@@ -86,7 +88,7 @@ def _is_dict(value: Any) -> bool:
 
 
 def _is_plan(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == set(_PLAN) and all(type(x) is int for x in value.values())
+    return isinstance(value, dict) and set(value) == _PLAN and all(type(x) is int for x in value.values())
 
 
 def _is_window(value: Any) -> bool:

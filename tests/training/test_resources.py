@@ -160,7 +160,6 @@ def test_a_user_without_a_home_goes_without_the_cache(monkeypatch):
 
 FREES = """
 import pathlib
-import platform
 from o2t_jax.training.resources import give_memory_back
 
 def resident():

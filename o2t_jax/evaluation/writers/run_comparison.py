@@ -6,12 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from o2t_jax.evaluation.writers import page
-from o2t_jax.evaluation.writers.run_numbers import (
-    numeric_results,
-    progress_of,
-    readout_numbers,
-    text_of,
-)
+from o2t_jax.evaluation.writers.run_numbers import numeric_results, progress_of, readout_numbers, text_of
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Scalar, Score
 

@@ -14,12 +14,7 @@ from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.console import format_cell, heading, shown_columns
 from o2t_jax.evaluation.writers.curves import COLOURS, figure_of, new_axes, svg_of
 from o2t_jax.evaluation.writers.run_comparison import comparison
-from o2t_jax.evaluation.writers.run_numbers import (
-    numeric_results,
-    progress_of,
-    readout_numbers,
-    text_of,
-)
+from o2t_jax.evaluation.writers.run_numbers import numeric_results, progress_of, readout_numbers, text_of
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Curve, Scalar, Score, ScoreTable, Table
 

@@ -56,7 +56,12 @@ def home(states, tmp_path_factory):
     old = states["weak"].replace(params={"impulses": {"bias": np.zeros(3, np.float32)}})
     for name, state in {**states, "old": old}.items():
         with Checkpoints(home / name, keep_latest=1) as checkpoints:
-            meta = {"system": "discs", "data": {}, "plan": {}, "window": {}}
+            meta = {
+                "system": "discs",
+                "data": {},
+                "plan": {"pool_size": 0, "micro_batch": 4, "micro_batches": 1, "devices": 1},
+                "window": {},
+            }
             checkpoints.save(7, state, config=smoke(), meta=meta)
         folders.write_json(home / name / folders.CONFIG, smoke().to_dict())
     for name, config in (("slow", smoke(env__speed=60.0)), ("toy", toy_config.default())):

@@ -21,6 +21,12 @@ from o2t_jax.training.checkpoint import Checkpoints
 from o2t_jax.training.state import TrainState
 
 PARAMS = {"phys": {"g0": np.float32(9.5), "alpha": np.zeros(25, np.float32)}}
+META = {
+    "system": "toy_law",
+    "data": {},
+    "plan": {"pool_size": 0, "micro_batch": 4, "micro_batches": 1, "devices": 1},
+    "window": {},
+}
 
 
 class ToySystem:
@@ -65,8 +71,7 @@ def run(tmp_path, monkeypatch, discs, flat):
         for step, g0 in ((10, 7.0), (20, 9.5)):
             params = {"phys": {**PARAMS["phys"], "g0": np.float32(g0)}}
             state = TrainState(np.int32(step), params, {}, {}, np.zeros(2, np.uint32))
-            meta = {"system": "toy_law", "data": {}, "plan": {}, "window": {}}
-            checkpoints.save(step, state, config=config, meta=meta, readouts={"law": ToySystem().read_law(state)})
+            checkpoints.save(step, state, config=config, meta=META, readouts={"law": ToySystem().read_law(state)})
     (tmp_path / folders.METRICS).write_text('{"step": 10, "train/g0": 7.0}\n{"step": 20, "train/g0": 9.5}\n')
     folders.write_json(tmp_path / folders.TRUTH, {"g0": 9.6, "alpha": 8.0})
     return tmp_path
@@ -136,9 +141,8 @@ def test_a_run_of_an_older_version_is_one_line(run, capsys, monkeypatch):
 def test_a_system_without_a_law_says_so(tmp_path, capsys):
     config = ConfigDict({"system": "toy_law", "seed": 0, "lawless": True, "compilation_cache": "off"})
     state = TrainState(np.int32(1), PARAMS, {}, {}, np.zeros(2, np.uint32))
-    meta = {"system": "toy_law", "data": {}, "plan": {}, "window": {}}
     with Checkpoints(tmp_path, keep_latest=2) as checkpoints:
-        checkpoints.save(1, state, config=config, meta=meta, readouts={"law": None})
+        checkpoints.save(1, state, config=config, meta=META, readouts={"law": None})
     assert law.main([f"--workdir={tmp_path}"]) == 2
     assert "reads out no law" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ smoke  config `smoke` without an end in one workdir: each round is the same comm
        bytes on disk after it
 smoke_inside  config `smoke` from its start to its end over and over, in one process, looked at after each round;
        with --clear, JAX forgets its compiled programs after each
-cpu    one training of config `cpu` (10,000 steps; --steps), looked at every ten seconds from outside
+cpu    a user's command: config `cpu`, 10,000 steps (--steps), looked at every ten seconds from outside
 
 Resident memory (all of it, and `own`: not mapped from files, with what is swapped out), open handles and threads of the
 process and its children, and the bytes on disk without logs. The growth is the slope of a line through the samples
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import multiprocessing
 import os
 import shutil
 import signal
@@ -175,23 +174,29 @@ def restarts(
 
 
 def watched(
-    folder: Path, minutes: float, train: Callable[[Path], object], told: Callable[[str], None], period: float = PERIOD_S
+    folder: Path, minutes: float, command: Sequence[str], told: Callable[[str], None], period: float = PERIOD_S
 ) -> list[dict]:
-    """Trains in a process of its own and looks from outside, until it ends or the time is up."""
-    process = multiprocessing.get_context("spawn").Process(target=train, args=(folder / "run",))
-    process.start()
+    """The command in `folder`'s workdir, looked at from outside, until it ends or the time is up (it saves then)."""
     begun, samples = time.monotonic(), []
-    assert process.pid is not None
-    while process.is_alive() and (seconds := time.monotonic() - begun) < 60 * minutes:
-        samples.append({"seconds": seconds} | look(process.pid, folder))
-        if len(samples) % 30 == 1:
-            told(f"{seconds:.0f} s: {samples[-1]}")
-        process.join(period)
-    if process.is_alive():
-        process.terminate()  # it saves
-        process.join(300)
-    elif process.exitcode:
-        raise RuntimeError(f"the training ended with exit code {process.exitcode}")
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, f"--workdir={folder / 'run'}"], stdout=log, stderr=log, env=user_environment()
+        )
+        try:
+            while process.poll() is None and (seconds := time.monotonic() - begun) < 60 * minutes:
+                samples.append({"seconds": seconds} | look(process.pid, folder))
+                if len(samples) % 30 == 1:
+                    told(f"{seconds:.0f} s: {samples[-1]}")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(period)
+            ended = process.poll()
+            process.terminate()
+            process.wait(300)
+        finally:
+            process.kill()
+            process.wait()
+    if ended:
+        raise RuntimeError(f"the training ended with exit code {ended}: {(folder / 'log').read_text()[-500:]}")
     return samples
 
 
@@ -219,19 +224,6 @@ def arrays_of_jax() -> dict[str, float]:
     import jax
 
     return {"arrays": len(jax.live_arrays())}
-
-
-class TrainCpu:
-    """Config `cpu` of that many steps, in a new process."""
-
-    def __init__(self, steps: int):
-        self.steps = steps
-
-    def __call__(self, workdir: Path) -> None:
-        from o2t_jax.commands import train
-
-        with (workdir.parent / "log").open("w") as log, contextlib.redirect_stdout(log):
-            sys.exit(train.main(["--config=cpu", f"--config.train_steps={self.steps}", f"--workdir={workdir}"]))
 
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
@@ -277,7 +269,8 @@ def run(arguments: argparse.Namespace) -> int:
                 folder, arguments.minutes, TrainInside(arguments.config, arguments.clear), told, arrays_of_jax
             )
         else:
-            samples = watched(folder, arguments.minutes, TrainCpu(arguments.steps), told)
+            command = (*COMMAND, "--config=cpu", f"--config.train_steps={arguments.steps}")
+            samples = watched(folder, arguments.minutes, command, told)
     rows = rows_of(samples, 60 * arguments.warm_up)
     finish(rows, COLUMNS, arguments.json, case=arguments.case, minutes=samples[-1]["seconds"] / 60, samples=samples)
     if unseen := [row["what"] for row in rows if np.isnan(row["low"])]:

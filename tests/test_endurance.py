@@ -117,3 +117,23 @@ def test_a_restarted_command_goes_on_and_its_peaks_are_seen(tmp_path):
     (tmp_path / "cache").rmdir()
     with pytest.raises(RuntimeError, match="round 1: exit code 1"):
         endurance.restarts(tmp_path, 0.05, [sys.executable, "-c", "raise SystemExit(1)"], 1, told.append)
+
+
+@LINUX
+def test_a_watched_command_is_looked_at_until_the_time_is_up_and_its_failure_is_told(tmp_path):
+    program = tmp_path / "program.py"
+
+    def watched(*command: str) -> list[dict]:
+        return endurance.watched(tmp_path, 0.01, [sys.executable, *command], lambda text: None, 0.1)
+
+    program.write_text(
+        "import pathlib, sys, time\n"
+        "root = pathlib.Path(sys.argv[-1].partition('=')[2])\n"
+        "root.mkdir()\n"
+        "(root / 'checkpoint').write_bytes(bytes(10**6))\n"
+        "time.sleep(600)\n"
+    )
+    samples = watched(str(program))
+    assert len(samples) > 2 and samples[-1]["disk"] == pytest.approx(1.0, abs=1e-3) and samples[-1]["rss"] > 3
+    with pytest.raises(RuntimeError, match="exit code 3: no"):
+        watched("-c", "import sys; print('no', flush=True); sys.exit(3)")

@@ -41,8 +41,7 @@ def make_report(arguments: _cli.Arguments) -> int:
     if len(workdirs) > 1 and not values.out:
         raise UsageError("--out is missing: several runs need a file for their page, such as --out=report.html")
     out = Path(values.out) if values.out else workdirs[0] / DEFAULT_OUT
-    if not out.parent.is_dir():
-        raise UsageError(f"--out={out} cannot be written: there is no folder {out.parent}")
+    _cli.check_folder("out", out)
     from o2t_jax.evaluation.writers.json_file import write_whole
     from o2t_jax.evaluation.writers.run_page import report
 

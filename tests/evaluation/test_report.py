@@ -247,7 +247,7 @@ def test_files_out_of_the_runs_folder_are_left_alone(run):
         ([], "--workdir is missing"),
         (["--workdir={run}/nowhere"], "holds no run: config.json is missing"),
         (["--workdir={run}", "--workdir={run}"], "--out is missing"),
-        (["--workdir={run}", "--out={run}/no/where.html"], "cannot be written"),
+        (["--workdir={run}", "--out={run}/no/where.html"], "does not exist; make it first"),
         (["--workdir={run}", "stray"], "unknown argument"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from o2t_jax.evaluation.writers import page
-from o2t_jax.evaluation.writers.run_numbers import numeric_results, progress_of, readout_numbers, text_of
+from o2t_jax.evaluation.writers.run_numbers import progress_of, readout_numbers, text_of
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Scalar, Score
 
@@ -46,7 +46,7 @@ def _numbers(title: str, runs: Sequence[RunRecord]) -> Compared:
         found = {"system": _system(run), "step": progress_of(run)}
         for name, readout in run.readouts.items():
             found |= {f"{name}/{key}": text for key, text, *_ in readout_numbers(run, readout)}
-        for name, result in numeric_results(run).items():
+        for name, result in run.numeric.items():
             if isinstance(result, Scalar) and name.count("/") < 2:
                 found[name] = text_of(result.value, result.unit)
         numbers.append(found)
@@ -60,7 +60,7 @@ def _headlines(runs: Sequence[RunRecord]) -> Compared:
     rows = []
     for run in runs:
         name = str((run.result or {}).get("best_metric", "-"))
-        score = numeric_results(run).get(name)
+        score = run.numeric.get(name)
         measured = text_of(score.value, score.unit) if isinstance(score, Scalar) else "-"
         other = "-"
         if isinstance(score, Score):

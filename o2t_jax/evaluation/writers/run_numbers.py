@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from o2t_jax import results
-from o2t_jax.errors import UsageError
 from o2t_jax.evaluation.writers.run_record import RunRecord
-from o2t_jax.results import Curve, Scalar, Table
 
 _LONGEST = 40  # characters of a text
 _SUM = "_sha256"  # of the parameters that were read: tells which, and is no finding
@@ -57,19 +55,6 @@ def _means_over_seeds(run: RunRecord, readout: Mapping[str, Any]) -> Mapping[str
     return merged
 
 
-def numeric_results(run: RunRecord) -> dict[str, Scalar | Curve | Table]:
-    """The run's last results that are numbers, by name. Raises: UsageError where one is damaged."""
-    found = {}
-    for name, entry in run.index.items():
-        if entry.get("kind") in ("picture", "film"):
-            continue
-        try:
-            found[name] = results.from_json(entry)
-        except ValueError as error:
-            raise UsageError(f"{run.folder}: {name!r} of its results is damaged ({error}): evaluate again") from error
-    return found
-
-
 def text_of(value: Any, unit: str = "") -> str:
     """A number in five digits with its unit; NaN is "-", other values are as they are."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -78,4 +63,4 @@ def text_of(value: Any, unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
-__all__ = ["numeric_results", "progress_of", "readout_numbers", "text_of"]
+__all__ = ["progress_of", "readout_numbers", "text_of"]

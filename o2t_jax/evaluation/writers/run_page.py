@@ -14,7 +14,7 @@ from o2t_jax.evaluation.writers import page
 from o2t_jax.evaluation.writers.console import format_cell, heading, shown_columns
 from o2t_jax.evaluation.writers.curves import COLOURS, figure_of, new_axes, svg_of
 from o2t_jax.evaluation.writers.run_comparison import comparison
-from o2t_jax.evaluation.writers.run_numbers import numeric_results, progress_of, readout_numbers, text_of
+from o2t_jax.evaluation.writers.run_numbers import progress_of, readout_numbers, text_of
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Curve, Scalar, Score, ScoreTable, Table
 
@@ -118,7 +118,7 @@ def _pairs(name: str, value: Any) -> Curve | None:
 
 
 def _results(run: RunRecord, anchor: str) -> Iterator[str]:
-    numeric = numeric_results(run)
+    numeric = run.numeric
     steps = sorted({int(entry.get("step", 0)) for entry in run.index.values()})
     yield page.paragraph(f"Measured at step {', '.join(map(str, steps))}.")
     scores = {name: result for name, result in numeric.items() if isinstance(result, Score)}

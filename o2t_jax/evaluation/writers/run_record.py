@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from o2t_jax import results
+from o2t_jax.errors import UsageError
+from o2t_jax.results import Curve, Scalar, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +53,21 @@ class RunRecord:
         """The last step with any record."""
         steps = [row["step"] for row in self.rows] + [entry.get("step", 0) for entry in self.index.values()]
         return int(self.result["step"] if self.result else max(steps, default=0))
+
+    @functools.cached_property
+    def numeric(self) -> dict[str, Scalar | Curve | Table]:
+        """The last results that are numbers, by name. Raises: UsageError where one is damaged."""
+        found = {}
+        for name, entry in self.index.items():
+            if entry.get("kind") in ("picture", "film"):
+                continue
+            try:
+                found[name] = results.from_json(entry)
+            except ValueError as error:
+                raise UsageError(
+                    f"{self.folder}: {name!r} of its results is damaged ({error}): evaluate again"
+                ) from error
+        return found
 
     def series(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps [T] and values [T] of a logged number; NaN for null. The last row of a step counts."""

@@ -14,7 +14,6 @@ from o2t_jax.evaluation.writers.csv_file import table_csv
 from o2t_jax.evaluation.writers.json_file import write_whole
 from o2t_jax.evaluation.writers.latex import table_latex
 from o2t_jax.evaluation.writers.run_comparison import compared
-from o2t_jax.evaluation.writers.run_numbers import numeric_results
 from o2t_jax.evaluation.writers.run_record import RunRecord
 from o2t_jax.results import Column, Score, ScoreTable, Table
 
@@ -45,7 +44,7 @@ def write_tables(runs: Mapping[str, RunRecord], root: Path) -> list[Path]:
 
 def tables_of(run: RunRecord) -> dict[str, Table]:
     """`scores`, the held-out numbers with their baselines, and the run's own tables by their names."""
-    found = numeric_results(run)
+    found = run.numeric
     scores = score_table({name: result for name, result in found.items() if isinstance(result, Score)})
     tables = {name: result for name, result in found.items() if isinstance(result, Table)}
     return ({} if scores is None else {"scores": scores}) | tables

@@ -150,35 +150,41 @@ def make_plan(
         short = "device" if not shared and device < one else "host"
         raise UsageError(_too_small(one, on_device, on_host, memory, short, size_fields))
 
-    wanted = stored.pool_size if stored else pool_size
+    # Activations get at least as much as the buffer.
     beside = (host - local_devices * one) / 2 if shared else (device - one) / 2
-    room = beside if shared or pool_on_device else host  # activations get at least as much as the buffer
-    where = "device" if pool_on_device and not shared else "host"
-    fits = wanted if sample_bytes == 0 else min(wanted, int(room / sample_bytes))
-    warnings = []
-    if fits < (wanted if stored else min(wanted, batch)):
-        fields = ", ".join(f"--config.{name}" for name in ("pool_size", *size_fields))
-        raise UsageError(
-            f"the buffer of {wanted} samples needs {gb(wanted * sample_bytes)} and must hold at least "
-            f"{wanted if stored else batch}; {gb(max(room, 0))} of {where} memory are free for it: "
-            f"lower one of {fields}" + (" in a new workdir" if stored else "")
-        )
-    if fits < wanted:
-        warnings.append(f"pool_size {wanted} -> {fits}: {gb(wanted * sample_bytes)} are not free in {where} memory")
+    room = beside if shared or pool_on_device else host
+    wanted, least = (stored.pool_size,) * 2 if stored else (pool_size, min(pool_size, batch))
+    pool = wanted if sample_bytes == 0 else min(wanted, int(room / sample_bytes))
+    where, reduced = "device" if pool_on_device and not shared else "host", []
+    if pool < least:
+        raise UsageError(_no_buffer(wanted, least, sample_bytes, room, where, size_fields, resumed=stored is not None))
+    if pool < wanted:
+        reduced.append(f"pool_size {wanted} -> {pool}: {gb(wanted * sample_bytes)} are not free in {where} memory")
 
     if shared:
-        device = (host - fits * sample_bytes) / local_devices
+        device = (host - pool * sample_bytes) / local_devices
     elif pool_on_device:
-        device -= fits * sample_bytes
+        device -= pool * sample_bytes
     asked = stored.micro_batch if stored and local_batch % stored.micro_batch == 0 else local_batch
     pieces = [n for n in range(asked, 0, -1) if local_batch % n == 0]
     micro = next(n for n in pieces if n == 1 or activation_bytes(n) <= device)
     if micro < asked:
-        warnings.append(
+        reduced.append(
             f"micro-batch {asked} -> {micro}: the global batch stays {batch}, gradients are accumulated over "
             f"{local_batch // micro} pieces ({gb(activation_bytes(asked))} needed, {gb(device)} free)"
         )
-    return Plan(fits, micro, local_batch // micro, devices, tuple(warnings))
+    return Plan(pool, micro, local_batch // micro, devices, tuple(reduced))
+
+
+def _no_buffer(
+    wanted: int, least: int, sample_bytes: int, room: float, where: str, fields: tuple[str, ...], resumed: bool
+) -> str:
+    names = ", ".join(f"--config.{name}" for name in ("pool_size", *fields))
+    return (
+        f"the buffer of {wanted} samples needs {gb(wanted * sample_bytes)} and must hold at least {least}; "
+        f"{gb(max(room, 0))} of {where} memory are free for it: lower one of {names}"
+        + (" in a new workdir" if resumed else "")
+    )
 
 
 def _too_small(one: int, on_device: int, on_host: int, memory: Memory, short: str, fields: tuple[str, ...]) -> str:

@@ -15,13 +15,20 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from o2t_jax.commands import _cli, sweep
 from o2t_jax.commands.studies.dynamics_law import KINDS
 from o2t_jax.training import workdir as folders
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from o2t_jax.evaluation.dynamics.law.design import Experiment
+    from o2t_jax.evaluation.dynamics.law.equations import Equation
 
 ORDER = ("oscillator", "pendulum", "spaceship")
 NOISE = 0.1
@@ -31,13 +38,10 @@ STAGES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shorter ones do not determine the 
 
 def run_one(number: int) -> dict[str, Any]:
     """The design for one drawn world, judged at its true parameters."""
-    import jax
     import numpy as np
 
-    from o2t_jax.evaluation.dynamics.law import shooting
-    from o2t_jax.evaluation.dynamics.law.design import Experiment, design, widths
-    from o2t_jax.evaluation.dynamics.law.equations import substeps, trajectory
-    from o2t_jax.evaluation.dynamics.law.terms import clearance_of, library
+    from o2t_jax.evaluation.dynamics.law.design import design, widths
+    from o2t_jax.evaluation.dynamics.law.terms import library
     from o2t_jax.evaluation.dynamics.law.worlds import LAWS, truth_of
     from o2t_jax.physics.envs import get_environment
 
@@ -49,46 +53,70 @@ def run_one(number: int) -> dict[str, Any]:
     free, truth = equation.free(law.terms), truth_of(equation, law, params)
     rough = truth * (1 + 0.02 * rng.standard_normal(len(truth)))
     guesses = rough * (1 + 0.02 * rng.standard_normal((3, len(truth))))
-    table, steps = np.array(env.actions.table), 50 if name == "spaceship" else 100
     wanted = [reading.parameter for reading in law.readings]
-    nearest = 1.0 if name == "spaceship" else 0.0
-    experiment = Experiment(np.zeros(2), table, steps, 0.1, NOISE, clearance_of(env.layout), nearest)
-    start = np.zeros(2)
-    for attempt in range(50 if nearest else 0):
+    picked = [equation.index(name) for name in wanted]
+
+    def widths_of(experiment: Experiment, pushes: np.ndarray) -> np.ndarray:
+        return widths(equation, truth, experiment, pushes, free=free)
+
+    def random(experiment: Experiment) -> np.ndarray:
+        return widths_of(experiment, experiment.table[rng.integers(len(experiment.table), size=(64, experiment.steps))])
+
+    experiment = _experiment(env, params, number, random)
+    found = design(equation, guesses, experiment, wanted, free=free, seed=number)
+    others = random(experiment)[:, picked]
+    usual = np.median(others[np.isfinite(others).all(-1)], 0)
+    own = widths_of(experiment._replace(clearance=None), found.actions[None])[0, picked]
+    fits = _refits(equation, experiment.start, found.actions, truth, rough, free, rng)
+    spread = 1.96 * np.sqrt(np.mean((fits[:, picked] - truth[picked]) ** 2, 0))
+    ratio = own / usual
+    return {
+        "number": number, "world": name, "params": {k: float(v) for k, v in params._asdict().items()},
+        "start": experiment.start.tolist(), "choices": found.choices.tolist(), "wanted": list(found.wanted),
+        "half_width": own.tolist(), "random": usual.tolist(), "ratio": ratio.tolist(),
+        "largest": float(ratio.max()), "refitted": (spread / own).tolist(),
+    }  # fmt: skip
+
+
+def _experiment(env: Any, params: Any, number: int, random: Callable[[Experiment], np.ndarray]) -> Experiment:
+    """At rest; a spaceship from the first of 50 drawn starts from which 90 % of `random` pushes keep off the star."""
+    import jax
+    import numpy as np
+
+    from o2t_jax.evaluation.dynamics.law.design import Experiment
+    from o2t_jax.evaluation.dynamics.law.terms import clearance_of
+
+    table, clearance = np.array(env.actions.table), clearance_of(env.layout)
+    if env.name != "spaceship":
+        return Experiment(np.zeros(2), table, 100, 0.1, NOISE, clearance, 0.0)
+    experiment = Experiment(np.zeros(2), table, 50, 0.1, NOISE, clearance, 1.0)
+    for attempt in range(50):
         drawn = env.reset(jax.random.fold_in(jax.random.key(number), attempt), params)
         start = np.asarray(env.observe(drawn, params), np.float64)
         experiment = experiment._replace(start=start)
-        random = widths(equation, truth, experiment, table[rng.integers(len(table), size=(64, steps))], free=free)
-        if np.mean(np.isfinite(random).all(-1)) > 0.9 and np.linalg.norm(start[:2]) < 4.5:
+        known = np.isfinite(random(experiment)).all(-1)
+        if np.mean(known) > 0.9 and np.linalg.norm(start[:2]) < 4.5:
             break
-    found = design(equation, guesses, experiment, wanted, free=free, seed=number)
-    picked = [equation.index(name) for name in wanted]
-    pushes = table[rng.integers(len(table), size=(64, steps))]
-    random = widths(equation, truth, experiment, pushes, free=free)[:, picked]
-    known = random[np.isfinite(random).all(-1)]
-    own = widths(equation, truth, experiment._replace(clearance=None), found.actions[None], free=free)[0, picked]
+    return experiment
+
+
+def _refits(
+    equation: Equation, start: np.ndarray, actions: np.ndarray, truth: np.ndarray, rough: np.ndarray, free: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """The parameters [REFITS, P] fitted to noisy observations of the pushes, from `rough` on."""
+    import jax
+    import numpy as np
+
+    from o2t_jax.evaluation.dynamics.law import shooting
+    from o2t_jax.evaluation.dynamics.law.equations import substeps, trajectory
+
     with jax.enable_x64(True):
-        path = np.asarray(trajectory(equation.rates, start, found.actions, truth, 0.1, substeps(0.1)))
+        path = np.asarray(trajectory(equation.rates, start, actions, truth, 0.1, substeps(0.1)))
     noisy = path + NOISE * rng.standard_normal((REFITS, *path.shape))
-    fits = [
-        shooting.fit(
-            equation,
-            shooting.Observed.of(one[None], found.actions[None], 0.1),
-            rough,
-            free=free,
-            noise=NOISE,
-            stages=STAGES,
-        )
-        for one in noisy
-    ]
-    spread = 1.96 * np.sqrt(np.mean([(fit.theta[picked] - truth[picked]) ** 2 for fit in fits], 0))
-    ratio = own / np.median(known, 0)
-    return {
-        "number": number, "world": name, "params": {k: float(v) for k, v in params._asdict().items()},
-        "start": start.tolist(), "choices": found.choices.tolist(), "wanted": list(found.wanted),
-        "half_width": own.tolist(), "random": np.median(known, 0).tolist(), "ratio": ratio.tolist(),
-        "largest": float(ratio.max()), "refitted": (spread / own).tolist(),
-    }  # fmt: skip
+    seen = [shooting.Observed.of(one[None], actions[None], 0.1) for one in noisy]
+    fits = [shooting.fit(equation, one, rough, free=free, noise=NOISE, stages=STAGES) for one in seen]
+    return np.array([fit.theta for fit in fits])
 
 
 def study(arguments: _cli.Arguments) -> int:

@@ -106,64 +106,71 @@ def bootstrap(drops: Sequence[Drop], draws: int, seed: int = 0, **how: bool) -> 
     return found, estimate(found.g, np.array(values), "m/s^2")
 
 
-def _fit(data: _Data, spheres: bool, bent: bool) -> Fall:
-    kinds, count = len(data.names), data.count
-    known = np.isfinite(data.size) if spheres else np.zeros(kinds, bool)
-    k0 = np.where(np.isfinite(data.size), SPHERE * data.size, 0.01)
-    start = np.concatenate([[np.log(9.5)], np.log(k0), data.first, np.full(count, 0.1), [0.0] * bent])
+class _Falls:
+    """Heights of all drops as a function of ln g, ln k of each kind, h0 and t0 of each drop and, if bent, the bend."""
 
-    def heights(values: np.ndarray) -> np.ndarray:
-        """[drops, rows] at (ln g, ln k of the kinds, h0 and t0 of the drops, bend)."""
-        g, k = np.exp(values[0]), np.exp(values[1 : 1 + kinds])[data.ball, None]
-        top, begin = (
-            values[1 + kinds : 1 + kinds + count, None],
-            values[1 + kinds + count : 1 + kinds + 2 * count, None],
-        )
-        x = np.clip(data.times - begin, 0.0, None) * np.sqrt(g * k)
-        found = top - (np.logaddexp(x, -x) - np.log(2.0)) / k
-        if bent:
+    def __init__(self, data: _Data, spheres: bool, bent: bool) -> None:
+        kinds, count = len(data.names), data.count
+        self.data, self.bent = data, bent
+        self.drag = slice(1, 1 + kinds)
+        self.top = slice(1 + kinds, 1 + kinds + count)
+        self.begin = slice(1 + kinds + count, 1 + kinds + 2 * count)
+        self.known = np.isfinite(data.size) if spheres else np.zeros(kinds, bool)
+        self.expected = np.log(np.where(np.isfinite(data.size), SPHERE * data.size, 0.01))  # ln k
+        self.start = np.concatenate([[np.log(9.5)], self.expected, data.first, np.full(count, 0.1), [0.0] * bent])
+
+    def heights(self, values: np.ndarray) -> np.ndarray:
+        """[drops, rows] m."""
+        data = self.data
+        g, k = np.exp(values[0]), np.exp(values[self.drag])[data.ball, None]
+        x = np.clip(data.times - values[self.begin, None], 0.0, None) * np.sqrt(g * k)
+        found = values[self.top, None] - (np.logaddexp(x, -x) - np.log(2.0)) / k
+        if self.bent:
             u = (found - data.bottom) / (data.top - data.bottom)
             found = found + values[-1] * u * (1 - u)
         return found
 
-    def misses(values: np.ndarray) -> np.ndarray:
-        left = np.einsum("dij,dj->di", data.root, np.where(data.mask, heights(values) - data.heights, 0.0))
-        prior = (values[1 : 1 + kinds] - np.log(k0))[known] / FACTOR
+    def misses(self, values: np.ndarray) -> np.ndarray:
+        """Whitened residuals of all rows, then those of the known drags from the prior."""
+        data = self.data
+        left = np.einsum("dij,dj->di", data.root, np.where(data.mask, self.heights(values) - data.heights, 0.0))
+        prior = (values[self.drag] - self.expected)[self.known] / FACTOR
         return np.concatenate([left[data.mask], prior])
 
-    def jacobian(values: np.ndarray) -> np.ndarray:
-        # A drop depends on its own k, h0 and t0: one difference serves those of all drops.
-        small = 1e-6
-        base = heights(values)
-        columns = np.zeros((count, data.mask.shape[1], len(values)))
+    def jacobian(self, values: np.ndarray) -> np.ndarray:
+        """Of `misses`. A drop depends on its own k, h0 and t0: one difference serves those of all drops."""
+        data, small, base, each = self.data, 1e-6, self.heights(values), np.arange(self.data.count)
+        columns = np.zeros((*data.mask.shape, len(values)))
 
         def moved(index: slice | int) -> np.ndarray:
             shifted = values.copy()
             shifted[index] += small
-            return (heights(shifted) - base) / small
+            return (self.heights(shifted) - base) / small
 
-        each = np.arange(count)
         columns[:, :, 0] = moved(0)
-        for part, own in ((0, data.ball), (kinds, each), (kinds + count, each)):
-            width = kinds if part == 0 else count
-            columns[each, :, 1 + part + own] = moved(slice(1 + part, 1 + part + width))
-        if bent:
+        for part, own in ((self.drag, data.ball), (self.top, each), (self.begin, each)):
+            columns[each, :, part.start + own] = moved(part)
+        if self.bent:
             columns[:, :, -1] = moved(len(values) - 1)
         found = np.einsum("dij,djp->dip", data.root, columns * data.mask[..., None])[data.mask]
-        prior = np.zeros((known.sum(), len(values)))
-        prior[np.arange(known.sum()), 1 + np.flatnonzero(known)] = 1 / FACTOR
+        prior = np.zeros((self.known.sum(), len(values)))
+        prior[np.arange(self.known.sum()), self.drag.start + np.flatnonzero(self.known)] = 1 / FACTOR
         return np.concatenate([found, prior])
 
-    low = np.full(len(start), -np.inf)
-    low[1 : 1 + kinds] = _LEAST
-    fitted = least_squares(misses, start, jac=jacobian, bounds=(low, np.inf), x_scale="jac", max_nfev=200)  # type: ignore
-    drag = np.exp(fitted.x[1 : 1 + kinds])
+
+def _fit(data: _Data, spheres: bool, bent: bool) -> Fall:
+    model = _Falls(data, spheres, bent)
+    low = np.full(len(model.start), -np.inf)
+    low[model.drag] = _LEAST
+    limits, jacobian = (low, np.inf), model.jacobian
+    fitted = least_squares(model.misses, model.start, jac=jacobian, bounds=limits, x_scale="jac", max_nfev=200)  # type: ignore
+    drag = np.exp(fitted.x[model.drag])
     return Fall(
         g=float(np.exp(fitted.x[0])),
         drag=dict(zip(data.names, drag.tolist(), strict=True)),
         coefficient={n: float(k / s) for n, k, s in zip(data.names, drag, data.size, strict=True) if np.isfinite(s)},
         bend=float(fitted.x[-1]) if bent else 0.0,
-        rms=float(np.sqrt(np.mean((heights(fitted.x) - data.heights)[data.mask] ** 2))),
+        rms=float(np.sqrt(np.mean((model.heights(fitted.x) - data.heights)[data.mask] ** 2))),
         misfit=2 * float(fitted.cost) + data.log,
     )
 

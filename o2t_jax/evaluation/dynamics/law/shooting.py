@@ -115,64 +115,94 @@ def fit(
     free = equation.every if free is None else np.asarray(free, bool)
     theta = np.where(free, equation.start if start is None else start, 0.0).astype(np.float64)
     varying = tuple(varying)
-    size, times = data.states.shape[-1], data.states.shape[1]
+    problem = _Problem(equation, data, free, varying)
     own = own_start(data, theta, varying) if own is None else np.asarray(own)
+    size = data.states.shape[-1]
     sigma = np.broadcast_to(1.0 if noise is None else np.asarray(noise, np.float64), (size,)).copy()
-    inner, mask = substeps(data.dt), free.astype(np.float64)
-    static: dict[str, Any] = {"equation": equation, "varying": varying, "inner": inner}
     gain = 1.0
     with jax.enable_x64(True):
-        given = (mask, data.states, data.actions, data.dt)
-        plan = [*stages] + ([stages[-1]] * rounds if noise is None else [])
-        for number, share in enumerate(plan):
-            seen = np.arange(times) <= max(3, round(share * (times - 1)))
-            weight = seen[:, None] / sigma
-
-            def run(theta: Any, own: Any, weight: Any = weight) -> tuple[np.ndarray, ...]:
-                found = minimise(theta, own, *given, weight, tolerance, iterations=ITERATIONS, **static)
-                return tuple(np.asarray(x) for x in found)
-
-            theta, own, chi2, gain = run(theta, own)
-            if not chi2 < EXPLODED * np.sum(((data.states - data.states.mean((0, 1))) * weight) ** 2):
-                # Far worse than a constant: a start from which the equation explodes. The equation's own one is tame.
-                theta = np.where(free, equation.start, 0.0)
-                theta, own, chi2, gain = run(theta, own_start(data, theta, varying))
-            if share == 1.0 and restarts:
-                own, moved = _found_again(data, theta, own, mask, sigma, varying, restarts, static)
-                theta, own, _, gain = run(theta, own) if moved else (theta, own, chi2, gain)
+        for number, share in enumerate([*stages] + ([stages[-1]] * rounds if noise is None else [])):
+            weight = problem.seen(share) / sigma
+            theta, own, gain = _stage(problem, theta, own, weight, tolerance, restarts if share == 1.0 else 0)
             if noise is None and number >= len(stages) - 1:
-                sigma = sigma * _spread(at_point(theta, own, *given, weight, **static)[0], size, free, own, varying)
-        weight = np.ones((times, 1)) / sigma
-        values, score, information = (np.asarray(x) for x in at_point(theta, own, *given, weight, **static))
-    residuals = values.reshape(data.states.shape)
+                sigma = sigma * _spread(problem.at(theta, own, weight)[0], size, free, own, varying)
+        values, score, information = (np.asarray(x) for x in problem.at(theta, own, problem.seen(1.0) / sigma))
     with np.errstate(over="ignore", invalid="ignore"):  # of a start from which an equation explodes
         chi2 = float(np.sum(values**2))
     shared = free.copy()
     shared[list(varying)] = False
-    return Fit(
-        theta,
-        own,
-        chi2,
-        sigma,
-        shared,
-        varying,
-        bool(free[list(varying)].any()),
-        score,
-        information,
-        residuals,
-        float(gain),
-    )
+    residuals, varies = values.reshape(data.states.shape), bool(free[list(varying)].any())
+    return Fit(theta, own, chi2, sigma, shared, varying, varies, score, information, residuals, gain)
+
+
+class _Problem:
+    """What is fitted to what: the solver's functions at `theta` [P] and `own` [S, D + V]."""
+
+    def __init__(self, equation: Equation, data: Observed, free: np.ndarray, varying: tuple[int, ...]) -> None:
+        self.equation, self.data, self.varying = equation, data, varying
+        self.free, self.mask = free, free.astype(np.float64)
+        self.static: dict[str, Any] = {"equation": equation, "varying": varying, "inner": substeps(data.dt)}
+        self.given = (self.mask, data.states, data.actions, data.dt)
+
+    def seen(self, share: float) -> np.ndarray:
+        """Whether a time belongs to that share of the horizon [T + 1, 1]."""
+        times = self.data.states.shape[1]
+        return (np.arange(times) <= max(3, round(share * (times - 1))))[:, None]
+
+    def at(self, theta: np.ndarray, own: np.ndarray, weight: np.ndarray) -> Any:
+        """Residuals, score and information there."""
+        return at_point(theta, own, *self.given, weight, **self.static)
+
+    def minimised(
+        self, theta: np.ndarray, own: np.ndarray, weight: np.ndarray, tolerance: float
+    ) -> tuple[np.ndarray, ...]:
+        """`theta`, `own`, chi2 and the last gain from there on."""
+        found = minimise(theta, own, *self.given, weight, tolerance, iterations=ITERATIONS, **self.static)
+        return tuple(np.asarray(x) for x in found)
+
+    def each_alone(
+        self, theta: np.ndarray, start: np.ndarray, chosen: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The sequences `chosen` [N], each by itself from `start` [N, D + V] with theta held; the horizon grows."""
+        data, chi2 = self.data, np.zeros(len(chosen))
+        only_own = np.where(np.isin(np.arange(len(self.mask)), self.varying), self.mask, 0.0)
+        given = (only_own, data.states[chosen], data.actions[chosen], data.dt)
+        for share in STAGES:
+            seen = self.seen(share) * weight
+            found = minimise_each(theta, start, *given, seen, iterations=ITERATIONS, **self.static)
+            start, chi2 = (np.asarray(x) for x in found)
+        return start, chi2
+
+
+def _stage(
+    problem: _Problem, theta: np.ndarray, own: np.ndarray, weight: np.ndarray, tolerance: float, restarts: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """`theta`, `own` and the last gain of one horizon."""
+    states = problem.data.states
+    theta, own, chi2, gain = problem.minimised(theta, own, weight, tolerance)
+    if not chi2 < EXPLODED * np.sum(((states - states.mean((0, 1))) * weight) ** 2):
+        # Far worse than a constant: a start from which the equation explodes. The equation's own one is tame.
+        theta = np.where(problem.free, problem.equation.start, 0.0)
+        start = own_start(problem.data, theta, problem.varying)
+        theta, own, chi2, gain = problem.minimised(theta, start, weight, tolerance)
+    if restarts:
+        own, moved = _found_again(problem, theta, own, weight, restarts)
+        if moved:
+            theta, own, _, gain = problem.minimised(theta, own, weight, tolerance)
+    return theta, own, float(gain)
 
 
 def _found_again(
-    data: Observed, theta: np.ndarray, own: np.ndarray, mask: np.ndarray, sigma: np.ndarray, varying: tuple[int, ...],
-    restarts: int, static: dict[str, Any],
-) -> tuple[np.ndarray, bool]:  # fmt: skip
-    """`own` with the sequences in a wrong minimum started again from several places; whether any is better now."""
+    problem: _Problem, theta: np.ndarray, own: np.ndarray, weight: np.ndarray, restarts: int
+) -> tuple[np.ndarray, bool]:
+    """`own` with the sequences in a wrong minimum started again from several places; whether any is better now.
+
+    `weight` [T + 1, D] is one over the noise, for the whole horizon.
+    """
+    data = problem.data
     times, size = data.states.shape[1:]
-    weight = np.ones((times, 1)) / sigma
     with np.errstate(over="ignore", invalid="ignore"):
-        values = at_point(theta, own, mask, data.states, data.actions, data.dt, weight, **static)[0]
+        values = problem.at(theta, own, weight)[0]
         each = np.sum(np.asarray(values).reshape(len(own), -1) ** 2, -1)
     usual = np.median(each)
     # Residuals of 1e-4 of the noise are rounding: there is nothing to find.
@@ -180,36 +210,20 @@ def _found_again(
     if not np.isfinite(usual) or not 0 < len(lost) <= max(1, int(MOST_LOST * len(own))):
         return own, False
     known, rng = np.setdiff1d(np.arange(len(own)), lost), np.random.default_rng(0)
-    noise = sigma * np.sqrt(usual / (times * size))
+    noise = np.sqrt(usual / (times * size)) / weight[0]
     out, moved = own.copy(), False
     for first in range(0, len(lost), TOGETHER):
         chosen = np.tile(np.resize(lost[first : first + TOGETHER], TOGETHER), restarts)  # one shape: one compilation
         shaken = noise * rng.standard_normal((len(chosen), size))
         shaken[:TOGETHER] = 0.0
         start = np.concatenate([data.states[chosen, 0] + shaken, own[rng.choice(known, len(chosen)), size:]], -1)
-        start, chi2 = _each_alone(data, theta, start, chosen, mask, weight, varying, static)
+        start, chi2 = problem.each_alone(theta, start, chosen, weight)
         for sequence in lost[first : first + TOGETHER]:
             tries = np.flatnonzero(chosen == sequence)
             best = tries[np.argmin(np.where(np.isfinite(chi2[tries]), chi2[tries], np.inf))]
             if chi2[best] < 0.99 * each[sequence] or not np.isfinite(each[sequence]):
                 out[sequence], moved = start[best], True
     return out, moved
-
-
-def _each_alone(
-    data: Observed, theta: np.ndarray, start: np.ndarray, chosen: np.ndarray, mask: np.ndarray, weight: np.ndarray,
-    varying: tuple[int, ...], static: dict[str, Any],
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """The sequences `chosen` [N], each by itself from `start` [N, D + V] with theta held; the horizon grows."""
-    only_own, chi2 = np.where(np.isin(np.arange(len(mask)), varying), mask, 0.0), np.zeros(len(chosen))
-    times = data.states.shape[1]
-    for share in STAGES:
-        seen = np.arange(times) <= max(3, round(share * (times - 1)))
-        start, chi2 = (np.asarray(x) for x in minimise_each(
-            theta, start, only_own, data.states[chosen], data.actions[chosen], data.dt, seen[:, None] * weight,
-            iterations=ITERATIONS, **static,
-        ))  # fmt: skip
-    return start, chi2
 
 
 def own_start(data: Observed, theta: np.ndarray, varying: tuple[int, ...]) -> np.ndarray:

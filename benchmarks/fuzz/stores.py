@@ -174,7 +174,10 @@ def manifest(folder: Path) -> Parser:
 
 
 def kept_pictures(folder: Path) -> Parser:
-    """Pictures of a module, of which a damaged file counts as none, and must never be others than those kept."""
+    """Pictures of a module, of which a damaged file counts as none, and must never be others than those kept.
+
+    The second file is the pictures' part alone: as another program would write it, its sum is made right.
+    """
     from o2t_jax.errors import UsageError
     from o2t_jax.render.plugin.cache import PictureCache
 
@@ -182,16 +185,20 @@ def kept_pictures(folder: Path) -> Parser:
     pictures = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3), np.uint8)
     key = cache.key(1, np.zeros(2), np.zeros((2, 2)), np.zeros((2, 3)), (8, 8))
     cache.store(key, pictures)
+    whole = cache.path(key).read_bytes()
+    head, body = whole[:40], whole[72:]
 
     def read(path: Path) -> Any:
-        path.replace(cache.path(key))
+        data = path.read_bytes()
+        made = head + hashlib.sha256(data).digest() + data
+        cache.path(key).write_bytes(made if path.name == "summed" else data)
         found = cache.load(key, pictures.shape)
         if found is None:
             raise UsageError("it counts as none")
         if (found != pictures).any():
             raise RuntimeError("other pictures than those that were kept, without a word")
 
-    return Parser({"a.pic": cache.path(key).read_bytes()}, read)
+    return Parser({"a.pic": whole, "summed": body}, read)
 
 
 # As a training saves it.

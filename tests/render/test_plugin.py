@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import shutil
@@ -573,6 +574,9 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path):
         whole = file.read_bytes()
         damages = [whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :] for i in range(0, len(whole), 7)]
         damages += [b"", whole[:20], whole[:-1], whole + b"x"]
+        head, body = whole[:40], whole[72:]  # what it is, and its key; the pictures, after their sum
+        for other in (body[:-1], body[1:], b"", body[:-4] + b"none"):  # as another program would write it
+            damages.append(head + hashlib.sha256(other).digest() + other)
         for damaged in damages:
             file.write_bytes(damaged)
             before = renderer.stats["rendered"]

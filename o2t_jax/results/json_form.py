@@ -33,7 +33,7 @@ def from_json(value: Mapping[str, Any]) -> Scalar | Curve | Table:
         raise ValueError(f"kind={value.get('kind')!r} is unknown: it must be one of {', '.join(NUMERIC)}")
     try:
         return _decoded(kind, value)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a valid {value['kind']}: {error}") from error
 
 

@@ -44,6 +44,8 @@ from o2t_jax.types import PyTree
 
 DELETING = "deleting"
 T = TypeVar("T")
+# What Orbax and TensorStore raise for files that are not as they wrote them.
+_FOREIGN = (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError)
 
 
 class Opened(NamedTuple):
@@ -353,7 +355,9 @@ def _read(folder: Path, item: str, handler: Callable[..., ocp.CheckpointHandler]
     ):
         try:
             return reader.restore(plain / item)
-        except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        except jax.errors.JaxRuntimeError:  # the device's, not the file's
+            raise
+        except _FOREIGN as error:
             reason = str(error).partition("\n")[0]
             raise UsageError(f"{folder / item} is not a checkpoint of this library ({reason})") from error
 

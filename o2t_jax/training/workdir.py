@@ -62,6 +62,9 @@ def config_from_json(tree: Mapping[str, Any]) -> Config:
 
     if not isinstance(tree, Mapping):
         raise UsageError(f"a config is an object of fields by name, not a {type(tree).__name__}: repair {CONFIG}")
+    free = tree.get(FREE_FIELDS, [])
+    if not isinstance(free, list | tuple) or not all(isinstance(name, str) for name in free):
+        raise UsageError(f"{FREE_FIELDS} of a config must be names of fields: repair {CONFIG}")
     try:
         return ConfigDict(restore(tree)).lock()
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # names that no field can have

@@ -25,10 +25,11 @@ def load_kinds(added: str | Path | None = None) -> dict[str, Kind]:
     for kind in kinds:
         if kind.name in PERSONS or set(kind.aliases) & PERSONS:
             raise UsageError(f"{added}: {kind.name!r} is a person, whose form is the skeleton's; give it another name")
-        if kind.colour not in COLOURS:
-            raise UsageError(
-                f"{added}: {kind.name!r}: the colour {kind.colour!r} is unknown; known: {', '.join(COLOURS)}"
-            )
+        for colour in (kind.colour, *(part.colour or kind.colour for part in kind.parts)):
+            if not isinstance(colour, str) or colour not in COLOURS:
+                raise UsageError(
+                    f"{added}: {kind.name!r}: the colour {colour!r} is unknown; known: {', '.join(COLOURS)}"
+                )
         found |= dict.fromkeys((kind.name, *kind.aliases), kind)
     return found
 

@@ -97,6 +97,9 @@ def kind_from(entry: Any, where: str) -> Kind:
     numbers = {key: _number(entry.get(key, 0.6 if key == "friction" else None), at, key) for key in _LIMITS}
     if not isinstance(entry.get("parts"), list) or not entry["parts"]:
         raise UsageError(f"{at}: give parts, a list of {{'shape': 'box', 'size': [x, y, z], 'at': [x, y, z]}}")
+    aliases = entry.get("aliases", [])
+    if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
+        raise UsageError(f"{at}: aliases={aliases!r} must be a list of words")
     parts = tuple(_part(part, at) for part in entry["parts"])
     if min(part.at[2] - part.half[2] for part in parts) < -1e-6:
         raise UsageError(f"{at}: a part reaches below the ground, its z - half height must be at least 0")
@@ -106,7 +109,7 @@ def kind_from(entry: Any, where: str) -> Kind:
         numbers["friction"],
         str(entry.get("colour", "grey")),
         parts,
-        tuple(str(alias) for alias in entry.get("aliases", ())),
+        tuple(aliases),
         bool(entry.get("hollow", False)),
         _length(entry, "clearance", at) or 0.0,
         _length(entry, "surface", at),
@@ -131,7 +134,7 @@ def _length(entry: dict[str, Any], key: str, at: str) -> float | None:
 def _part(part: Any, at: str) -> Part:
     part = part if isinstance(part, dict) else {}
     shape = part.get("shape")
-    if shape not in SHAPES:
+    if not isinstance(shape, str) or shape not in SHAPES:
         raise UsageError(f"{at}: the shape {shape!r} is unknown; give one of {', '.join(SHAPES)}")
     size, place = part.get("size", []), part.get("at", [0.0, 0.0, 0.0])
     if not _finite(size, SHAPES[shape]) or min(size) <= 0.0:

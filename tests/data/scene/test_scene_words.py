@@ -115,6 +115,9 @@ def test_a_user_adds_a_thing(tmp_path):
     assert kinds["dragon"].half == pytest.approx([0.5, 0.5, 0.5])
 
 
+_BALL = '[{"name": "x", "mass": 1, "parts": [{"shape": "sphere", "size": [1], "at": [0, 0, 1], "colour": COLOUR}]}]'
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -127,6 +130,10 @@ def test_a_user_adds_a_thing(tmp_path):
         ('[{"name": "x", "mass": 1, "parts": [{"shape": "cone", "size": [1]}]}]', "cone"),
         ('[{"name": "x", "mass": 1, "parts": [{"shape": "box", "size": [1]}]}]', "3 numbers"),
         ('[{"name": "x", "mass": 1, "color": "red", "parts": []}]', "color"),
+        ('[{"name": "x", "mass": 1, "parts": [{"shape": ["box"], "size": [1]}]}]', "shape .* is unknown"),
+        (_BALL.replace("COLOUR", '"mauve"'), "colour 'mauve' is unknown"),  # once found only when the film was drawn
+        (_BALL.replace("COLOUR", "[1]"), "colour .* is unknown"),
+        (_BALL.replace("COLOUR", '"red"').replace("{", '{"aliases": "orb", ', 1), "aliases='orb' must be a list"),
     ],
 )
 def test_a_wrong_file_of_things_is_one_line(tmp_path, text: str, part: str):

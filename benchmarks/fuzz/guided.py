@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.fuzz.parsers import parsers
 from o2t_jax.errors import UsageError
 
-_FLAGS = ("-print_final_stats=1", "-seed=1", "-len_control=0", "-rss_limit_mb=8192")
+_FLAGS = ("-print_final_stats=1", "-seed=1", "-len_control=0", "-rss_limit_mb=8192", "-timeout=60")
 _STATS = {"n": r"stat::number_of_executed_units: (\d+)", "edges": r"cov: (\d+)"}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,13 +103,33 @@ def _read(path: Path) -> Any:
             raise UsageError(f"--calibration={path} holds no camera: it needs K, distortion, R, t")
         return found
     try:
+        if not _is_one_mapping(path.read_bytes()):
+            raise UsageError(f"--calibration={path} is no list of names and values: give OpenCV's YAML or XML, or JSON")
         file = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
         root = file.root()
         found = {name: _value(root.getNode(name)) for name in root.keys()}  # noqa: SIM118 (a node is no mapping)
         file.release()
-    except (cv2.error, SystemError, UnicodeDecodeError):
+    except (OSError, cv2.error, SystemError, UnicodeDecodeError):
         raise UsageError(f"--calibration={path} cannot be read: give OpenCV's YAML or XML, or JSON") from None
     return found
+
+
+def _is_one_mapping(data: bytes) -> bool:
+    """Whether it is XML, or YAML of one document whose names begin their lines.
+
+    OpenCV's YAML reader never ends for some files in which its first collection ends before the file does.
+    """
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data.startswith(b"<?xml"):
+        return True
+    lines = [line.rstrip() for line in data.splitlines()]
+    lines = [line for line in lines if line and not line.lstrip().startswith(b"#")]
+    start = next((i for i, line in enumerate(lines) if not line.startswith(b"%")), len(lines))
+    lines = lines[start + (lines[start : start + 1] == [b"---"]) :]
+    while lines and lines[-1] == b"...":
+        lines.pop()
+    ends = any(line.lstrip().startswith((b"...", b"---")) for line in lines)
+    return bool(lines) and not ends and re.match(rb"[A-Za-z_\"']", lines[0]) is not None
 
 
 def _value(node: Any) -> Any:

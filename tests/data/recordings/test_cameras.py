@@ -93,6 +93,33 @@ def test_a_damaged_opencv_file_is_one_line(tmp_path):
         read_cameras([path])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%YAML:1.0\n---\n   ...\n - 1\n",
+        "%YAML:1.0\n---\n      K: 1\nngv-[a\n   rows: 1\n",
+        "%YAML:1.0\n# x\n      D: [1.]\n   a:1\n- - 1\n   x\nb: 2\n",
+        "K: 1\n...\n - 1\n",
+    ],
+)
+def test_a_file_that_opencv_would_read_for_ever_is_refused(tmp_path, monkeypatch, text):
+    """Found by atheris. The reader is not reached: it could not be interrupted."""
+    monkeypatch.setattr(cv2, "FileStorage", lambda *_: pytest.fail("given to OpenCV"))
+    path = tmp_path / "endless.yml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="no list of names and values"):
+        read_cameras([path])
+
+
+@pytest.mark.parametrize("text", ["%YAML 1.2\n---\n# two\nK: 1\n...\n", "\ufeff%YAML:1.0\nK: 1\n", "K: 1\r\n"])
+def test_other_yaml_of_one_document_is_given_to_opencv(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(cv2, "FileStorage", lambda *_: pytest.fail("given to OpenCV"))
+    path = tmp_path / "one.yml"
+    path.write_text(text)
+    with pytest.raises(pytest.fail.Exception, match="given to OpenCV"):
+        read_cameras([path])
+
+
 def test_two_views_give_places_and_the_plane_of_motion():
     places = thrown()
     noise = np.random.default_rng(0)

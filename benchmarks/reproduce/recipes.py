@@ -321,7 +321,7 @@ REASONS = {
     "86_module": "needs the module of RoomPhys and another Python",
     "88_buffer": "speed of memory alone: no recipe yet",
     "90_scaling": "differences of rounding have no scale of their own",
-    "92_fuzz": "follows from other rows",
+    "92_fuzz": "needs atheris",
     "93_faults": "hours of kills: the same command with the same --out goes on where it ended",
     "94_endurance": "an hour, and the load of the machine is a part of it",
 }

@@ -25,6 +25,7 @@ from o2t_jax.systems.discs import Discs
 from o2t_jax.systems.discs_tests import DiscTests
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.checkpoint import Checkpoints
+from o2t_jax.training.contract import Plan
 from o2t_jax.training.state import TrainState
 
 STEPS, SCENES = 10, 8
@@ -56,12 +57,7 @@ def home(states, tmp_path_factory):
     old = states["weak"].replace(params={"impulses": {"bias": np.zeros(3, np.float32)}})
     for name, state in {**states, "old": old}.items():
         with Checkpoints(home / name, keep_latest=1) as checkpoints:
-            meta = {
-                "system": "discs",
-                "data": {},
-                "plan": {"pool_size": 0, "micro_batch": 4, "micro_batches": 1, "devices": 1},
-                "window": {},
-            }
+            meta = {"system": "discs", "data": {}, "plan": Plan(0, 4, 1, 1).saved(), "window": {}}
             checkpoints.save(7, state, config=smoke(), meta=meta)
         folders.write_json(home / name / folders.CONFIG, smoke().to_dict())
     for name, config in (("slow", smoke(env__speed=60.0)), ("toy", toy_config.default())):

@@ -186,7 +186,7 @@ def kept_pictures(folder: Path) -> Parser:
     key = cache.key(1, np.zeros(2), np.zeros((2, 2)), np.zeros((2, 3)), (8, 8))
     cache.store(key, pictures)
     whole = cache.path(key).read_bytes()
-    head, body = whole[:40], whole[72:]
+    head, body = whole[:40], whole[72:]  # what it is, and its key; the pictures, after their sum
 
     def read(path: Path) -> Any:
         data = path.read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -15,7 +14,7 @@ from o2t_jax.training.contract import Plan
 
 SCHEMA = 2
 HELD_OUT = "held_out"  # key of the number that picks the best checkpoint
-_PLAN = {field.name for field in dataclasses.fields(Plan) if field.default is dataclasses.MISSING}  # what is saved
+_PLAN = Plan(0, 1, 1, 1).saved().keys()
 
 
 def checked_meta(meta: Any, folder: Path) -> dict[str, Any]:
@@ -88,7 +87,7 @@ def _is_dict(value: Any) -> bool:
 
 
 def _is_plan(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == _PLAN and all(type(x) is int for x in value.values())
+    return isinstance(value, dict) and value.keys() == _PLAN and all(type(x) is int for x in value.values())
 
 
 def _is_window(value: Any) -> bool:

@@ -85,6 +85,10 @@ class Plan:
     devices: int
     warnings: tuple[str, ...] = ()
 
+    def saved(self) -> dict[str, int]:
+        """What a checkpoint keeps of it, by name: all but the warnings."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "warnings"}
+
 
 @dataclasses.dataclass(frozen=True)
 class DataRequest:

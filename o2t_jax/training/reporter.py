@@ -119,12 +119,7 @@ class Reporter:
         meta = {
             "system": self._system.name,
             "data": dict(position),
-            "plan": {
-                "pool_size": self._plan.pool_size,
-                "micro_batch": self._plan.micro_batch,
-                "micro_batches": self._plan.micro_batches,
-                "devices": self._plan.devices,
-            },
+            "plan": self._plan.saved(),
             "window": window.get_state(),
             "digests": dict(self._system.digests()),
         }

@@ -153,9 +153,11 @@ def make_plan(
     # Activations get at least as much as the buffer.
     beside = (host - local_devices * one) / 2 if shared else (device - one) / 2
     room = beside if shared or pool_on_device else host
-    wanted, least = (stored.pool_size,) * 2 if stored else (pool_size, min(pool_size, batch))
+    where = "device" if pool_on_device and not shared else "host"
+    wanted = stored.pool_size if stored else pool_size
+    least = wanted if stored else min(wanted, batch)
     pool = wanted if sample_bytes == 0 else min(wanted, int(room / sample_bytes))
-    where, reduced = "device" if pool_on_device and not shared else "host", []
+    reduced = []
     if pool < least:
         raise UsageError(_no_buffer(wanted, least, sample_bytes, room, where, size_fields, resumed=stored is not None))
     if pool < wanted:

@@ -18,15 +18,11 @@ from o2t_jax.evaluation.o2t.prediction import PredictionEvaluator
 from o2t_jax.geometry.para import DIS, TARGET
 from o2t_jax.training import workdir as folders
 from o2t_jax.training.checkpoint import Checkpoints
+from o2t_jax.training.contract import Plan
 from o2t_jax.training.state import TrainState
 
 PARAMS = {"phys": {"g0": np.float32(9.5), "alpha": np.zeros(25, np.float32)}}
-META = {
-    "system": "toy_law",
-    "data": {},
-    "plan": {"pool_size": 0, "micro_batch": 4, "micro_batches": 1, "devices": 1},
-    "window": {},
-}
+META = {"system": "toy_law", "data": {}, "plan": Plan(0, 4, 1, 1).saved(), "window": {}}
 
 
 class ToySystem:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from o2t_jax.evaluation.dynamics.law.design import Experiment
     from o2t_jax.evaluation.dynamics.law.equations import Equation
+    from o2t_jax.physics.environment import Environment
 
 ORDER = ("oscillator", "pendulum", "spaceship")
 NOISE = 0.1
@@ -78,7 +79,7 @@ def run_one(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _experiment(env: Any, params: Any, number: int, random: Callable[[Experiment], np.ndarray]) -> Experiment:
+def _experiment(env: Environment, params: Any, number: int, random: Callable[[Experiment], np.ndarray]) -> Experiment:
     """At rest; a spaceship from the first of 50 drawn starts from which 90 % of `random` pushes keep off the star."""
     import jax
     import numpy as np

@@ -6,6 +6,7 @@ OpenCV's pinhole model: X_camera = R X + t, then K and the distortion (k1, k2, p
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -124,10 +125,11 @@ def _is_one_mapping(data: bytes) -> bool:
         return True
     lines = [line.rstrip() for line in data.splitlines()]
     lines = [line for line in lines if line and not line.lstrip().startswith(b"#")]
-    start = next((i for i, line in enumerate(lines) if not line.startswith(b"%")), len(lines))
-    lines = lines[start + (lines[start : start + 1] == [b"---"]) :]
-    while lines and lines[-1] == b"...":
-        lines.pop()
+    lines = list(itertools.dropwhile(lambda line: line.startswith(b"%"), lines))
+    if lines[:1] == [b"---"]:
+        del lines[0]
+    while lines[-1:] == [b"..."]:
+        del lines[-1]
     ends = any(line.lstrip().startswith((b"...", b"---")) for line in lines)
     return bool(lines) and not ends and re.match(rb"[A-Za-z_\"']", lines[0]) is not None
 
